@@ -1,0 +1,1 @@
+//! The methods MT-COOL is compared with, one file each.

@@ -1,0 +1,1 @@
+//! The mtcool program: configuration, training, evaluation, resumable sweeps, tables.

@@ -1,0 +1,2 @@
+//! The `mtcool` program.
+fn main() {}

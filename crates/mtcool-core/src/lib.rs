@@ -1,0 +1,94 @@
+//! MT-COOL itself: parameters owned by tasks, noise, the objective, the alternating optimiser, and the seams for other
+//! methods.
+//!
+//! Wu, Zhang, Sun, Mo, Nichols, Papież: *Multi-Task Cooperative Learning via Searching for Flat Minima*, 2023. Equation
+//! numbers in this crate are the paper's.
+//!
+//! Three seams carry everything: a [`Network`] is a pure function of named [`Parameters`], whose names say which task owns
+//! them; a [`Method`] owns how parameters move in one step; a [`NoiseSource`] and a [`BatchSource`] feed it. This crate knows
+//! no data set, no architecture, no file.
+//!
+//! # A network and losses of your own
+//!
+//! Three regression tasks on three inputs share a hidden layer of six units, two owned by each task:
+//!
+//! ```
+//! use candle_core::{DType, Device, Result, Tensor};
+//! use mtcool_core::random::{self, Purpose};
+//! use mtcool_core::*;
+//!
+//! struct Shared;
+//!
+//! impl Network for Shared {
+//!     fn tasks(&self) -> usize {
+//!         3
+//!     }
+//!
+//!     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
+//!         let draw = |name: ParameterName, shape: (usize, usize)| {
+//!             let mut generator = random::stream(seed, Purpose::Initialization, [0; 4], &name.to_string());
+//!             Ok((name, random::uniform(&mut generator, 0.5, &shape.into(), dtype, device)?))
+//!         };
+//!         let theta = (0..3).map(|task| draw(ParameterName::theta(task, "hidden.weight"), (3, 2)));
+//!         let phi = (0..3).map(|task| draw(ParameterName::phi(task, "out.weight"), (6, 1)));
+//!         theta.chain(phi).collect()
+//!     }
+//!
+//!     fn forward(&self, parameters: &Parameters, task: usize, x: &Tensor) -> Result<Tensor> {
+//!         let owned = (0..3).map(|task| parameters.theta(task, "hidden.weight")).collect::<Result<Vec<_>>>()?;
+//!         let features = x.matmul(&Tensor::cat(&owned, 1)?)?.tanh()?; // M(F_1, F_2, F_3): concatenation
+//!         features.matmul(parameters.phi(task, "out.weight")?)
+//!     }
+//! }
+//!
+//! /// Task i has to predict input i from all of them.
+//! struct Points;
+//!
+//! impl BatchSource for Points {
+//!     fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
+//!         let rows = (0..27).map(|n| [n % 3, n / 3 % 3, n / 9].map(|v| v as f32 - 1.0));
+//!         let input = Tensor::new(rows.collect::<Vec<_>>(), &Device::Cpu)?;
+//!         Ok(Batch { target: input.narrow(1, task, 1)?, input })
+//!     }
+//! }
+//!
+//! # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! let squared = || -> Loss { Box::new(|output, target| (output - target)?.sqr()?.mean_all()) };
+//! let problem = Problem::new(Box::new(Shared), vec![squared(), squared(), squared()])?;
+//! let mut parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?;
+//!
+//! // The KL term compares predicted classes; a regression has none, so lambda is 0.
+//! let config = MtcoolConfig { bound: 0.02, lambda: 0.0, warmup_iterations: 10, ..MtcoolConfig::default() };
+//! let mut method = Mtcool::new(config.clone(), Box::new(UniformNoise::new(0, config.bound)?))?;
+//! let mut losses = Vec::new();
+//! for step in 0..200 {
+//!     let progress = step as f64 / 200.0;
+//!     let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut Points, progress };
+//!     losses.push(method.step(step)?.check_finite()?);
+//! }
+//! for task in 0..3 {
+//!     assert!(losses[199][task].loss < 0.1 * losses[0][task].loss, "task {task}: {losses:?}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod error;
+mod gradient;
+mod method;
+mod mtcool;
+mod noise;
+mod objective;
+mod optimizer;
+mod parameters;
+mod problem;
+pub mod random;
+
+pub use error::{Error, Result};
+pub use gradient::{Aggregator, Combination, Combine, GradientMethod, Jacobian, LossWeighting};
+pub use method::{LossValues, Method, MethodState, Step, StepReport, TaskLoss};
+pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
+pub use noise::{Draw, NoiseSource, UniformNoise};
+pub use optimizer::{RateSchedule, Sgd, Velocity};
+pub use parameters::{Gradients, ParameterName, Parameters, Part};
+pub use problem::{Batch, BatchSource, Loss, Network, Problem};

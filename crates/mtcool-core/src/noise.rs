@@ -1,0 +1,70 @@
+//! The perturbations eps of Eqs. (3) and (4), behind a seam: seeded in training, recorded in tests.
+
+use candle_core::Tensor;
+
+use crate::error::{Result, require};
+use crate::parameters::ParameterName;
+use crate::random::{Purpose, stream, uniform};
+
+/// Where in Algorithm 1 a perturbation is drawn. All counts start at 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// Draw `sample` of warm-up iteration `iteration`: every task's theta is perturbed.
+    Warmup {
+        /// Warm-up iteration t, below T_w.
+        iteration: usize,
+        /// Draw j, below M.
+        sample: usize,
+    },
+    /// Draw `sample` of an inner iteration of task `task`: every other task's theta is perturbed.
+    Cooperative {
+        /// Outer iteration t.
+        iteration: usize,
+        /// The task i that trains.
+        task: usize,
+        /// Inner iteration l, below L.
+        inner: usize,
+        /// Draw j, below M.
+        sample: usize,
+    },
+}
+
+/// Where the perturbations come from.
+pub trait NoiseSource: Send {
+    /// The perturbation of the parameter `name` at `draw`, of `parameter`'s shape, dtype and device.
+    ///
+    /// # Errors
+    /// If there is none for that place, or the tensor cannot be made.
+    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor>;
+}
+
+/// eps ~ U(-b, b), independent for every element and every draw, from a seed.
+#[derive(Clone, Debug)]
+pub struct UniformNoise {
+    seed: u64,
+    bound: f64,
+}
+
+impl UniformNoise {
+    /// Noise of half-width `bound` > 0 (the paper's b) from `seed`.
+    ///
+    /// # Errors
+    /// If `bound` is not positive and finite.
+    pub fn new(seed: u64, bound: f64) -> Result<Self> {
+        require(bound > 0.0 && bound.is_finite(), "bound", bound, "a positive number")?;
+        Ok(Self { seed, bound })
+    }
+}
+
+impl NoiseSource for UniformNoise {
+    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+        let (purpose, at) = match draw {
+            Draw::Warmup { iteration, sample } => (Purpose::WarmupNoise, [iteration, sample, 0, 0]),
+            Draw::Cooperative { iteration, task, inner, sample } => {
+                (Purpose::CooperativeNoise, [iteration, task, inner, sample])
+            }
+        };
+        let mut generator = stream(self.seed, purpose, at.map(|n| n as u32), &name.to_string());
+        Ok(uniform(&mut generator, self.bound, parameter.shape(), parameter.dtype(), parameter.device())?)
+    }
+}

@@ -1,0 +1,134 @@
+//! The objectives of the paper: Eqs. (5) and (6), cooperative learning of one task, and Eq. (7), the warm-up.
+
+use candle_core::{D, Tensor};
+use candle_nn::ops::log_softmax;
+
+use crate::error::Result;
+use crate::parameters::Parameters;
+use crate::problem::{Batch, Problem};
+
+/// The two terms of L_i^[t] in Eq. (6), scalars in the graph.
+pub(crate) struct Cooperative {
+    /// `1/M sum_j L_i(theta_i, phi_i, {theta_k + eps_k^(j)})`.
+    pub(crate) loss: Tensor,
+    /// `1/M sum_j KL(yhat_i^(j) || 1/M sum_n yhat_i^(n))`; only if it was asked for.
+    pub(crate) regularizer: Option<Tensor>,
+}
+
+/// Eqs. (5) and (6) for task `task` on `batch`; `draws[j]` holds the parameters of draw j. With one draw the KL term is
+/// identically zero and is left out.
+pub(crate) fn cooperative(
+    problem: &Problem,
+    draws: &[Parameters],
+    task: usize,
+    batch: &Batch,
+    regularize: bool,
+) -> Result<Cooperative> {
+    let mut losses = Vec::with_capacity(draws.len());
+    let mut log_predictions = Vec::with_capacity(draws.len());
+    for parameters in draws {
+        let output = problem.network().forward(parameters, task, &batch.input)?;
+        losses.push(problem.loss(task, &output, &batch.target)?);
+        if regularize && draws.len() > 1 {
+            log_predictions.push(log_softmax(&output, 1)?);
+        }
+    }
+    let regularizer = match log_predictions.is_empty() {
+        true => None,
+        false => Some(disagreement(&log_predictions)?),
+    };
+    Ok(Cooperative { loss: mean(&losses)?, regularizer })
+}
+
+/// `1/M sum_j KL(p_j || 1/M sum_n p_n)` of log-probabilities `[B, K, ...]`, averaged over the batch and over pixels. It lies
+/// between 0 (all agree) and ln M.
+pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
+    let draws = log_predictions.len() as f64;
+    // log(1/M sum_n p_n) by the log-sum-exp of the log-probabilities: probabilities too small for a float do no harm.
+    let log_mean = (Tensor::stack(log_predictions, 0)?.log_sum_exp(0)? - draws.ln())?;
+    let divergences = log_predictions.iter().map(|log_p| {
+        let pointwise = (log_p.exp()? * (log_p - &log_mean)?)?;
+        Ok(pointwise.sum(1)?.mean_all()?)
+    });
+    mean(&divergences.collect::<Result<Vec<_>>>()?)
+}
+
+/// Eq. (7) at one draw: the losses of all tasks, each on its own batch, at `parameters`.
+pub(crate) fn task_losses(problem: &Problem, parameters: &Parameters, batches: &[Batch]) -> Result<Vec<Tensor>> {
+    let inputs: Vec<_> = batches.iter().map(|batch| &batch.input).collect();
+    let outputs = problem.network().forward_all(parameters, &inputs)?;
+    let losses = outputs.iter().zip(batches).enumerate();
+    losses.map(|(task, (output, batch))| problem.loss(task, output, &batch.target)).collect()
+}
+
+/// The sum of scalars.
+pub(crate) fn total(scalars: &[Tensor]) -> Result<Tensor> {
+    Ok(Tensor::stack(scalars, 0)?.sum(D::Minus1)?)
+}
+
+/// The mean of scalars.
+pub(crate) fn mean(scalars: &[Tensor]) -> Result<Tensor> {
+    match scalars {
+        [only] => Ok(only.clone()),
+        several => Ok((total(several)? / several.len() as f64)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scalar(tensor: &Tensor) -> f64 {
+        tensor.to_scalar().unwrap()
+    }
+
+    /// The definition, written out with loops over probabilities.
+    fn disagreement_by_definition(logits: &[Vec<Vec<f64>>]) -> f64 {
+        let softmax = |row: &Vec<f64>| {
+            let sum: f64 = row.iter().map(|x| x.exp()).sum();
+            row.iter().map(|x| x.exp() / sum).collect::<Vec<_>>()
+        };
+        let p: Vec<Vec<Vec<f64>>> = logits.iter().map(|draw| draw.iter().map(softmax).collect()).collect();
+        let (draws, batch, classes) = (p.len(), p[0].len(), p[0][0].len());
+        let mut total = 0.0;
+        for draw in &p {
+            for (b, row) in draw.iter().enumerate() {
+                for k in 0..classes {
+                    let mean = p.iter().map(|other| other[b][k]).sum::<f64>() / draws as f64;
+                    total += row[k] * (row[k] / mean).ln();
+                }
+            }
+        }
+        total / (draws * batch) as f64
+    }
+
+    proptest! {
+        #[test]
+        fn disagreement_is_the_mean_divergence_from_the_mean_prediction(
+            logits in (1usize..5, 1usize..4, 2usize..6).prop_flat_map(|(draws, batch, classes)| {
+                prop::collection::vec(prop::collection::vec(prop::collection::vec(-5.0..5.0f64, classes), batch), draws)
+            })
+        ) {
+            let tensors: Vec<_> = logits
+                .iter()
+                .map(|draw| log_softmax(&Tensor::new(draw.clone(), &Device::Cpu).unwrap(), 1).unwrap())
+                .collect();
+            let value = scalar(&disagreement(&tensors).unwrap());
+            prop_assert!((value - disagreement_by_definition(&logits)).abs() < 1e-12);
+            prop_assert!(value >= -1e-12 && value <= (logits.len() as f64).ln() + 1e-12);
+        }
+    }
+
+    #[test]
+    fn disagreement_survives_probabilities_that_underflow() {
+        let confident = |sign: f32| {
+            let logits = Tensor::new(&[[200.0f32 * sign, -200.0 * sign]], &Device::Cpu).unwrap();
+            log_softmax(&logits, 1).unwrap()
+        };
+        let value = disagreement(&[confident(1.0), confident(-1.0)]).unwrap().to_scalar::<f32>().unwrap();
+        assert!((value - 2f32.ln()).abs() < 1e-6, "{value}");
+    }
+}

@@ -1,0 +1,107 @@
+//! What is trained: a network that several tasks share, a loss for each task, and where their batches come from.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::error::{Error, Result};
+use crate::parameters::Parameters;
+
+/// A network as a pure function of (parameters, inputs).
+///
+/// Noise, detaching and cloning are the caller's business: a network reads parameters by name and never changes or keeps
+/// them. Which task owns which parameter is written in the names.
+pub trait Network: Send + Sync {
+    /// T, the number of tasks.
+    fn tasks(&self) -> usize;
+
+    /// Fresh parameters from a seed, in the network's order.
+    ///
+    /// # Errors
+    /// If the tensors cannot be made on `device`.
+    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters>;
+
+    /// The output of task `task`, `G_i(M(F_1(x), ..., F_T(x)))`, for its inputs `[B, ...]`: for a classifier, logits
+    /// `[B, K]` or `[B, K, H, W]`.
+    ///
+    /// # Errors
+    /// If a parameter is missing or a shape does not fit.
+    fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> candle_core::Result<Tensor>;
+
+    /// The outputs of all tasks, task `i` on `inputs[i]`. Networks that can share work between tasks override this.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> candle_core::Result<Vec<Tensor>> {
+        inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect()
+    }
+}
+
+/// loss_i: from (output, target) to a scalar.
+pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
+
+/// A network with a loss for each of its tasks.
+pub struct Problem {
+    network: Box<dyn Network>,
+    losses: Vec<Loss>,
+}
+
+impl Problem {
+    /// # Errors
+    /// [`Error::Mismatch`] unless there are as many losses as tasks, and at least two tasks.
+    pub fn new(network: Box<dyn Network>, losses: Vec<Loss>) -> Result<Self> {
+        if losses.len() != network.tasks() || losses.len() < 2 {
+            return Err(Error::Mismatch {
+                what: "losses".into(),
+                expected: format!("one for each of the network's {} tasks, and at least 2", network.tasks()),
+                got: losses.len().to_string(),
+            });
+        }
+        Ok(Self { network, losses })
+    }
+
+    /// T, the number of tasks.
+    pub fn tasks(&self) -> usize {
+        self.losses.len()
+    }
+
+    /// The network.
+    pub fn network(&self) -> &dyn Network {
+        self.network.as_ref()
+    }
+
+    /// L_i of `output` against `target`.
+    pub(crate) fn loss(&self, task: usize, output: &Tensor, target: &Tensor) -> Result<Tensor> {
+        Ok((self.losses[task])(output, target)?)
+    }
+}
+
+impl std::fmt::Debug for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Problem").field("tasks", &self.tasks()).finish_non_exhaustive()
+    }
+}
+
+/// Inputs and targets of one task.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[B, ...]`, as the network reads it.
+    pub input: Tensor,
+    /// `[B, ...]`, as the task's loss reads it.
+    pub target: Tensor,
+}
+
+/// An endless stream of batches for each task.
+pub trait BatchSource {
+    /// The next batch of task `task`.
+    ///
+    /// # Errors
+    /// [`Error::Batch`] if it cannot be read.
+    fn next(&mut self, task: usize) -> Result<Batch>;
+
+    /// The next batch of every task. A source whose tasks share their images overrides this to hand out one input tensor.
+    ///
+    /// # Errors
+    /// As [`BatchSource::next`].
+    fn next_all(&mut self, tasks: usize) -> Result<Vec<Batch>> {
+        (0..tasks).map(|task| self.next(task)).collect()
+    }
+}

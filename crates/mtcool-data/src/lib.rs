@@ -1,0 +1,1 @@
+//! Data sets for multi-task learning: fetched, verified, split, batched, and synthetic ones.

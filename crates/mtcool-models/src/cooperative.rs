@@ -1,0 +1,142 @@
+//! A layer whose output channels are shared out among the tasks.
+
+use candle_core::{Result, Tensor, bail};
+use mtcool_core::{ParameterName, Parameters};
+use mtcool_ops::{Activation, Conv2d, Linear, Rows, conv2d, linear};
+
+use crate::fusion::{Features, Fusion};
+use crate::spec::{Init, ParameterSpec};
+
+/// The linear map of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transform {
+    /// A square convolution of this side, without padding.
+    Convolution {
+        /// Side of the kernel in pixels.
+        kernel: usize,
+    },
+    /// Fully connected.
+    Linear,
+}
+
+/// A cooperative layer: `relu(W x + b)`, where task k owns `shares[k]` rows of W and b.
+#[derive(Clone, Debug)]
+pub struct CooperativeLayer {
+    name: &'static str,
+    transform: Transform,
+    inputs: usize,
+    shares: Vec<usize>,
+    fusion: Fusion,
+}
+
+/// The channels each of `tasks` owns of `channels`: an even share, the remainder to the first tasks.
+///
+/// # Errors
+/// If there are fewer channels than tasks.
+pub fn shares(channels: usize, tasks: usize) -> Result<Vec<usize>> {
+    if tasks == 0 || channels < tasks {
+        bail!("a layer of {channels} channels cannot be shared by {tasks} tasks: each needs at least one");
+    }
+    Ok((0..tasks).map(|task| channels / tasks + usize::from(task < channels % tasks)).collect())
+}
+
+impl CooperativeLayer {
+    /// A layer called `name` from `inputs` channels (as each task reads them) to `outputs` in all.
+    ///
+    /// # Errors
+    /// If there are fewer outputs than tasks.
+    pub fn new(
+        name: &'static str,
+        transform: Transform,
+        inputs: usize,
+        outputs: usize,
+        tasks: usize,
+        fusion: Fusion,
+    ) -> Result<Self> {
+        Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion })
+    }
+
+    /// Channels each task reads of this layer's fused output.
+    ///
+    /// # Errors
+    /// If the fusion needs equal shares and they are not.
+    pub fn fused_channels(&self) -> Result<usize> {
+        self.fusion.fused_channels(&self.shares)
+    }
+
+    /// Weights, biases and fusion parameters of all tasks.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let (window, fan_in) = match self.transform {
+            Transform::Convolution { kernel } => (vec![kernel, kernel], self.inputs * kernel * kernel),
+            Transform::Linear => (Vec::new(), self.inputs),
+        };
+        let mut specs = Vec::new();
+        for (task, &share) in self.shares.iter().enumerate() {
+            let mut add = |role: &str, shape: Vec<usize>| {
+                let name = ParameterName::theta(task, format!("{}.{role}", self.name));
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+            };
+            add("weight", [&[share, self.inputs], &window[..]].concat());
+            add("bias", vec![share]);
+        }
+        specs.extend(self.fusion.parameters(self.name, self.shares.len()));
+        specs
+    }
+
+    /// The layer's output before fusion. Only the rows of tasks whose weights the graph tracks get a weight gradient.
+    ///
+    /// # Errors
+    /// If a parameter is missing or a shape does not fit.
+    pub fn forward(&self, parameters: &Parameters, x: &Features) -> Result<Features> {
+        let weights = self.collect(parameters, "weight")?;
+        let biases = self.collect(parameters, "bias")?;
+        match (self.fusion, x) {
+            (Fusion::Concat, Features::Joined(x)) => {
+                let rows = self.trained_rows(&weights);
+                let (weight, bias) = (Tensor::cat(&weights, 0)?, Tensor::cat(&biases, 0)?);
+                self.apply(x, &weight, &bias, rows).map(Features::Joined)
+            }
+            _ => {
+                let kernels = weights.iter().zip(biases).enumerate();
+                let own = kernels.map(|(task, (weight, bias))| self.apply(x.of_task(task), weight, bias, Rows::All));
+                own.collect::<Result<_>>().map(Features::Separate)
+            }
+        }
+    }
+
+    /// M(.) of this layer's (perhaps pooled) output.
+    ///
+    /// # Errors
+    /// As [`Fusion::fuse`].
+    pub fn fuse(&self, parameters: &Parameters, features: Features) -> Result<Features> {
+        self.fusion.fuse(parameters, self.name, features)
+    }
+
+    fn collect<'a>(&self, parameters: &'a Parameters, role: &str) -> Result<Vec<&'a Tensor>> {
+        let layer = format!("{}.{role}", self.name);
+        (0..self.shares.len()).map(|task| parameters.theta(task, &layer)).collect()
+    }
+
+    /// From the first to the last row that the graph tracks.
+    fn trained_rows(&self, weights: &[&Tensor]) -> Rows {
+        let mut trained = usize::MAX..0;
+        let mut first = 0;
+        for (weight, share) in weights.iter().zip(&self.shares) {
+            if weight.track_op() {
+                trained = trained.start.min(first)..first + share;
+            }
+            first += share;
+        }
+        if trained.is_empty() { Rows::Only(0..0) } else { Rows::Only(trained) }
+    }
+
+    fn apply(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, rows: Rows) -> Result<Tensor> {
+        let activation = Activation::Relu;
+        match self.transform {
+            Transform::Convolution { .. } => {
+                conv2d(x, weight, Some(bias), Conv2d { activation, rows, ..Conv2d::default() })
+            }
+            Transform::Linear => linear(x, weight, bias, Linear { activation, rows }),
+        }
+    }
+}

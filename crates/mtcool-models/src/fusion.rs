@@ -1,0 +1,98 @@
+//! M(.) of Eq. (1): how the features of all tasks come together before the next layer reads them.
+
+use candle_core::{Result, Tensor, bail};
+use mtcool_core::{ParameterName, Parameters};
+
+use crate::spec::{Init, ParameterSpec};
+
+/// The choice of M(.).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fusion {
+    /// Concatenation along the channels: every task reads everything. The paper's choice.
+    #[default]
+    Concat,
+    /// Cross-stitch units (Misra et al. 2016): task k reads `sum_j alpha_kj x_j`, with alpha_k `[T]` learned as part of
+    /// theta_k. All tasks need equally many channels. The kernels read a share instead of the whole: fewer parameters.
+    CrossStitch,
+}
+
+/// The weight a task's own features start with in a cross-stitch unit; the rest is spread over the other tasks.
+const OWN_FEATURES: f64 = 0.9;
+
+/// The features of all tasks after a layer.
+#[derive(Clone, Debug)]
+pub enum Features {
+    /// All tasks' channels, side by side: `[B, C, ...]`.
+    Joined(Tensor),
+    /// Each task's own: T of `[B, C/T, ...]`.
+    Separate(Vec<Tensor>),
+}
+
+impl Features {
+    /// `change` applied to all features, such as pooling.
+    ///
+    /// # Errors
+    /// The first error of `change`.
+    pub fn map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        match self {
+            Self::Joined(features) => change(features).map(Self::Joined),
+            Self::Separate(features) => features.iter().map(change).collect::<Result<_>>().map(Self::Separate),
+        }
+    }
+
+    /// What task `task` reads.
+    pub fn of_task(&self, task: usize) -> &Tensor {
+        match self {
+            Self::Joined(features) => features,
+            Self::Separate(features) => &features[task],
+        }
+    }
+}
+
+impl Fusion {
+    /// Channels that each task reads of a layer with these `shares` of the channels.
+    ///
+    /// # Errors
+    /// If cross-stitch meets unequal shares.
+    pub fn fused_channels(self, shares: &[usize]) -> Result<usize> {
+        match self {
+            Self::Concat => Ok(shares.iter().sum()),
+            Self::CrossStitch if shares.iter().all(|&share| share == shares[0]) => Ok(shares[0]),
+            Self::CrossStitch => bail!(
+                "cross-stitch fusion adds the tasks' features, so the widths must divide evenly among tasks, got shares {shares:?}; choose widths that {} divides, or concat",
+                shares.len()
+            ),
+        }
+    }
+
+    /// The learned parameters of the fusion after the layer called `layer`.
+    pub fn parameters(self, layer: &str, tasks: usize) -> Vec<ParameterSpec> {
+        if self == Self::Concat || tasks < 2 {
+            return Vec::new();
+        }
+        let spread = (1.0 - OWN_FEATURES) / (tasks - 1) as f64;
+        let unit = |task: usize| ParameterSpec {
+            name: ParameterName::theta(task, format!("{layer}.stitch")),
+            shape: vec![tasks],
+            init: Init::Values((0..tasks).map(|other| if other == task { OWN_FEATURES } else { spread }).collect()),
+        };
+        (0..tasks).map(unit).collect()
+    }
+
+    /// M(.) after the layer called `layer`. Concatenated features are joined already.
+    ///
+    /// # Errors
+    /// If a stitch is missing or shapes do not fit.
+    pub fn fuse(self, parameters: &Parameters, layer: &str, features: Features) -> Result<Features> {
+        let Features::Separate(own) = &features else { return Ok(features) };
+        if own.len() < 2 {
+            return Ok(features);
+        }
+        let stitch = |task: usize| {
+            let alpha = parameters.theta(task, &format!("{layer}.stitch"))?;
+            let terms = own.iter().enumerate().map(|(other, x)| x.broadcast_mul(&alpha.get(other)?));
+            terms.reduce(|sum, term| sum? + term?).unwrap_or_else(|| bail!("no features to fuse"))
+        };
+        (0..own.len()).map(stitch).collect::<Result<_>>().map(Features::Separate)
+    }
+}

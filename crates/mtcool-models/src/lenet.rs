@@ -1,0 +1,114 @@
+//! LeNet, cooperative: the network of the paper's MNIST experiment.
+
+use candle_core::{DType, Device, Result, Tensor, bail};
+use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_ops::{Linear, MaxPool2d, linear, max_pool2d};
+
+use crate::cooperative::{CooperativeLayer, Transform};
+use crate::fusion::{Features, Fusion};
+use crate::spec::{Init, ParameterSpec, initialize};
+
+/// Sizes of a [`LeNet`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeNetConfig {
+    /// Input channels, height, width; the sides must survive two rounds of (5x5 convolution, 2x2 pooling).
+    pub input: (usize, usize, usize),
+    /// Channels of the first convolution, over all tasks.
+    pub conv1: usize,
+    /// Channels of the second convolution, over all tasks.
+    pub conv2: usize,
+    /// Units of the fully connected layer, over all tasks.
+    pub hidden: usize,
+    /// Classes of each task.
+    pub classes: Vec<usize>,
+    /// How tasks read each other's features.
+    pub fusion: Fusion,
+}
+
+/// Cooperative LeNet, from images `[B, C, H, W]` to logits `[B, K_i]`:
+///
+/// conv1 5x5, ReLU, max-pool 2, conv2 5x5, ReLU, max-pool 2, flatten, fc, ReLU (all theta), out (phi, one a task).
+#[derive(Clone, Debug)]
+pub struct LeNet {
+    config: LeNetConfig,
+    conv1: CooperativeLayer,
+    conv2: CooperativeLayer,
+    fc: CooperativeLayer,
+    /// Features each head reads.
+    head_inputs: usize,
+}
+
+const KERNEL: usize = 5;
+const POOL: usize = 2;
+
+impl LeNet {
+    /// The paper's sizes for 28x28 digits, and a head of `classes[i]` for task i.
+    pub fn mnist(classes: &[usize]) -> LeNetConfig {
+        LeNetConfig {
+            input: (1, 28, 28),
+            conv1: 10,
+            conv2: 20,
+            hidden: 50,
+            classes: classes.to_vec(),
+            fusion: Fusion::Concat,
+        }
+    }
+
+    /// # Errors
+    /// If a width cannot be shared among the tasks, or the input is too small.
+    pub fn new(config: LeNetConfig) -> Result<Self> {
+        let (channels, height, width) = config.input;
+        let (tasks, fusion) = (config.classes.len(), config.fusion);
+        if tasks == 0 || config.classes.contains(&0) {
+            bail!("LeNet: expected at least one task, and at least one class each, got classes {:?}", config.classes);
+        }
+        let after = |side: usize| side.checked_sub(KERNEL - 1).map(|side| side / POOL).filter(|&side| side > 0);
+        let (Some(map_h), Some(map_w)) = (after(height).and_then(after), after(width).and_then(after)) else {
+            bail!("LeNet: a {height}x{width} input is too small: expected sides of at least 16");
+        };
+        let convolution = Transform::Convolution { kernel: KERNEL };
+        let layer =
+            |name, transform, inputs, outputs| CooperativeLayer::new(name, transform, inputs, outputs, tasks, fusion);
+        let conv1 = layer("conv1", convolution, channels, config.conv1)?;
+        let conv2 = layer("conv2", convolution, conv1.fused_channels()?, config.conv2)?;
+        let fc = layer("fc", Transform::Linear, conv2.fused_channels()? * map_h * map_w, config.hidden)?;
+        let head_inputs = fc.fused_channels()?;
+        Ok(Self { config, conv1, conv2, fc, head_inputs })
+    }
+
+    /// What the parameters are, task by task.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let mut specs: Vec<_> =
+            [&self.conv1, &self.conv2, &self.fc].iter().flat_map(|layer| layer.parameters()).collect();
+        for (task, &classes) in self.config.classes.iter().enumerate() {
+            for (role, shape) in [("weight", vec![classes, self.head_inputs]), ("bias", vec![classes])] {
+                let name = ParameterName::phi(task, format!("out.{role}"));
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(self.head_inputs) });
+            }
+        }
+        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs
+    }
+}
+
+impl Network for LeNet {
+    fn tasks(&self) -> usize {
+        self.config.classes.len()
+    }
+
+    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
+        initialize(&self.parameters(), seed, dtype, device)
+    }
+
+    fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
+        let mut x = Features::Joined(input.clone());
+        for convolution in [&self.conv1, &self.conv2] {
+            let pooled = convolution.forward(parameters, &x)?.map(|x| max_pool2d(x, MaxPool2d::tiling(POOL)))?;
+            x = convolution.fuse(parameters, pooled)?;
+        }
+        let x = self.fc.forward(parameters, &x.map(|x| x.flatten_from(1))?)?;
+        let x = self.fc.fuse(parameters, x)?;
+        let (weight, bias) = (parameters.phi(task, "out.weight")?, parameters.phi(task, "out.bias")?);
+        linear(x.of_task(task), weight, bias, Linear::default())
+    }
+}

@@ -1,0 +1,224 @@
+//! Algorithm 1 on a small cooperative LeNet against recorded trajectories (float64 automatic differentiation): every
+//! parameter after the warm-up and after each outer iteration, and every loss.
+//!
+//! `MTCOOL_GOLDEN_DIR` points the test at another folder of files of the same form.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use mtcool_core::{
+    Batch, BatchSource, Draw, Error, Method, Mtcool, MtcoolConfig, NoiseSource, ParameterName, Parameters, Part,
+    Problem, Result, Step, UpdateOrder,
+};
+use mtcool_models::{Fusion, LeNet, LeNetConfig};
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+/// One recorded trajectory, its tensors in the dtype under test.
+struct Recording {
+    file: String,
+    case: Value,
+    tensors: BTreeMap<String, Tensor>,
+    dtype: DType,
+}
+
+impl Recording {
+    /// The recording in `path`, unless it is of another kind (other golden files live in the same folder).
+    fn read(path: &Path, dtype: DType) -> Option<Self> {
+        let bytes = std::fs::read(path).unwrap();
+        let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+        let case: Value = serde_json::from_str(header.metadata().as_ref()?.get("case")?).unwrap();
+        if case.get("network").is_some_and(|network| network != "lenet") {
+            return None;
+        }
+        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+        let file = path.file_name().unwrap().to_string_lossy().into_owned();
+        Some(Self { file, case, tensors: tensors.into_iter().collect(), dtype })
+    }
+
+    fn number(&self, key: &str) -> f64 {
+        self.case[key].as_f64().unwrap_or_else(|| panic!("{}: no number `{key}` in the header", self.file))
+    }
+
+    fn count(&self, key: &str) -> usize {
+        self.number(key) as usize
+    }
+
+    fn tensor(&self, key: &str) -> Tensor {
+        let tensor = self.tensors.get(key).unwrap_or_else(|| panic!("{}: no tensor `{key}`", self.file));
+        if tensor.dtype().is_float() { tensor.to_dtype(self.dtype).unwrap() } else { tensor.clone() }
+    }
+
+    /// The parameters recorded under `prefix`.
+    fn parameters(&self, prefix: &str) -> Parameters {
+        let keys = self.tensors.keys().filter_map(|key| key.strip_prefix(prefix)?.strip_prefix('.'));
+        keys.map(|name| (name.parse::<ParameterName>().unwrap(), self.tensor(&format!("{prefix}.{name}")))).collect()
+    }
+
+    fn batches(&self) -> RecordedBatches {
+        let tasks = (0..self.count("T")).map(|task| {
+            let warmup = (0..self.count("warmup")).map(|t| format!("warmup.{t}.{task}"));
+            let inner = |t| (0..self.count("L")).map(move |l| format!("coop.{t}.{task}.{l}"));
+            let keys = warmup.chain((0..self.count("outer")).flat_map(inner));
+            keys.map(|key| Batch { input: self.tensor(&format!("x.{key}")), target: self.tensor(&format!("y.{key}")) })
+                .collect()
+        });
+        RecordedBatches(tasks.collect())
+    }
+
+    fn config(&self) -> MtcoolConfig {
+        MtcoolConfig {
+            bound: self.number("b"),
+            alpha: self.number("alpha"),
+            beta: self.number("beta"),
+            samples: self.count("M"),
+            inner_iterations: self.count("L"),
+            warmup_iterations: self.count("warmup"),
+            lambda: self.number("lambda_"),
+            schedule: match self.case["schedule"].as_str().unwrap() {
+                "gauss_seidel" => UpdateOrder::GaussSeidel,
+                "jacobi" => UpdateOrder::Jacobi,
+                other => panic!("{}: schedule {other}", self.file),
+            },
+            ..MtcoolConfig::default()
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        let classes = vec![self.count("classes"); self.count("T")];
+        let losses = classes.iter().map(|_| -> mtcool_core::Loss { Box::new(mtcool_ops::cross_entropy) }).collect();
+        let network = LeNet::new(LeNetConfig {
+            input: (1, 28, 28),
+            conv1: self.count("c1"),
+            conv2: self.count("c2"),
+            hidden: self.count("hidden"),
+            classes,
+            fusion: Fusion::Concat,
+        });
+        Problem::new(Box::new(network.unwrap()), losses).unwrap()
+    }
+
+    /// Plays the trajectory through the method under test and compares at every point that was recorded.
+    fn check(&self) {
+        let tolerance = if self.dtype == DType::F64 { 1e-9 } else { 2e-5 };
+        let problem = self.problem();
+        let mut parameters = self.parameters("init");
+        problem
+            .network()
+            .initial_parameters(0, self.dtype, &Device::Cpu)
+            .unwrap()
+            .check_compatible(&parameters)
+            .unwrap();
+        let noise = RecordedNoise(self.tensors.clone());
+        let mut method = Mtcool::new(self.config(), Box::new(noise)).unwrap();
+        let mut batches = self.batches();
+        let warmup = self.count("warmup");
+        for iteration in 0..warmup + self.count("outer") {
+            let before = parameters.clone();
+            let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut batches, progress: 0.0 };
+            let losses = method.step(step).unwrap().check_finite().unwrap();
+            let close = |what: &str, got: f64, key: &str, at: Option<usize>| {
+                let entry = &self.case["losses"][key];
+                let want = at.map_or(entry, |at| &entry[at]).as_f64().unwrap();
+                assert!((got - want).abs() <= tolerance, "{} {key} {what}: {got} against {want}", self.file);
+            };
+            if iteration < warmup {
+                let total: f64 = losses.iter().map(|entry| entry.loss).sum();
+                close("total", total, &format!("warmup.{iteration}"), None);
+            } else {
+                let outer = iteration - warmup;
+                assert_eq!(losses.len(), self.count("T") * self.count("L"));
+                for (index, entry) in losses.iter().enumerate() {
+                    let key = format!("coop.{outer}.{}.{}", entry.task, index % self.count("L"));
+                    close("loss", entry.loss, &key, Some(0));
+                    close("regularizer", entry.regularizer, &key, Some(1));
+                    close("total", entry.loss + self.number("lambda_") * entry.regularizer, &key, Some(2));
+                }
+                compare(
+                    &self.file,
+                    &format!("after_outer.{outer}"),
+                    &parameters,
+                    &self.parameters(&format!("after_outer.{outer}")),
+                    tolerance,
+                );
+                if outer + 1 == self.count("outer") && self.dtype == DType::F64 {
+                    assert_eq!(
+                        clamped(&before, &parameters, self.number("b")),
+                        self.count("clamped_in_last_outer"),
+                        "{}",
+                        self.file
+                    );
+                }
+            }
+            if iteration + 1 == warmup {
+                compare(&self.file, "after_warmup", &parameters, &self.parameters("after_warmup"), tolerance);
+            }
+        }
+        assert!(batches.0.iter().all(VecDeque::is_empty), "{}: batches left over", self.file);
+    }
+}
+
+/// Elements of theta that ended exactly on the border of their region.
+fn clamped(before: &Parameters, after: &Parameters, bound: f64) -> usize {
+    let theta = after.iter().filter(|(name, _)| name.part == Part::Theta);
+    let count = theta.map(|(name, tensor)| {
+        let distance = (tensor - before.get(name).unwrap()).unwrap().abs().unwrap();
+        let distances = distance.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        distances.iter().filter(|&&d| (d - bound).abs() < 1e-12).count()
+    });
+    count.sum()
+}
+
+fn compare(file: &str, point: &str, got: &Parameters, want: &Parameters, tolerance: f64) {
+    want.check_compatible(got).unwrap_or_else(|error| panic!("{file} {point}: {error}"));
+    for (name, got) in got.iter() {
+        let difference = (got - want.get(name).unwrap()).unwrap().abs().unwrap().to_dtype(DType::F64).unwrap();
+        let difference: f64 = difference.flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap();
+        assert!(difference <= tolerance, "{file} {point} {name}: off by {difference:e}, allowed {tolerance:e}");
+    }
+}
+
+struct RecordedBatches(Vec<VecDeque<Batch>>);
+
+impl BatchSource for RecordedBatches {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        self.0[task].pop_front().ok_or_else(|| Error::Batch { task, source: "the recording is at its end".into() })
+    }
+}
+
+struct RecordedNoise(BTreeMap<String, Tensor>);
+
+impl NoiseSource for RecordedNoise {
+    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+        let place = match draw {
+            Draw::Warmup { iteration, sample } => format!("warmup.{iteration}.{sample}"),
+            Draw::Cooperative { iteration, task, inner, sample } => format!("coop.{iteration}.{task}.{inner}.{sample}"),
+        };
+        let key = format!("noise.{place}.{}.{}", name.task, name.layer);
+        let noise = self.0.get(&key).unwrap_or_else(|| panic!("no noise recorded under `{key}`"));
+        Ok(noise.to_dtype(parameter.dtype())?)
+    }
+}
+
+fn check_all(dtype: DType) {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let folder = std::env::var_os("MTCOOL_GOLDEN_DIR").map_or(shipped, PathBuf::from);
+    let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+    paths.sort();
+    let recordings: Vec<_> = paths.iter().filter_map(|path| Recording::read(path, dtype)).collect();
+    assert!(!recordings.is_empty(), "no trajectories in {}", folder.display());
+    recordings.iter().for_each(Recording::check);
+    println!("{} trajectories checked in {dtype:?}", recordings.len());
+}
+
+#[test]
+fn trajectories_in_float64() {
+    check_all(DType::F64);
+}
+
+#[test]
+fn trajectories_in_float32() {
+    check_all(DType::F32);
+}

@@ -1,0 +1,87 @@
+//! ReLU, alone or fused behind a linear operation.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
+
+use crate::element::{Element, dispatch, elements};
+
+/// What follows a linear operation inside the same kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// `max(0, x)`; its gradient at 0 is 0, as in PyTorch.
+    Relu,
+}
+
+impl Activation {
+    /// The gradient of the linear part, given the activated `output` and the gradient of that output.
+    pub(crate) fn backward(self, output: &Tensor, grad: &Tensor) -> Result<Tensor> {
+        let grad = grad.contiguous()?;
+        match self {
+            Activation::Identity => Ok(grad),
+            Activation::Relu => output.apply_op2_no_bwd(&grad, &ReluBackward),
+        }
+    }
+}
+
+/// `max(0, x)` of any shape; NaN stays NaN. The gradient at 0 is 0.
+///
+/// # Errors
+/// If `x` is neither f32 nor f64.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(Relu)
+}
+
+/// `max(0, x)` that keeps NaN, which `Float::max` would drop.
+#[inline]
+pub(crate) fn relu_scalar<T: Element>(x: T) -> T {
+    if x < T::zero() { T::zero() } else { x }
+}
+
+struct Relu;
+
+impl CustomOp1 for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let output = dispatch!("relu", storage, T => {
+            let x = elements::<T>("relu", storage, layout)?;
+            T::to_cpu_storage_owned(x.iter().map(|&x| relu_scalar(x)).collect())
+        });
+        Ok((output, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _x: &Tensor, output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        Activation::Relu.backward(output, grad).map(Some)
+    }
+}
+
+/// `grad` where `output > 0` (or NaN), else 0.
+struct ReluBackward;
+
+impl CustomOp2 for ReluBackward {
+    fn name(&self) -> &'static str {
+        "relu-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        output: &CpuStorage,
+        output_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let result = dispatch!(self.name(), output, T => {
+            let output = elements::<T>(self.name(), output, output_layout)?;
+            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+            let zero = T::from_f64(0.0);
+            T::to_cpu_storage_owned(
+                output.iter().zip(grad).map(|(&y, &g)| if y <= zero { zero } else { g }).collect(),
+            )
+        });
+        Ok((result, output_layout.shape().clone()))
+    }
+}

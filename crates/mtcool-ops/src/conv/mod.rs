@@ -1,0 +1,194 @@
+//! 2-d convolution with bias and activation in one operation, and its three gradients.
+
+mod geometry;
+mod kernels;
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use crate::activation::Activation;
+use crate::element::{dispatch, elements};
+use crate::rows::Rows;
+use geometry::Geometry;
+
+/// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    /// Step between windows, in pixels, the same both ways.
+    pub stride: usize,
+    /// Zeros around the input, in pixels, the same on all sides.
+    pub padding: usize,
+    /// Distance between a kernel's taps, in pixels.
+    pub dilation: usize,
+    /// Applied to the output inside the operation.
+    pub activation: Activation,
+    /// Kernel rows whose weight and bias gradients are computed.
+    pub rows: Rows,
+}
+
+impl Default for Conv2d {
+    fn default() -> Self {
+        Self { stride: 1, padding: 0, dilation: 1, activation: Activation::Identity, rows: Rows::All }
+    }
+}
+
+/// Cross-correlation of `x` `[B, C, H, W]` with `kernel` `[O, C, kh, kw]` plus `bias` `[O]`, then the activation:
+/// `[B, O, (H + 2p - d(kh-1) - 1)/s + 1, ...]`.
+///
+/// # Errors
+/// If the shapes, dtypes or settings do not fit each other; the message names the operand.
+pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv2d) -> Result<Tensor> {
+    let geometry = Geometry::new(x.dims(), kernel.dims(), &settings)?;
+    if let Some(bias) = bias
+        && bias.dims() != [geometry.out_channels]
+    {
+        bail!("conv2d: expected a bias of shape [{}], got {:?}", geometry.out_channels, bias.dims());
+    }
+    let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
+    let op = ConvOp { geometry, settings };
+    match bias {
+        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op),
+        None => x.apply_op2(&kernel, op),
+    }
+}
+
+struct ConvOp {
+    geometry: Geometry,
+    settings: Conv2d,
+}
+
+impl ConvOp {
+    fn forward(
+        &self,
+        (x, x_layout): (&CpuStorage, &Layout),
+        (kernel, kernel_layout): (&CpuStorage, &Layout),
+        bias: Option<(&CpuStorage, &Layout)>,
+    ) -> Result<(CpuStorage, Shape)> {
+        let output = dispatch!("conv2d", x, T => {
+            let x = elements::<T>("conv2d", x, x_layout)?;
+            let kernel = elements::<T>("conv2d", kernel, kernel_layout)?;
+            let bias = match bias {
+                Some((bias, layout)) => Some(elements::<T>("conv2d", bias, layout)?),
+                None => None,
+            };
+            T::to_cpu_storage_owned(kernels::forward(&self.geometry, x, kernel, bias, self.settings.activation))
+        });
+        Ok((output, self.geometry.output_shape().into()))
+    }
+
+    /// Gradients of input, kernel and bias; `None` for an operand the graph does not track.
+    fn backward(
+        &self,
+        x: &Tensor,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let grad = self.settings.activation.backward(output, grad)?;
+        let gradient = |of| ConvGradient { geometry: self.geometry, of, rows: self.settings.rows.clone() };
+        let input = match x.track_op() {
+            true => Some(kernel.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
+            false => None,
+        };
+        let weight = match kernel.track_op() {
+            true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Kernel))?),
+            false => None,
+        };
+        let bias = match bias {
+            Some(bias) if bias.track_op() => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
+            _ => None,
+        };
+        Ok([input, weight, bias])
+    }
+}
+
+impl CustomOp2 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, k: &CpuStorage, kl: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.forward((x, xl), (k, kl), None)
+    }
+
+    fn bwd(&self, x: &Tensor, k: &Tensor, output: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let [x, k, _] = self.backward(x, k, None, output, grad)?;
+        Ok((x, k))
+    }
+}
+
+impl CustomOp3 for ConvOp {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        k: &CpuStorage,
+        kl: &Layout,
+        b: &CpuStorage,
+        bl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward((x, xl), (k, kl), Some((b, bl)))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        k: &Tensor,
+        b: &Tensor,
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let [x, k, b] = self.backward(x, k, Some(b), output, grad)?;
+        Ok((x, k, b))
+    }
+}
+
+/// Which operand a [`ConvGradient`] is the gradient of.
+enum Operand {
+    Input,
+    Kernel,
+    Bias,
+}
+
+/// A gradient as a forward-only operation on (the other operand, gradient of the linear output).
+struct ConvGradient {
+    geometry: Geometry,
+    of: Operand,
+    rows: Rows,
+}
+
+impl CustomOp2 for ConvGradient {
+    fn name(&self) -> &'static str {
+        "conv2d-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        other: &CpuStorage,
+        other_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let g = &self.geometry;
+        let rows = self.rows.range(g.out_channels);
+        let result = dispatch!(self.name(), grad, T => {
+            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+            let other = elements::<T>(self.name(), other, other_layout)?;
+            T::to_cpu_storage_owned(match self.of {
+                Operand::Input => kernels::input_gradient(g, other, grad),
+                Operand::Kernel => kernels::kernel_gradient(g, other, grad, rows),
+                Operand::Bias => kernels::bias_gradient(g, grad, rows),
+            })
+        });
+        let shape: Shape = match self.of {
+            Operand::Input => g.input_shape().into(),
+            Operand::Kernel => g.kernel_shape().into(),
+            Operand::Bias => g.out_channels.into(),
+        };
+        Ok((result, shape))
+    }
+}

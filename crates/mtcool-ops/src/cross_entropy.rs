@@ -1,0 +1,122 @@
+//! Softmax cross-entropy in one operation, for classes and for dense maps.
+
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use crate::element::{Element, dispatch, elements};
+
+/// Mean over all positions of `-log softmax(logits)[target]`: `logits` `[B, K]` or `[B, K, H, W]` (any trailing shape),
+/// `targets` `[B]` or `[B, H, W]` of an integer type with values in `0..K`. A scalar.
+///
+/// # Errors
+/// If the shapes do not fit each other or a target is not in `0..K`.
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    let dims = logits.dims();
+    let fits = dims.len() >= 2
+        && targets.rank() + 1 == dims.len()
+        && targets.dims()[0] == dims[0]
+        && targets.dims()[1..] == dims[2..];
+    if !fits || logits.elem_count() == 0 {
+        bail!(
+            "cross_entropy: expected logits [B, K, ...] and targets [B, ...], none empty, got {dims:?} and {:?}",
+            targets.dims()
+        );
+    }
+    let targets = targets.to_dtype(DType::I64)?.contiguous()?;
+    logits.contiguous()?.apply_op2(&targets, CrossEntropy)
+}
+
+struct CrossEntropy;
+
+impl CustomOp2 for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross-entropy"
+    }
+
+    fn cpu_fwd(
+        &self,
+        logits: &CpuStorage,
+        ll: &Layout,
+        targets: &CpuStorage,
+        tl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let targets = elements::<i64>(self.name(), targets, tl)?;
+        let classes = ll.dims()[1];
+        if let Some(bad) = targets.iter().find(|&&t| t < 0 || t >= classes as i64) {
+            bail!("cross_entropy: target {bad} is not a class in 0..{classes}");
+        }
+        let loss = dispatch!(self.name(), logits, T => {
+            let logits = elements::<T>(self.name(), logits, ll)?;
+            let mut total = T::from_f64(0.0);
+            each_position(ll, |position, first, step| {
+                let at = |class: usize| logits[first + class * step];
+                let (max, sum) = normaliser(classes, at);
+                total += max + sum.ln() - at(targets[position] as usize);
+            });
+            T::to_cpu_storage_owned(vec![total / T::from_f64(targets.len() as f64)])
+        });
+        Ok((loss, Shape::from(())))
+    }
+
+    fn bwd(
+        &self,
+        logits: &Tensor,
+        targets: &Tensor,
+        _loss: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradient = logits.apply_op2_no_bwd(targets, &CrossEntropyBackward)?;
+        Ok((Some(gradient.broadcast_mul(grad)?), None))
+    }
+}
+
+/// `(softmax(logits) - onehot(targets)) / positions`.
+struct CrossEntropyBackward;
+
+impl CustomOp2 for CrossEntropyBackward {
+    fn name(&self) -> &'static str {
+        "cross-entropy-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        logits: &CpuStorage,
+        ll: &Layout,
+        targets: &CpuStorage,
+        tl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let targets = elements::<i64>(self.name(), targets, tl)?;
+        let classes = ll.dims()[1];
+        let result = dispatch!(self.name(), logits, T => {
+            let logits = elements::<T>(self.name(), logits, ll)?;
+            let scale = T::from_f64(1.0 / targets.len() as f64);
+            let mut result = vec![T::from_f64(0.0); logits.len()];
+            each_position(ll, |position, first, step| {
+                let (max, sum) = normaliser(classes, |class| logits[first + class * step]);
+                for class in 0..classes {
+                    let index = first + class * step;
+                    result[index] = (logits[index] - max).exp() / sum * scale;
+                }
+                result[first + targets[position] as usize * step] -= scale;
+            });
+            T::to_cpu_storage_owned(result)
+        });
+        Ok((result, ll.shape().clone()))
+    }
+}
+
+/// Visits every position of `[B, K, ...]`: (its index among the targets, the index of its class 0, the step between classes).
+fn each_position(layout: &Layout, mut visit: impl FnMut(usize, usize, usize)) {
+    let dims = layout.dims();
+    let (classes, pixels) = (dims[1], dims[2..].iter().product::<usize>());
+    for sample in 0..dims[0] {
+        for pixel in 0..pixels {
+            visit(sample * pixels + pixel, sample * classes * pixels + pixel, pixels);
+        }
+    }
+}
+
+/// The largest logit and `sum_k exp(logit_k - largest)`.
+fn normaliser<T: Element>(classes: usize, at: impl Fn(usize) -> T) -> (T, T) {
+    let max = (1..classes).map(&at).fold(at(0), |a, b| if a < b { b } else { a });
+    (max, (0..classes).map(|class| (at(class) - max).exp()).sum())
+}

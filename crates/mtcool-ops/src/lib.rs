@@ -1,0 +1,40 @@
+//! Fast differentiable tensor operations for candle, with gradients that agree with PyTorch's.
+//!
+//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU, NCHW at
+//! the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
+//! in the workspace) trains through them.
+//!
+//! - **A frozen operand costs nothing.** The backward pass computes the gradient of an operand only if the graph tracks it,
+//!   and of a kernel only for the [`Rows`] that train: in MT-COOL one task's slice of each layer moves at a time.
+//! - **The same bits for any number of threads.** Work is split by shape, never by thread, and partial sums are added in a
+//!   fixed order.
+//!
+//! ```
+//! use candle_core::{Device, Tensor, Var};
+//! use mtcool_ops::{Activation, Conv2d, conv2d};
+//!
+//! # fn main() -> candle_core::Result<()> {
+//! let x = Tensor::ones((1, 1, 4, 4), candle_core::DType::F32, &Device::Cpu)?;
+//! let kernel = Var::ones((2, 1, 3, 3), candle_core::DType::F32, &Device::Cpu)?;
+//! let y = conv2d(&x, &kernel, None, Conv2d { activation: Activation::Relu, ..Conv2d::default() })?;
+//! assert_eq!(y.dims(), [1, 2, 2, 2]);
+//! assert_eq!(y.sum_all()?.to_scalar::<f32>()?, 72.0);
+//! # Ok(())
+//! # }
+//! ```
+
+mod activation;
+mod conv;
+mod cross_entropy;
+mod element;
+mod linear;
+mod matmul;
+mod pool;
+mod rows;
+
+pub use activation::{Activation, relu};
+pub use conv::{Conv2d, conv2d};
+pub use cross_entropy::cross_entropy;
+pub use linear::{Linear, linear};
+pub use pool::{MaxPool2d, max_pool2d};
+pub use rows::Rows;

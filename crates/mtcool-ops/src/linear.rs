@@ -1,0 +1,170 @@
+//! A fully connected layer with bias and activation in one operation.
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use crate::activation::{Activation, relu_scalar};
+use crate::element::{Element, dispatch, elements};
+use crate::matmul::{Matrix, matmul};
+use crate::rows::Rows;
+
+/// Settings of [`linear`].
+#[derive(Clone, Debug, Default)]
+pub struct Linear {
+    /// Applied to the output inside the operation.
+    pub activation: Activation,
+    /// Weight rows (output features) whose gradients are computed.
+    pub rows: Rows,
+}
+
+/// `activation(x weight^T + bias)`: `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` to `[B, O]`.
+///
+/// # Errors
+/// If the shapes or dtypes do not fit each other; the message names them.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Linear) -> Result<Tensor> {
+    match (x.dims(), weight.dims(), bias.dims()) {
+        (&[_, inputs], &[outputs, reads], &[biases]) if inputs == reads && outputs == biases => {}
+        (x, weight, bias) => {
+            bail!("linear: expected x [B, I], weight [O, I], bias [O], got {x:?}, {weight:?}, {bias:?}")
+        }
+    }
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, settings)
+}
+
+impl CustomOp3 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, inputs) = x_layout.shape().dims2()?;
+        let outputs = weight_layout.dims()[0];
+        let y = dispatch!("linear", x, T => {
+            let x = elements::<T>("linear", x, x_layout)?;
+            let weight = elements::<T>("linear", weight, weight_layout)?;
+            let bias = elements::<T>("linear", bias, bias_layout)?;
+            let mut y: Vec<T> = (0..batch).flat_map(|_| bias.iter().copied()).collect();
+            matmul(
+                Matrix::new(&mut y[..], batch, outputs, outputs),
+                Matrix::new(x, batch, inputs, inputs),
+                Matrix::new(weight, outputs, inputs, inputs).t(),
+                true,
+            );
+            if self.activation == Activation::Relu {
+                y.iter_mut().for_each(|y| *y = relu_scalar(*y));
+            }
+            T::to_cpu_storage_owned(y)
+        });
+        Ok((y, (batch, outputs).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let grad = self.activation.backward(output, grad)?;
+        let gradient = |of| LinearGradient { of, rows: self.rows.clone() };
+        let input = match x.track_op() {
+            true => Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
+            false => None,
+        };
+        let kernel = match weight.track_op() {
+            true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?),
+            false => None,
+        };
+        let bias = match bias.track_op() {
+            true => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
+            false => None,
+        };
+        Ok((input, kernel, bias))
+    }
+}
+
+enum Operand {
+    Input,
+    Weight,
+    Bias,
+}
+
+/// A gradient as a forward-only operation on (the other operand, gradient of the linear output `[B, O]`).
+struct LinearGradient {
+    of: Operand,
+    rows: Rows,
+}
+
+impl LinearGradient {
+    fn compute<T: Element>(&self, other: &[T], grad: &[T], batch: usize, outputs: usize, inputs: usize) -> Vec<T> {
+        let rows = self.rows.range(outputs);
+        match self.of {
+            Operand::Input => {
+                let mut result = vec![T::zero(); batch * inputs];
+                matmul(
+                    Matrix::new(&mut result[..], batch, inputs, inputs),
+                    Matrix::new(grad, batch, outputs, outputs),
+                    Matrix::new(other, outputs, inputs, inputs),
+                    false,
+                );
+                result
+            }
+            Operand::Weight => {
+                let mut result = vec![T::zero(); outputs * inputs];
+                matmul(
+                    Matrix::new(&mut result[rows.start * inputs..], rows.len(), inputs, inputs),
+                    Matrix::new(&grad[rows.start.min(grad.len())..], batch, rows.len(), outputs).t(),
+                    Matrix::new(other, batch, inputs, inputs),
+                    false,
+                );
+                result
+            }
+            Operand::Bias => {
+                let mut result = vec![T::zero(); outputs];
+                for row in grad.chunks_exact(outputs) {
+                    for (total, value) in result[rows.clone()].iter_mut().zip(&row[rows.clone()]) {
+                        *total += *value;
+                    }
+                }
+                result
+            }
+        }
+    }
+}
+
+impl CustomOp2 for LinearGradient {
+    fn name(&self) -> &'static str {
+        "linear-gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        other: &CpuStorage,
+        other_layout: &Layout,
+        grad: &CpuStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (batch, outputs) = grad_layout.shape().dims2()?;
+        // The other operand is the weight [O, I], the input [B, I], or the bias [O], which has no inputs to speak of.
+        let inputs = other_layout.dims().get(1).copied().unwrap_or(0);
+        let result = dispatch!(self.name(), grad, T => {
+            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+            let other = elements::<T>(self.name(), other, other_layout)?;
+            T::to_cpu_storage_owned(self.compute(other, grad, batch, outputs, inputs))
+        });
+        let shape: Shape = match self.of {
+            Operand::Input => (batch, inputs).into(),
+            Operand::Weight => (outputs, inputs).into(),
+            Operand::Bias => outputs.into(),
+        };
+        Ok((result, shape))
+    }
+}

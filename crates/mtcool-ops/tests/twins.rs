@@ -1,0 +1,296 @@
+//! Each kernel in lock-step with a slow, obvious twin over random shapes, and each gradient against finite differences.
+
+use candle_core::{DType, Device, Result, Tensor, Var};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, cross_entropy, linear, max_pool2d, relu};
+use proptest::prelude::*;
+
+/// Numbers without pattern in -1..1, the same for the same `seed`.
+fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn tensor(shape: &[usize], seed: u64) -> Tensor {
+    Tensor::from_vec(numbers(shape.iter().product(), seed), shape, &Device::Cpu).unwrap()
+}
+
+fn flat(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn assert_close(got: &Tensor, want: &[f64], tolerance: f64) {
+    let got = flat(got);
+    assert_eq!(got.len(), want.len());
+    for (index, (got, want)) in got.iter().zip(want).enumerate() {
+        assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "element {index}: {got} against {want}");
+    }
+}
+
+/// Convolution by its definition: one loop an index.
+fn conv2d_by_definition(x: &Tensor, k: &Tensor, b: &Tensor, s: usize, p: usize, d: usize) -> Vec<f64> {
+    let ((n, c, h, w), (o, _, kh, kw)) = (x.dims4().unwrap(), k.dims4().unwrap());
+    let (oh, ow) = ((h + 2 * p - d * (kh - 1) - 1) / s + 1, (w + 2 * p - d * (kw - 1) - 1) / s + 1);
+    let (x, k, b) = (flat(x), flat(k), flat(b));
+    let mut output = Vec::new();
+    for sample in 0..n {
+        for row in 0..o {
+            for y in 0..oh {
+                for z in 0..ow {
+                    let mut sum = b[row];
+                    for channel in 0..c {
+                        for ky in 0..kh {
+                            for kx in 0..kw {
+                                let (sy, sx) = ((y * s + ky * d) as i64 - p as i64, (z * s + kx * d) as i64 - p as i64);
+                                if (0..h as i64).contains(&sy) && (0..w as i64).contains(&sx) {
+                                    let source = ((sample * c + channel) * h + sy as usize) * w + sx as usize;
+                                    sum += x[source] * k[((row * c + channel) * kh + ky) * kw + kx];
+                                }
+                            }
+                        }
+                    }
+                    output.push(sum);
+                }
+            }
+        }
+    }
+    output
+}
+
+/// Compares the analytic gradient of `sum(f(inputs) * direction)` with central differences, at every element of every input.
+fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+    let output = f(&tracked).unwrap();
+    let direction = tensor(output.dims(), 99);
+    let gradients = (&output * &direction).unwrap().sum_all().unwrap().backward().unwrap();
+    let value = |inputs: &[Tensor]| {
+        let product = (f(inputs).unwrap() * &direction).unwrap();
+        product.sum_all().unwrap().to_scalar::<f64>().unwrap()
+    };
+    let step = 1e-6;
+    for (which, var) in vars.iter().enumerate() {
+        let analytic = flat(gradients.get(var).unwrap());
+        for index in 0..analytic.len() {
+            let moved = |by: f64| {
+                let mut elements = flat(&inputs[which]);
+                elements[index] += by;
+                let mut moved = inputs.to_vec();
+                moved[which] = Tensor::from_vec(elements, inputs[which].dims(), &Device::Cpu).unwrap();
+                value(&moved)
+            };
+            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
+            assert!(
+                (analytic[index] - numeric).abs() < 1e-6,
+                "input {which}, element {index}: {} against {numeric}",
+                analytic[index]
+            );
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    x: [usize; 4],
+    kernel: [usize; 4],
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+    seed: u64,
+}
+
+/// Shapes down to one pixel and one channel, strides beyond the kernel, paddings beyond its reach.
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (1usize..4, 1usize..4, 1usize..12, 1usize..12, 1usize..5, 1usize..5, 1usize..5);
+    (sizes, 1usize..5, 0usize..4, 1usize..3, any::<u64>()).prop_filter_map("kernel larger than the input", |case| {
+        let ((n, c, h, w, o, kh, kw), stride, padding, dilation, seed) = case;
+        let fits = |side: usize, kernel: usize| side + 2 * padding > dilation * (kernel - 1);
+        (fits(h, kh) && fits(w, kw)).then_some(Case {
+            x: [n, c, h, w],
+            kernel: [o, c, kh, kw],
+            stride,
+            padding,
+            dilation,
+            seed,
+        })
+    })
+}
+
+impl Case {
+    fn settings(&self) -> Conv2d {
+        Conv2d { stride: self.stride, padding: self.padding, dilation: self.dilation, ..Conv2d::default() }
+    }
+
+    fn operands(&self) -> [Tensor; 3] {
+        [tensor(&self.x, self.seed), tensor(&self.kernel, self.seed ^ 1), tensor(&self.kernel[..1], self.seed ^ 2)]
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn convolution_equals_its_definition(case in cases()) {
+        let [x, k, b] = case.operands();
+        let want = conv2d_by_definition(&x, &k, &b, case.stride, case.padding, case.dilation);
+        assert_close(&conv2d(&x, &k, Some(&b), case.settings()).unwrap(), &want, 1e-12);
+        let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        assert_close(&conv2d(&single(&x), &single(&k), Some(&single(&b)), case.settings()).unwrap(), &want, 1e-4);
+        let rectified: Vec<f64> = want.iter().map(|y| y.max(0.0)).collect();
+        let fused = Conv2d { activation: Activation::Relu, ..case.settings() };
+        assert_close(&conv2d(&x, &k, Some(&b), fused).unwrap(), &rectified, 1e-12);
+    }
+
+    #[test]
+    fn frozen_rows_get_no_gradient_and_leave_the_others_unchanged(case in cases(), cut in 0usize..5, end in 0usize..5) {
+        let [x, k, b] = case.operands();
+        let rows = cut.min(end)..cut.max(end);
+        let gradients = |rows: Rows| {
+            let (k, b) = (Var::from_tensor(&k).unwrap(), Var::from_tensor(&b).unwrap());
+            let y = conv2d(&x, &k, Some(&b), Conv2d { rows, ..case.settings() }).unwrap();
+            let gradients = (&y * tensor(y.dims(), 3)).unwrap().sum_all().unwrap().backward().unwrap();
+            prop_assert!(gradients.get(&x).is_none(), "a constant input got a gradient");
+            Ok((flat(gradients.get(&k).unwrap()), flat(gradients.get(&b).unwrap())))
+        };
+        let (all_k, all_b) = gradients(Rows::All)?;
+        let (only_k, only_b) = gradients(Rows::Only(rows.clone()))?;
+        let taps = all_k.len() / all_b.len();
+        for row in 0..all_b.len() {
+            let (want_k, want_b) = match rows.contains(&row) {
+                true => (all_k[row * taps..][..taps].to_vec(), all_b[row]),
+                false => (vec![0.0; taps], 0.0),
+            };
+            for (got, want) in only_k[row * taps..][..taps].iter().zip(&want_k) {
+                prop_assert!((got - want).abs() < 1e-12);
+            }
+            prop_assert_eq!(only_b[row], want_b);
+        }
+    }
+
+    #[test]
+    fn pooling_equals_its_definition(n in 1usize..3, c in 1usize..3, h in 1usize..9, w in 1usize..9, k in 1usize..4, s in 1usize..5, seed: u64) {
+        prop_assume!(k <= h.min(w));
+        let x = tensor(&[n, c, h, w], seed);
+        let (oh, ow) = ((h - k) / s + 1, (w - k) / s + 1);
+        let elements = flat(&x);
+        let mut want = Vec::new();
+        for plane in 0..n * c {
+            for y in 0..oh {
+                for z in 0..ow {
+                    let window = (0..k * k).map(|i| elements[(plane * h + y * s + i / k) * w + z * s + i % k]);
+                    want.push(window.fold(f64::NEG_INFINITY, f64::max));
+                }
+            }
+        }
+        assert_close(&max_pool2d(&x, MaxPool2d { kernel: k, stride: s }).unwrap(), &want, 0.0);
+    }
+
+    #[test]
+    fn linear_equals_its_definition(n in 1usize..6, i in 1usize..9, o in 1usize..9, seed: u64) {
+        let (x, w, b) = (tensor(&[n, i], seed), tensor(&[o, i], seed ^ 1), tensor(&[o], seed ^ 2));
+        let want = x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap();
+        assert_close(&linear(&x, &w, &b, Linear::default()).unwrap(), &flat(&want), 1e-12);
+    }
+
+    #[test]
+    fn cross_entropy_equals_its_definition(n in 1usize..4, k in 1usize..6, pixels in 1usize..5, seed: u64) {
+        let logits = (tensor(&[n, k, pixels], seed) * 5.0).unwrap();
+        let targets: Vec<u32> = (0..n * pixels).map(|i| ((seed >> (i % 50)) % k as u64) as u32).collect();
+        let elements = flat(&logits);
+        let mut want = 0.0;
+        for (position, &target) in targets.iter().enumerate() {
+            let at = |class: usize| elements[(position / pixels * k + class) * pixels + position % pixels];
+            let sum: f64 = (0..k).map(|class| at(class).exp()).sum();
+            want -= (at(target as usize).exp() / sum).ln() / targets.len() as f64;
+        }
+        let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
+        assert_close(&cross_entropy(&logits, &targets).unwrap(), &[want], 1e-12);
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let settings = [
+        Conv2d::default(),
+        Conv2d { stride: 2, padding: 1, activation: Activation::Relu, ..Conv2d::default() },
+        Conv2d { padding: 2, dilation: 2, ..Conv2d::default() },
+        Conv2d { stride: 4, padding: 3, ..Conv2d::default() },
+    ];
+    for settings in settings {
+        let inputs = [tensor(&[2, 2, 7, 5], 1), tensor(&[3, 2, 3, 2], 2), tensor(&[3], 3)];
+        check_gradients(&inputs, |t| conv2d(&t[0], &t[1], Some(&t[2]), settings.clone()));
+        check_gradients(&inputs[..2], |t| conv2d(&t[0], &t[1], None, settings.clone()));
+    }
+    let pools = [MaxPool2d::tiling(2), MaxPool2d { kernel: 3, stride: 1 }, MaxPool2d { kernel: 1, stride: 3 }];
+    for pool in pools {
+        check_gradients(&[tensor(&[2, 2, 7, 5], 4)], |t| max_pool2d(&t[0], pool));
+    }
+    for activation in [Activation::Identity, Activation::Relu] {
+        let inputs = [tensor(&[4, 3], 5), tensor(&[6, 3], 6), tensor(&[6], 7)];
+        check_gradients(&inputs, |t| linear(&t[0], &t[1], &t[2], Linear { activation, rows: Rows::All }));
+    }
+    check_gradients(&[tensor(&[3, 5], 8)], |t| relu(&t[0]));
+    let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
+    check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));
+}
+
+#[test]
+fn gradient_at_zero_is_zero_and_nan_passes_through() {
+    let x = Var::new(&[[-1.0f32, 0.0, 2.0, f32::NAN]], &Device::Cpu).unwrap();
+    let y = relu(&x).unwrap();
+    let gradient = y.sum_all().unwrap().backward().unwrap();
+    assert_eq!(gradient.get(&x).unwrap().to_vec2::<f32>().unwrap()[0], [0.0, 0.0, 1.0, 1.0]);
+    let y = y.to_vec2::<f32>().unwrap();
+    assert_eq!(y[0][..3], [0.0, 0.0, 2.0]);
+    assert!(y[0][3].is_nan());
+
+    let bad = |value: f32| Tensor::new(&[[[[1.0f32, value], [0.5, 2.0]]]], &Device::Cpu).unwrap();
+    let pooled = |value| {
+        max_pool2d(&bad(value), MaxPool2d::tiling(2)).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap()[0]
+    };
+    assert!(pooled(f32::NAN).is_nan());
+    assert_eq!(pooled(f32::INFINITY), f32::INFINITY);
+    let kernel = Tensor::ones((1, 1, 1, 1), DType::F32, &Device::Cpu).unwrap();
+    let fused = Conv2d { activation: Activation::Relu, ..Conv2d::default() };
+    let y = conv2d(&bad(f32::NAN), &kernel, None, fused).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert!(y[1].is_nan() && y[0] == 1.0);
+}
+
+#[test]
+fn results_are_the_same_bits_for_any_number_of_threads() {
+    let x = tensor(&[37, 3, 14, 14], 1).to_dtype(DType::F32).unwrap();
+    let k = tensor(&[7, 3, 5, 5], 2).to_dtype(DType::F32).unwrap();
+    let run = || {
+        let (x, k) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(&k).unwrap());
+        let y = conv2d(&x, &k, None, Conv2d::default()).unwrap();
+        let y = max_pool2d(&y, MaxPool2d::tiling(2)).unwrap();
+        let gradients = y.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        [flat(&y), flat(gradients.get(&x).unwrap()), flat(gradients.get(&k).unwrap())]
+    };
+    let with = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+    let one = with(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(one, with(threads), "{threads} threads");
+    }
+}
+
+#[test]
+fn misfits_are_named() {
+    let message = |result: Result<Tensor>| result.unwrap_err().to_string();
+    let x = tensor(&[1, 2, 4, 4], 1);
+    let channels = message(conv2d(&x, &tensor(&[1, 3, 3, 3], 2), None, Conv2d::default()));
+    assert!(channels.contains("the input has 2 channels") && channels.contains("reads 3"), "{channels}");
+    let large = message(conv2d(&x, &tensor(&[1, 2, 5, 5], 2), None, Conv2d::default()));
+    assert!(large.contains("5x5 kernel") && large.contains("4x4 input"), "{large}");
+    let pool = message(max_pool2d(&x, MaxPool2d::tiling(5)));
+    assert!(pool.contains("kernel 5") && pool.contains("4x4"), "{pool}");
+    let class = message(cross_entropy(&tensor(&[1, 3], 1), &Tensor::new(&[3u32], &Device::Cpu).unwrap()));
+    assert!(class.contains("target 3") && class.contains("0..3"), "{class}");
+    let kinds = message(relu(&Tensor::new(&[1u32], &Device::Cpu).unwrap()));
+    assert!(kinds.contains("expected an f32 or f64 tensor"), "{kinds}");
+}

@@ -46,8 +46,8 @@
 //!
 //! impl BatchSource for Points {
 //!     fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
-//!         let rows = (0..27).map(|n| [n % 3, n / 3 % 3, n / 9].map(|v| v as f32 - 1.0));
-//!         let input = Tensor::new(rows.collect::<Vec<_>>(), &Device::Cpu)?;
+//!         let values = (0..27).flat_map(|n| [n % 3, n / 3 % 3, n / 9].map(|v| v as f32 - 1.0));
+//!         let input = Tensor::from_vec(values.collect(), (27, 3), &Device::Cpu)?;
 //!         Ok(Batch { target: input.narrow(1, task, 1)?, input })
 //!     }
 //! }

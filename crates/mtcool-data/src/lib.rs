@@ -1,1 +1,38 @@
 //! Data sets for multi-task learning: fetched, verified, split, batched, and synthetic ones.
+//!
+//! This crate stands alone: it knows tensors and files, no method and no network.
+//!
+//! - [`Mnist`]: even and odd digits, two five-class problems, from the four IDX files in a folder.
+//! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
+//!   verifies them.
+//! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use candle_core::{Device, Tensor};
+//! use mtcool_data::{Labelled, Loader, LoaderConfig};
+//!
+//! # fn main() -> mtcool_data::Result<()> {
+//! let inputs = Tensor::arange(0f32, 10.0, &Device::Cpu)?;
+//! let targets = Tensor::arange(0u32, 10, &Device::Cpu)?;
+//! let data = Arc::new(Labelled::new(inputs, targets)?);
+//! let config = LoaderConfig { batch_size: 3, seed: 7, stream: 0 };
+//! let mut loader = Loader::new(data.clone(), config, 0)?;
+//! let first: Vec<_> = (0..5).map(|_| loader.next()).collect::<mtcool_data::Result<_>>()?;
+//! // A loader that starts at batch 4 goes on where the other was.
+//! let mut resumed = Loader::new(data, config, 4)?;
+//! assert_eq!(resumed.next()?.targets.to_vec1::<u32>()?, first[4].targets.to_vec1::<u32>()?);
+//! # Ok(())
+//! # }
+//! ```
+
+mod dataset;
+pub mod digits;
+mod error;
+mod loader;
+pub mod mnist;
+
+pub use dataset::{Dataset, Labelled, Sample};
+pub use error::{Error, Result};
+pub use loader::{Loader, LoaderConfig};
+pub use mnist::{Mnist, Origin};

@@ -1,0 +1,80 @@
+//! What a loader needs of a data set.
+
+use candle_core::{Device, Tensor};
+
+use crate::error::{Error, Result};
+
+/// Some samples, side by side.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// `[B, ...]`.
+    pub inputs: Tensor,
+    /// `[B, ...]`.
+    pub targets: Tensor,
+}
+
+/// A finite set of samples, read by index.
+pub trait Dataset: Send + Sync {
+    /// How many samples there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The samples at `indices`, in that order.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    fn read(&self, indices: &[u32]) -> Result<Sample>;
+}
+
+/// Inputs and targets held in memory.
+#[derive(Clone, Debug)]
+pub struct Labelled {
+    inputs: Tensor,
+    targets: Tensor,
+}
+
+impl Labelled {
+    /// From `inputs` `[N, ...]` and `targets` `[N, ...]`.
+    ///
+    /// # Errors
+    /// If their first dimensions differ.
+    pub fn new(inputs: Tensor, targets: Tensor) -> Result<Self> {
+        match inputs.dim(0)? == targets.dim(0)? {
+            true => Ok(Self { inputs, targets }),
+            false => Err(Error::OutOfRange {
+                key: "targets",
+                value: targets.dim(0)?,
+                expected: format!("as many as inputs, {}", inputs.dim(0)?),
+            }),
+        }
+    }
+
+    /// All targets `[N, ...]`.
+    pub fn targets(&self) -> &Tensor {
+        &self.targets
+    }
+
+    /// The samples at `indices`, as a set of its own.
+    ///
+    /// # Errors
+    /// If an index is out of range.
+    pub fn select(&self, indices: &[u32]) -> Result<Self> {
+        let Sample { inputs, targets } = self.read(indices)?;
+        Ok(Self { inputs, targets })
+    }
+}
+
+impl Dataset for Labelled {
+    fn len(&self) -> usize {
+        self.targets.dims()[0]
+    }
+
+    fn read(&self, indices: &[u32]) -> Result<Sample> {
+        let indices = Tensor::new(indices, &Device::Cpu)?;
+        Ok(Sample { inputs: self.inputs.index_select(&indices, 0)?, targets: self.targets.index_select(&indices, 0)? })
+    }
+}

@@ -1,0 +1,83 @@
+//! What can go wrong with data: each message names the file, what was expected, and what to do.
+
+use std::path::{Path, PathBuf};
+
+/// The result of this crate's operations.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error about a data set.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A folder lacks files of the data set.
+    #[error("no {dataset} in `{folder}`: {missing} not found; {remedy}")]
+    Missing {
+        /// The data set's name.
+        dataset: &'static str,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The files that are not there.
+        missing: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// A file is not what it should be.
+    #[error("`{file}`: expected {expected}, got {got}; {remedy}")]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// Its right form.
+        expected: String,
+        /// Its form.
+        got: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// No source could deliver the data set.
+    #[error(
+        "could not fetch {dataset}:\n{attempts}\nPlace its files in `{folder}` by hand, or use synthetic data (`--data synth`)"
+    )]
+    Fetch {
+        /// The data set's name.
+        dataset: &'static str,
+        /// Where its files belong.
+        folder: PathBuf,
+        /// One line a source that was tried: its name and why it failed.
+        attempts: String,
+    },
+
+    /// A setting lies outside its valid range.
+    #[error("`{key}` is {value}: expected {expected}")]
+    OutOfRange {
+        /// The setting's name.
+        key: &'static str,
+        /// What was given.
+        value: usize,
+        /// The valid range, in words.
+        expected: String,
+    },
+
+    /// A file could not be read or written.
+    #[error("`{path}`: {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+
+    /// A tensor operation failed.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+
+    /// The thread that prepares batches is gone.
+    #[error("the thread that prepares batches ended unexpectedly")]
+    LoaderGone,
+}
+
+/// Names the path in an I/O error.
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| Error::Io { path: path.to_owned(), source }
+}

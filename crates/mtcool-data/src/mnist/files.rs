@@ -1,0 +1,151 @@
+//! The four IDX files: their checksums, their reading and writing, and how a synthetic set is told from the real one.
+
+use std::io::Write;
+use std::path::Path;
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result, at};
+
+/// Names of the four files, training images and labels first, as [`write`] takes their contents.
+pub(super) const FILES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+/// MD5 of the canonical raw files, in the order of [`FILES`].
+const CANONICAL_MD5: [&str; 4] = [
+    "6bbc9ace898e44ae57da46a324031adb",
+    "a25bea736e30d166cdddb491f175f624",
+    "2646ac647ad5339dbf082846283269ea",
+    "27ae3e4e09519cfbb04c329615203637",
+];
+/// Present in a folder of synthetic files only.
+const MANIFEST: &str = "synthetic.json";
+const REFETCH: &str = "delete it and run `cargo xtask data fetch mnist` again";
+
+/// Where a folder's digits come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// The canonical files, by checksum.
+    Real,
+    /// Drawn by a program; results are not comparable with published ones.
+    Synthetic {
+        /// The seed they were drawn from.
+        seed: u64,
+    },
+}
+
+/// Stands beside synthetic files.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    generator: String,
+    seed: u64,
+    md5: Vec<String>,
+}
+
+/// Checks that `folder` holds the four files, whole and of the right checksum, and says what they are.
+///
+/// # Errors
+/// [`Error::Missing`] naming the files that are not there, [`Error::Corrupt`] naming the first that is truncated, has no IDX
+/// header or another checksum.
+pub fn verify(folder: &Path) -> Result<Origin> {
+    let missing: Vec<&str> = FILES.into_iter().filter(|file| !folder.join(file).is_file()).collect();
+    if !missing.is_empty() {
+        return Err(Error::Missing {
+            dataset: "MNIST",
+            folder: folder.to_owned(),
+            missing: missing.join(", "),
+            remedy: "run `cargo xtask data fetch mnist`, or name the folder with `--data DIR`, or use `--data synth`",
+        });
+    }
+    let manifest = read_manifest(folder)?;
+    let expected: Vec<&str> = match &manifest {
+        Some(manifest) => manifest.md5.iter().map(String::as_str).collect(),
+        None => CANONICAL_MD5.to_vec(),
+    };
+    for (index, (name, expected)) in FILES.into_iter().zip(expected).enumerate() {
+        let file = folder.join(name);
+        let bytes = std::fs::read(&file).map_err(at(&file))?;
+        let corrupt =
+            |expected: String, got: String| Error::Corrupt { file: file.clone(), expected, got, remedy: REFETCH };
+        let dimensions = if index % 2 == 0 { 3 } else { 1 };
+        let size = header_size(&bytes, dimensions).ok_or_else(|| {
+            corrupt(format!("an IDX file of bytes in {dimensions} dimensions"), "another header".into())
+        })?;
+        if bytes.len() != size {
+            let state = if bytes.len() < size { "truncated" } else { "too long" };
+            return Err(corrupt(format!("{size} bytes by its own header"), format!("{} bytes ({state})", bytes.len())));
+        }
+        let got = md5_hex(&bytes);
+        if got != expected {
+            return Err(corrupt(format!("MD5 {expected}"), got));
+        }
+    }
+    Ok(manifest.map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed }))
+}
+
+/// Writes the four files into `folder`, and for synthetic ones the manifest that says so. Files appear whole or not at all.
+///
+/// # Errors
+/// If the folder cannot be written.
+pub fn write(folder: &Path, contents: [&[u8]; 4], origin: &Origin) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    let manifest = folder.join(MANIFEST);
+    match origin {
+        Origin::Real if manifest.exists() => std::fs::remove_file(&manifest).map_err(at(&manifest))?,
+        Origin::Real => {}
+        Origin::Synthetic { seed } => {
+            let md5 = contents.iter().map(|bytes| md5_hex(bytes)).collect();
+            let text = serde_json::to_vec_pretty(&Manifest { generator: "procedural digits".into(), seed: *seed, md5 });
+            write_whole(&manifest, &text.map_err(|error| at(&manifest)(error.into()))?)?;
+        }
+    }
+    for (name, bytes) in FILES.into_iter().zip(contents) {
+        write_whole(&folder.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+/// An IDX file of unsigned bytes: header, then `bytes`.
+pub(crate) fn idx(dimensions: &[usize], bytes: &[u8]) -> Vec<u8> {
+    let mut file = vec![0, 0, 8, dimensions.len() as u8];
+    for &dimension in dimensions {
+        file.extend((dimension as u32).to_be_bytes());
+    }
+    file.extend(bytes);
+    file
+}
+
+/// The length that an IDX header of unsigned bytes in `dimensions` dimensions promises for the whole file.
+fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
+    let sizes = bytes.strip_prefix(&[0, 0, 8, dimensions as u8])?.get(..4 * dimensions)?;
+    let sizes =
+        sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |value, &byte| value << 8 | usize::from(byte)));
+    sizes.map(Some).fold(Some(1usize), |product, size| product?.checked_mul(size?))?.checked_add(4 + 4 * dimensions)
+}
+
+fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
+    let path = folder.join(MANIFEST);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).map_err(at(&path))?;
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Corrupt {
+        file: path,
+        expected: "the manifest of a synthetic set".into(),
+        got: error.to_string(),
+        remedy: "delete the folder and run `cargo xtask data synth mnist` again",
+    })
+}
+
+fn md5_hex(bytes: &[u8]) -> String {
+    Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Under a temporary name first, so that nobody ever sees half a file.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
+    file.persist(path).map_err(|error| at(path)(error.error))?;
+    Ok(())
+}

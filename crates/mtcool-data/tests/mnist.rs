@@ -1,0 +1,126 @@
+//! MNIST's files: what is accepted, what is refused and in which words, and what the tasks are.
+
+use std::path::Path;
+
+use mtcool_data::digits::{DigitsConfig, write_digits};
+use mtcool_data::mnist::{fetch, verify};
+use mtcool_data::{Dataset, Error, Mnist, Origin};
+
+const SMALL: DigitsConfig = DigitsConfig { train: 600, test: 100, seed: 3 };
+
+fn folder_of_digits() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    write_digits(folder.path(), SMALL).unwrap();
+    folder
+}
+
+fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = std::fs::read(file).unwrap();
+    change(&mut bytes);
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn synthetic_digits_are_read_as_two_tasks() {
+    let folder = folder_of_digits();
+    let mnist = Mnist::read(folder.path()).unwrap();
+    assert_eq!(mnist.origin, Origin::Synthetic { seed: 3 });
+    let count = |tasks: &[mtcool_data::Labelled; 2]| tasks[0].len() + tasks[1].len();
+    assert_eq!([count(&mnist.train), count(&mnist.validation), count(&mnist.test)], [500, 100, 100]);
+
+    // By the files themselves: task 0 is the even digits in their order, labelled digit / 2; task 1 the odd ones.
+    let labels = std::fs::read(folder.path().join("train-labels-idx1-ubyte")).unwrap();
+    let images = std::fs::read(folder.path().join("train-images-idx3-ubyte")).unwrap();
+    for (task, data) in mnist.train.iter().enumerate() {
+        let own: Vec<usize> = (0..500).filter(|&index| usize::from(labels[8 + index] % 2) == task).collect();
+        let want: Vec<u32> = own.iter().map(|&index| u32::from(labels[8 + index] / 2)).collect();
+        assert_eq!(data.targets().to_vec1::<u32>().unwrap(), want);
+        assert_eq!((0..5).filter(|class| want.contains(class)).count(), 5);
+        let sample = data.read(&[7]).unwrap();
+        assert_eq!(sample.inputs.dims(), [1, 1, 28, 28]);
+        let pixels = sample.inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (pixel, &byte) in pixels.iter().zip(&images[16 + own[7] * 784..]) {
+            assert!((pixel - (f32::from(byte) / 255.0 - 0.1307) / 0.3081).abs() < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn digits_follow_from_the_seed_for_any_number_of_threads() {
+    let bytes = |threads: usize, seed: u64| {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| write_digits(folder.path(), DigitsConfig { seed, ..SMALL }).unwrap());
+        std::fs::read(folder.path().join("train-images-idx3-ubyte")).unwrap()
+    };
+    assert_eq!(bytes(1, 3), bytes(3, 3));
+    assert_ne!(bytes(1, 3), bytes(1, 4));
+}
+
+#[test]
+fn test_images_are_none_of_the_training_images() {
+    let folder = folder_of_digits();
+    let images = |name: &str| std::fs::read(folder.path().join(name)).unwrap()[16..].to_vec();
+    let (train, test) = (images("train-images-idx3-ubyte"), images("t10k-images-idx3-ubyte"));
+    for image in test.chunks(784) {
+        assert!(train.chunks(784).all(|other| other != image));
+    }
+}
+
+#[test]
+fn a_missing_folder_and_a_missing_file_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("nowhere");
+    let message = verify(&absent).unwrap_err().to_string();
+    assert!(message.contains("nowhere") && message.contains("train-images-idx3-ubyte"), "{message}");
+    assert!(message.contains("cargo xtask data fetch mnist") && message.contains("--data synth"), "{message}");
+
+    let folder = folder_of_digits();
+    std::fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte")).unwrap();
+    let message = verify(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("t10k-labels-idx1-ubyte not found") && !message.contains("train-images"), "{message}");
+}
+
+#[test]
+fn a_truncated_file_is_named_with_both_sizes() {
+    let folder = folder_of_digits();
+    let file = folder.path().join("train-images-idx3-ubyte");
+    change(&file, |bytes| bytes.truncate(1000));
+    let message = verify(folder.path()).unwrap_err().to_string();
+    for part in ["train-images-idx3-ubyte", "470416 bytes by its own header", "1000 bytes (truncated)", "data fetch"] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+    change(&file, |bytes| bytes.truncate(3));
+    assert!(verify(folder.path()).unwrap_err().to_string().contains("another header"));
+}
+
+#[test]
+fn a_changed_file_is_named_with_both_checksums() {
+    let folder = folder_of_digits();
+    change(&folder.path().join("t10k-images-idx3-ubyte"), |bytes| bytes[500] ^= 1);
+    match verify(folder.path()).unwrap_err() {
+        Error::Corrupt { file, expected, got, .. } => {
+            assert!(file.ends_with("t10k-images-idx3-ubyte"));
+            assert!(expected.starts_with("MD5 ") && got.len() == 32 && !expected.contains(&got));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn digits_without_their_manifest_are_not_taken_for_the_real_ones() {
+    let folder = folder_of_digits();
+    std::fs::remove_file(folder.path().join("synthetic.json")).unwrap();
+    let message = verify(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("MD5 6bbc9ace898e44ae57da46a324031adb"), "{message}");
+    // Fetching does not overwrite what somebody put there.
+    let message = fetch(folder.path(), &[]).unwrap_err().to_string();
+    assert!(message.contains("MD5"), "{message}");
+}
+
+#[test]
+fn a_fetch_that_no_source_serves_says_where_the_files_belong() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = fetch(&folder.path().join("mnist"), &[]).unwrap_err().to_string();
+    assert!(message.contains("mnist") && message.contains("--data synth"), "{message}");
+}

@@ -1,2 +1,16 @@
 //! The `mtcool` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mtcool_bench::{cli::Cli, commands};
+
+fn main() -> ExitCode {
+    match commands::run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What each subcommand does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use figment::Figment;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
+use crate::config::{self, DataConfig, DataSource, Experiment, Overrides, SyntheticConfig};
+use crate::methods::METHODS;
+use crate::progress::Console;
+use crate::record::{create_folder, read, write_whole};
+use crate::report::{self, TableContext};
+use crate::{datasets, logging, sweep};
+
+/// Carries out a command line.
+///
+/// # Errors
+/// In words for whoever typed it.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Reproduce(arguments) => reproduce(&arguments),
+        Command::Report(arguments) => report(&arguments),
+        Command::Data(arguments) => data(arguments),
+        Command::Methods => {
+            print!("{}", methods_table());
+            Ok(())
+        }
+    }
+}
+
+/// What a sweep was started with, so that a report needs no flags: `sweep.json`.
+#[derive(Serialize, Deserialize)]
+struct SweepRecord {
+    profile: Option<String>,
+    assignments: Vec<String>,
+    origin: Value,
+}
+
+fn reproduce(arguments: &Reproduce) -> Result<()> {
+    let console = Console::default();
+    let overrides = overrides(&arguments.config);
+    let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
+    // Before any download: a mistake in the file should not cost one.
+    let checked = config::resolve(&name, &experiment, &figment, &Value::Null)?;
+    let dataset = datasets::find(&experiment.dataset)?;
+    ensure!(
+        arguments.checkpoint_seconds >= 0.0 && arguments.checkpoint_seconds.is_finite(),
+        "`--checkpoint-seconds` is {}: expected a number of seconds, at least 0",
+        arguments.checkpoint_seconds
+    );
+    if let Some(threads) = arguments.threads {
+        ensure!(threads >= 1, "`--threads` is 0: expected at least 1");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
+    }
+    let folder = arguments.results.join(&name);
+    create_folder(&folder)?;
+    logging::start(&console, Some(&folder.join("log.jsonl")))?;
+    for (run, settings) in checked.iter().filter(|(run, _)| run.seed == 0) {
+        if let Some(warning) = settings.warning() {
+            tracing::warn!("method.{}: {warning}", run.method);
+        }
+    }
+    let suite = dataset.prepare(&experiment.data)?;
+    let runs = config::resolve(&name, &experiment, &figment, &suite.origin())?;
+    let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, origin: suite.origin() };
+    write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
+    let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
+    let outcome = sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console);
+    let table = write_table(&name, &experiment, &figment, &record.origin, &folder);
+    outcome?;
+    print!("{}", table?);
+    Ok(())
+}
+
+fn report(arguments: &Report) -> Result<()> {
+    logging::start(&Console::default(), None)?;
+    let given = overrides(&arguments.config);
+    let name = experiment_name(&arguments.experiment);
+    let folder = arguments.results.join(&name);
+    let path = folder.join("sweep.json");
+    let none_yet = || format!("nothing to report: run `cargo xtask reproduce {}` first", arguments.experiment);
+    let record: SweepRecord =
+        serde_json::from_slice(&read(&path).with_context(none_yet)?).with_context(|| path.display().to_string())?;
+    let as_run = given.profile.is_none() && given.assignments.is_empty();
+    let overrides = if as_run { Overrides { profile: record.profile, assignments: record.assignments } } else { given };
+    let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
+    print!("{}", write_table(&name, &experiment, &figment, &record.origin, &folder)?);
+    Ok(())
+}
+
+fn write_table(
+    name: &str,
+    experiment: &Experiment,
+    figment: &Figment,
+    origin: &Value,
+    folder: &Path,
+) -> Result<String> {
+    report::write(&TableContext { name, experiment, figment, origin, folder })
+}
+
+fn data(arguments: Data) -> Result<()> {
+    logging::start(&Console::default(), None)?;
+    let whole = SyntheticConfig { train: 0, test: 0, seed: 0 };
+    let place = |dataset: &str, folder: Option<PathBuf>, source| -> Result<_> {
+        let entry = datasets::find(dataset)?;
+        let folder = entry.folder(&DataConfig { source, folder, synthetic: whole });
+        Ok((entry, folder))
+    };
+    let (entry, folder) = match arguments {
+        Data::Fetch { dataset, data } => {
+            let (entry, folder) = place(&dataset, data, DataSource::Fetch)?;
+            (entry.fetch)(&folder)?;
+            (entry, folder)
+        }
+        Data::Synth { dataset, data, train, test, seed } => {
+            let (entry, folder) = place(&dataset, data, DataSource::Synth)?;
+            (entry.synthesize)(&folder, SyntheticConfig { train, test, seed })?;
+            (entry, folder)
+        }
+        Data::Verify { dataset, data } => place(&dataset, data, DataSource::Folder)?,
+    };
+    println!("`{}` holds {}", folder.display(), (entry.verify)(&folder)?);
+    Ok(())
+}
+
+fn methods_table() -> String {
+    let line = |name: &str, label: &str, summary: &str, reference: &str| {
+        format!("{name:<16} {label:<16} {summary:<44} {reference}\n")
+    };
+    let rows = METHODS.iter().map(|entry| line(entry.name, entry.label, entry.summary, entry.reference));
+    std::iter::once(line("NAME", "IN TABLES", "WHAT IT DOES", "PAPER")).chain(rows).collect()
+}
+
+fn load(experiment: &str, overrides: &Overrides) -> Result<(Experiment, Figment, String)> {
+    let (source, text) = config::find_experiment(experiment)?;
+    let (loaded, figment) = config::load(&source, &text, overrides)?;
+    Ok((loaded, figment, experiment_name(experiment)))
+}
+
+/// The folder's name: that of the file without its extension.
+fn experiment_name(experiment: &str) -> String {
+    Path::new(experiment).file_stem().map_or_else(|| experiment.to_owned(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// Flags as assignments.
+fn overrides(flags: &ConfigFlags) -> Overrides {
+    let text = |value: &str| toml::Value::from(value).to_string();
+    let mut assignments = Vec::new();
+    if let Some(seeds) = flags.seeds {
+        assignments.push(format!("seeds={seeds}"));
+    }
+    match flags.methods.as_deref() {
+        Some([all]) if all == "all" => {
+            let names: Vec<_> = METHODS.iter().map(|entry| text(entry.name)).collect();
+            assignments.push(format!("methods=[{}]", names.join(",")));
+        }
+        Some(methods) => {
+            let names: Vec<_> = methods.iter().map(|name| text(name.trim())).collect();
+            assignments.push(format!("methods=[{}]", names.join(",")));
+        }
+        None => {}
+    }
+    if let Some(device) = &flags.device {
+        assignments.push(format!("device={}", text(device)));
+    }
+    match flags.data.as_deref() {
+        Some("synth") => assignments.push("data.source=\"synth\"".into()),
+        Some(folder) => {
+            assignments.push("data.source=\"folder\"".into());
+            assignments.push(format!("data.folder={}", text(folder)));
+        }
+        None => {}
+    }
+    assignments.extend(flags.assignments.iter().cloned());
+    Overrides { profile: flags.profile.clone(), assignments }
+}

@@ -1,0 +1,12 @@
+//! Configuration: defaults, then the experiment's TOML, then `MTCOOL_*` variables, then flags; checked once, here.
+
+mod error;
+mod resolve;
+mod schema;
+
+pub use error::ConfigError;
+pub use resolve::{Overrides, ResolvedRun, find_experiment, load, resolve, resolve_run};
+pub use schema::{
+    Cell, DataConfig, DataSource, Experiment, NetworkConfig, Reference, ReportedSplit, RunConfig, ScheduleKind,
+    SyntheticConfig, TrainingConfig,
+};

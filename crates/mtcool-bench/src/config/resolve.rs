@@ -1,0 +1,186 @@
+//! From files, variables and flags to checked runs.
+
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Env, Format, Toml};
+use figment::{Figment, Profile};
+
+use super::error::ConfigError;
+use super::schema::{Experiment, RunConfig};
+use crate::methods::{self, MethodSettings};
+
+/// The experiments that come with the program, for use away from its source.
+const BUILT_IN: [(&str, &str); 1] = [("table1", include_str!("../../../../experiments/table1.toml"))];
+/// `MTCOOL_*` variables that are no configuration keys.
+const OTHER_VARIABLES: [&str; 2] = ["golden_dir", "log"];
+
+/// What flags say over the experiment's file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// A table of the file other than `default`, such as `quick`.
+    pub profile: Option<String>,
+    /// `KEY=VALUE` assignments, in order.
+    pub assignments: Vec<String>,
+}
+
+/// The text of experiment `name` and what to call its source: a path ending in `.toml`, a file in `experiments/`, or one that
+/// comes with the program.
+///
+/// # Errors
+/// If there is no such experiment; names the ones there are.
+pub fn find_experiment(name: &str) -> Result<(PathBuf, String), ConfigError> {
+    let given = Path::new(name);
+    let local = Path::new("experiments").join(format!("{name}.toml"));
+    let path = if given.extension().is_some_and(|extension| extension == "toml") { given } else { &local };
+    match (std::fs::read_to_string(path), BUILT_IN.iter().find(|(known, _)| *known == name)) {
+        (Ok(text), _) => Ok((path.to_owned(), text)),
+        (Err(_), Some((known, text))) => Ok((PathBuf::from(format!("built-in {known}.toml")), (*text).to_owned())),
+        (Err(error), None) if path == given => Err(ConfigError::new(format!("experiment `{name}`: {error}"))),
+        (Err(_), None) => Err(ConfigError::unknown("experiment", name, &BUILT_IN.map(|(known, _)| known))),
+    }
+}
+
+/// Reads the experiment: its file's `default` table, the profile's table, `MTCOOL_*` variables, flags.
+///
+/// # Errors
+/// [`ConfigError`] naming the key, where it stands, and what was expected.
+pub fn load(source: &Path, text: &str, overrides: &Overrides) -> Result<(Experiment, Figment), ConfigError> {
+    let tables =
+        text.parse::<toml::Table>().map_err(|error| ConfigError::new(format!("{}: {error}", source.display())))?;
+    let profile = match &overrides.profile {
+        Some(profile) if !tables.contains_key(profile) => {
+            let valid: Vec<&str> = tables.keys().map(String::as_str).collect();
+            return Err(ConfigError::unknown("profile", profile, &valid).within(source.display()));
+        }
+        Some(profile) => Profile::new(profile),
+        None => Profile::Default,
+    };
+    let variables = Env::prefixed("MTCOOL_").ignore(&OTHER_VARIABLES).split("__").global();
+    let mut figment = Figment::from(NamedToml { source, text }).merge(variables).select(profile);
+    for assignment in &overrides.assignments {
+        figment = figment.merge(Toml::string(&assignment_as_toml(assignment)?).profile(Profile::Global));
+    }
+    let experiment: Experiment = figment.extract().map_err(|error| ConfigError::from_figment(error, ""))?;
+    Ok((experiment, figment))
+}
+
+/// TOML text that knows the file it came from, for messages.
+struct NamedToml<'a> {
+    source: &'a Path,
+    text: &'a str,
+}
+
+impl figment::Provider for NamedToml<'_> {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named(format!("`{}`", self.source.display()))
+    }
+
+    fn data(&self) -> figment::error::Result<figment::value::Map<Profile, figment::value::Dict>> {
+        Toml::string(self.text).nested().data()
+    }
+}
+
+/// `a.b=value` as TOML; what is no TOML value is taken as a string.
+fn assignment_as_toml(assignment: &str) -> Result<String, ConfigError> {
+    let Some((key, value)) = assignment.split_once('=') else {
+        return Err(ConfigError::new(format!("`{assignment}`: expected KEY=VALUE, such as training.epochs=5")));
+    };
+    let plain = format!("{key} = {value}");
+    Ok(match plain.parse::<toml::Table>() {
+        Ok(_) => plain,
+        Err(_) => format!("{key} = {}", toml::Value::from(value)),
+    })
+}
+
+/// A run and the settings its method is built from.
+pub type ResolvedRun = (RunConfig, Box<dyn MethodSettings>);
+
+/// All runs of the experiment, methods first, everything checked.
+///
+/// # Errors
+/// [`ConfigError`] with the first value that is unknown or out of its range.
+pub fn resolve(
+    name: &str,
+    experiment: &Experiment,
+    figment: &Figment,
+    origin: &serde_json::Value,
+) -> Result<Vec<ResolvedRun>, ConfigError> {
+    check(experiment)?;
+    let mut runs: Vec<ResolvedRun> = Vec::new();
+    for seed in 0..experiment.seeds {
+        for method in &experiment.methods {
+            runs.push(resolve_run(name, experiment, figment, origin, method, seed)?);
+        }
+    }
+    Ok(runs)
+}
+
+/// One run.
+///
+/// # Errors
+/// [`ConfigError`] if the method is unknown or a setting of its is out of its range.
+pub fn resolve_run(
+    name: &str,
+    experiment: &Experiment,
+    figment: &Figment,
+    origin: &serde_json::Value,
+    method: &str,
+    seed: u64,
+) -> Result<ResolvedRun, ConfigError> {
+    let settings = settings(experiment, figment, method)?;
+    let run = RunConfig {
+        experiment: name.to_owned(),
+        method: method.to_owned(),
+        seed,
+        device: experiment.device.clone(),
+        dataset: experiment.dataset.clone(),
+        report: experiment.report,
+        origin: origin.clone(),
+        network: experiment.network.clone(),
+        training: experiment.training.clone(),
+        settings: settings.describe(),
+    };
+    Ok((run, settings))
+}
+
+/// A method's settings, checked by building it once.
+fn settings(experiment: &Experiment, figment: &Figment, method: &str) -> Result<Box<dyn MethodSettings>, ConfigError> {
+    let entry = methods::find(method)?;
+    let mut figment_of_method = Figment::new();
+    for table in entry.settings_from {
+        if experiment.method.contains_key(*table) {
+            figment_of_method = figment_of_method.merge(figment.focus(&format!("method.{table}")));
+        }
+    }
+    let prefix = format!("method.{method}");
+    let settings = (entry.settings)(&figment_of_method).map_err(|error| ConfigError::from_figment(error, &prefix))?;
+    settings.build(&experiment.training, 0).map_err(|error| ConfigError::new(format!("{prefix}: {error}")))?;
+    Ok(settings)
+}
+
+fn check(experiment: &Experiment) -> Result<(), ConfigError> {
+    let require = |valid: bool, key: &str, value: &dyn std::fmt::Display, expected: &str| match valid {
+        true => Ok(()),
+        false => Err(ConfigError::new(format!("`{key}` is {value}: expected {expected}"))),
+    };
+    let training = &experiment.training;
+    require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
+    require(experiment.seeds >= 1, "seeds", &experiment.seeds, "at least 1")?;
+    require(
+        experiment.device == "cpu",
+        "device",
+        &experiment.device,
+        "`cpu`; this build has no support for another device",
+    )?;
+    require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
+    require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;
+    training.sgd().check().map_err(|error| ConfigError::new(format!("training: {error}")))?;
+    training.rate().check().map_err(|error| ConfigError::new(format!("training: {error}")))?;
+    for table in experiment.method.keys().chain(experiment.reference.keys()) {
+        methods::find(table)?;
+    }
+    for (index, method) in experiment.methods.iter().enumerate() {
+        require(!experiment.methods[..index].contains(method), "methods", method, "each method once")?;
+    }
+    Ok(())
+}

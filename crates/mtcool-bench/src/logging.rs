@@ -1,0 +1,46 @@
+//! Logs: for people on the console, as JSON lines in a file beside the results.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Mutex;
+
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use crate::progress::Console;
+use crate::record::{StorageError, create_folder};
+
+/// Starts logging to the console, and to `file` if there is one. `MTCOOL_LOG` holds a filter such as `debug`.
+///
+/// # Errors
+/// If the file cannot be opened.
+pub fn start(console: &Console, file: Option<&Path>) -> Result<(), StorageError> {
+    let filter = || {
+        EnvFilter::try_from_env("MTCOOL_LOG")
+            .unwrap_or_else(|_| EnvFilter::new("warn,mtcool=info,mtcool_bench=info,mtcool_data=info"))
+    };
+    let console = console.clone();
+    let people = fmt::layer()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_timer(fmt::time::Uptime::default())
+        .with_writer(move || console.clone())
+        .with_filter(filter());
+    let machine = match file {
+        Some(path) => {
+            create_folder(path.parent().unwrap_or(Path::new(".")))?;
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .map_err(|error| StorageError::open(path, error))?;
+            Some(fmt::layer().json().with_writer(Mutex::new(file)).with_filter(filter()))
+        }
+        None => None,
+    };
+    // A second start in one process keeps the first subscriber.
+    let _ = tracing_subscriber::registry().with(people).with(machine).try_init();
+    Ok(())
+}

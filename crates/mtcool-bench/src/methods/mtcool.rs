@@ -1,0 +1,96 @@
+//! Settings of MT-COOL and its ablations.
+
+use figment::Figment;
+use mtcool_core::{Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
+use serde::{Deserialize, Serialize};
+
+use super::MethodSettings;
+use crate::config::TrainingConfig;
+
+/// The keys of `[method.mtcool]`, under the paper's symbols.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    bound: f64,
+    alpha: f64,
+    beta: f64,
+    samples: usize,
+    inner_iterations: usize,
+    warmup_iterations: usize,
+    lambda: f64,
+    schedule: Order,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    GaussSeidel,
+    Jacobi,
+}
+
+#[derive(Debug)]
+struct MtcoolSettings {
+    keys: Keys,
+    variant: Variant,
+}
+
+fn read(figment: &Figment, variant: Variant) -> figment::error::Result<Box<dyn MethodSettings>> {
+    Ok(Box::new(MtcoolSettings { keys: figment.extract()?, variant }))
+}
+
+pub(super) fn vanilla(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+    read(figment, Variant::Vanilla)
+}
+
+pub(super) fn no_regularizer(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+    read(figment, Variant::NoRegularizer)
+}
+
+pub(super) fn full(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+    read(figment, Variant::Full)
+}
+
+impl MtcoolSettings {
+    fn config(&self, training: &TrainingConfig) -> MtcoolConfig {
+        let keys = self.keys.clone();
+        MtcoolConfig {
+            variant: self.variant,
+            bound: keys.bound,
+            alpha: keys.alpha,
+            beta: keys.beta,
+            samples: keys.samples,
+            inner_iterations: keys.inner_iterations,
+            warmup_iterations: keys.warmup_iterations,
+            lambda: keys.lambda,
+            schedule: match keys.schedule {
+                Order::GaussSeidel => UpdateOrder::GaussSeidel,
+                Order::Jacobi => UpdateOrder::Jacobi,
+            },
+            sgd: training.sgd(),
+            rate: training.rate(),
+        }
+    }
+}
+
+impl MethodSettings for MtcoolSettings {
+    fn describe(&self) -> serde_json::Value {
+        serde_json::json!(self.keys)
+    }
+
+    fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
+        let config = self.config(training).check()?;
+        let noise = UniformNoise::new(seed, config.bound)?;
+        Ok(Box::new(Mtcool::new(config, Box::new(noise))?))
+    }
+
+    fn warning(&self) -> Option<&'static str> {
+        let variant = (self.variant == Variant::Full).then_some(&self.keys)?;
+        MtcoolConfig {
+            variant: self.variant,
+            lambda: variant.lambda,
+            samples: variant.samples,
+            ..MtcoolConfig::default()
+        }
+        .warning()
+    }
+}

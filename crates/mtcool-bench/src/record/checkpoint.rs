@@ -1,0 +1,170 @@
+//! Checkpoints: everything a run needs to go on as if it had never stopped.
+//!
+//! A checkpoint is a folder that appears whole or not at all:
+//! `model.safetensors` (parameters under the names of the paper's symbols), `state.safetensors` (the method's tensors),
+//! `position.json` (counters, running sums, data position), `metrics.parquet` (the rows so far). Generators need no state:
+//! every random number is addressed by the counters.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use mtcool_core::{MethodState, ParameterName, Parameters};
+use serde::{Deserialize, Serialize};
+
+use super::files::{StorageError, create_folder, read, sync_folder, write_whole};
+use super::metrics::{Row, parquet_bytes, read_rows, rows_frame};
+
+/// Checkpoints kept; the one before the last is there in case the disk damages the last.
+const KEPT: usize = 2;
+
+/// Counters of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Steps of the method done.
+    pub step: u64,
+    /// Batches of each task drawn: the position in the data.
+    pub batches: u64,
+    /// Epochs recorded.
+    pub epoch: u64,
+    /// Since the last epoch was recorded, by task.
+    pub sums: Vec<TaskSums>,
+    /// Time spent training so far, in seconds.
+    pub train_seconds: f64,
+    /// The method's own counter.
+    pub iteration: u64,
+    /// The method's own numbers.
+    pub numbers: Vec<(String, f64)>,
+}
+
+/// Sums for the mean training losses of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskSums {
+    /// Of the task's losses.
+    pub loss: f64,
+    /// Of its regularisers.
+    pub regularizer: f64,
+    /// Of updates.
+    pub updates: u64,
+}
+
+/// A point to go on from.
+pub struct Checkpoint {
+    /// The network's.
+    pub parameters: Parameters,
+    /// The method's tensors and numbers.
+    pub method: MethodState,
+    /// Where in the run and in the data.
+    pub position: Position,
+    /// Recorded so far.
+    pub rows: Vec<Row>,
+}
+
+impl Checkpoint {
+    /// Saves below `folder`, then removes all but the newest few.
+    ///
+    /// # Errors
+    /// If the disk does not take it; older checkpoints are then still there.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let name = format!("step-{:09}", self.position.step);
+        let target = folder.join(&name);
+        if target.exists() {
+            return Ok(());
+        }
+        create_folder(folder)?;
+        let failed = |error| StorageError::new("write", &target, error);
+        let building = tempfile::Builder::new().prefix(".tmp-").tempdir_in(folder).map_err(failed)?;
+        let inside = |file: &str| building.path().join(file);
+        write_whole(&inside("model.safetensors"), &safetensors_bytes(&self.parameters)?)?;
+        write_whole(&inside("state.safetensors"), &safetensors_bytes(&self.method.tensors)?)?;
+        let position = Position {
+            iteration: self.method.iteration,
+            numbers: self.method.numbers.clone(),
+            ..self.position.clone()
+        };
+        write_whole(&inside("position.json"), &serde_json::to_vec_pretty(&position)?)?;
+        write_whole(&inside("metrics.parquet"), &parquet_bytes(rows_frame(&self.rows)?)?)?;
+        std::fs::rename(building.keep(), &target).map_err(failed)?;
+        sync_folder(folder)?;
+        let all = list(folder)?;
+        for old in all.iter().rev().skip(KEPT) {
+            std::fs::remove_dir_all(old).map_err(|error| StorageError::new("remove", old, error))?;
+        }
+        Ok(())
+    }
+
+    /// The newest below `folder`, if there is one, for the network whose fresh parameters are `template`.
+    ///
+    /// # Errors
+    /// If it is damaged or another network's; the message names the file and what to do.
+    pub fn load_newest(folder: &Path, template: &Parameters) -> Result<Option<Self>> {
+        match list(folder)?.last() {
+            Some(newest) => Self::load(newest, template).map(Some).with_context(|| {
+                format!(
+                    "cannot go on from checkpoint `{0}`; delete `{0}` to go on from the one before it, or `{1}` to start this run over",
+                    newest.display(),
+                    folder.parent().unwrap_or(folder).display()
+                )
+            }),
+            None => Ok(None),
+        }
+    }
+
+    fn load(folder: &Path, template: &Parameters) -> Result<Self> {
+        let model = folder.join("model.safetensors");
+        let parameters = read_parameters(&model)?;
+        template
+            .check_compatible(&parameters)
+            .with_context(|| format!("`{}` is of another network", model.display()))?;
+        let position_path = folder.join("position.json");
+        let mut position: Position = serde_json::from_slice(&read(&position_path)?)
+            .with_context(|| format!("`{}` is damaged", position_path.display()))?;
+        let method = MethodState {
+            iteration: position.iteration,
+            tensors: read_parameters(&folder.join("state.safetensors"))?,
+            numbers: std::mem::take(&mut position.numbers),
+        };
+        // The order of the network, which names alone do not tell.
+        let ordered = template.map(|name, _| match parameters.get(name) {
+            Some(tensor) => Ok(tensor.clone()),
+            None => Err(candle_core::Error::Msg(format!("no `{name}`")).into()),
+        })?;
+        Ok(Self { parameters: ordered, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
+    }
+}
+
+/// The checkpoints in a folder, oldest first.
+fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StorageError::new("read", folder, error).into()),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| StorageError::new("read", folder, error))?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("step-")) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Tensors under the names of their parameters.
+pub(super) fn safetensors_bytes(parameters: &Parameters) -> Result<Vec<u8>> {
+    let named = parameters.iter().map(|(name, tensor)| (name.to_string(), tensor.clone()));
+    Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
+}
+
+fn read_parameters(path: &Path) -> Result<Parameters> {
+    let bytes = read(path)?;
+    let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
+        Ok(tensors) => tensors,
+        Err(error) => bail!("`{}` ({} bytes) is damaged or truncated: {error}", path.display(), bytes.len()),
+    };
+    let sorted: BTreeMap<String, Tensor> = tensors.into_iter().collect();
+    let named = sorted.into_iter().map(|(name, tensor)| Ok((name.parse::<ParameterName>()?, tensor)));
+    named.collect::<Result<_>>().with_context(|| format!("`{}`", path.display()))
+}

@@ -1,0 +1,95 @@
+//! Files that appear whole or not at all, and errors that say what to do about the disk.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// The results folder cannot be written or read. No other run would fare better, so a sweep stops at it.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{path}`: {source}; {remedy}", path = path.display())]
+pub struct StorageError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+    remedy: &'static str,
+}
+
+impl StorageError {
+    pub(super) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let remedy = match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                "there is no room left. What was computed up to the last checkpoint is kept: free some space and start the \
+                 same command again, it goes on from there"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "the folder is read-only: choose another with `--results DIR`, or change its permissions"
+            }
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                "something that is no folder is in the way: choose another place with `--results DIR`"
+            }
+            _ => "choose another place with `--results DIR`, or mend this one and start again: finished work is kept",
+        };
+        Self { action, path: path.to_owned(), source, remedy }
+    }
+
+    /// `path` could not be opened.
+    pub fn open(path: &Path, source: io::Error) -> Self {
+        Self::new("open", path, source)
+    }
+}
+
+/// Creates a folder and those above it.
+///
+/// # Errors
+/// If it cannot be created.
+pub fn create_folder(path: &Path) -> Result<(), StorageError> {
+    std::fs::create_dir_all(path).map_err(|error| StorageError::new("create", path, error))
+}
+
+/// Writes under a temporary name in the same folder, syncs, renames: whoever reads sees the old file or the new one.
+///
+/// # Errors
+/// If the disk does not take it; the old file is then still there.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
+    let failed = |error| StorageError::new("write", path, error);
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder)
+}
+
+/// Makes the names in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    std::fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StorageError::new("sync", folder, error))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<Vec<u8>, StorageError> {
+    std::fs::read(path).map_err(|error| StorageError::new("read", path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_named_with_a_remedy() {
+        let message = |kind: io::ErrorKind| StorageError::new("write", Path::new("r/x"), kind.into()).to_string();
+        assert!(message(io::ErrorKind::StorageFull).contains("no room left"));
+        assert!(message(io::ErrorKind::StorageFull).contains("`r/x`"));
+        assert!(message(io::ErrorKind::ReadOnlyFilesystem).contains("--results DIR"));
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        write_whole(&file, b"old").unwrap();
+        let message = create_folder(&file.join("results")).unwrap_err().to_string();
+        assert!(message.contains("no folder is in the way") && message.contains("file/results"), "{message}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"old");
+    }
+}

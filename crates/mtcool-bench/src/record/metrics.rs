@@ -1,0 +1,93 @@
+//! `metrics.parquet`: one row a number (step, epoch, split, task, metric, value).
+
+use std::io::Cursor;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader, df};
+
+use super::files::read;
+use crate::datasets::Prediction;
+
+/// A row of `metrics.parquet`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Steps of the method done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// `train`, `validation` or `test`.
+    pub split: String,
+    /// The task's name.
+    pub task: String,
+    /// Such as `loss`.
+    pub metric: String,
+    /// In the metric's unit.
+    pub value: f64,
+}
+
+/// The rows as a data frame.
+///
+/// # Errors
+/// If polars refuses, which equal lengths rule out.
+pub fn rows_frame(rows: &[Row]) -> Result<DataFrame> {
+    let text = |pick: fn(&Row) -> &str| rows.iter().map(pick).collect::<Vec<&str>>();
+    Ok(df!(
+        "step" => rows.iter().map(|row| row.step).collect::<Vec<_>>(),
+        "epoch" => rows.iter().map(|row| row.epoch).collect::<Vec<_>>(),
+        "split" => text(|row| &row.split),
+        "task" => text(|row| &row.task),
+        "metric" => text(|row| &row.metric),
+        "value" => rows.iter().map(|row| row.value).collect::<Vec<_>>(),
+    )?)
+}
+
+/// The predictions as a data frame (task, index, target, predicted).
+///
+/// # Errors
+/// If polars refuses, which equal lengths rule out.
+pub fn predictions_frame(predictions: &[Prediction]) -> Result<DataFrame> {
+    let number = |pick: fn(&Prediction) -> u32| predictions.iter().map(pick).collect::<Vec<u32>>();
+    Ok(df!(
+        "task" => predictions.iter().map(|prediction| prediction.task).collect::<Vec<_>>(),
+        "index" => number(|prediction| prediction.index),
+        "target" => number(|prediction| prediction.target),
+        "predicted" => number(|prediction| prediction.predicted),
+    )?)
+}
+
+/// A data frame as a Parquet file.
+///
+/// # Errors
+/// If polars refuses.
+pub fn parquet_bytes(mut frame: DataFrame) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut frame)?;
+    Ok(bytes)
+}
+
+/// Reads the rows back, to the bit.
+///
+/// # Errors
+/// If the file cannot be read or has other columns.
+pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let parse = || -> Result<Vec<Row>> {
+        let frame = ParquetReader::new(Cursor::new(read(path)?)).finish()?;
+        let (steps, epochs) = (frame.column("step")?.u64()?, frame.column("epoch")?.u64()?);
+        let text = |name: &str| Ok::<_, polars::error::PolarsError>(frame.column(name)?.str()?);
+        let (splits, tasks, metrics) = (text("split")?, text("task")?, text("metric")?);
+        let values = frame.column("value")?.f64()?;
+        let row = |at: usize| {
+            Some(Row {
+                step: steps.get(at)?,
+                epoch: epochs.get(at)?,
+                split: splits.get(at)?.to_owned(),
+                task: tasks.get(at)?.to_owned(),
+                metric: metrics.get(at)?.to_owned(),
+                value: values.get(at)?,
+            })
+        };
+        (0..frame.height()).map(|at| row(at).context("a value is missing")).collect()
+    };
+    parse().with_context(|| format!("`{}` is no metrics file of this program", path.display()))
+}

@@ -1,0 +1,13 @@
+//! The only place that writes results: whole files, run folders, checkpoints, metrics.
+
+mod checkpoint;
+mod environment;
+mod files;
+mod metrics;
+mod run_folder;
+
+pub use checkpoint::{Checkpoint, Position, TaskSums};
+pub use environment::environment;
+pub use files::{StorageError, create_folder, read, write_whole};
+pub use metrics::{Row, parquet_bytes, predictions_frame, read_rows, rows_frame};
+pub use run_folder::{Claim, NetworkSize, RunFolder, RunStatus, Status};

@@ -1,0 +1,45 @@
+//! The table of an experiment, from the runs that are finished. Nothing here trains.
+
+mod html;
+mod plot;
+mod render;
+mod table;
+
+use std::path::Path;
+
+use anyhow::Result;
+use figment::Figment;
+use serde_json::Value;
+
+use crate::config::Experiment;
+use crate::record::{parquet_bytes, write_whole};
+
+pub use table::{Summary, Table, TableRow};
+
+/// What a table is about.
+pub struct TableContext<'a> {
+    /// The experiment's name.
+    pub name: &'a str,
+    /// Its configuration, a profile chosen.
+    pub experiment: &'a Experiment,
+    /// The same, for methods' own settings.
+    pub figment: &'a Figment,
+    /// What the data's files are; `null` for the real data.
+    pub origin: &'a Value,
+    /// The experiment's results.
+    pub folder: &'a Path,
+}
+
+/// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`; returns the Markdown.
+///
+/// # Errors
+/// If a run's files cannot be read or the disk does not take the table.
+pub fn write(context: &TableContext<'_>) -> Result<String> {
+    let table = Table::collect(context)?;
+    let markdown = render::markdown(&table);
+    write_whole(&context.folder.join("table.md"), markdown.as_bytes())?;
+    write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
+    write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
+    write_whole(&context.folder.join("report.html"), html::page(&table)?.as_bytes())?;
+    Ok(markdown)
+}

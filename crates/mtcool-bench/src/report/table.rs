@@ -1,0 +1,178 @@
+//! Gathering: finished runs of one configuration, summarised by method.
+
+use anyhow::Result;
+
+use super::TableContext;
+use crate::config::{Reference, ReportedSplit, RunConfig, resolve_run};
+use crate::datasets::{self, Column};
+use crate::methods::{METHODS, MethodEntry};
+use crate::record::{Row, RunFolder, RunStatus, Status, read_rows};
+
+/// Mean and spread of one figure over seeds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Summary {
+    /// Over the runs.
+    pub mean: f64,
+    /// With n - 1; `None` for a single run.
+    pub std: Option<f64>,
+}
+
+impl Summary {
+    /// Of at least one value.
+    pub fn of(values: &[f64]) -> Option<Self> {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+        (count > 0.0).then(|| Self { mean, std: (count > 1.0).then(|| (squares / (count - 1.0)).sqrt()) })
+    }
+}
+
+/// A method's row.
+pub struct TableRow {
+    /// The method.
+    pub method: &'static MethodEntry,
+    /// Finished runs.
+    pub runs: usize,
+    /// Diverged runs, in words.
+    pub failures: Vec<String>,
+    /// Parameters relative to Joint, counted.
+    pub params: Option<f64>,
+    /// One a column; `None` without a finished run.
+    pub cells: Vec<Option<Summary>>,
+    /// Training time alone.
+    pub seconds_per_epoch: Option<f64>,
+    /// The paper's row.
+    pub reference: Option<Reference>,
+    /// What the finished runs recorded, for plots.
+    pub histories: Vec<Vec<Row>>,
+}
+
+/// A table.
+pub struct Table {
+    /// The experiment's title.
+    pub title: String,
+    /// Its columns.
+    pub columns: &'static [Column],
+    /// Its rows, in the experiment's order, further methods after.
+    pub rows: Vec<TableRow>,
+    /// What a reader must know before comparing.
+    pub notes: Vec<String>,
+}
+
+impl Table {
+    /// From all finished runs that have the experiment's present configuration.
+    ///
+    /// # Errors
+    /// If a run's files are damaged.
+    pub fn collect(context: &TableContext<'_>) -> Result<Self> {
+        let columns = datasets::find(&context.experiment.dataset)?.columns;
+        let asked = &context.experiment.methods;
+        let rank = |entry: &MethodEntry| asked.iter().position(|name| name == entry.name).unwrap_or(asked.len());
+        let mut entries: Vec<_> = METHODS.iter().collect();
+        entries.sort_by_key(|entry| rank(entry));
+        let mut rows = Vec::new();
+        for method in entries {
+            let row = Self::row(context, method, columns)?;
+            if rank(method) < asked.len() || row.runs > 0 {
+                rows.push(row);
+            }
+        }
+        Ok(Self { title: context.experiment.title.clone(), columns, notes: notes(context, &rows), rows })
+    }
+
+    fn row(context: &TableContext<'_>, method: &'static MethodEntry, columns: &[Column]) -> Result<TableRow> {
+        let runs = runs_of(context, method)?;
+        let (finished, failed): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|(_, status)| status.status == Status::Finished);
+        let folder = context.folder.join("runs");
+        let path = |run: &RunConfig| folder.join(run.id()).join("metrics.parquet");
+        let histories = finished.iter().map(|(run, _)| read_rows(&path(run))).collect::<Result<Vec<_>>>()?;
+        let split = match context.experiment.report {
+            ReportedSplit::Validation => "validation",
+            ReportedSplit::Test => "test",
+        };
+        let cells = columns.iter().map(|column| {
+            let last = |rows: &Vec<Row>| rows.iter().rfind(|row| is_cell(row, column, split)).map(|row| row.value);
+            let values: Vec<f64> = histories.iter().filter_map(last).collect();
+            Summary::of(&values)
+        });
+        let per_epoch: Vec<f64> =
+            finished.iter().map(|(_, status)| status.train_seconds / status.epochs as f64).collect();
+        let params = finished.first().map(|(_, status)| status.parameters as f64 / status.joint_parameters as f64);
+        Ok(TableRow {
+            method,
+            runs: finished.len(),
+            failures: failed.into_iter().filter_map(|(_, status)| status.message).collect(),
+            params,
+            cells: cells.collect(),
+            seconds_per_epoch: Summary::of(&per_epoch).map(|summary| summary.mean),
+            reference: context.experiment.reference.get(method.name).cloned(),
+            histories,
+        })
+    }
+}
+
+fn is_cell(row: &Row, column: &Column, split: &str) -> bool {
+    (row.split.as_str(), row.task.as_str(), row.metric.as_str()) == (split, column.task, column.metric)
+}
+
+/// The runs of `method` that are over and have the present configuration, whatever the number of seeds asked for now.
+fn runs_of(context: &TableContext<'_>, method: &MethodEntry) -> Result<Vec<(RunConfig, RunStatus)>> {
+    let folder = context.folder.join("runs");
+    let mut seeds = Vec::new();
+    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let seed = name.strip_prefix(method.name).and_then(|rest| rest.strip_prefix("-s")?.parse::<u64>().ok());
+        seeds.extend(seed);
+    }
+    seeds.sort_unstable();
+    let mut runs = Vec::new();
+    for seed in seeds {
+        // A method without settings in this experiment cannot have run in it.
+        let Ok((run, _)) =
+            resolve_run(context.name, context.experiment, context.figment, context.origin, method.name, seed)
+        else {
+            continue;
+        };
+        match RunFolder::status(&folder, &run)? {
+            Some(status) if status.hash == run.hash() && status.status != Status::Running => runs.push((run, status)),
+            _ => {}
+        }
+    }
+    Ok(runs)
+}
+
+fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if context.experiment.report == ReportedSplit::Validation {
+        notes.push("Figures of the validation split, for choosing settings; the test split was not read.".into());
+    }
+    if !context.origin.is_null() {
+        notes.push(format!("SYNTHETIC DATA ({}): not comparable with the paper.", context.origin));
+    } else if !context.experiment.comparable {
+        notes.push("This profile is shorter than the paper's experiment: not comparable with the paper.".into());
+    }
+    let missing: Vec<_> =
+        rows.iter().filter(|row| row.runs == 0 && row.failures.is_empty()).map(|row| row.method.name).collect();
+    if !missing.is_empty() {
+        notes.push(format!("No finished run yet: {}.", missing.join(", ")));
+    }
+    for row in rows {
+        notes.extend(row.failures.iter().map(|failure| format!("FAILED: {failure}.")));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_is_that_of_a_sample() {
+        assert_eq!(Summary::of(&[]), None);
+        assert_eq!(Summary::of(&[3.0]), Some(Summary { mean: 3.0, std: None }));
+        let summary = Summary::of(&[2.0, 4.0, 4.0, 6.0]).unwrap();
+        assert_eq!(summary.mean, 4.0);
+        assert!((summary.std.unwrap() - (8.0f64 / 3.0).sqrt()).abs() < 1e-15);
+    }
+}

@@ -1,0 +1,244 @@
+//! The training loop: one run from its last checkpoint to its end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device};
+use mtcool_core::{Batch, BatchSource, Error, LossValues, Method, Parameters, Problem, Step};
+use mtcool_data::{Loader, LoaderConfig};
+
+use crate::config::{ReportedSplit, RunConfig};
+use crate::datasets::{Evaluation, Split, Suite};
+use crate::methods::{MethodSettings, Sharing};
+use crate::progress::SweepProgress;
+use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, Status, TaskSums};
+
+/// What a run is made of.
+pub struct Run<'a> {
+    /// Everything its result follows from.
+    pub config: &'a RunConfig,
+    /// Its method's settings.
+    pub settings: &'a dyn MethodSettings,
+    /// Whether its tasks share a network.
+    pub sharing: Sharing,
+    /// Its data.
+    pub suite: &'a dyn Suite,
+    /// Time between checkpoints; there is one at the end of each epoch besides.
+    pub checkpoint_every: Duration,
+}
+
+/// Training diverged: the run is marked failed, others go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{run}: step {step}: task `{task}`: {source}")]
+pub struct Diverged {
+    /// Method and seed.
+    pub run: String,
+    /// Steps done before.
+    pub step: u64,
+    /// The task's name.
+    pub task: &'static str,
+    source: Error,
+}
+
+impl Run<'_> {
+    /// Batches of each task in the budget.
+    pub fn budget(&self) -> u64 {
+        self.config.training.epochs * self.batches_an_epoch()
+    }
+
+    /// An epoch is over when the larger tasks' samples have been seen once.
+    fn batches_an_epoch(&self) -> u64 {
+        let batches =
+            (0..self.suite.tasks().len()).map(|task| self.suite.training(task).len() / self.config.training.batch_size);
+        batches.max().unwrap_or(0).max(1) as u64
+    }
+
+    /// Trains in `folder` until the budget is used up, then reads the split that the table reports: the only reading of
+    /// the test split.
+    ///
+    /// # Errors
+    /// [`Diverged`] if a loss is not finite; [`crate::record::StorageError`] if the disk does not take the results.
+    pub fn execute(
+        &self,
+        folder: &RunFolder,
+        environment: &serde_json::Value,
+        progress: &mut SweepProgress,
+    ) -> Result<()> {
+        let problem = self.suite.problem(&self.config.network, self.sharing)?;
+        let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, &Device::Cpu)?;
+        let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
+        let mut method = self.settings.build(&self.config.training, self.config.seed)?;
+        let mut state = match Checkpoint::load_newest(&folder.checkpoints(), &fresh)? {
+            Some(checkpoint) => {
+                tracing::info!("{} goes on from step {}", self.config.id(), checkpoint.position.step);
+                method.restore(checkpoint.method.clone())?;
+                checkpoint
+            }
+            None => Checkpoint {
+                parameters: fresh,
+                method: method.state(),
+                position: Position { sums: vec![TaskSums::default(); problem.tasks()], ..Position::default() },
+                rows: Vec::new(),
+            },
+        };
+        folder.begin(self.config, size, environment)?;
+        progress.skip(state.position.batches);
+        let outcome = self.train(&problem, method.as_mut(), &mut state, folder, progress);
+        if let Err(error) = outcome {
+            if error.is::<Diverged>() {
+                let message = Some(error.to_string());
+                folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
+                folder.write_rows(&state.rows)?;
+                progress.skip(self.budget() - state.position.batches);
+            }
+            return Err(error);
+        }
+        let split = match self.config.report {
+            ReportedSplit::Validation => Split::Validation,
+            ReportedSplit::Test => Split::Test,
+        };
+        let evaluation = self.suite.evaluate(&problem, &state.parameters, split)?;
+        if split == Split::Test {
+            state.record_evaluation(split, &evaluation);
+        }
+        folder.write_rows(&state.rows)?;
+        folder.write_outcome(&evaluation.predictions, &state.parameters)?;
+        folder.set_status(self.config, Status::Finished, None, size, state.position.train_seconds)
+    }
+
+    /// The unit of the Params column, counted on the network itself.
+    fn joint_parameters(&self) -> Result<usize> {
+        let problem = self.suite.problem(&self.config.network, Sharing::Shared)?;
+        Ok(problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?.element_count())
+    }
+
+    fn train(
+        &self,
+        problem: &Problem,
+        method: &mut dyn Method,
+        state: &mut Checkpoint,
+        folder: &RunFolder,
+        progress: &mut SweepProgress,
+    ) -> Result<()> {
+        let (budget, per_epoch) = (self.budget(), self.batches_an_epoch());
+        let mut batches = self.batches(state.position.batches)?;
+        let mut last_checkpoint = Instant::now();
+        loop {
+            let drawn = method.batches_next_step() as u64;
+            let is_over = state.position.batches + drawn > budget;
+            // An epoch that the last step would overrun is recorded all the same.
+            let epochs_done = if is_over { self.config.training.epochs } else { state.position.batches / per_epoch };
+            if epochs_done > state.position.epoch {
+                state.position.epoch = epochs_done;
+                self.record_epoch(problem, state)?;
+                folder.write_rows(&state.rows)?;
+                state.method = method.state();
+                state.save(&folder.checkpoints())?;
+                last_checkpoint = Instant::now();
+            } else if last_checkpoint.elapsed() >= self.checkpoint_every {
+                state.method = method.state();
+                state.save(&folder.checkpoints())?;
+                last_checkpoint = Instant::now();
+            }
+            if is_over {
+                return Ok(());
+            }
+            let started = Instant::now();
+            let losses = self.step(problem, method, &mut state.parameters, &mut batches, &state.position, budget)?;
+            state.position.train_seconds += started.elapsed().as_secs_f64();
+            state.position.step += 1;
+            state.position.batches += drawn;
+            for entry in &losses {
+                let sums = &mut state.position.sums[entry.task];
+                sums.loss += entry.loss;
+                sums.regularizer += entry.regularizer;
+                sums.updates += 1;
+            }
+            progress.advance(drawn, || self.describe(&state.position, &losses));
+        }
+    }
+
+    fn batches(&self, position: u64) -> Result<Batches> {
+        let config = &self.config.training;
+        let loader = |(task, name): (usize, &&str)| {
+            let config = LoaderConfig { batch_size: config.batch_size, seed: self.config.seed, stream: task as u64 };
+            Loader::new(self.suite.training(task), config, position)
+                .with_context(|| format!("training data of task `{name}`"))
+        };
+        Ok(Batches(self.suite.tasks().iter().enumerate().map(loader).collect::<Result<_>>()?))
+    }
+
+    fn step(
+        &self,
+        problem: &Problem,
+        method: &mut dyn Method,
+        parameters: &mut Parameters,
+        batches: &mut Batches,
+        position: &Position,
+        budget: u64,
+    ) -> Result<Vec<LossValues>> {
+        let progress = position.batches as f64 / budget as f64;
+        let report = method.step(Step { problem, parameters, batches, progress })?;
+        match report.check_finite() {
+            Err(source @ Error::NonFiniteLoss { task, .. }) => {
+                Err(Diverged { run: self.config.id(), step: position.step, task: self.suite.tasks()[task], source })?
+            }
+            losses => Ok(losses?),
+        }
+    }
+
+    fn describe(&self, position: &Position, losses: &[LossValues]) -> String {
+        let losses = losses.iter().map(|entry| format!("{} {:.4}", self.suite.tasks()[entry.task], entry.loss));
+        let (epoch, epochs) = (position.epoch + 1, self.config.training.epochs);
+        let losses = losses.collect::<Vec<_>>().join(", ");
+        format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.config.id(), epoch.min(epochs), position.step)
+    }
+
+    /// Mean training losses of the epoch, then the validation split.
+    fn record_epoch(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
+        let evaluation = self.suite.evaluate(problem, &state.parameters, Split::Validation)?;
+        let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
+        for (task, sums) in self.suite.tasks().iter().zip(sums) {
+            let updates = sums.updates.max(1) as f64;
+            state.record("train", task, "loss", sums.loss / updates);
+            state.record("train", task, "regularizer", sums.regularizer / updates);
+        }
+        state.record_evaluation(Split::Validation, &evaluation);
+        let shown =
+            evaluation.measurements.iter().filter(|m| self.suite.columns().iter().any(|c| c.metric == m.metric));
+        let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
+        tracing::info!("{} epoch {}: validation {}", self.config.id(), state.position.epoch, shown.join(", "));
+        Ok(())
+    }
+}
+
+impl Checkpoint {
+    fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
+        self.rows.push(Row {
+            step: self.position.step,
+            epoch: self.position.epoch,
+            split: split.to_owned(),
+            task: task.to_owned(),
+            metric: metric.to_owned(),
+            value,
+        });
+    }
+
+    fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation) {
+        for measurement in &evaluation.measurements {
+            self.record(split.name(), measurement.task, measurement.metric, measurement.value);
+        }
+    }
+}
+
+/// A loader a task.
+struct Batches(Vec<Loader>);
+
+impl BatchSource for Batches {
+    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
+        match self.0[task].next() {
+            Ok(sample) => Ok(Batch { input: sample.inputs, target: sample.targets }),
+            Err(error) => Err(Error::Batch { task, source: Box::new(error) }),
+        }
+    }
+}

@@ -1,2 +1,78 @@
-//! x
-fn main() {}
+//! `cargo xtask`: builds and calls the `mtcool` program, runs the checks. It depends on no other crate, so it compiles in
+//! seconds.
+
+mod check;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  reproduce EXPERIMENT [FLAGS]     train every method of a table, resuming what was begun, and print it
+  report EXPERIMENT                write and print the table again from the runs that are finished
+  data fetch|synth|verify SET      get or check a data set
+  methods                          list the methods
+  check [--fast]                   format, tidiness, lints, docs, tests; --fast leaves out docs and tests
+
+`cargo xtask reproduce --help` and the like show the flags of each.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.first().map(String::as_str) {
+        Some("reproduce" | "report" | "data" | "methods") => mtcool(&arguments),
+        Some("check") => check::run_from(&arguments[1..]),
+        Some("help" | "--help" | "-h") | None => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown command `{other}`\n\n{HELP}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Builds the program as part of the whole workspace, so that it shares every compiled dependency with the tests, and runs it.
+fn mtcool(arguments: &[String]) -> Result<(), String> {
+    let root = workspace_root();
+    run(cargo(&root).args(["build", "--workspace", "--bin", "mtcool"]))?;
+    let program = target_folder(&root).join("debug").join(format!("mtcool{}", std::env::consts::EXE_SUFFIX));
+    run(Command::new(program).args(arguments))
+}
+
+/// The folder that holds the workspace's `Cargo.toml`.
+pub(crate) fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+fn target_folder(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// Cargo, in the workspace's root.
+pub(crate) fn cargo(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// Runs a command; its failure becomes a message.
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+    let shown = format!(
+        "{} {}",
+        command.get_program().to_string_lossy(),
+        command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    );
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` failed: {status}")),
+        Err(error) => Err(format!("`{shown}` could not be started: {error}")),
+    }
+}

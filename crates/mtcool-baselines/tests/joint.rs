@@ -1,5 +1,7 @@
 //! Joint training by one backward pass against its slow twin: a backward pass a task, rows added up.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use candle_core::{DType, Device, Tensor};
 use mtcool_baselines::Joint;
 use mtcool_core::random::{Purpose, stream, uniform};

@@ -71,8 +71,9 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
     let outcome = sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console);
     let table = write_table(&name, &experiment, &figment, &record.origin, &folder);
-    outcome?;
+    let failures = outcome?;
     print!("{}", table?);
+    ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
     Ok(())
 }
 

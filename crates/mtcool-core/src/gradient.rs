@@ -77,14 +77,9 @@ impl<'a> Jacobian<'a> {
     pub fn gramian(&self) -> Result<Vec<Vec<f64>>> {
         let tasks = self.rows.len();
         let mut gramian = vec![vec![0.0; tasks]; tasks];
-        for i in 0..tasks {
-            for j in 0..=i {
-                let mut product = 0.0;
-                for (name, left) in self.rows[i].iter() {
-                    if let Some(right) = self.rows[j].get(name) {
-                        product += (left * right)?.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
-                    }
-                }
+        for (i, row) in self.rows.iter().enumerate() {
+            for (j, other) in self.rows[..=i].iter().enumerate() {
+                let product = row.inner_product(other)?;
                 gramian[i][j] = product;
                 gramian[j][i] = product;
             }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var, bail};
+use candle_core::{DType, Tensor, Var, bail};
 use indexmap::{Equivalent, IndexMap};
 
 use crate::error::{Error, Result};
@@ -212,6 +212,20 @@ impl Parameters {
             self.entries.insert(name.clone(), sum);
         }
         Ok(self)
+    }
+
+    /// The sum over the names of both of the products of all elements, in f64.
+    ///
+    /// # Errors
+    /// If two tensors of one name differ in shape.
+    pub fn inner_product(&self, other: &Self) -> Result<f64> {
+        let mut sum = 0.0;
+        for (name, tensor) in &self.entries {
+            if let Some(other) = other.entries.get(name) {
+                sum += (tensor.to_dtype(DType::F64)? * other.to_dtype(DType::F64)?)?.sum_all()?.to_scalar::<f64>()?;
+            }
+        }
+        Ok(sum)
     }
 
     /// Checks that `other` has the same names, shapes and dtypes: whether a checkpoint belongs to this network.

@@ -1,5 +1,7 @@
 //! MNIST's files: what is accepted, what is refused and in which words, and what the tasks are.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::path::Path;
 
 use mtcool_data::digits::{DigitsConfig, write_digits};

@@ -119,15 +119,15 @@ impl CooperativeLayer {
 
     /// From the first to the last row that the graph tracks.
     fn trained_rows(&self, weights: &[&Tensor]) -> Rows {
-        let mut trained = usize::MAX..0;
-        let mut first = 0;
+        let (mut start, mut end, mut first) = (None, 0, 0);
         for (weight, share) in weights.iter().zip(&self.shares) {
             if weight.track_op() {
-                trained = trained.start.min(first)..first + share;
+                start = start.or(Some(first));
+                end = first + share;
             }
             first += share;
         }
-        if trained.is_empty() { Rows::Only(0..0) } else { Rows::Only(trained) }
+        Rows::Only(start.unwrap_or(end)..end)
     }
 
     fn apply(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, rows: Rows) -> Result<Tensor> {

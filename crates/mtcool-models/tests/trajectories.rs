@@ -3,6 +3,8 @@
 //!
 //! `MTCOOL_GOLDEN_DIR` points the test at another folder of files of the same form.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 

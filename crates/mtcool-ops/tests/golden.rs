@@ -2,6 +2,8 @@
 //!
 //! `MTCOOL_GOLDEN_DIR` points the test at another folder with an `ops.safetensors` of the same form.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Each kernel in lock-step with a slow, obvious twin over random shapes, and each gradient against finite differences.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, cross_entropy, linear, max_pool2d, relu};
 use proptest::prelude::*;

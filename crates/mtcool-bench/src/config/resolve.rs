@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use figment::{Figment, Profile};
 
@@ -56,27 +57,34 @@ pub fn load(source: &Path, text: &str, overrides: &Overrides) -> Result<(Experim
         None => Profile::Default,
     };
     let variables = Env::prefixed("MTCOOL_").ignore(&OTHER_VARIABLES).split("__").global();
-    let mut figment = Figment::from(NamedToml { source, text }).merge(variables).select(profile);
+    let file = NamedToml { name: format!("`{}`", source.display()), text: text.to_owned(), nested: true };
+    let mut figment = Figment::from(file).merge(variables).select(profile);
     for assignment in &overrides.assignments {
-        figment = figment.merge(Toml::string(&assignment_as_toml(assignment)?).profile(Profile::Global));
+        let name = format!("the command line (`{assignment}`)");
+        figment = figment.merge(NamedToml { name, text: assignment_as_toml(assignment)?, nested: false });
     }
     let experiment: Experiment = figment.extract().map_err(|error| ConfigError::from_figment(error, ""))?;
     Ok((experiment, figment))
 }
 
-/// TOML text that knows the file it came from, for messages.
-struct NamedToml<'a> {
-    source: &'a Path,
-    text: &'a str,
+/// TOML text that knows where it came from, for messages.
+struct NamedToml {
+    name: String,
+    text: String,
+    /// Whether the top-level tables are profiles; else all of it goes over every profile.
+    nested: bool,
 }
 
-impl figment::Provider for NamedToml<'_> {
+impl figment::Provider for NamedToml {
     fn metadata(&self) -> figment::Metadata {
-        figment::Metadata::named(format!("`{}`", self.source.display()))
+        figment::Metadata::named(self.name.clone())
     }
 
     fn data(&self) -> figment::error::Result<figment::value::Map<Profile, figment::value::Dict>> {
-        Toml::string(self.text).nested().data()
+        match self.nested {
+            true => Toml::string(&self.text).nested().data(),
+            false => Toml::string(&self.text).profile(Profile::Global).data(),
+        }
     }
 }
 
@@ -152,8 +160,17 @@ fn settings(experiment: &Experiment, figment: &Figment, method: &str) -> Result<
             figment_of_method = figment_of_method.merge(figment.focus(&format!("method.{table}")));
         }
     }
+    let settings = (entry.settings)(&figment_of_method).map_err(|error| {
+        // The last table that has the key is the one whose value counts.
+        let key = match &error.kind {
+            Kind::UnknownField(key, _) => Some(key),
+            _ => error.path.first(),
+        };
+        let has_key = |table: &&&str| key.and_then(|key| experiment.method.get(**table)?.get(key)).is_some();
+        let table = entry.settings_from.iter().rfind(has_key).copied().unwrap_or(method);
+        ConfigError::from_figment(*error, &format!("method.{table}"))
+    })?;
     let prefix = format!("method.{method}");
-    let settings = (entry.settings)(&figment_of_method).map_err(|error| ConfigError::from_figment(error, &prefix))?;
     settings.build(&experiment.training, 0).map_err(|error| ConfigError::new(format!("{prefix}: {error}")))?;
     Ok(settings)
 }

@@ -5,7 +5,7 @@ use mtcool_baselines::Joint;
 use mtcool_core::{Combine, GradientMethod, Method};
 use serde::{Deserialize, Serialize};
 
-use super::MethodSettings;
+use super::{MethodSettings, Read};
 use crate::config::TrainingConfig;
 
 /// What every gradient method has.
@@ -16,8 +16,8 @@ struct GradientSettings {
     learning_rate: f64,
 }
 
-pub(super) fn joint(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
-    Ok(Box::new(figment.extract::<GradientSettings>()?))
+pub(super) fn joint(figment: &Figment) -> Read {
+    Ok(Box::new(figment.extract::<GradientSettings>().map_err(Box::new)?))
 }
 
 impl MethodSettings for GradientSettings {

@@ -26,8 +26,11 @@ pub struct MethodEntry {
     /// The `[method.*]` tables its settings come from, later over earlier.
     pub settings_from: &'static [&'static str],
     /// Reads its settings.
-    pub settings: fn(&Figment) -> figment::error::Result<Box<dyn MethodSettings>>,
+    pub settings: fn(&Figment) -> Read,
 }
+
+/// Settings as read from a configuration, keys relative to the method's table in errors.
+pub type Read = Result<Box<dyn MethodSettings>, Box<figment::Error>>;
 
 /// Whether the tasks share a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use figment::Figment;
 use mtcool_core::{Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
 use serde::{Deserialize, Serialize};
 
-use super::MethodSettings;
+use super::{MethodSettings, Read};
 use crate::config::TrainingConfig;
 
 /// The keys of `[method.mtcool]`, under the paper's symbols.
@@ -34,19 +34,19 @@ struct MtcoolSettings {
     variant: Variant,
 }
 
-fn read(figment: &Figment, variant: Variant) -> figment::error::Result<Box<dyn MethodSettings>> {
-    Ok(Box::new(MtcoolSettings { keys: figment.extract()?, variant }))
+fn read(figment: &Figment, variant: Variant) -> Read {
+    Ok(Box::new(MtcoolSettings { keys: figment.extract().map_err(Box::new)?, variant }))
 }
 
-pub(super) fn vanilla(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+pub(super) fn vanilla(figment: &Figment) -> Read {
     read(figment, Variant::Vanilla)
 }
 
-pub(super) fn no_regularizer(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+pub(super) fn no_regularizer(figment: &Figment) -> Read {
     read(figment, Variant::NoRegularizer)
 }
 
-pub(super) fn full(figment: &Figment) -> figment::error::Result<Box<dyn MethodSettings>> {
+pub(super) fn full(figment: &Figment) -> Read {
     read(figment, Variant::Full)
 }
 

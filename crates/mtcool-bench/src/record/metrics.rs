@@ -74,7 +74,7 @@ pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
     let parse = || -> Result<Vec<Row>> {
         let frame = ParquetReader::new(Cursor::new(read(path)?)).finish()?;
         let (steps, epochs) = (frame.column("step")?.u64()?, frame.column("epoch")?.u64()?);
-        let text = |name: &str| Ok::<_, polars::error::PolarsError>(frame.column(name)?.str()?);
+        let text = |name: &str| frame.column(name)?.str();
         let (splits, tasks, metrics) = (text("split")?, text("task")?, text("metric")?);
         let values = frame.column("value")?.f64()?;
         let row = |at: usize| {

@@ -120,7 +120,7 @@ fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
     let sizes = bytes.strip_prefix(&[0, 0, 8, dimensions as u8])?.get(..4 * dimensions)?;
     let sizes =
         sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |value, &byte| value << 8 | usize::from(byte)));
-    sizes.map(Some).fold(Some(1usize), |product, size| product?.checked_mul(size?))?.checked_add(4 + 4 * dimensions)
+    sizes.into_iter().try_fold(1usize, usize::checked_mul)?.checked_add(4 + 4 * dimensions)
 }
 
 fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {

@@ -1,0 +1,200 @@
+//! Bad input gets an error that names it, what was expected and what to do; what was computed stays.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::process::Command;
+
+use common::{Lab, fail, succeed, text};
+
+#[test]
+fn unknown_names_are_met_with_the_nearest_valid_one() {
+    let lab = Lab::new();
+    fail(
+        &mut lab.reproduce("r", &["--set", "training.epoch=3"]),
+        &["unknown key `training.epoch`", "did you mean `epochs`?"],
+    );
+    fail(
+        &mut lab.reproduce("r", &["--set", "method.mtcool.lamda=1.0"]),
+        &["unknown key `method.mtcool.lamda`", "did you mean `lambda`?"],
+    );
+    fail(&mut lab.reproduce("r", &["--set", "method.mtcol.bound=1.0"]), &["`mtcol`", "did you mean `mtcool`?"]);
+    fail(
+        &mut lab.reproduce("r", &["--methods", "joint,vanila"]),
+        &["unknown method `vanila`", "did you mean `vanilla`?"],
+    );
+    fail(&mut lab.reproduce("r", &["--profile", "quik"]), &["unknown profile `quik`", "did you mean `quick`?"]);
+    fail(&mut lab.mtcool(&["reproduce", "tabel1"]), &["unknown experiment `tabel1`", "did you mean `table1`?"]);
+    fail(&mut lab.mtcool(&["data", "verify", "mnst"]), &["unknown data set `mnst`", "did you mean `mnist`?"]);
+    let mut variable = lab.reproduce("r", &[]);
+    fail(
+        variable.env("MTCOOL_TRAINING__EPOSCH", "2"),
+        &["unknown key `training.eposch`", "did you mean `epochs`?", "MTCOOL_"],
+    );
+    assert!(!lab.path().join("r").exists(), "an invalid configuration left something behind");
+}
+
+#[test]
+fn an_unknown_key_in_a_file_names_the_file() {
+    let lab = Lab::new();
+    let table1 =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments/table1.toml")).unwrap();
+    let file = lab.path().join("mine.toml");
+    std::fs::write(&file, table1.replace("momentum =", "momentun =")).unwrap();
+    fail(
+        &mut lab.mtcool(&["reproduce", "mine.toml"]),
+        &["mine.toml", "`training.momentun`", "did you mean `momentum`?"],
+    );
+    std::fs::write(&file, "[default\n").unwrap();
+    fail(&mut lab.mtcool(&["reproduce", "mine.toml"]), &["mine.toml"]);
+    fail(&mut lab.mtcool(&["reproduce", "other.toml"]), &["other.toml", "No such file"]);
+}
+
+#[test]
+fn values_out_of_range_are_named_with_their_range() {
+    let lab = Lab::new();
+    let cases = [
+        ("method.mtcool.bound=-0.1", "`bound` is -0.1: expected a positive number"),
+        ("method.mtcool.bound=nan", "`bound` is NaN: expected a positive number"),
+        ("method.mtcool.samples=0", "`samples` is 0: expected at least 1"),
+        ("method.mtcool.lambda=-1", "`lambda` is -1: expected at least 0"),
+        ("method.joint.learning_rate=0", "`learning_rate` is 0: expected a positive number"),
+        ("training.momentum=1.5", "`momentum` is 1.5: expected at least 0 and below 1"),
+        ("training.epochs=0", "`training.epochs` is 0: expected at least 1"),
+        ("training.epochs=many", "training.epochs"),
+        ("training.batch_size=100000", "`batch_size` is 100000: expected at least 1 and at most the"),
+        ("network.widths=[1, 20, 50]", "a layer of 1 channels cannot be shared by 2 tasks"),
+        ("network.fusion=concta", "did you mean `concat`?"),
+        ("device=cuda:0", "`device` is cuda:0: expected `cpu`"),
+        ("seeds=0", "`seeds` is 0: expected at least 1"),
+        ("methods=[\"joint\", \"joint\"]", "each method once"),
+    ];
+    for (assignment, message) in cases {
+        fail(&mut lab.reproduce("r", &["--set", assignment]), &[message]);
+    }
+    fail(&mut lab.reproduce("r", &["--set", "training.epochs"]), &["expected KEY=VALUE"]);
+    fail(&mut lab.reproduce("r", &["--threads", "0"]), &["`--threads` is 0"]);
+}
+
+#[test]
+fn damaged_data_is_named_before_any_training() {
+    let lab = Lab::new();
+    let mut elsewhere = lab.mtcool(&["reproduce", "table1", "--data", "nowhere", "--results", "r"]);
+    fail(&mut elsewhere, &["no MNIST in `nowhere`", "train-images-idx3-ubyte", "cargo xtask data fetch mnist"]);
+    let file = lab.data().join("t10k-images-idx3-ubyte");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..5000]).unwrap();
+    fail(
+        &mut lab.reproduce("r", &[]),
+        &["t10k-images-idx3-ubyte", "78416 bytes by its own header", "5000 bytes (truncated)"],
+    );
+    let mut changed = whole.clone();
+    changed[3000] ^= 255;
+    std::fs::write(&file, changed).unwrap();
+    fail(&mut lab.reproduce("r", &[]), &["t10k-images-idx3-ubyte", "expected MD5"]);
+    fail(&mut lab.mtcool(&["data", "verify", "mnist", "--data", "data"]), &["t10k-images-idx3-ubyte", "expected MD5"]);
+    std::fs::write(&file, whole).unwrap();
+    succeed(&mut lab.mtcool(&["data", "verify", "mnist", "--data", "data"]));
+}
+
+#[test]
+fn a_results_folder_that_cannot_be_written_is_named() {
+    let lab = Lab::new();
+    std::fs::write(lab.path().join("file"), "in the way").unwrap();
+    fail(&mut lab.reproduce("file", &[]), &["cannot create `file/table1`", "--results DIR"]);
+    // The kernel's own file system takes no folders, not even from root.
+    if cfg!(target_os = "linux") {
+        fail(&mut lab.reproduce("/proc/results", &[]), &["cannot create `/proc/results/table1`", "--results DIR"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_stops_the_sweep_and_costs_nothing_that_was_done() {
+    let lab = Lab::new();
+    succeed(&mut lab.reproduce("r", &["--methods", "joint"]));
+    let kept = lab.rows("r", "joint-s0");
+    // A limit on file sizes is a full disk that needs no disk: a checkpoint's model (87 kB) no longer fits.
+    let program = lab.reproduce("r", &["--methods", "joint,mtcool"]);
+    let mut limited = Command::new("sh");
+    limited.current_dir(lab.path()).args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
+    limited.arg(program.get_program()).args(program.get_args());
+    fail(&mut limited, &["cannot write", "mtcool-s0", "there is no room left", "start the same command again"]);
+    assert_eq!(lab.rows("r", "joint-s0"), kept);
+    succeed(&mut lab.reproduce("r", &["--methods", "joint,mtcool"]));
+    succeed(&mut lab.reproduce("whole", &["--methods", "mtcool"]));
+    assert_eq!(lab.rows("r", "mtcool-s0"), lab.rows("whole", "mtcool-s0"));
+}
+
+#[test]
+fn a_run_that_diverges_is_marked_and_the_others_go_on() {
+    let lab = Lab::new();
+    let wild = ["--methods", "joint,vanilla", "--set", "method.joint.learning_rate=1e30"];
+    let output = fail(
+        &mut lab.reproduce("r", &wild),
+        &["1 of 2 runs failed", "joint-s0", "the loss of task", "lower the learning rate"],
+    );
+    let table = text(&output.stdout);
+    assert!(table.contains("FAILED: joint-s0: step ") && table.contains("task `"), "{table}");
+    let status = std::fs::read_to_string(lab.run_folder("r", "joint-s0").join("run.json")).unwrap();
+    assert!(status.contains("\"failed\""), "{status}");
+    assert!(lab.rows("r", "vanilla-s0").iter().any(|row| row.split == "test"));
+    // It would diverge again, so it is not run again, and still counts as failed.
+    let again = fail(&mut lab.reproduce("r", &wild), &["1 of 2 runs failed"]);
+    assert!(!text(&again.stderr).contains("the other runs go on"));
+}
+
+#[test]
+fn a_kl_term_that_cannot_act_is_warned_of_once() {
+    let lab = Lab::new();
+    let arguments = [
+        "--methods",
+        "mtcool,no_regularizer",
+        "--seeds",
+        "2",
+        "--set",
+        "method.mtcool.samples=1",
+        "--set",
+        "training.epochs=1",
+    ];
+    let output = lab.reproduce("r", &arguments).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(text(&output.stderr).matches("the KL term is 0").count(), 1, "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_checkpoint_that_is_damaged_or_another_networks_is_named_with_the_way_out() {
+    let lab = Lab::new();
+    let newest = || {
+        let folder = lab.run_folder("r", "joint-s0").join("checkpoints");
+        let mut all: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        all.sort();
+        all.pop().unwrap()
+    };
+    let unfinish = || {
+        let path = lab.run_folder("r", "joint-s0").join("run.json");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"finished\"", "\"running\"")).unwrap();
+    };
+    let joint = ["--methods", "joint"];
+    succeed(&mut lab.reproduce("r", &joint));
+    let whole = lab.rows("r", "joint-s0");
+    unfinish();
+    let model = newest().join("model.safetensors");
+    let bytes = std::fs::read(&model).unwrap();
+    std::fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
+    let parts =
+        ["joint-s0", "model.safetensors", "damaged or truncated", "delete `", "to go on from the one before it"];
+    fail(&mut lab.reproduce("r", &joint), &parts);
+
+    succeed(&mut lab.reproduce("other", &["--methods", "joint", "--set", "network.widths=[10, 20, 60]"]));
+    std::fs::copy(lab.run_folder("other", "joint-s0").join("model.safetensors"), &model).unwrap();
+    let parts = ["is of another network", "`theta.0.fc.weight`", "[25, 320]", "[30, 320]"];
+    fail(&mut lab.reproduce("r", &joint), &parts);
+
+    // The way out that the message names.
+    std::fs::remove_dir_all(newest()).unwrap();
+    succeed(&mut lab.reproduce("r", &joint));
+    assert_eq!(lab.rows("r", "joint-s0"), whole);
+}

@@ -1,0 +1,82 @@
+//! A small synthetic data set, and the program run on it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use mtcool_bench::record::{Row, read_rows};
+use mtcool_data::digits::{DigitsConfig, write_digits};
+use tempfile::TempDir;
+
+/// A folder with 600 training and 100 test digits, and room for results.
+pub struct Lab {
+    folder: TempDir,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        let lab = Self { folder: tempfile::tempdir().unwrap() };
+        write_digits(&lab.data(), DigitsConfig { train: 600, test: 100, seed: 1 }).unwrap();
+        lab
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    /// `results/{results}/table1/runs/{run}`.
+    pub fn run_folder(&self, results: &str, run: &str) -> PathBuf {
+        self.path().join(results).join("table1/runs").join(run)
+    }
+
+    /// The program, away from any other experiment file, with its own home for results.
+    pub fn mtcool(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
+        command.current_dir(self.path()).args(arguments);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// `mtcool reproduce table1` in a few seconds: small batches, few of them.
+    pub fn reproduce(&self, results: &str, further: &[&str]) -> Command {
+        let data = self.data();
+        let mut command = self.mtcool(&["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results]);
+        command.args(["--set", "training.batch_size=16", "--set", "training.epochs=2"]);
+        command.args(["--set", "method.mtcool.warmup_iterations=5"]).args(further);
+        command
+    }
+
+    pub fn rows(&self, results: &str, run: &str) -> Vec<Row> {
+        read_rows(&self.run_folder(results, run).join("metrics.parquet")).unwrap()
+    }
+}
+
+/// Runs to the end and expects success; returns what it printed.
+pub fn succeed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Runs to the end and expects an error that has all of `parts`, without a panic.
+pub fn fail(command: &mut Command, parts: &[&str]) -> Output {
+    let output = command.output().unwrap();
+    let said = text(&output.stderr);
+    assert!(!output.status.success(), "succeeded: {}\n{said}", text(&output.stdout));
+    assert!(!said.contains("panicked"), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "no `{part}` in:\n{said}");
+    }
+    output
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

@@ -1,0 +1,153 @@
+//! A whole table on a small synthetic set: its files, its numbers, what is run again and what is not.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use common::{Lab, succeed, text};
+use polars::prelude::{CsvReader, DataFrame, ParquetReader, SerReader};
+
+const METHODS: [&str; 5] = ["independent", "vanilla", "no_regularizer", "mtcool", "joint"];
+
+fn figure(frame: &DataFrame, column: &str, row: usize) -> f64 {
+    frame.column(column).unwrap().f64().unwrap().get(row).unwrap()
+}
+
+#[test]
+fn the_table_holds_every_method_and_what_its_runs_measured() {
+    let lab = Lab::new();
+    let printed = succeed(&mut lab.reproduce("results", &["--seeds", "2"]));
+    let table = lab.path().join("results/table1");
+    assert_eq!(std::fs::read_to_string(table.join("table.md")).unwrap(), printed);
+    assert!(printed.contains("SYNTHETIC DATA") && printed.contains("not comparable"), "{printed}");
+
+    let parquet =
+        ParquetReader::new(Cursor::new(std::fs::read(table.join("table.parquet")).unwrap())).finish().unwrap();
+    let csv = CsvReader::new(Cursor::new(std::fs::read(table.join("table.csv")).unwrap())).finish().unwrap();
+    assert_eq!((parquet.height(), csv.height()), (10, 10));
+    for (index, method) in METHODS.iter().enumerate() {
+        for (task, name) in ["even", "odd"].iter().enumerate() {
+            let at = 2 * index + task;
+            assert_eq!(parquet.column("method").unwrap().str().unwrap().get(at), Some(*method));
+            let values: Vec<f64> = (0..2)
+                .map(|seed| {
+                    let rows = lab.rows("results", &format!("{method}-s{seed}"));
+                    let cell = |row: &&mtcool_bench::record::Row| {
+                        row.split == "test" && row.metric == "accuracy" && row.task == *name
+                    };
+                    assert_eq!(rows.iter().filter(cell).count(), 1, "the test split is read once");
+                    rows.iter().find(cell).unwrap().value
+                })
+                .collect();
+            let mean = (values[0] + values[1]) / 2.0;
+            let std = (values[0] - values[1]).abs() / 2f64.sqrt();
+            for frame in [&parquet, &csv] {
+                assert!((figure(frame, "mean", at) - mean).abs() < 1e-9);
+                assert!((figure(frame, "std", at) - std).abs() < 1e-9);
+            }
+        }
+        // Parameters are counted: 21,840 for the shared network, two whole ones with a head each for Independent.
+        let params = if *method == "independent" { 2.0 * 21_585.0 / 21_840.0 } else { 1.0 };
+        assert!((figure(&parquet, "params", 2 * index) - params).abs() < 1e-12, "{method}");
+    }
+    let page = std::fs::read_to_string(table.join("report.html")).unwrap();
+    assert_eq!(page.matches("<svg").count(), 2, "a learning curve a task");
+    assert!(page.contains("MT-COOL"));
+}
+
+#[test]
+fn a_model_is_readable_elsewhere_under_the_papers_names() {
+    let lab = Lab::new();
+    succeed(&mut lab.reproduce("results", &["--methods", "mtcool"]));
+    let bytes = std::fs::read(lab.run_folder("results", "mtcool-s0").join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shapes: BTreeMap<String, Vec<usize>> =
+        tensors.iter().map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect();
+    let mut want = BTreeMap::new();
+    for task in 0..2 {
+        for (name, shape) in [
+            ("theta.T.conv1.weight", vec![5, 1, 5, 5]),
+            ("theta.T.conv1.bias", vec![5]),
+            ("theta.T.conv2.weight", vec![10, 10, 5, 5]),
+            ("theta.T.conv2.bias", vec![10]),
+            ("theta.T.fc.weight", vec![25, 320]),
+            ("theta.T.fc.bias", vec![25]),
+            ("phi.T.out.weight", vec![5, 50]),
+            ("phi.T.out.bias", vec![5]),
+        ] {
+            want.insert(name.replace('T', &task.to_string()), shape);
+        }
+    }
+    assert_eq!(shapes, want);
+}
+
+#[test]
+fn finished_runs_are_kept_until_their_config_changes_and_come_back_with_it() {
+    let lab = Lab::new();
+    let model = lab.run_folder("results", "joint-s0").join("model.safetensors");
+    let run = |further: &[&str]| {
+        let arguments = [&["--methods", "joint"], further].concat();
+        let output = lab.reproduce("results", &arguments).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (text(&output.stderr).contains("joint-s0 is finished"), std::fs::read(&model).unwrap())
+    };
+    let (trained, first) = run(&[]);
+    assert!(trained);
+    let (trained, again) = run(&["--threads", "1", "--checkpoint-seconds", "1"]);
+    assert!(!trained && again == first, "a finished run was run again");
+    let (trained, other) = run(&["--set", "method.joint.learning_rate=0.01"]);
+    assert!(trained && other != first, "a changed config was not run");
+    let (trained, back) = run(&[]);
+    assert!(!trained && back == first, "the earlier result was lost");
+}
+
+#[test]
+fn a_report_trains_nothing_and_needs_no_data() {
+    let lab = Lab::new();
+    let printed = succeed(&mut lab.reproduce("results", &["--methods", "joint,vanilla"]));
+    std::fs::remove_dir_all(lab.data()).unwrap();
+    std::fs::remove_file(lab.path().join("results/table1/table.csv")).unwrap();
+    assert_eq!(succeed(&mut lab.mtcool(&["report", "table1", "--results", "results"])), printed);
+    assert!(lab.path().join("results/table1/table.csv").exists());
+}
+
+#[test]
+fn settings_can_be_chosen_without_reading_the_test_split() {
+    let lab = Lab::new();
+    let printed = succeed(&mut lab.reproduce("results", &["--methods", "joint", "--set", "report=validation"]));
+    assert!(printed.contains("the test split was not read"), "{printed}");
+    assert!(lab.rows("results", "joint-s0").iter().all(|row| row.split != "test"));
+}
+
+#[test]
+fn flags_win_over_variables_and_variables_over_the_file() {
+    let lab = Lab::new();
+    let epochs = |command: &mut std::process::Command| {
+        succeed(command);
+        lab.rows("results", "joint-s0").iter().map(|row| row.epoch).max().unwrap()
+    };
+    let mut command = lab.mtcool(&[
+        "reproduce",
+        "table1",
+        "--results",
+        "results",
+        "--methods",
+        "joint",
+        "--set",
+        "training.batch_size=100",
+    ]);
+    command.arg("--data").arg(lab.data()).env("MTCOOL_TRAINING__EPOCHS", "4");
+    assert_eq!(epochs(&mut command), 4);
+    assert_eq!(epochs(command.args(["--set", "training.epochs=1"])), 1);
+}
+
+#[test]
+fn methods_are_listed() {
+    let printed = succeed(&mut Lab::new().mtcool(&["methods"]));
+    for method in METHODS {
+        assert!(printed.lines().any(|line| line.starts_with(method)), "{printed}");
+    }
+}

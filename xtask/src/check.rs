@@ -1,0 +1,40 @@
+//! `cargo xtask check`: everything CI checks, cheapest first.
+
+use std::time::Instant;
+
+use crate::{cargo, run, tidy, workspace_root};
+
+fn run_all(fast: bool) -> Result<(), String> {
+    let root = workspace_root();
+    let step = |name: &str, work: &mut dyn FnMut() -> Result<(), String>| {
+        println!("== {name}");
+        let started = Instant::now();
+        let result = work();
+        println!(
+            "== {name}: {} in {:.0} s",
+            if result.is_ok() { "ok" } else { "FAILED" },
+            started.elapsed().as_secs_f64()
+        );
+        result
+    };
+    step("format", &mut || run(cargo(&root).args(["fmt", "--all", "--", "--check"])))?;
+    step("tidy", &mut || tidy::check(&root))?;
+    step("lints", &mut || {
+        run(cargo(&root).args(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+    })?;
+    if fast {
+        return Ok(());
+    }
+    step("docs", &mut || {
+        run(cargo(&root).env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--workspace", "--no-deps", "--locked"]))
+    })?;
+    step("tests", &mut || run(cargo(&root).args(["test", "--workspace", "--locked"])))
+}
+
+pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
+    match arguments {
+        [] => run_all(false),
+        [flag] if flag == "--fast" => run_all(true),
+        other => Err(format!("check: unexpected {other:?}; expected nothing or `--fast`")),
+    }
+}

@@ -1,0 +1,292 @@
+//! What Algorithm 1 promises, on a small cooperative network: regions, constants, orders, special cases.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::sync::{Arc, Mutex};
+
+use candle_core::{DType, Device, Tensor};
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_core::{
+    Batch, BatchSource, Combine, Draw, GradientMethod, Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network,
+    NoiseSource, ParameterName, Parameters, Part, Problem, RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder,
+    Variant,
+};
+use proptest::prelude::*;
+
+const INPUTS: usize = 4;
+const CLASSES: usize = 3;
+
+/// Two units a task, fused by concatenation, and a linear head each.
+struct Tiny {
+    tasks: usize,
+}
+
+impl Network for Tiny {
+    fn tasks(&self) -> usize {
+        self.tasks
+    }
+
+    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters> {
+        let draw = |name: ParameterName, shape: (usize, usize)| {
+            let mut generator = stream(seed, Purpose::Initialization, [0; 4], &name.to_string());
+            Ok((name, uniform(&mut generator, 0.7, &shape.into(), dtype, device)?))
+        };
+        let theta = (0..self.tasks).map(|task| draw(ParameterName::theta(task, "hidden.weight"), (INPUTS, 2)));
+        let phi = (0..self.tasks).map(|task| draw(ParameterName::phi(task, "out.weight"), (2 * self.tasks, CLASSES)));
+        theta.chain(phi).collect()
+    }
+
+    fn forward(&self, parameters: &Parameters, task: usize, x: &Tensor) -> candle_core::Result<Tensor> {
+        let hidden = (0..self.tasks).map(|task| parameters.theta(task, "hidden.weight"));
+        let hidden = Tensor::cat(&hidden.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
+        x.matmul(&hidden)?.tanh()?.matmul(parameters.phi(task, "out.weight")?)
+    }
+}
+
+fn cross_entropy(logits: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
+    candle_nn::loss::cross_entropy(logits, target)
+}
+
+fn problem(tasks: usize) -> Problem {
+    let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) }).collect();
+    Problem::new(Box::new(Tiny { tasks }), losses).unwrap()
+}
+
+fn initial(problem: &Problem, seed: u64) -> Parameters {
+    problem.network().initial_parameters(seed, DType::F64, &Device::Cpu).unwrap()
+}
+
+/// Batch n of a task follows from the task's name and n; names can be permuted.
+struct Points {
+    names: Vec<u32>,
+    drawn: Vec<u32>,
+}
+
+impl Points {
+    fn new(names: Vec<u32>) -> Self {
+        Self { drawn: vec![0; names.len()], names }
+    }
+}
+
+impl BatchSource for Points {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        self.drawn[task] += 1;
+        let mut generator = stream(9, Purpose::Method, [self.names[task], self.drawn[task], 0, 0], "points");
+        let input = uniform(&mut generator, 2.0, &(6, INPUTS).into(), DType::F64, &Device::Cpu)?;
+        Ok(Batch { input, target: Tensor::new(&[0u32, 1, 2, 2, 1, 0], &Device::Cpu)? })
+    }
+}
+
+fn config() -> MtcoolConfig {
+    MtcoolConfig { bound: 0.03, alpha: 0.3, beta: 0.3, warmup_iterations: 0, ..MtcoolConfig::default() }
+}
+
+fn mtcool(config: MtcoolConfig) -> Mtcool {
+    let noise = UniformNoise::new(5, config.bound).unwrap();
+    Mtcool::new(config, Box::new(noise)).unwrap()
+}
+
+fn steps(method: &mut dyn Method, problem: &Problem, parameters: &mut Parameters, batches: &mut Points, count: usize) {
+    for _ in 0..count {
+        let step = Step { problem, parameters, batches, progress: 0.25 };
+        method.step(step).unwrap().check_finite().unwrap();
+    }
+}
+
+fn distance(a: &Parameters, b: &Parameters, which: impl Fn(&ParameterName) -> bool) -> f64 {
+    let names = a.iter().filter(|(name, _)| which(name));
+    let each = names.map(|(name, tensor)| {
+        let difference = (tensor - b.get(name).unwrap()).unwrap().abs().unwrap();
+        difference.flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap()
+    });
+    each.fold(0.0, f64::max)
+}
+
+/// Task t of the permuted problem is task t + turn of the plain one: its weights, and its features where the heads read them.
+fn permute(plain: &Parameters, tasks: usize, turn: usize) -> Parameters {
+    let to_plain = |task: usize| (task + turn) % tasks;
+    let rows: Vec<u32> =
+        (0..tasks).flat_map(|task| [2 * to_plain(task) as u32, 2 * to_plain(task) as u32 + 1]).collect();
+    let rows = Tensor::new(&rows[..], &Device::Cpu).unwrap();
+    let theta = (0..tasks).map(|task| {
+        let weight = plain.theta(to_plain(task), "hidden.weight").unwrap().clone();
+        (ParameterName::theta(task, "hidden.weight"), weight)
+    });
+    let phi = (0..tasks).map(|task| {
+        let weight = plain.phi(to_plain(task), "out.weight").unwrap().index_select(&rows, 0).unwrap();
+        (ParameterName::phi(task, "out.weight"), weight)
+    });
+    theta.chain(phi).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_outer_iteration_keeps_theta_in_the_flat_region(
+        tasks in 2usize..5, samples in 1usize..4, inner in 1usize..5, bound in 1e-4f64..0.1, beta in 0.01f64..5.0, jacobi: bool, seed: u64,
+    ) {
+        let schedule = if jacobi { UpdateOrder::Jacobi } else { UpdateOrder::GaussSeidel };
+        let config = MtcoolConfig { bound, beta, samples, inner_iterations: inner, schedule, ..config() };
+        let problem = problem(tasks);
+        let before = initial(&problem, seed);
+        let mut parameters = before.clone();
+        let mut batches = Points::new((0..tasks as u32).collect());
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut batches, 1);
+        prop_assert!(distance(&parameters, &before, |name| name.part == Part::Theta) <= bound * (1.0 + 1e-9));
+        for task in 0..tasks {
+            prop_assert!(distance(&parameters, &before, |name| name.task == task && name.part == Part::Theta) > 0.0);
+            prop_assert_eq!(batches.drawn[task], inner as u32);
+        }
+    }
+
+    #[test]
+    fn under_jacobi_the_order_of_the_tasks_does_not_matter(tasks in 2usize..5, turn in 1usize..4, seed: u64) {
+        let config = MtcoolConfig { schedule: UpdateOrder::Jacobi, variant: Variant::Vanilla, ..config() };
+        let problem = problem(tasks);
+        let start = initial(&problem, seed);
+        let mut plain = start.clone();
+        steps(&mut mtcool(config.clone()), &problem, &mut plain, &mut Points::new((0..tasks as u32).collect()), 2);
+        let mut permuted = permute(&start, tasks, turn);
+        let names = (0..tasks).map(|task| ((task + turn) % tasks) as u32).collect();
+        steps(&mut mtcool(config), &problem, &mut permuted, &mut Points::new(names), 2);
+        prop_assert!(distance(&permuted, &permute(&plain, tasks, turn), |_| true) < 1e-12);
+    }
+}
+
+#[test]
+fn schedules_differ_in_what_later_tasks_see() {
+    let problem = problem(2);
+    let run = |schedule| {
+        let mut parameters = initial(&problem, 1);
+        let config = MtcoolConfig { schedule, ..config() };
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1]), 1);
+        parameters
+    };
+    let (gauss_seidel, jacobi) = (run(UpdateOrder::GaussSeidel), run(UpdateOrder::Jacobi));
+    assert_eq!(distance(&gauss_seidel, &jacobi, |name| name.task == 0), 0.0);
+    assert!(distance(&gauss_seidel, &jacobi, |name| name.task == 1) > 1e-9);
+}
+
+/// Zero noise that notes where it is asked for.
+struct Witness(Arc<Mutex<Vec<(Draw, ParameterName)>>>);
+
+impl NoiseSource for Witness {
+    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+        self.0.lock().unwrap().push((draw, name.clone()));
+        Ok(parameter.zeros_like()?)
+    }
+}
+
+#[test]
+fn noise_meets_every_theta_in_the_warm_up_and_only_the_others_theta_after() {
+    let problem = problem(3);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let config = MtcoolConfig { warmup_iterations: 1, samples: 2, inner_iterations: 2, ..config() };
+    let mut method = Mtcool::new(config, Box::new(Witness(asked.clone()))).unwrap();
+    let mut batches = Points::new(vec![0, 1, 2]);
+    steps(&mut method, &problem, &mut initial(&problem, 1), &mut batches, 2);
+    let asked = asked.lock().unwrap();
+    assert!(asked.iter().all(|(_, name)| name.part == Part::Theta));
+    let warm_up = asked.iter().filter(|(draw, _)| matches!(draw, Draw::Warmup { .. })).count();
+    assert_eq!(warm_up, 2 * 3, "samples x tasks");
+    for (draw, name) in asked.iter() {
+        if let Draw::Cooperative { task, .. } = draw {
+            assert_ne!(*task, name.task);
+        }
+    }
+    assert_eq!(asked.len() - warm_up, 3 * 2 * 2 * 2, "tasks x inner x samples x others");
+}
+
+/// All weights one: the sum of the losses.
+struct Equal;
+
+impl LossWeighting for Equal {
+    fn weights(&mut self, losses: &[f64]) -> Result<Vec<f64>> {
+        Ok(vec![1.0; losses.len()])
+    }
+}
+
+#[test]
+fn a_warm_up_without_noise_is_joint_training() {
+    let problem = problem(3);
+    let sgd = Sgd { momentum: 0.8, weight_decay: 0.01 };
+    let rate = RateSchedule::Cosine;
+    let config = MtcoolConfig { variant: Variant::Vanilla, warmup_iterations: 5, sgd, rate: rate.clone(), ..config() };
+    let mut cooperative = initial(&problem, 2);
+    steps(&mut mtcool(config), &problem, &mut cooperative, &mut Points::new(vec![0, 1, 2]), 5);
+    let mut joint = initial(&problem, 2);
+    let mut method = GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, sgd, rate).unwrap();
+    steps(&mut method, &problem, &mut joint, &mut Points::new(vec![0, 1, 2]), 5);
+    assert!(distance(&cooperative, &joint, |_| true) < 1e-12);
+}
+
+#[test]
+fn the_regulariser_needs_two_draws_and_a_weight() {
+    let problem = problem(2);
+    let run = |variant, samples, lambda| {
+        let mut parameters = initial(&problem, 3);
+        let config = MtcoolConfig { variant, samples, lambda, ..config() };
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1]), 3);
+        parameters
+    };
+    let same = |a: &Parameters, b: &Parameters| distance(a, b, |_| true) == 0.0;
+    assert!(same(&run(Variant::Full, 1, 1.0), &run(Variant::NoRegularizer, 1, 1.0)));
+    assert!(same(&run(Variant::Full, 2, 0.0), &run(Variant::NoRegularizer, 2, 1.0)));
+    assert!(!same(&run(Variant::Full, 2, 1.0), &run(Variant::NoRegularizer, 2, 1.0)));
+    assert!(same(&run(Variant::Vanilla, 1, 1.0), &run(Variant::Vanilla, 3, 0.0)));
+    assert!(!same(&run(Variant::Vanilla, 1, 0.0), &run(Variant::NoRegularizer, 1, 0.0)));
+}
+
+#[test]
+fn a_restored_method_continues_to_the_bit() {
+    let problem = problem(2);
+    let sgd = Sgd { momentum: 0.9, weight_decay: 0.0 };
+    let config = MtcoolConfig { warmup_iterations: 2, sgd, ..config() };
+    let mut whole = initial(&problem, 4);
+    let mut batches = Points::new(vec![0, 1]);
+    steps(&mut mtcool(config.clone()), &problem, &mut whole, &mut batches, 6);
+    for cut in 0..6 {
+        let mut parameters = initial(&problem, 4);
+        let mut batches = Points::new(vec![0, 1]);
+        let mut first = mtcool(config.clone());
+        steps(&mut first, &problem, &mut parameters, &mut batches, cut);
+        let mut second = mtcool(config.clone());
+        second.restore(first.state()).unwrap();
+        steps(&mut second, &problem, &mut parameters, &mut batches, 6 - cut);
+        assert_eq!(distance(&whole, &parameters, |_| true), 0.0, "cut at {cut}");
+    }
+}
+
+#[test]
+fn settings_out_of_range_and_misfits_are_named() {
+    let message = |config: MtcoolConfig| config.check().unwrap_err().to_string();
+    assert_eq!(message(MtcoolConfig { bound: 0.0, ..config() }), "`bound` is 0: expected a positive number");
+    assert!(message(MtcoolConfig { alpha: f64::NAN, ..config() }).contains("`alpha` is NaN"));
+    assert!(message(MtcoolConfig { samples: 0, ..config() }).contains("`samples` is 0: expected at least 1"));
+    let sgd = Sgd { momentum: 1.0, weight_decay: 0.0 };
+    assert!(message(MtcoolConfig { sgd, ..config() }).contains("`momentum` is 1"));
+    let step = RateSchedule::Step { milestones: vec![0.5, 1.5], gamma: 0.1 };
+    assert!(message(MtcoolConfig { rate: step, ..config() }).contains("`milestones` is 1.5"));
+    assert!(MtcoolConfig { samples: 1, ..config() }.warning().is_some());
+    assert!(config().warning().is_none());
+
+    let one_loss: Vec<Loss> = vec![Box::new(cross_entropy)];
+    let message = Problem::new(Box::new(Tiny { tasks: 2 }), one_loss).unwrap_err().to_string();
+    assert!(message.contains("2 tasks") && message.contains("got 1"), "{message}");
+    let x = Tensor::zeros((1, INPUTS), DType::F64, &Device::Cpu).unwrap();
+    let message = Tiny { tasks: 2 }.forward(&Parameters::new(), 0, &x).unwrap_err().to_string();
+    assert!(message.contains("`theta.0.hidden.weight`"), "{message}");
+}
+
+#[test]
+fn a_loss_that_is_not_finite_is_an_error_with_its_task() {
+    let problem = problem(2);
+    let mut parameters = initial(&problem, 1);
+    let broken = (parameters.phi(1, "out.weight").unwrap() * f64::NAN).unwrap();
+    parameters.insert(ParameterName::phi(1, "out.weight"), broken);
+    let mut batches = Points::new(vec![0, 1]);
+    let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut batches, progress: 0.0 };
+    let message = mtcool(config()).step(step).unwrap().check_finite().unwrap_err().to_string();
+    assert!(message.starts_with("the loss of task 1 is NaN"), "{message}");
+}

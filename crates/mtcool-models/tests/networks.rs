@@ -1,0 +1,170 @@
+//! What cooperative networks are: the conventional network with owners, whatever the number of tasks.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use candle_core::{DType, Device, Tensor};
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_core::{Network, ParameterName, Parameters, Part};
+use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig, shares};
+use proptest::prelude::*;
+
+fn digits(count: usize) -> Tensor {
+    let mut generator = stream(1, Purpose::Method, [0; 4], "digits");
+    uniform(&mut generator, 1.0, &(count, 1, 28, 28).into(), DType::F64, &Device::Cpu).unwrap()
+}
+
+fn lenet(widths: [usize; 3], classes: &[usize], fusion: Fusion) -> LeNet {
+    let [conv1, conv2, hidden] = widths;
+    LeNet::new(LeNetConfig { conv1, conv2, hidden, fusion, ..LeNet::mnist(classes) }).unwrap()
+}
+
+fn initial(network: &dyn Network) -> Parameters {
+    network.initial_parameters(3, DType::F64, &Device::Cpu).unwrap()
+}
+
+fn values(tensor: &Tensor) -> Vec<f64> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn shares_are_even_and_the_remainder_goes_to_the_first(channels in 1usize..200, tasks in 1usize..9) {
+        prop_assume!(channels >= tasks);
+        let shares = shares(channels, tasks).unwrap();
+        prop_assert_eq!(shares.iter().sum::<usize>(), channels);
+        prop_assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]));
+        prop_assert!(shares[0] - shares[tasks - 1] <= 1);
+    }
+}
+
+#[test]
+fn a_cooperative_network_computes_the_conventional_ones_function() {
+    // Three tasks divide none of these widths.
+    let widths = [10, 20, 50];
+    let cooperative = lenet(widths, &[5, 4, 3], Fusion::Concat);
+    let owned = initial(&cooperative);
+    assert_eq!(owned.theta(0, "conv1.weight").unwrap().dims(), [4, 1, 5, 5]);
+    assert_eq!(owned.theta(2, "fc.weight").unwrap().dims(), [16, 320]);
+    for task in 0..3 {
+        let conventional = lenet(widths, &[[5, 4, 3][task]], Fusion::Concat);
+        let whole = initial(&conventional).map(|name, _| match name.part {
+            Part::Phi => Ok(owned.phi(task, &name.layer)?.clone()),
+            Part::Theta => {
+                let parts = (0..3).map(|owner| owned.theta(owner, &name.layer));
+                Ok(Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+            }
+        });
+        let want = conventional.forward(&whole.unwrap(), 0, &digits(3)).unwrap();
+        assert_eq!(values(&cooperative.forward(&owned, task, &digits(3)).unwrap()), values(&want));
+    }
+}
+
+#[test]
+fn only_the_active_tasks_rows_get_a_weight_gradient() {
+    for (active, tasks) in [(0, 2), (1, 2), (1, 3), (2, 3)] {
+        let network = lenet([10, 20, 50], &vec![5; tasks], Fusion::Concat);
+        let parameters = initial(&network);
+        let leaves = parameters.track(|name| name.task == active).unwrap();
+        let everything = parameters.track(|_| true).unwrap();
+        let backward = |leaves: &Parameters| {
+            let output = network.forward(leaves, active, &digits(2)).unwrap();
+            output.sqr().unwrap().sum_all().unwrap().backward().unwrap()
+        };
+        let (some, all) = (backward(&leaves), backward(&everything));
+        assert_eq!(leaves.gradients(&some).len(), 8, "psi of task {active} of {tasks}");
+        for (name, tensor) in leaves.iter() {
+            let full = values(all.get(everything.get(name).unwrap()).unwrap_or(&tensor.zeros_like().unwrap()));
+            match some.get(tensor) {
+                Some(gradient) if name.task == active => {
+                    let difference = values(gradient).iter().zip(&full).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+                    assert!(difference < 1e-12, "{name}: {difference:e}");
+                }
+                // A row that is not computed is left at zero; computed, it would not be.
+                Some(gradient) => {
+                    assert!(values(gradient).iter().all(|&g| g == 0.0), "{name} was computed");
+                    assert!(full.iter().any(|&g| g != 0.0));
+                }
+                None => assert_ne!(name.task, active, "{name}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn cross_stitch_mixes_features_by_its_learned_weights() {
+    let network = lenet([10, 20, 50], &[5, 5], Fusion::CrossStitch);
+    let parameters = initial(&network);
+    assert_eq!(values(parameters.theta(1, "conv1.stitch").unwrap()).len(), 2);
+    let own = values(parameters.theta(1, "fc.stitch").unwrap());
+    assert!((own[0] - 0.1).abs() < 1e-12 && (own[1] - 0.9).abs() < 1e-12);
+    assert_eq!(parameters.theta(0, "conv2.weight").unwrap().dims(), [10, 5, 5, 5]);
+
+    // With every unit the identity, task 0 is a network of its own share of the widths.
+    let identity = parameters.map(|name, tensor| match name.layer.ends_with(".stitch") {
+        true => Ok(Tensor::new(if name.task == 0 { &[1.0, 0.0] } else { &[0.0, 1.0] }, &Device::Cpu)?),
+        false => Ok(tensor.clone()),
+    });
+    let identity = identity.unwrap();
+    let alone = lenet([5, 10, 25], &[5], Fusion::Concat);
+    let own: Parameters = identity
+        .iter()
+        .filter(|(name, _)| name.task == 0 && !name.layer.ends_with(".stitch"))
+        .map(|(name, tensor)| (name.clone(), tensor.clone()))
+        .collect();
+    let got = values(&network.forward(&identity, 0, &digits(2)).unwrap());
+    let want = values(&alone.forward(&own, 0, &digits(2)).unwrap());
+    assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-12));
+
+    // With the units crossed over after the last layer, its head reads the other task's features.
+    let mut crossed = identity.clone();
+    crossed.insert(ParameterName::theta(0, "fc.stitch"), Tensor::new(&[0.0, 1.0], &Device::Cpu).unwrap());
+    assert_ne!(values(&network.forward(&crossed, 0, &digits(2)).unwrap()), got);
+
+    // The units learn: their gradients reach them.
+    let leaves = parameters.track(|name| name.task == 0).unwrap();
+    let output = network.forward(&leaves, 0, &digits(2)).unwrap();
+    let gradients = leaves.gradients(&output.sqr().unwrap().sum_all().unwrap().backward().unwrap());
+    for layer in ["conv1.stitch", "conv2.stitch", "fc.stitch"] {
+        assert!(values(gradients.theta(0, layer).unwrap()).iter().all(|&g| g != 0.0), "{layer}");
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_named() {
+    let message = |config: LeNetConfig| LeNet::new(config).unwrap_err().to_string();
+    let base = LeNet::mnist(&[5, 5, 5]);
+    assert!(message(LeNetConfig { conv1: 2, ..base.clone() }).contains("2 channels cannot be shared by 3 tasks"));
+    assert!(message(LeNetConfig { input: (1, 15, 28), ..base.clone() }).contains("15x28 input is too small"));
+    assert!(message(LeNetConfig { classes: vec![], ..base.clone() }).contains("at least one task"));
+    let uneven = message(LeNetConfig { fusion: Fusion::CrossStitch, ..base });
+    assert!(uneven.contains("divide evenly") && uneven.contains("[4, 3, 3]"), "{uneven}");
+    let network: Box<dyn Network> = Box::new(lenet([10, 20, 50], &[5, 5], Fusion::Concat));
+    let message = Independent::new(vec![network]).err().unwrap().to_string();
+    assert!(message.contains("2 tasks, expected 1"), "{message}");
+}
+
+#[test]
+fn parameters_are_counted() {
+    let count = |network: &dyn Network| initial(network).element_count();
+    // 10 (25 + 1) + 20 (250 + 1) + 50 (320 + 1) and two heads of 5 (50 + 1).
+    assert_eq!(count(&lenet([10, 20, 50], &[5, 5], Fusion::Concat)), 260 + 5020 + 16050 + 2 * 255);
+    let alone = || -> Box<dyn Network> { Box::new(lenet([10, 20, 50], &[5], Fusion::Concat)) };
+    assert_eq!(count(&Independent::new(vec![alone(), alone()]).unwrap()), 2 * (260 + 5020 + 16050 + 255));
+    let stitched = count(&lenet([10, 20, 50], &[5, 5], Fusion::CrossStitch));
+    assert_eq!(stitched, 2 * (5 * 26 + 10 * 126 + 25 * 161 + 5 * 26 + 3 * 2));
+}
+
+#[test]
+fn independent_networks_start_differently_and_seeds_matter() {
+    let alone = || -> Box<dyn Network> { Box::new(lenet([10, 20, 50], &[5], Fusion::Concat)) };
+    let network = Independent::new(vec![alone(), alone()]).unwrap();
+    let weights = |seed, task| {
+        let parameters = network.initial_parameters(seed, DType::F64, &Device::Cpu).unwrap();
+        values(parameters.theta(task, "conv1.weight").unwrap())
+    };
+    let all = [weights(0, 0), weights(0, 1), weights(1, 0), weights(1, 1)];
+    for (index, one) in all.iter().enumerate() {
+        assert!(all[..index].iter().all(|other| other != one));
+        assert!(one.iter().all(|w| w.abs() <= 0.2 + 1e-12) && one.iter().any(|w| w.abs() > 0.15), "U(-1/5, 1/5)");
+    }
+}

@@ -2,11 +2,32 @@
 
 use candle_core::{CpuStorage, Layout, Result, WithDType, bail};
 
-/// `f32` or `f64`.
-pub(crate) trait Element: WithDType + num_traits::Float + std::iter::Sum {}
+#[cfg(target_arch = "x86_64")]
+use crate::simd::Vector;
 
-impl Element for f32 {}
-impl Element for f64 {}
+/// `f32` or `f64`.
+pub(crate) trait Element: WithDType + num_traits::Float + std::iter::Sum {
+    /// A vector of them with AVX2.
+    #[cfg(target_arch = "x86_64")]
+    type Avx2: Vector<Element = Self>;
+    /// A vector of them with AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512: Vector<Element = Self>;
+}
+
+impl Element for f32 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = std::arch::x86_64::__m256;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = std::arch::x86_64::__m512;
+}
+
+impl Element for f64 {
+    #[cfg(target_arch = "x86_64")]
+    type Avx2 = std::arch::x86_64::__m256d;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512 = std::arch::x86_64::__m512d;
+}
 
 /// Runs `$body` with `$T` bound to the element type of `$storage`.
 macro_rules! dispatch {

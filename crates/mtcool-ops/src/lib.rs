@@ -31,6 +31,7 @@ mod linear;
 mod matmul;
 mod pool;
 mod rows;
+mod simd;
 
 pub use activation::{Activation, relu};
 pub use conv::{Conv2d, conv2d};

@@ -5,6 +5,9 @@ use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
 
+/// Planes a thread takes at a time.
+const PLANES_A_JOB: usize = 16;
+
 /// Window and stride of a max-pool, both in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool2d {
@@ -24,19 +27,75 @@ impl MaxPool2d {
         (side - self.kernel) / self.stride + 1
     }
 
+    /// Pools one plane.
+    fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [T], out_w: usize) {
+        if self == Self::tiling(2) {
+            for (output, rows) in output.chunks_exact_mut(out_w).zip(plane.chunks_exact(2 * width)) {
+                let (upper, lower) = rows.split_at(width);
+                let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+                for (output, (upper, lower)) in output.iter_mut().zip(windows) {
+                    *output = larger(larger(upper[0], upper[1]), larger(lower[0], lower[1]));
+                }
+            }
+            return;
+        }
+        for (index, value) in output.iter_mut().enumerate() {
+            *value = plane[self.argmax(plane, width, index / out_w, index % out_w)];
+        }
+    }
+
+    /// Gives each window's gradient to its first maximum.
+    fn backward<T: Element>(self, plane: &[T], width: usize, grad: &[T], out_w: usize, result: &mut [T]) {
+        if self == Self::tiling(2) {
+            let rows = result.chunks_exact_mut(2 * width).zip(plane.chunks_exact(2 * width));
+            for ((result, rows), grad) in rows.zip(grad.chunks_exact(out_w)) {
+                let ((upper, lower), (upper_result, lower_result)) = (rows.split_at(width), result.split_at_mut(width));
+                let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+                let results = upper_result.chunks_exact_mut(2).zip(lower_result.chunks_exact_mut(2));
+                for ((&grad, (upper, lower)), (upper_result, lower_result)) in grad.iter().zip(windows).zip(results) {
+                    // Selections rather than branches: which pixel is the largest cannot be predicted.
+                    let take = |at: bool| if at { grad } else { T::zero() };
+                    let (first, second) = (upper[0], upper[1]);
+                    let (above, below) = (larger(first, second), larger(lower[0], lower[1]));
+                    let is_below = wins(below, above);
+                    let (is_second, is_fourth) = (wins(second, first), wins(lower[1], lower[0]));
+                    upper_result[0] = take(!is_below & !is_second);
+                    upper_result[1] = take(!is_below & is_second);
+                    lower_result[0] = take(is_below & !is_fourth);
+                    lower_result[1] = take(is_below & is_fourth);
+                }
+            }
+            return;
+        }
+        for (index, &value) in grad.iter().enumerate() {
+            result[self.argmax(plane, width, index / out_w, index % out_w)] += value;
+        }
+    }
+
     /// Index of the first maximum (or the last NaN) of the window at output pixel `(oy, ox)`.
     fn argmax<T: Element>(self, plane: &[T], width: usize, oy: usize, ox: usize) -> usize {
         let mut best = oy * self.stride * width + ox * self.stride;
         for ky in 0..self.kernel {
             let row = (oy * self.stride + ky) * width + ox * self.stride;
             for index in row..row + self.kernel {
-                if plane[index] > plane[best] || plane[index].is_nan() {
+                if wins(plane[index], plane[best]) {
                     best = index;
                 }
             }
         }
         best
     }
+}
+
+/// Whether `later` takes the place of `earlier` as the maximum: NaN always does.
+#[inline]
+fn wins<T: Element>(later: T, earlier: T) -> bool {
+    (later > earlier) | later.is_nan()
+}
+
+#[inline]
+fn larger<T: Element>(earlier: T, later: T) -> T {
+    if wins(later, earlier) { later } else { earlier }
 }
 
 /// Max-pool of `x` `[B, C, H, W]` to `[B, C, (H-k)/s+1, (W-k)/s+1]`; incomplete windows at the border are dropped. The
@@ -67,14 +126,8 @@ impl CustomOp1 for MaxPool2d {
         let output = dispatch!(self.name(), storage, T => {
             let x = elements::<T>(self.name(), storage, layout)?;
             let mut output = vec![T::from_f64(0.0); batch * channels * out_h * out_w];
-            output
-                .par_chunks_mut(out_h * out_w)
-                .zip(x.par_chunks(height * width))
-                .for_each(|(output, plane)| {
-                    for (index, value) in output.iter_mut().enumerate() {
-                        *value = plane[self.argmax(plane, width, index / out_w, index % out_w)];
-                    }
-                });
+            let planes = output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width));
+            planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| self.forward(plane, width, output, out_w));
             T::to_cpu_storage_owned(output)
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
@@ -105,14 +158,9 @@ impl CustomOp2 for MaxPool2dBackward {
             let x = elements::<T>(self.name(), x, x_layout)?;
             let grad = elements::<T>(self.name(), grad, grad_layout)?;
             let mut result = vec![T::from_f64(0.0); x.len()];
-            result
-                .par_chunks_mut(height * width)
-                .zip(x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w)))
-                .for_each(|(result, (plane, grad))| {
-                    for (index, &value) in grad.iter().enumerate() {
-                        result[self.0.argmax(plane, width, index / out_w, index % out_w)] += value;
-                    }
-                });
+            let planes = x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w));
+            let planes = result.par_chunks_mut(height * width).zip(planes).with_min_len(PLANES_A_JOB);
+            planes.for_each(|(result, (plane, grad))| self.0.backward(plane, width, grad, out_w, result));
             T::to_cpu_storage_owned(result)
         });
         Ok((result, x_layout.shape().clone()))

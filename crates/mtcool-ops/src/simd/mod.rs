@@ -1,0 +1,127 @@
+//! Vectors of floating-point numbers, chosen at run time: AVX-512, AVX2 with FMA, or portable code.
+//!
+//! A kernel is written once, generic over [`Vector`], marked `#[inline(always)]`, and called through [`run`], which compiles
+//! it for each [`Level`] and picks the best the processor has.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::sync::OnceLock;
+
+use num_traits::Zero;
+
+use crate::element::Element;
+
+pub(crate) use portable::Portable;
+
+/// A vector register of `LANES` elements.
+///
+/// # Safety
+/// The methods of an implementation may only be called where the processor has the instructions it stands for, that is,
+/// inside [`run`].
+pub(crate) unsafe trait Vector: Copy {
+    type Element: Element;
+    const LANES: usize;
+
+    /// All lanes `value`.
+    unsafe fn splat(value: Self::Element) -> Self;
+    /// `LANES` elements from `source`, which need not be aligned.
+    unsafe fn load(source: *const Self::Element) -> Self;
+    /// `LANES` elements to `target`, which need not be aligned.
+    unsafe fn store(self, target: *mut Self::Element);
+    /// `self + a * b`.
+    unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self + other`.
+    unsafe fn add(self, other: Self) -> Self;
+    /// Lanes below zero become zero; NaN stays.
+    unsafe fn relu(self) -> Self;
+
+    /// The sum of all lanes, always in the same order.
+    #[inline(always)]
+    unsafe fn sum(self) -> Self::Element {
+        let mut lanes = [Self::Element::zero(); 16];
+        // SAFETY: no vector has more than sixteen lanes.
+        unsafe { self.store(lanes.as_mut_ptr()) };
+        let mut width = Self::LANES / 2;
+        while width > 0 {
+            for lane in 0..width {
+                lanes[lane] = lanes[lane] + lanes[lane + width];
+            }
+            width /= 2;
+        }
+        lanes[0]
+    }
+}
+
+/// A kernel with its arguments.
+pub(crate) trait Kernel<T: Element> {
+    /// Does the work with vectors `V`; must be `#[inline(always)]`.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    unsafe fn with<V: Vector<Element = T>>(self);
+}
+
+/// Instruction sets, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// Those this processor has.
+    pub(crate) fn available() -> Vec<Level> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "nothing to add there"))]
+        let mut levels = vec![Level::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                levels.push(Level::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                levels.push(Level::Avx512);
+            }
+        }
+        levels
+    }
+
+    /// The best this processor has.
+    pub(crate) fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Level::available().into_iter().max().unwrap_or(Level::Portable))
+    }
+
+    /// Elements of a vector.
+    pub(crate) fn lanes<T: Element>(self) -> usize {
+        match self {
+            Level::Portable => Portable::<T>::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => T::Avx2::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => T::Avx512::LANES,
+        }
+    }
+}
+
+/// Runs `kernel` compiled for `level`.
+///
+/// # Panics
+/// If the processor does not have `level`.
+pub(crate) fn run<T: Element, K: Kernel<T>>(level: Level, kernel: K) {
+    assert!(level <= Level::best(), "this processor has no {level:?}");
+    match level {
+        // SAFETY: portable code runs anywhere.
+        Level::Portable => unsafe { kernel.with::<Portable<T>>() },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above.
+        Level::Avx2 => unsafe { x86::with_avx2(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above.
+        Level::Avx512 => unsafe { x86::with_avx512(kernel) },
+    }
+}

@@ -1,0 +1,118 @@
+//! Vectors of x86-64: AVX2 with FMA, and AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Vector};
+use crate::element::Element;
+
+/// # Safety
+/// The processor has AVX2 and FMA.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn with_avx2<T: Element, K: Kernel<T>>(kernel: K) {
+    // SAFETY: the caller's promise.
+    unsafe { kernel.with::<T::Avx2>() }
+}
+
+/// # Safety
+/// The processor has AVX-512F.
+#[target_feature(enable = "avx512f,avx2,fma")]
+pub(super) unsafe fn with_avx512<T: Element, K: Kernel<T>>(kernel: K) {
+    // SAFETY: the caller's promise.
+    unsafe { kernel.with::<T::Avx512>() }
+}
+
+macro_rules! vector {
+    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident) => {
+        // SAFETY: each method is one instruction of the set the type belongs to; callers are inside `run`.
+        unsafe impl Vector for $vector {
+            type Element = $element;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            unsafe fn splat(value: $element) -> Self {
+                // SAFETY: as the impl.
+                unsafe { $splat(value) }
+            }
+
+            #[inline(always)]
+            unsafe fn load(source: *const $element) -> Self {
+                // SAFETY: as the impl; the caller vouches for the elements.
+                unsafe { $load(source) }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, target: *mut $element) {
+                // SAFETY: as the impl; the caller vouches for the elements.
+                unsafe { $store(target, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn add_product(self, a: Self, b: Self) -> Self {
+                // SAFETY: as the impl.
+                unsafe { $fma(a, b, self) }
+            }
+
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: as the impl.
+                unsafe { $add(self, other) }
+            }
+
+            #[inline(always)]
+            unsafe fn relu(self) -> Self {
+                // The second operand is the result where either is NaN.
+                // SAFETY: as the impl.
+                unsafe { $max($zero(), self) }
+            }
+        }
+    };
+}
+
+vector!(
+    __m256,
+    f32,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_fmadd_ps,
+    _mm256_add_ps,
+    _mm256_max_ps,
+    _mm256_setzero_ps
+);
+vector!(
+    __m256d,
+    f64,
+    4,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_fmadd_pd,
+    _mm256_add_pd,
+    _mm256_max_pd,
+    _mm256_setzero_pd
+);
+vector!(
+    __m512,
+    f32,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_fmadd_ps,
+    _mm512_add_ps,
+    _mm512_max_ps,
+    _mm512_setzero_ps
+);
+vector!(
+    __m512d,
+    f64,
+    8,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_fmadd_pd,
+    _mm512_add_pd,
+    _mm512_max_pd,
+    _mm512_setzero_pd
+);

@@ -2,18 +2,20 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, Rows, conv2d, linear};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, linear};
 
 use crate::fusion::{Features, Fusion};
 use crate::spec::{Init, ParameterSpec};
 
-/// The linear map of a layer.
+/// What a layer does to its input before fusion; a ReLU follows the linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
     /// A square convolution of this side, without padding.
     Convolution {
         /// Side of the kernel in pixels.
         kernel: usize,
+        /// Max-pooling after the activation.
+        pool: Option<MaxPool2d>,
     },
     /// Fully connected.
     Linear,
@@ -67,7 +69,7 @@ impl CooperativeLayer {
     /// Weights, biases and fusion parameters of all tasks.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         let (window, fan_in) = match self.transform {
-            Transform::Convolution { kernel } => (vec![kernel, kernel], self.inputs * kernel * kernel),
+            Transform::Convolution { kernel, .. } => (vec![kernel, kernel], self.inputs * kernel * kernel),
             Transform::Linear => (Vec::new(), self.inputs),
         };
         let mut specs = Vec::new();
@@ -104,7 +106,7 @@ impl CooperativeLayer {
         }
     }
 
-    /// M(.) of this layer's (perhaps pooled) output.
+    /// M(.) of this layer's output.
     ///
     /// # Errors
     /// As [`Fusion::fuse`].
@@ -133,8 +135,8 @@ impl CooperativeLayer {
     fn apply(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, rows: Rows) -> Result<Tensor> {
         let activation = Activation::Relu;
         match self.transform {
-            Transform::Convolution { .. } => {
-                conv2d(x, weight, Some(bias), Conv2d { activation, rows, ..Conv2d::default() })
+            Transform::Convolution { pool, .. } => {
+                conv2d(x, weight, Some(bias), Conv2d { activation, pool, rows, ..Conv2d::default() })
             }
             Transform::Linear => linear(x, weight, bias, Linear { activation, rows }),
         }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
-use mtcool_ops::{Linear, MaxPool2d, linear, max_pool2d};
+use mtcool_ops::{Linear, MaxPool2d, linear};
 
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
@@ -66,7 +66,7 @@ impl LeNet {
         let (Some(map_h), Some(map_w)) = (after(height).and_then(after), after(width).and_then(after)) else {
             bail!("LeNet: a {height}x{width} input is too small: expected sides of at least 16");
         };
-        let convolution = Transform::Convolution { kernel: KERNEL };
+        let convolution = Transform::Convolution { kernel: KERNEL, pool: Some(MaxPool2d::tiling(POOL)) };
         let layer =
             |name, transform, inputs, outputs| CooperativeLayer::new(name, transform, inputs, outputs, tasks, fusion);
         let conv1 = layer("conv1", convolution, channels, config.conv1)?;
@@ -103,8 +103,7 @@ impl Network for LeNet {
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
         let mut x = Features::Joined(input.clone());
         for convolution in [&self.conv1, &self.conv2] {
-            let pooled = convolution.forward(parameters, &x)?.map(|x| max_pool2d(x, MaxPool2d::tiling(POOL)))?;
-            x = convolution.fuse(parameters, pooled)?;
+            x = convolution.fuse(parameters, convolution.forward(parameters, &x)?)?;
         }
         let x = self.fc.forward(parameters, &x.map(|x| x.flatten_from(1))?)?;
         let x = self.fc.fuse(parameters, x)?;

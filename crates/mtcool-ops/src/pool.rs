@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use crate::element::{Element, dispatch, elements};
 
 /// Planes a thread takes at a time.
-const PLANES_A_JOB: usize = 16;
+pub(crate) const PLANES_A_JOB: usize = 16;
 
 /// Window and stride of a max-pool, both in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +23,23 @@ impl MaxPool2d {
         Self { kernel, stride: kernel }
     }
 
-    fn output_side(self, side: usize) -> usize {
+    pub(crate) fn output_side(self, side: usize) -> usize {
         (side - self.kernel) / self.stride + 1
     }
 
+    /// Whether the windows fit a plane.
+    pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
+        let Self { kernel, stride } = self;
+        if kernel == 0 || stride == 0 || kernel > height.min(width) {
+            bail!(
+                "max-pool: kernel {kernel} and stride {stride} do not fit a {height}x{width} plane (both at least 1)"
+            );
+        }
+        Ok(())
+    }
+
     /// Pools one plane.
-    fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [T], out_w: usize) {
+    pub(crate) fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [T], out_w: usize) {
         if self == Self::tiling(2) {
             for (output, rows) in output.chunks_exact_mut(out_w).zip(plane.chunks_exact(2 * width)) {
                 let (upper, lower) = rows.split_at(width);
@@ -45,7 +56,7 @@ impl MaxPool2d {
     }
 
     /// Gives each window's gradient to its first maximum.
-    fn backward<T: Element>(self, plane: &[T], width: usize, grad: &[T], out_w: usize, result: &mut [T]) {
+    pub(crate) fn backward<T: Element>(self, plane: &[T], width: usize, grad: &[T], out_w: usize, result: &mut [T]) {
         if self == Self::tiling(2) {
             let rows = result.chunks_exact_mut(2 * width).zip(plane.chunks_exact(2 * width));
             for ((result, rows), grad) in rows.zip(grad.chunks_exact(out_w)) {
@@ -105,13 +116,7 @@ fn larger<T: Element>(earlier: T, later: T) -> T {
 /// If `x` is not a 4-d f32 or f64 tensor, the kernel or stride is 0, or the kernel is larger than the plane.
 pub fn max_pool2d(x: &Tensor, pool: MaxPool2d) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
-    if pool.kernel == 0 || pool.stride == 0 || pool.kernel > height.min(width) {
-        bail!(
-            "max_pool2d: kernel {} and stride {} do not fit a {height}x{width} plane (both at least 1)",
-            pool.kernel,
-            pool.stride
-        );
-    }
+    pool.check(height, width)?;
     x.contiguous()?.apply_op1(pool)
 }
 

@@ -227,6 +227,9 @@ fn gradients_agree_with_finite_differences() {
         let inputs = [tensor(&[2, 2, 7, 5], 1), tensor(&[3, 2, 3, 2], 2), tensor(&[3], 3)];
         check_gradients(&inputs, |t| conv2d(&t[0], &t[1], Some(&t[2]), settings.clone()));
         check_gradients(&inputs[..2], |t| conv2d(&t[0], &t[1], None, settings.clone()));
+        let pooled = Conv2d { pool: Some(MaxPool2d { kernel: 2, stride: 1 }), ..settings };
+        let inputs = [tensor(&[2, 2, 12, 9], 1), tensor(&[3, 2, 3, 2], 2), tensor(&[3], 3)];
+        check_gradients(&inputs, |t| conv2d(&t[0], &t[1], Some(&t[2]), pooled.clone()));
     }
     let pools = [MaxPool2d::tiling(2), MaxPool2d { kernel: 3, stride: 1 }, MaxPool2d { kernel: 1, stride: 3 }];
     for pool in pools {
@@ -239,6 +242,32 @@ fn gradients_agree_with_finite_differences() {
     check_gradients(&[tensor(&[3, 5], 8)], |t| relu(&t[0]));
     let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
     check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));
+}
+
+#[test]
+fn pooling_inside_a_convolution_is_pooling_behind_it() {
+    for (pool, height) in
+        [(MaxPool2d::tiling(2), 12), (MaxPool2d::tiling(2), 13), (MaxPool2d { kernel: 3, stride: 2 }, 12)]
+    {
+        let run = |is_fused: bool| {
+            let vars = [tensor(&[3, 2, height, 14], 1), tensor(&[5, 2, 5, 5], 2), tensor(&[5], 3)]
+                .map(|t| Var::from_tensor(&t).unwrap());
+            let [x, k, b] = &vars;
+            let settings = Conv2d { activation: Activation::Relu, ..Conv2d::default() };
+            let y = match is_fused {
+                true => conv2d(x, k, Some(b), Conv2d { pool: Some(pool), ..settings }).unwrap(),
+                false => max_pool2d(&conv2d(x, k, Some(b), settings).unwrap(), pool).unwrap(),
+            };
+            let gradients = (&y * tensor(y.dims(), 4)).unwrap().sum_all().unwrap().backward().unwrap();
+            let gradients = vars.each_ref().map(|var| flat(gradients.get(var).unwrap()));
+            (flat(&y), gradients)
+        };
+        assert_eq!(run(true), run(false));
+    }
+    let constant = [tensor(&[1, 1, 6, 6], 1), tensor(&[1, 1, 3, 3], 2)];
+    let settings = Conv2d { pool: Some(MaxPool2d::tiling(5)), ..Conv2d::default() };
+    let message = conv2d(&constant[0], &constant[1], None, settings).unwrap_err().to_string();
+    assert!(message.contains("kernel 5") && message.contains("4x4 plane"), "{message}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod direct_gradient;
 mod geometry;
 mod patches;
 mod plane;
+mod pooled;
 
 use std::ops::Range;
 
@@ -12,9 +13,11 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use crate::activation::Activation;
 use crate::element::{Element, dispatch, elements};
+use crate::pool::MaxPool2d;
 use crate::rows::Rows;
 use crate::simd::Level;
 use geometry::Geometry;
+use pooled::{Kept, PooledGradient};
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
 #[derive(Clone, Debug)]
@@ -27,18 +30,20 @@ pub struct Conv2d {
     pub dilation: usize,
     /// Applied to the output inside the operation.
     pub activation: Activation,
+    /// Max-pooling after the activation, inside the operation: the full-size map is never handed out.
+    pub pool: Option<MaxPool2d>,
     /// Kernel rows whose weight and bias gradients are computed.
     pub rows: Rows,
 }
 
 impl Default for Conv2d {
     fn default() -> Self {
-        Self { stride: 1, padding: 0, dilation: 1, activation: Activation::Identity, rows: Rows::All }
+        Self { stride: 1, padding: 0, dilation: 1, activation: Activation::Identity, pool: None, rows: Rows::All }
     }
 }
 
 /// Cross-correlation of `x` `[B, C, H, W]` with `kernel` `[O, C, kh, kw]` plus `bias` `[O]`, then the activation:
-/// `[B, O, (H + 2p - d(kh-1) - 1)/s + 1, ...]`.
+/// `[B, O, (H + 2p - d(kh-1) - 1)/s + 1, ...]`, then the pooling, if any.
 ///
 /// # Errors
 /// If the shapes, dtypes or settings do not fit each other; the message names the operand.
@@ -49,8 +54,12 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     {
         bail!("conv2d: expected a bias of shape [{}], got {:?}", geometry.out_channels, bias.dims());
     }
+    if let Some(pool) = settings.pool {
+        pool.check(geometry.out_h, geometry.out_w)?;
+    }
     let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
-    let op = ConvOp { geometry, settings };
+    let is_tracked = x.track_op() || kernel.track_op() || bias.is_some_and(Tensor::track_op);
+    let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
     match bias {
         Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op),
         None => x.apply_op2(&kernel, op),
@@ -60,6 +69,8 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
 struct ConvOp {
     geometry: Geometry,
     settings: Conv2d,
+    /// With pooling, and if there will be a backward pass.
+    kept: Option<Kept>,
 }
 
 impl ConvOp {
@@ -76,9 +87,21 @@ impl ConvOp {
                 Some((bias, layout)) => Some(elements::<T>("conv2d", bias, layout)?),
                 None => None,
             };
-            T::to_cpu_storage_owned(forward(&self.geometry, x, kernel, bias, self.settings.activation))
+            let map = forward(&self.geometry, x, kernel, bias, self.settings.activation);
+            match (self.settings.pool, &self.kept) {
+                (None, _) => T::to_cpu_storage_owned(map),
+                (Some(pool), None) => T::to_cpu_storage_owned(pooled::pool(pool, &self.geometry, &map)),
+                (Some(pool), Some(kept)) => {
+                    let output = pooled::pool(pool, &self.geometry, &map);
+                    // A forward pass runs once, so the place is free.
+                    let _ = kept.set(T::to_cpu_storage_owned(map));
+                    T::to_cpu_storage_owned(output)
+                }
+            }
         });
-        Ok((output, self.geometry.output_shape().into()))
+        let (batch, channels, height, width) = self.geometry.output_shape();
+        let side = |side| self.settings.pool.map_or(side, |pool| pool.output_side(side));
+        Ok((output, (batch, channels, side(height), side(width)).into()))
     }
 
     /// Gradients of input, kernel and bias; `None` for an operand the graph does not track.
@@ -90,7 +113,14 @@ impl ConvOp {
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let grad = self.settings.activation.backward(output, grad)?;
+        let Conv2d { activation, pool, .. } = self.settings;
+        let grad = match (pool, &self.kept) {
+            (Some(pool), Some(kept)) => {
+                let pooled = PooledGradient { pool, geometry: self.geometry, activation, kept: kept.clone() };
+                grad.contiguous()?.apply_op1_no_bwd(&pooled)?
+            }
+            _ => activation.backward(output, grad)?,
+        };
         let gradient = |of| ConvGradient { geometry: self.geometry, of, rows: self.settings.rows.clone() };
         let input = match x.track_op() {
             true => Some(kernel.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),

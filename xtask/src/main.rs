@@ -14,6 +14,7 @@ cargo xtask COMMAND
   report EXPERIMENT                write and print the table again from the runs that are finished
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
+  bench [--json] [CASE ...]        time training steps; --json prints one line a case
   check [--fast]                   format, tidiness, lints, docs, tests; --fast leaves out docs and tests
 
 `cargo xtask reproduce --help` and the like show the flags of each.
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some("reproduce" | "report" | "data" | "methods") => mtcool(&arguments),
+        Some("bench") => bench(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
@@ -45,6 +47,12 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
     run(cargo(&root).args(["build", "--workspace", "--bin", "mtcool"]))?;
     let program = target_folder(&root).join("debug").join(format!("mtcool{}", std::env::consts::EXE_SUFFIX));
     run(Command::new(program).args(arguments))
+}
+
+/// In the profile of everything else: kernels and dependencies are optimised there, and nothing is built twice.
+fn bench(arguments: &[String]) -> Result<(), String> {
+    let root = workspace_root();
+    run(cargo(&root).args(["bench", "--profile", "dev", "--workspace", "--bench", "training", "--"]).args(arguments))
 }
 
 /// The folder that holds the workspace's `Cargo.toml`.

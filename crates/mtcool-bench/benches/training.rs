@@ -1,0 +1,160 @@
+//! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs it.
+//!
+//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [CASE ...]`
+//!
+//! With `--json`, each case runs in a process of its own and prints one JSON object a line, so that its peak memory is its
+//! own; without, criterion measures them all. An image counts once for each task that trains on it. Plain SGD, rate 0.01,
+//! random inputs.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Tensor};
+use criterion::Criterion;
+use mtcool_baselines::Joint;
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_core::{
+    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
+    Result, Sgd, Step, UniformNoise, Variant,
+};
+use mtcool_models::LeNet;
+use mtcool_ops::cross_entropy;
+
+const RATE: f64 = 0.01;
+
+/// One model, its batch, its update.
+struct Case {
+    name: &'static str,
+    /// Images of a step, over all tasks.
+    images: usize,
+    setup: fn() -> Training,
+}
+
+const CASES: [Case; 3] = [
+    Case { name: "lenet_joint", images: 256, setup: || lenet(joint()) },
+    Case { name: "lenet_mtcool_m1", images: 256, setup: || lenet(mtcool(1)) },
+    Case { name: "lenet_mtcool_m2", images: 256, setup: || lenet(mtcool(2)) },
+];
+
+struct Training {
+    problem: Problem,
+    parameters: Parameters,
+    method: Box<dyn Method>,
+    batches: Fixed,
+}
+
+/// The same batch again and again.
+struct Fixed(Vec<Batch>);
+
+impl BatchSource for Fixed {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        Ok(self.0[task].clone())
+    }
+}
+
+impl Training {
+    fn step(&mut self) {
+        let Self { problem, parameters, method, batches } = self;
+        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
+    }
+}
+
+fn joint() -> Box<dyn Method> {
+    let combine = Combine::Losses(Box::new(Joint));
+    Box::new(GradientMethod::new(combine, RATE, Sgd::default(), RateSchedule::Constant).unwrap())
+}
+
+/// One outer iteration a step: task 1, then task 2, L = 1, b = 0.05, clamp; with M = 2 the KL term as well.
+fn mtcool(samples: usize) -> Box<dyn Method> {
+    let variant = if samples == 1 { Variant::NoRegularizer } else { Variant::Full };
+    let config =
+        MtcoolConfig { variant, samples, bound: 0.05, beta: RATE, warmup_iterations: 0, ..MtcoolConfig::default() };
+    Box::new(Mtcool::new(config, Box::new(UniformNoise::new(0, 0.05).unwrap())).unwrap())
+}
+
+/// LeNet 10/20/50 on two batches of 128.
+fn lenet(method: Box<dyn Method>) -> Training {
+    let network = LeNet::new(LeNet::mnist(&[5, 5])).unwrap();
+    let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
+    let problem = Problem::new(Box::new(network), losses).unwrap();
+    let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
+    let batch = |task: u32| {
+        let mut generator = stream(0, Purpose::Method, [task, 0, 0, 0], "images");
+        let input = uniform(&mut generator, 1.7, &(128, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
+        let target = Tensor::from_vec((0..128u32).map(|n| n % 5).collect(), 128, &Device::Cpu).unwrap();
+        Batch { input, target }
+    };
+    Training { problem, parameters, method, batches: Fixed(vec![batch(0), batch(1)]) }
+}
+
+/// Runs one case here for `seconds` and prints its line.
+fn measure(case: &Case, seconds: f64, threads: usize) {
+    let mut training = (case.setup)();
+    for _ in 0..3 {
+        training.step();
+    }
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed().as_secs_f64() < seconds || times.len() < 5 {
+        let step = Instant::now();
+        training.step();
+        times.push(step.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times[times.len() / 2];
+    println!(
+        "{}",
+        serde_json::json!({
+            "case": case.name,
+            "ms_per_step": (median * 1e6).round() / 1e3,
+            "images_per_s": (case.images as f64 / median * 10.0).round() / 10.0,
+            "peak_rss_mib": peak_memory_mib(),
+            "threads": threads,
+            "device": "cpu",
+        })
+    );
+}
+
+/// Most memory this process has held, in MiB, where the system tells.
+fn peak_memory_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
+    let seconds: f64 = value("--seconds").map_or(6.0, |text| text.parse().expect("--seconds takes a number"));
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
+    let wanted: Vec<&Case> = if CASES.iter().any(|case| named(&case)) {
+        CASES.iter().filter(named).collect()
+    } else {
+        CASES.iter().collect()
+    };
+    if let Some(case) = value("--alone") {
+        measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads);
+    } else if arguments.iter().any(|argument| argument == "--json") {
+        for case in wanted {
+            let (seconds, threads) = (seconds.to_string(), threads.to_string());
+            let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads];
+            assert!(Command::new(std::env::current_exe().unwrap()).args(own).status().unwrap().success());
+        }
+    } else {
+        let mut criterion = Criterion::default()
+            .warm_up_time(Duration::from_secs(1))
+            .measurement_time(Duration::from_secs_f64(seconds));
+        for case in wanted {
+            let mut training = (case.setup)();
+            let mut group = criterion.benchmark_group("training");
+            group.throughput(criterion::Throughput::Elements(case.images as u64)).sample_size(20);
+            group.bench_function(case.name, |bencher| bencher.iter(|| training.step()));
+            group.finish();
+        }
+        criterion.final_summary();
+    }
+}

@@ -124,6 +124,7 @@ fn peak_memory_mib() -> Option<u64> {
 }
 
 fn main() {
+    mtcool_ops::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
     let seconds: f64 = value("--seconds").map_or(6.0, |text| text.parse().expect("--seconds takes a number"));
@@ -137,7 +138,8 @@ fn main() {
         CASES.iter().collect()
     };
     if let Some(case) = value("--alone") {
-        measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads);
+        // Inside the pool, as the program trains: a step's parallel parts then need no hand-over between threads.
+        rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads));
     } else if arguments.iter().any(|argument| argument == "--json") {
         for case in wanted {
             let (seconds, threads) = (seconds.to_string(), threads.to_string());

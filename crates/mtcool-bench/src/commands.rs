@@ -69,7 +69,8 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, origin: suite.origin() };
     write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
-    let outcome = sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console);
+    // Inside the thread pool: the parallel parts of a step then need no hand-over from one thread to another.
+    let outcome = rayon::scope(|_| sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console));
     let table = write_table(&name, &experiment, &figment, &record.origin, &folder);
     let failures = outcome?;
     print!("{}", table?);

@@ -68,9 +68,10 @@ pub(super) fn input_gradient<T: Element>(level: Level, g: &Geometry, kernel: &[T
 }
 
 /// Weights in the order the tiles read them: block after block of at most [`TILE_ROWS`] rows, tap by tap within.
-struct Packed<T> {
+pub(super) struct Packed<T> {
     data: Vec<T>,
     blocks: Vec<Range<usize>>,
+    taps: usize,
 }
 
 /// Cuts `rows` into the fewest blocks of at most [`TILE_ROWS`], as even as can be.
@@ -81,29 +82,51 @@ pub(super) fn row_blocks(rows: Range<usize>) -> Vec<Range<usize>> {
 }
 
 impl<T: Element> Packed<T> {
-    fn new(rows: usize, taps: usize, weight: impl Fn(usize, usize) -> T + Sync) -> Self {
+    pub(super) fn new(rows: usize, taps: usize, weight: impl Fn(usize, usize) -> T + Sync) -> Self {
         let blocks = row_blocks(0..rows);
         let packed = blocks.par_iter().flat_map_iter(|block| {
             let (block, weight) = (block.clone(), &weight);
             (0..taps).flat_map(move |tap| block.clone().map(move |row| weight(row, tap)))
         });
-        Self { data: packed.collect(), blocks }
+        Self { data: packed.collect(), blocks, taps }
     }
 }
 
 /// Where a vector of output pixels comes from and goes to, in elements.
 #[derive(Clone, Copy)]
-struct Spot {
-    input: usize,
-    output: usize,
-    lanes: usize,
+pub(super) struct Spot {
+    pub(super) input: usize,
+    pub(super) output: usize,
+    pub(super) lanes: usize,
 }
 
-/// The distance of each tap from the first, in elements of the input.
-pub(super) fn tap_offsets(g: &Geometry, pitch: usize, plane: usize) -> Vec<usize> {
+/// A tap of the kernel: where it reads, from a spot's input on, and which weights it reads with.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub(super) offset: usize,
+    pub(super) index: usize,
+}
+
+/// Taps that act together.
+pub(super) struct Taps {
+    list: Vec<Tap>,
+    /// The largest offset.
+    reach: usize,
+}
+
+impl Taps {
+    pub(super) fn new(list: Vec<Tap>) -> Self {
+        let reach = list.iter().map(|tap| tap.offset).max().unwrap_or(0);
+        Self { list, reach }
+    }
+}
+
+/// The distance of each tap from the first, in elements of the input: `[C, kh, kw]` taps that are `channel`, `row` and
+/// `column` apart.
+pub(super) fn tap_offsets(g: &Geometry, channel: usize, row: usize, column: usize) -> Vec<usize> {
     let taps =
         (0..g.in_channels).flat_map(|c| (0..g.kernel_h).flat_map(move |ky| (0..g.kernel_w).map(move |kx| (c, ky, kx))));
-    taps.map(|(c, ky, kx)| c * plane + ky * g.dilation * pitch + kx * g.dilation).collect()
+    taps.map(|(c, ky, kx)| c * channel + ky * g.dilation * row + kx * g.dilation * column).collect()
 }
 
 fn convolve<T: Element>(
@@ -123,7 +146,8 @@ fn convolve<T: Element>(
         Some(planes) => (&planes.data[..], planes.pitch, planes.plane),
         None => (x, g.width, g.height * g.width),
     };
-    let offsets = tap_offsets(g, pitch, plane);
+    let offsets = tap_offsets(g, plane, pitch, 1);
+    let taps = Taps::new(offsets.into_iter().enumerate().map(|(index, offset)| Tap { offset, index }).collect());
     let row_of_spots = |y: usize| {
         let starts = (0..g.out_w).step_by(lanes);
         starts.map(move |x| {
@@ -131,45 +155,77 @@ fn convolve<T: Element>(
             Spot { input: y * pitch + x, output: y * g.out_w + x, lanes: lanes.min(g.out_w) }
         })
     };
-    let pixels = g.out_pixels();
-    let sample_len = g.out_channels * pixels;
-    let mut output = Vec::<T>::with_capacity(g.batch * sample_len);
-    let base = Base(output.as_mut_ptr());
-    let rows_a_unit = (g.batch * g.out_h).div_ceil(UNITS).clamp(1, g.out_h);
-    let units_a_sample = g.out_h.div_ceil(rows_a_unit);
-    (0..g.batch * units_a_sample).into_par_iter().for_each(|unit| {
-        let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
-        let rows = first..(first + rows_a_unit).min(g.out_h);
+    let job = Job {
+        samples: g.batch,
+        out_h: g.out_h,
+        channels: g.out_channels,
+        plane: g.out_pixels(),
+        weights,
+        bias,
+        activation,
+    };
+    job.run(level, |sample, rows, unit| {
         let spots: Vec<Spot> = rows.flat_map(row_of_spots).collect();
-        let input = &input[sample * g.in_channels * plane..];
-        // What the loads below rely on.
-        let furthest = spots.iter().map(|spot| spot.input).max().unwrap_or(0) + offsets[offsets.len() - 1] + lanes;
-        assert!(furthest <= input.len(), "convolution: a load would leave the input");
-        run(
-            level,
-            Forward {
-                input,
-                offsets: &offsets,
-                spots: &spots,
-                weights,
-                bias,
-                activation,
-                // SAFETY: `sample` is below the batch, for which the output has room.
-                output: unsafe { base.get().add(sample * sample_len) },
-                pixels,
-            },
-        );
-    });
-    // SAFETY: every pixel of every row of every channel of every sample was written by the unit that owns the row.
-    unsafe { output.set_len(g.batch * sample_len) };
-    output
+        unit(&input[sample * g.in_channels * plane..], &taps, &spots);
+    })
+}
+
+/// A convolution whose work is told row by row.
+pub(super) struct Job<'a, T> {
+    pub(super) samples: usize,
+    /// Rows of the output: what units of work are made of.
+    pub(super) out_h: usize,
+    pub(super) channels: usize,
+    /// Elements of an output channel; rows are equal parts of it, in order.
+    pub(super) plane: usize,
+    pub(super) weights: &'a Packed<T>,
+    pub(super) bias: Option<&'a [T]>,
+    pub(super) activation: Activation,
+}
+
+impl<T: Element> Job<'_, T> {
+    /// `[samples, channels, plane]`. For each sample and some of its rows, `work` calls its argument with (the input from the
+    /// sample on, taps, spots) until every element of those rows has been a spot's output.
+    pub(super) fn run(
+        &self,
+        level: Level,
+        work: impl Fn(usize, Range<usize>, &mut dyn FnMut(&[T], &Taps, &[Spot])) + Sync,
+    ) -> Vec<T> {
+        let sample_len = self.channels * self.plane;
+        let mut output = vec![T::zero(); self.samples * sample_len];
+        let base = Base(output.as_mut_ptr());
+        let rows_a_unit = (self.samples * self.out_h).div_ceil(UNITS).clamp(1, self.out_h);
+        let units_a_sample = self.out_h.div_ceil(rows_a_unit);
+        let row_len = self.plane / self.out_h;
+        (0..self.samples * units_a_sample).into_par_iter().for_each(|unit| {
+            let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
+            let rows = first..(first + rows_a_unit).min(self.out_h);
+            let own = rows.start * row_len..rows.end * row_len;
+            work(sample, rows, &mut |input, taps, spots| {
+                for spot in spots {
+                    assert!(
+                        spot.input + taps.reach + level.lanes::<T>() <= input.len(),
+                        "a load would leave the input"
+                    );
+                    assert!(
+                        own.start <= spot.output && spot.output + spot.lanes <= own.end,
+                        "a store would leave the unit's rows"
+                    );
+                }
+                // SAFETY: `sample` is below the number of samples, for which the output has room.
+                let output = unsafe { base.get().add(sample * sample_len) };
+                run(level, Forward { job: self, input, taps: &taps.list, spots, output });
+            });
+        });
+        output
+    }
 }
 
 /// A pointer that threads may share: each writes other elements.
 #[derive(Clone, Copy)]
 struct Base<T>(*mut T);
 
-// SAFETY: `convolve` gives each unit rows of its own.
+// SAFETY: `Job::run` gives each unit rows of its own.
 unsafe impl<T> Sync for Base<T> {}
 // SAFETY: as above.
 unsafe impl<T> Send for Base<T> {}
@@ -180,26 +236,21 @@ impl<T> Base<T> {
     }
 }
 
-/// Some rows of one sample.
+/// Some spots of one sample.
 struct Forward<'a, T> {
-    /// From the sample's first element to the end of the buffer.
+    job: &'a Job<'a, T>,
     input: &'a [T],
-    offsets: &'a [usize],
+    taps: &'a [Tap],
     spots: &'a [Spot],
-    weights: &'a Packed<T>,
-    bias: Option<&'a [T]>,
-    activation: Activation,
     /// The sample's output.
     output: *mut T,
-    /// Of one output channel.
-    pixels: usize,
 }
 
 impl<T: Element> Kernel<T> for Forward<'_, T> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for spots in self.spots.chunks(SPOTS_A_BLOCK) {
-            for rows in &self.weights.blocks {
+            for rows in &self.job.weights.blocks {
                 for quad in spots.chunks(TILE_COLUMNS) {
                     // SAFETY: as this function; `rows` has at most TILE_ROWS rows.
                     unsafe {
@@ -222,21 +273,23 @@ impl<T: Element> Forward<'_, T> {
     /// `ROWS` output channels from `first` on, at up to four spots.
     #[inline(always)]
     unsafe fn tile<V: Vector<Element = T>, const ROWS: usize>(&self, first: usize, spots: &[Spot]) {
-        let taps = self.offsets.len();
-        let mut weights = self.weights.data[first * taps..(first + ROWS) * taps].as_ptr();
+        let all = self.job.weights.taps;
+        let weights = &self.job.weights.data[first * all..(first + ROWS) * all];
         // A missing spot repeats the last; its result is not stored.
         let mut sources = [self.input.as_ptr(); TILE_COLUMNS];
         for (column, source) in sources.iter_mut().enumerate() {
-            // SAFETY: `convolve` has checked that every spot's loads stay inside the input.
+            // SAFETY: `Job::run` has checked that every spot's loads stay inside the input.
             *source = unsafe { source.add(spots[column.min(spots.len() - 1)].input) };
         }
         // SAFETY: vectors of this level; loads as above; weights hold ROWS elements a tap; stores go to this unit's rows.
         unsafe {
             let mut sums = [[V::splat(T::zero()); TILE_COLUMNS]; ROWS];
-            for &offset in self.offsets {
+            for tap in self.taps {
+                debug_assert!(tap.index < all);
+                let weights = weights.as_ptr().add(tap.index * ROWS);
                 let mut pixels = [V::splat(T::zero()); TILE_COLUMNS];
                 for column in 0..TILE_COLUMNS {
-                    pixels[column] = V::load(sources[column].add(offset));
+                    pixels[column] = V::load(sources[column].add(tap.offset));
                 }
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let weight = V::splat(*weights.add(row));
@@ -244,17 +297,16 @@ impl<T: Element> Forward<'_, T> {
                         sums[column] = sums[column].add_product(weight, pixels[column]);
                     }
                 }
-                weights = weights.add(ROWS);
             }
             for (row, sums) in sums.iter().enumerate() {
                 let channel = first + row;
-                let bias = V::splat(self.bias.map_or(T::zero(), |bias| bias[channel]));
+                let bias = V::splat(self.job.bias.map_or(T::zero(), |bias| bias[channel]));
                 for (spot, &sum) in spots.iter().zip(sums) {
                     let mut value = sum.add(bias);
-                    if self.activation == Activation::Relu {
+                    if self.job.activation == Activation::Relu {
                         value = value.relu();
                     }
-                    let target = self.output.add(channel * self.pixels + spot.output);
+                    let target = self.output.add(channel * self.job.plane + spot.output);
                     if spot.lanes == V::LANES {
                         value.store(target);
                     } else {

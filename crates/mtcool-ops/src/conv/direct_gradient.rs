@@ -26,11 +26,7 @@ pub(super) fn kernel_gradient<T: Element>(
     grad: &[T],
     rows: Range<usize>,
 ) -> Vec<T> {
-    let (lanes, taps) = (level.lanes::<T>(), g.taps());
-    let mut result = vec![T::zero(); g.out_channels * taps];
-    if rows.is_empty() {
-        return result;
-    }
+    let lanes = level.lanes::<T>();
     // Rows of whole vectors: pixels beyond the width have a gradient of zero.
     let pitch = g.out_w.next_multiple_of(lanes);
     let is_ragged = pitch != g.out_w;
@@ -44,12 +40,55 @@ pub(super) fn kernel_gradient<T: Element>(
         Some(planes) => (&planes.data[..], planes.plane),
         None => (grad, g.out_pixels()),
     };
-    let offsets = tap_offsets(g, input_pitch, input_plane);
     let vectors_a_row = pitch / lanes;
-    let spots: Vec<(usize, usize)> = (0..g.out_h * vectors_a_row)
-        .map(|at| (at / vectors_a_row, at % vectors_a_row * lanes))
-        .map(|(y, x)| (y * input_pitch + x, y * pitch + x))
-        .collect();
+    let spots = (0..g.out_h * vectors_a_row).map(|at| (at / vectors_a_row, at % vectors_a_row * lanes));
+    let views = Views {
+        offsets: tap_offsets(g, input_plane, input_pitch, 1),
+        spots: spots.map(|(y, x)| (y * input_pitch + x, y * pitch + x)).collect(),
+        samples: g.batch,
+        input_step: g.in_channels * input_plane,
+        grad_step: g.out_channels * grad_plane,
+        grad_plane,
+    };
+    gradient_of_views(level, &views, input, grad, g.out_channels, rows)
+}
+
+/// How input and gradient lie in memory, in elements.
+pub(super) struct Views {
+    /// Of each tap, in the input.
+    pub(super) offsets: Vec<usize>,
+    /// (In the input, in the gradient), of one sample, a vector each, the furthest last.
+    pub(super) spots: Vec<(usize, usize)>,
+    pub(super) samples: usize,
+    /// From sample to sample.
+    pub(super) input_step: usize,
+    /// From sample to sample.
+    pub(super) grad_step: usize,
+    /// From output channel to output channel.
+    pub(super) grad_plane: usize,
+}
+
+/// `[channels, taps]`: for each of `rows` and each tap, the sum over samples and spots of gradient times input.
+pub(super) fn gradient_of_views<T: Element>(
+    level: Level,
+    views: &Views,
+    input: &[T],
+    grad: &[T],
+    channels: usize,
+    rows: Range<usize>,
+) -> Vec<T> {
+    let (lanes, taps) = (level.lanes::<T>(), views.offsets.len());
+    let mut result = vec![T::zero(); channels * taps];
+    let (Some(&(last_input, last_grad)), Some(&last_tap)) = (views.spots.last(), views.offsets.last()) else {
+        return result;
+    };
+    let last_sample = views.samples - 1;
+    assert!(
+        last_sample * views.input_step + last_input + last_tap + lanes <= input.len(),
+        "a load would leave the input"
+    );
+    let last_grad = last_sample * views.grad_step + (channels - 1) * views.grad_plane + last_grad + lanes;
+    assert!(last_grad <= grad.len() && rows.end <= channels, "a load would leave the gradient");
     let units: Vec<(Range<usize>, Range<usize>)> = row_blocks(rows)
         .into_iter()
         .flat_map(|block| {
@@ -57,32 +96,13 @@ pub(super) fn kernel_gradient<T: Element>(
             starts.map(move |start| (block.clone(), start..(start + TAPS_A_UNIT).min(taps)))
         })
         .collect();
-    // What the loads rely on: the last spot of the last sample, and the last row of kernels.
-    let (input_step, grad_step) = (g.in_channels * input_plane, g.out_channels * grad_plane);
-    let (last_input, last_grad) = spots[spots.len() - 1];
-    assert!(
-        (g.batch - 1) * input_step + last_input + offsets[taps - 1] + lanes <= input.len(),
-        "a load would leave the input"
-    );
-    assert!(
-        (g.batch - 1) * grad_step + (g.out_channels - 1) * grad_plane + last_grad + lanes <= grad.len(),
-        "a load would leave the gradient"
-    );
     let sums = units.par_iter().map(|(rows, taps)| {
         let mut sums = vec![T::zero(); rows.len() * taps.len()];
-        let unit = Unit {
-            input,
-            grad: &grad[rows.start * grad_plane..],
-            offsets: &offsets[taps.clone()],
-            spots: &spots,
-            rows: rows.len(),
-            samples: g.batch,
-            input_step,
-            grad_step,
-            grad_plane,
-            sums: &mut sums,
-        };
-        run(level, unit);
+        let grad = &grad[rows.start * views.grad_plane..];
+        run(
+            level,
+            Unit { views, input, grad, offsets: &views.offsets[taps.clone()], rows: rows.len(), sums: &mut sums },
+        );
         sums
     });
     let sums: Vec<Vec<T>> = sums.collect();
@@ -95,17 +115,13 @@ pub(super) fn kernel_gradient<T: Element>(
 }
 
 struct Unit<'a, T> {
+    views: &'a Views,
     input: &'a [T],
     /// From the first sample's first of `rows` on.
     grad: &'a [T],
+    /// Of the unit's taps.
     offsets: &'a [usize],
-    /// (in the input, in the gradient), of one sample.
-    spots: &'a [(usize, usize)],
     rows: usize,
-    samples: usize,
-    input_step: usize,
-    grad_step: usize,
-    grad_plane: usize,
     /// `[rows, offsets]`.
     sums: &'a mut [T],
 }
@@ -116,10 +132,10 @@ impl<T: Element> Kernel<T> for Unit<'_, T> {
         let quads = self.offsets.len().div_ceil(TILE_COLUMNS);
         // Vector sums of every tile between its passes.
         let mut partial = vec![T::zero(); quads * TILE_ROWS * TILE_COLUMNS * V::LANES];
-        let samples_a_pass = (VECTORS_A_PASS / self.spots.len()).max(1);
-        for first in (0..self.samples).step_by(samples_a_pass) {
-            let samples = first..(first + samples_a_pass).min(self.samples);
-            for spots in self.spots.chunks(VECTORS_A_PASS) {
+        let samples_a_pass = (VECTORS_A_PASS / self.views.spots.len()).max(1);
+        for first in (0..self.views.samples).step_by(samples_a_pass) {
+            let samples = first..(first + samples_a_pass).min(self.views.samples);
+            for spots in self.views.spots.chunks(VECTORS_A_PASS) {
                 for quad in 0..quads {
                     let partial = &mut partial[quad * TILE_ROWS * TILE_COLUMNS * V::LANES..]
                         [..TILE_ROWS * TILE_COLUMNS * V::LANES];
@@ -163,7 +179,7 @@ impl<T: Element> Unit<'_, T> {
         for (column, offset) in offsets.iter_mut().enumerate() {
             *offset = self.offsets[(quad * TILE_COLUMNS + column).min(self.offsets.len() - 1)];
         }
-        // SAFETY: vectors of this level; `kernel_gradient` has checked that the last spot of the last sample, tap and row is
+        // SAFETY: vectors of this level; `gradient_of_views` has checked that the last spot of the last sample, tap and row is
         // inside; `partial` holds TILE_ROWS x TILE_COLUMNS vectors.
         unsafe {
             let mut sums = [[V::splat(T::zero()); TILE_COLUMNS]; ROWS];
@@ -173,15 +189,15 @@ impl<T: Element> Unit<'_, T> {
                 }
             }
             for sample in samples {
-                let input = self.input.as_ptr().add(sample * self.input_step);
-                let grad = self.grad.as_ptr().add(sample * self.grad_step);
+                let input = self.input.as_ptr().add(sample * self.views.input_step);
+                let grad = self.grad.as_ptr().add(sample * self.views.grad_step);
                 for &(from, at) in spots {
                     let mut pixels = [V::splat(T::zero()); TILE_COLUMNS];
                     for column in 0..TILE_COLUMNS {
                         pixels[column] = V::load(input.add(from + offsets[column]));
                     }
                     for (row, sums) in sums.iter_mut().enumerate() {
-                        let gradient = V::load(grad.add(row * self.grad_plane + at));
+                        let gradient = V::load(grad.add(row * self.views.grad_plane + at));
                         for column in 0..TILE_COLUMNS {
                             sums[column] = sums[column].add_product(gradient, pixels[column]);
                         }

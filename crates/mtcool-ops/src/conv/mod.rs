@@ -3,21 +3,19 @@
 mod direct;
 mod direct_gradient;
 mod geometry;
+mod lanes;
 mod patches;
 mod plane;
-mod pooled;
+mod strategy;
 
-use std::ops::Range;
-
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::Activation;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{dispatch, elements};
 use crate::pool::MaxPool2d;
 use crate::rows::Rows;
-use crate::simd::Level;
 use geometry::Geometry;
-use pooled::{Kept, PooledGradient};
+use strategy::Kept;
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
 #[derive(Clone, Debug)]
@@ -87,17 +85,8 @@ impl ConvOp {
                 Some((bias, layout)) => Some(elements::<T>("conv2d", bias, layout)?),
                 None => None,
             };
-            let map = forward(&self.geometry, x, kernel, bias, self.settings.activation);
-            match (self.settings.pool, &self.kept) {
-                (None, _) => T::to_cpu_storage_owned(map),
-                (Some(pool), None) => T::to_cpu_storage_owned(pooled::pool(pool, &self.geometry, &map)),
-                (Some(pool), Some(kept)) => {
-                    let output = pooled::pool(pool, &self.geometry, &map);
-                    // A forward pass runs once, so the place is free.
-                    let _ = kept.set(T::to_cpu_storage_owned(map));
-                    T::to_cpu_storage_owned(output)
-                }
-            }
+            let output = strategy::forward(&self.geometry, &self.settings, x, kernel, bias, self.kept.as_ref());
+            T::to_cpu_storage_owned(output)
         });
         let (batch, channels, height, width) = self.geometry.output_shape();
         let side = |side| self.settings.pool.map_or(side, |pool| pool.output_side(side));
@@ -113,15 +102,16 @@ impl ConvOp {
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let Conv2d { activation, pool, .. } = self.settings;
-        let grad = match (pool, &self.kept) {
-            (Some(pool), Some(kept)) => {
-                let pooled = PooledGradient { pool, geometry: self.geometry, activation, kept: kept.clone() };
-                grad.contiguous()?.apply_op1_no_bwd(&pooled)?
-            }
-            _ => activation.backward(output, grad)?,
+        let gradient =
+            |of| Gradient { of, geometry: self.geometry, settings: self.settings.clone(), kept: self.kept.clone() };
+        let grad = match self.settings.pool {
+            Some(_) => grad.contiguous()?,
+            None => self.settings.activation.backward(output, grad)?,
         };
-        let gradient = |of| ConvGradient { geometry: self.geometry, of, rows: self.settings.rows.clone() };
+        let grad = match strategy::reorders(grad.dtype(), &self.geometry, &self.settings) {
+            true => grad.apply_op1_no_bwd(&gradient(Operand::Map))?,
+            false => grad,
+        };
         let input = match x.track_op() {
             true => Some(kernel.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
             false => None,
@@ -183,41 +173,42 @@ impl CustomOp3 for ConvOp {
     }
 }
 
-/// By the fastest kernel that can do it.
-fn forward<T: Element>(g: &Geometry, x: &[T], kernel: &[T], bias: Option<&[T]>, activation: Activation) -> Vec<T> {
-    match direct::applies(g) {
-        true => direct::forward(Level::best(), g, x, kernel, bias, activation),
-        false => patches::forward(g, x, kernel, bias, activation),
-    }
-}
-
-fn input_gradient<T: Element>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
-    let direct = direct::applies(g).then(|| direct::input_gradient(Level::best(), g, kernel, grad)).flatten();
-    direct.unwrap_or_else(|| patches::input_gradient(g, kernel, grad))
-}
-
-fn kernel_gradient<T: Element>(g: &Geometry, x: &[T], grad: &[T], rows: Range<usize>) -> Vec<T> {
-    match direct::applies(g) {
-        true => direct_gradient::kernel_gradient(Level::best(), g, x, grad, rows),
-        false => patches::kernel_gradient(g, x, grad, rows),
-    }
-}
-
-/// Which operand a [`ConvGradient`] is the gradient of.
+/// What a [`Gradient`] is the gradient of.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Operand {
+    /// The linear map, in the strategy's layout: what the other three start from.
+    Map,
     Input,
     Kernel,
     Bias,
 }
 
-/// A gradient as a forward-only operation on (the other operand, gradient of the linear output).
-struct ConvGradient {
-    geometry: Geometry,
+/// A gradient as a forward-only operation.
+struct Gradient {
     of: Operand,
-    rows: Rows,
+    geometry: Geometry,
+    settings: Conv2d,
+    kept: Option<Kept>,
 }
 
-impl CustomOp2 for ConvGradient {
+/// From the gradient of the output to that of the linear map.
+impl CustomOp1 for Gradient {
+    fn name(&self) -> &'static str {
+        "conv2d-map-gradient"
+    }
+
+    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        dispatch!("conv2d-map-gradient", grad, T => {
+            let grad = elements::<T>("conv2d-map-gradient", grad, layout)?;
+            let map = strategy::map_gradient(&self.geometry, &self.settings, self.kept.as_ref(), grad)?;
+            let shape = Shape::from(map.len());
+            Ok((T::to_cpu_storage_owned(map), shape))
+        })
+    }
+}
+
+/// From (the other operand, the gradient of the linear map) to the gradient of an operand.
+impl CustomOp2 for Gradient {
     fn name(&self) -> &'static str {
         "conv2d-gradient"
     }
@@ -230,17 +221,19 @@ impl CustomOp2 for ConvGradient {
         grad_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let g = &self.geometry;
-        let rows = self.rows.range(g.out_channels);
-        let result = dispatch!(self.name(), grad, T => {
-            let grad = elements::<T>(self.name(), grad, grad_layout)?;
-            let other = elements::<T>(self.name(), other, other_layout)?;
+        let rows = self.settings.rows.range(g.out_channels);
+        let result = dispatch!("conv2d-gradient", grad, T => {
+            let grad = elements::<T>("conv2d-gradient", grad, grad_layout)?;
+            let other = elements::<T>("conv2d-gradient", other, other_layout)?;
             T::to_cpu_storage_owned(match self.of {
-                Operand::Input => input_gradient(g, other, grad),
-                Operand::Kernel => kernel_gradient(g, other, grad, rows),
-                Operand::Bias => patches::bias_gradient(g, grad, rows),
+                Operand::Map => grad.to_vec(),
+                Operand::Input => strategy::input_gradient(g, other, grad),
+                Operand::Kernel => strategy::kernel_gradient(g, self.kept.as_ref(), other, grad, rows)?,
+                Operand::Bias => strategy::bias_gradient(g, grad, rows),
             })
         });
         let shape: Shape = match self.of {
+            Operand::Map => grad_layout.shape().clone(),
             Operand::Input => g.input_shape().into(),
             Operand::Kernel => g.kernel_shape().into(),
             Operand::Bias => g.out_channels.into(),
@@ -251,9 +244,14 @@ impl CustomOp2 for ConvGradient {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use proptest::prelude::*;
 
+    use super::lanes::Lanes;
     use super::*;
+    use crate::element::Element;
+    use crate::simd::Level;
 
     fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
         let mut state = seed | 1;
@@ -299,9 +297,53 @@ mod tests {
                 &want,
                 tolerance * g.out_pixels() as f64,
             )?;
+            in_lanes(level, g, (&x, &grad, &kernel, &bias), rows.clone(), tolerance)?;
             if let Some(got) = direct::input_gradient(level, g, &kernel, &grad) {
                 close(&got, &patches::input_gradient(g, &kernel, &grad), tolerance)?;
             }
+        }
+        Ok(())
+    }
+
+    /// The lanes kernels, pooling included.
+    fn in_lanes<T: Element>(
+        level: Level,
+        g: &Geometry,
+        (x, grad, kernel, bias): (&[T], &[T], &[T], &[T]),
+        rows: Range<usize>,
+        tolerance: f64,
+    ) -> std::result::Result<(), TestCaseError> {
+        let (lanes, sample) = (Lanes::new::<T>(level), g.out_channels * g.out_pixels());
+        let input = lanes.from_batch(x, g.input_len());
+        prop_assert!(lanes.to_batch(&input, g.input_len(), g.batch) == x);
+        let map = lanes.forward(level, g, &input, kernel, Some(bias), Activation::Relu);
+        let want = patches::forward(g, x, kernel, Some(bias), Activation::Relu);
+        close(&lanes.to_batch(&map, sample, g.batch), &want, tolerance)?;
+        let grad_lanes = lanes.from_batch(grad, sample);
+        let got = lanes.input_gradient(level, g, kernel, &grad_lanes);
+        close(&lanes.to_batch(&got, g.input_len(), g.batch), &patches::input_gradient(g, kernel, grad), tolerance)?;
+        let want = patches::kernel_gradient(g, x, grad, rows.clone());
+        close(
+            &lanes.kernel_gradient(level, g, &input, &grad_lanes, rows.clone()),
+            &want,
+            tolerance * g.out_pixels() as f64,
+        )?;
+        let want = patches::bias_gradient(g, grad, rows.clone());
+        close(&lanes.bias_gradient(g, &grad_lanes, rows), &want, tolerance * g.out_pixels() as f64)?;
+        let pool = MaxPool2d { kernel: 2.min(g.out_h).min(g.out_w), stride: 2 };
+        let (small, out_w) = (pool.output_side(g.out_h) * pool.output_side(g.out_w), pool.output_side(g.out_w));
+        let pooled = lanes.pool(pool, g, &map);
+        let back = lanes.from_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
+        let unpooled =
+            lanes.to_batch(&lanes.unpool(pool, g, Activation::Identity, &map, &pooled, &back), sample, g.batch);
+        let (map, pooled) =
+            (lanes.to_batch(&map, sample, g.batch), lanes.to_batch(&pooled, g.out_channels * small, g.batch));
+        for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {
+            let (mut output, mut result) = (vec![T::zero(); small], vec![T::zero(); g.out_pixels()]);
+            pool.forward(map, g.out_w, &mut output, out_w);
+            pool.backward(map, g.out_w, &grad[plane * small..][..small], out_w, &mut result);
+            prop_assert!(pooled[plane * small..][..small] == output);
+            prop_assert!(unpooled[plane * g.out_pixels()..][..g.out_pixels()] == result);
         }
         Ok(())
     }

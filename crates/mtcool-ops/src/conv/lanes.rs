@@ -1,0 +1,318 @@
+//! Many small images: one vector lane an image.
+//!
+//! A digit's rows are shorter than two vectors, so lanes along a row go to waste. Here the batch is cut into blocks of
+//! four vectors of images, and each block is laid out pixel by pixel with its images side by side: `[C, H, W, L]`. Every
+//! vector is full whatever the image's width, pooling compares whole vectors, and the input's gradient visits only taps
+//! that exist, instead of multiplying zeros around the border.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::direct::{Job, Packed, Spot, TILE_COLUMNS, Tap, Taps, tap_offsets};
+use super::direct_gradient::{Views, gradient_of_views};
+use super::geometry::Geometry;
+use crate::activation::Activation;
+use crate::element::Element;
+use crate::pool::MaxPool2d;
+use crate::simd::Level;
+
+/// Elements of a sample transposed at a time.
+const STRIP: usize = 16;
+
+/// A batch in blocks of [`Lanes::width`] images side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lanes {
+    /// Images of a block, L: four vectors.
+    pub(super) width: usize,
+}
+
+impl Lanes {
+    pub(super) fn new<T: Element>(level: Level) -> Self {
+        Self { width: TILE_COLUMNS * level.lanes::<T>() }
+    }
+
+    /// Whether more lanes are full this way than with lanes along the rows.
+    pub(super) fn pays<T: Element>(level: Level, g: &Geometry) -> bool {
+        let used = |items: usize, step: usize| items as f64 / items.next_multiple_of(step).max(1) as f64;
+        let along_rows = used(g.out_w, level.lanes::<T>());
+        g.stride == 1 && used(g.batch, Self::new::<T>(level).width) > along_rows.min(0.8)
+    }
+
+    pub(super) fn blocks(self, batch: usize) -> usize {
+        batch.div_ceil(self.width)
+    }
+
+    /// `[B, sample]` to `[blocks, sample, L]`; lanes beyond the batch are zero.
+    pub(super) fn from_batch<T: Element>(self, batch: &[T], sample: usize) -> Vec<T> {
+        let count = batch.len() / sample.max(1);
+        let mut result = vec![T::zero(); self.blocks(count) * sample * self.width];
+        let strips = result.par_chunks_mut(sample * self.width).zip(batch.par_chunks(sample * self.width));
+        strips.for_each(|(block, images)| {
+            for (strip, target) in block.chunks_mut(STRIP * self.width).enumerate() {
+                for (lane, image) in images.chunks_exact(sample).enumerate() {
+                    let source = &image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
+                    for (pixel, &value) in source.iter().enumerate() {
+                        target[pixel * self.width + lane] = value;
+                    }
+                }
+            }
+        });
+        result
+    }
+
+    /// The way back, lanes beyond the batch left out.
+    pub(super) fn to_batch<T: Element>(self, blocks: &[T], sample: usize, count: usize) -> Vec<T> {
+        let mut result = vec![T::zero(); count * sample];
+        let pairs = result.par_chunks_mut(sample * self.width).zip(blocks.par_chunks(sample * self.width));
+        pairs.for_each(|(images, block)| {
+            for (strip, source) in block.chunks(STRIP * self.width).enumerate() {
+                for (lane, image) in images.chunks_exact_mut(sample).enumerate() {
+                    let target = &mut image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
+                    for (pixel, value) in target.iter_mut().enumerate() {
+                        *value = source[pixel * self.width + lane];
+                    }
+                }
+            }
+        });
+        result
+    }
+
+    /// `activation(x * kernel + bias)`: `[blocks, C, H, W, L]` to `[blocks, O, oh, ow, L]`.
+    pub(super) fn forward<T: Element>(
+        self,
+        level: Level,
+        g: &Geometry,
+        x: &[T],
+        kernel: &[T],
+        bias: Option<&[T]>,
+        activation: Activation,
+    ) -> Vec<T> {
+        let weights = Packed::new(g.out_channels, g.taps(), |row, tap| kernel[row * g.taps() + tap]);
+        let taps = |y: usize, x: usize| {
+            self.taps(g.in_channels, (g.kernel_h, g.kernel_w), (g.height, g.width), |ky, kx| {
+                Some((g.source(y, ky, g.height)?, g.source(x, kx, g.width)?))
+            })
+        };
+        let sizes = Sizes {
+            batch: g.batch,
+            channels: (g.in_channels, g.out_channels),
+            out: (g.out_h, g.out_w),
+            input: (g.height, g.width),
+        };
+        self.convolve(level, &sizes, x, &weights, bias, activation, taps)
+    }
+
+    /// Gradient of the input, `[blocks, C, H, W, L]`, from `[blocks, O, oh, ow, L]`.
+    pub(super) fn input_gradient<T: Element>(self, level: Level, g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
+        let window = g.kernel_h * g.kernel_w;
+        let weights = Packed::new(g.in_channels, g.out_channels * window, |row, tap| {
+            kernel[(tap / window * g.in_channels + row) * window + tap % window]
+        });
+        // The output pixel whose tap k reads input pixel i, if there is one.
+        let reader =
+            |i: usize, k: usize, size: usize| (i + g.padding).checked_sub(k * g.dilation).filter(|&o| o < size);
+        let taps = |y: usize, x: usize| {
+            self.taps(g.out_channels, (g.kernel_h, g.kernel_w), (g.out_h, g.out_w), |ky, kx| {
+                Some((reader(y, ky, g.out_h)?, reader(x, kx, g.out_w)?))
+            })
+        };
+        let sizes = Sizes {
+            batch: g.batch,
+            channels: (g.out_channels, g.in_channels),
+            out: (g.height, g.width),
+            input: (g.out_h, g.out_w),
+        };
+        self.convolve(level, &sizes, grad, &weights, None, Activation::Identity, taps)
+    }
+
+    /// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`.
+    pub(super) fn kernel_gradient<T: Element>(
+        self,
+        level: Level,
+        g: &Geometry,
+        x: &[T],
+        grad: &[T],
+        rows: Range<usize>,
+    ) -> Vec<T> {
+        let (step_x, width) = (self.width, g.width + 2 * g.padding);
+        let padded;
+        let (input, height) = match g.padding {
+            0 => (x, g.height),
+            margin => {
+                padded = self.pad(g, x, margin);
+                (&padded[..], g.height + 2 * margin)
+            }
+        };
+        let row = width * step_x;
+        let offsets = tap_offsets(g, height * row, row, step_x);
+        let vectors = g.out_w * TILE_COLUMNS;
+        let spots = (0..g.out_h * vectors).map(|at| (at / vectors, at % vectors * level.lanes::<T>()));
+        let views = Views {
+            offsets,
+            spots: spots.map(|(y, x)| (y * row + x, y * g.out_w * step_x + x)).collect(),
+            samples: self.blocks(g.batch),
+            input_step: g.in_channels * height * row,
+            grad_step: g.out_channels * g.out_pixels() * step_x,
+            grad_plane: g.out_pixels() * step_x,
+        };
+        gradient_of_views(level, &views, input, grad, g.out_channels, rows)
+    }
+
+    /// Zeros around every plane of `[blocks, C, H, W, L]`.
+    fn pad<T: Element>(self, g: &Geometry, x: &[T], margin: usize) -> Vec<T> {
+        let (height, row) = (g.height + 2 * margin, (g.width + 2 * margin) * self.width);
+        let mut result = vec![T::zero(); x.len() / (g.height * g.width) * height * (g.width + 2 * margin)];
+        let planes = result.par_chunks_mut(height * row).zip(x.par_chunks(g.height * g.width * self.width));
+        planes.for_each(|(target, source)| {
+            let rows = target.chunks_exact_mut(row).skip(margin).zip(source.chunks_exact(g.width * self.width));
+            rows.for_each(|(target, source)| target[margin * self.width..][..source.len()].copy_from_slice(source));
+        });
+        result
+    }
+
+    /// Gradient of the bias, `[O]`, zero outside `rows`.
+    pub(super) fn bias_gradient<T: Element>(self, g: &Geometry, grad: &[T], rows: Range<usize>) -> Vec<T> {
+        let plane = g.out_pixels() * self.width;
+        let mut result = vec![T::zero(); g.out_channels];
+        result[rows.clone()].par_iter_mut().zip(rows).for_each(|(total, channel)| {
+            for block in grad.chunks_exact(g.out_channels * plane) {
+                *total += crate::element::sum(&block[channel * plane..][..plane]);
+            }
+        });
+        result
+    }
+
+    /// The taps that read inside the input, `source` saying where.
+    fn taps(
+        self,
+        channels: usize,
+        (kernel_h, kernel_w): (usize, usize),
+        (height, width): (usize, usize),
+        source: impl Fn(usize, usize) -> Option<(usize, usize)>,
+    ) -> Taps {
+        let mut taps = Vec::with_capacity(channels * kernel_h * kernel_w);
+        for channel in 0..channels {
+            for ky in 0..kernel_h {
+                for kx in 0..kernel_w {
+                    if let Some((y, x)) = source(ky, kx) {
+                        let offset = ((channel * height + y) * width + x) * self.width;
+                        taps.push(Tap { offset, index: (channel * kernel_h + ky) * kernel_w + kx });
+                    }
+                }
+            }
+        }
+        Taps::new(taps)
+    }
+
+    /// One convolution in lanes, its taps told pixel by pixel.
+    #[expect(clippy::too_many_arguments, reason = "the operands of a convolution")]
+    fn convolve<T: Element>(
+        self,
+        level: Level,
+        sizes: &Sizes,
+        input: &[T],
+        weights: &Packed<T>,
+        bias: Option<&[T]>,
+        activation: Activation,
+        taps: impl Fn(usize, usize) -> Taps + Sync,
+    ) -> Vec<T> {
+        let (out_h, out_w) = sizes.out;
+        let input_step = sizes.channels.0 * sizes.input.0 * sizes.input.1 * self.width;
+        let lanes = level.lanes::<T>();
+        let lists: Vec<Taps> =
+            (0..out_h * out_w).into_par_iter().map(|pixel| taps(pixel / out_w, pixel % out_w)).collect();
+        let job = Job {
+            samples: self.blocks(sizes.batch),
+            out_h,
+            channels: sizes.channels.1,
+            plane: out_h * out_w * self.width,
+            weights,
+            bias,
+            activation,
+        };
+        job.run(level, |block, rows, unit| {
+            let input = &input[block * input_step..(block + 1) * input_step];
+            for pixel in rows.start * out_w..rows.end * out_w {
+                let spot = |column| Spot { input: column * lanes, output: pixel * self.width + column * lanes, lanes };
+                unit(input, &lists[pixel], &std::array::from_fn::<Spot, TILE_COLUMNS, _>(spot));
+            }
+        })
+    }
+
+    /// Pools `[planes, h, w, L]`.
+    pub(super) fn pool<T: Element>(self, pool: MaxPool2d, g: &Geometry, map: &[T]) -> Vec<T> {
+        let (out_h, out_w) = (pool.output_side(g.out_h), pool.output_side(g.out_w));
+        let mut output = vec![T::zero(); map.len() / (g.out_pixels() * self.width) * out_h * out_w * self.width];
+        let planes = output.par_chunks_mut(out_h * out_w * self.width).zip(map.par_chunks(g.out_pixels() * self.width));
+        planes.for_each(|(output, plane)| {
+            for (pixel, output) in output.chunks_exact_mut(self.width).enumerate() {
+                let mut window = self.window(pool, g, pixel / out_w, pixel % out_w);
+                if let Some(first) = window.next() {
+                    output.copy_from_slice(&plane[first.clone()]);
+                }
+                for at in window {
+                    for (best, &value) in output.iter_mut().zip(&plane[at]) {
+                        *best = if (value > *best) | value.is_nan() { value } else { *best };
+                    }
+                }
+            }
+        });
+        output
+    }
+
+    /// From the gradient of the pooled map to that of the linear map, activation included.
+    pub(super) fn unpool<T: Element>(
+        self,
+        pool: MaxPool2d,
+        g: &Geometry,
+        activation: Activation,
+        map: &[T],
+        pooled: &[T],
+        grad: &[T],
+    ) -> Vec<T> {
+        let (out_h, out_w) = (pool.output_side(g.out_h), pool.output_side(g.out_w));
+        let mut result = vec![T::zero(); map.len()];
+        let (plane, small) = (g.out_pixels() * self.width, out_h * out_w * self.width);
+        let planes = map.par_chunks(plane).zip(pooled.par_chunks(small).zip(grad.par_chunks(small)));
+        result.par_chunks_mut(plane).zip(planes).for_each(|(result, (map, (pooled, grad)))| {
+            let mut left = vec![T::zero(); self.width];
+            for pixel in 0..out_h * out_w {
+                let at = pixel * self.width..(pixel + 1) * self.width;
+                // A gradient is given away once: to the first place that holds the maximum.
+                left.copy_from_slice(&grad[at.clone()]);
+                if activation == Activation::Relu {
+                    for (left, &best) in left.iter_mut().zip(&pooled[at.clone()]) {
+                        *left = if best <= T::zero() { T::zero() } else { *left };
+                    }
+                }
+                for window in self.window(pool, g, pixel / out_w, pixel % out_w) {
+                    let places = result[window.clone()].iter_mut().zip(&map[window]);
+                    for ((place, &value), (left, &best)) in places.zip(left.iter_mut().zip(&pooled[at.clone()])) {
+                        let is_it = (value == best) | (value.is_nan() & best.is_nan());
+                        *place = *place + if is_it { *left } else { T::zero() };
+                        *left = if is_it { T::zero() } else { *left };
+                    }
+                }
+            }
+        });
+        result
+    }
+
+    /// The places of a pooling window within a plane.
+    fn window(self, pool: MaxPool2d, g: &Geometry, oy: usize, ox: usize) -> impl Iterator<Item = Range<usize>> {
+        let (width, out_w) = (self.width, g.out_w);
+        let rows = oy * pool.stride..oy * pool.stride + pool.kernel;
+        let columns = ox * pool.stride..ox * pool.stride + pool.kernel;
+        rows.flat_map(move |y| columns.clone().map(move |x| (y * out_w + x) * width..(y * out_w + x + 1) * width))
+    }
+}
+
+/// The sizes of one convolution in lanes.
+struct Sizes {
+    batch: usize,
+    /// In and out.
+    channels: (usize, usize),
+    out: (usize, usize),
+    input: (usize, usize),
+}

@@ -1,0 +1,175 @@
+//! Which kernel does a convolution, and what its forward pass keeps for the backward pass.
+//!
+//! | strategy | when | data |
+//! |---|---|---|
+//! | lanes | stride 1, a batch that fills vectors better than rows do | `[blocks, C, H, W, L]` |
+//! | direct | stride 1 | NCHW |
+//! | patches | the rest | NCHW |
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use candle_core::{CpuStorage, DType, Result, bail};
+use rayon::prelude::*;
+
+use super::geometry::Geometry;
+use super::lanes::Lanes;
+use super::{Conv2d, direct, direct_gradient, patches};
+use crate::activation::Activation;
+use crate::element::Element;
+use crate::pool::{MaxPool2d, PLANES_A_JOB};
+use crate::simd::Level;
+
+/// What the forward pass leaves for the backward pass, if there will be one.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// In lanes: the input.
+    input: Option<CpuStorage>,
+    /// With pooling: the activated map before it, in the strategy's layout.
+    map: Option<CpuStorage>,
+    /// With pooling, in lanes: the output.
+    pooled: Option<CpuStorage>,
+}
+
+/// A place for a [`Memory`], shared by an operation and its gradients.
+pub(super) type Kept = Arc<OnceLock<Memory>>;
+
+/// Lanes, if that is the strategy.
+fn lanes<T: Element>(g: &Geometry) -> Option<Lanes> {
+    let level = Level::best();
+    (direct::applies(g) && Lanes::pays::<T>(level, g)).then(|| Lanes::new::<T>(level))
+}
+
+/// `pool(activation(x * kernel + bias))`, NCHW.
+pub(super) fn forward<T: Element>(
+    g: &Geometry,
+    settings: &Conv2d,
+    x: &[T],
+    kernel: &[T],
+    bias: Option<&[T]>,
+    kept: Option<&Kept>,
+) -> Vec<T> {
+    let (level, activation) = (Level::best(), settings.activation);
+    let keep = |memory: Memory| {
+        if let Some(kept) = kept {
+            // A forward pass runs once, so the place is free.
+            let _ = kept.set(memory);
+        }
+    };
+    let store = |data: Vec<T>| Some(T::to_cpu_storage_owned(data));
+    if let Some(lanes) = lanes::<T>(g) {
+        let input = lanes.from_batch(x, g.input_len());
+        let map = lanes.forward(level, g, &input, kernel, bias, activation);
+        let Some(pool) = settings.pool else {
+            keep(Memory { input: store(input), ..Memory::default() });
+            return lanes.to_batch(&map, g.out_channels * g.out_pixels(), g.batch);
+        };
+        let pooled = lanes.pool(pool, g, &map);
+        let output = lanes.to_batch(&pooled, g.out_channels * pooled_pixels(pool, g), g.batch);
+        keep(Memory { input: store(input), map: store(map), pooled: store(pooled) });
+        return output;
+    }
+    let map = match direct::applies(g) {
+        true => direct::forward(level, g, x, kernel, bias, activation),
+        false => patches::forward(g, x, kernel, bias, activation),
+    };
+    let Some(pool) = settings.pool else { return map };
+    let out_w = pool.output_side(g.out_w);
+    let mut output = vec![T::zero(); g.batch * g.out_channels * pooled_pixels(pool, g)];
+    let planes = output.par_chunks_mut(pooled_pixels(pool, g)).zip(map.par_chunks(g.out_pixels()));
+    planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| pool.forward(plane, g.out_w, output, out_w));
+    keep(Memory { map: store(map), ..Memory::default() });
+    output
+}
+
+fn pooled_pixels(pool: MaxPool2d, g: &Geometry) -> usize {
+    pool.output_side(g.out_h) * pool.output_side(g.out_w)
+}
+
+/// Whether the gradient of the linear map differs from that of the output in more than the activation.
+pub(super) fn reorders(dtype: DType, g: &Geometry, settings: &Conv2d) -> bool {
+    let has_lanes = match dtype {
+        DType::F64 => lanes::<f64>(g).is_some(),
+        _ => lanes::<f32>(g).is_some(),
+    };
+    has_lanes || settings.pool.is_some()
+}
+
+/// From the gradient of the operation's output (after pooling if there is any; else before the activation) to the
+/// gradient of the linear map in the strategy's layout.
+pub(super) fn map_gradient<T: Element>(
+    g: &Geometry,
+    settings: &Conv2d,
+    kept: Option<&Kept>,
+    grad: &[T],
+) -> Result<Vec<T>> {
+    let kept = kept.and_then(|kept| kept.get());
+    let part = |pick: fn(&Memory) -> Option<&CpuStorage>| match kept.and_then(pick) {
+        Some(storage) => storage.as_slice::<T>(),
+        None => bail!("conv2d: the forward pass kept nothing, since no operand was tracked"),
+    };
+    match (lanes::<T>(g), settings.pool) {
+        (Some(lanes), None) => Ok(lanes.from_batch(grad, g.out_channels * g.out_pixels())),
+        (Some(lanes), Some(pool)) => {
+            let grad = lanes.from_batch(grad, g.out_channels * pooled_pixels(pool, g));
+            let (map, pooled) = (part(|memory| memory.map.as_ref())?, part(|memory| memory.pooled.as_ref())?);
+            Ok(lanes.unpool(pool, g, settings.activation, map, pooled, &grad))
+        }
+        (None, None) => bail!("conv2d: this gradient is in its strategy's layout already"),
+        (None, Some(pool)) => {
+            let map = part(|memory| memory.map.as_ref())?;
+            let out_w = pool.output_side(g.out_w);
+            let mut result = vec![T::zero(); map.len()];
+            let planes = map.par_chunks(g.out_pixels()).zip(grad.par_chunks(pooled_pixels(pool, g)));
+            let planes = result.par_chunks_mut(g.out_pixels()).zip(planes).with_min_len(PLANES_A_JOB);
+            planes.for_each(|(result, (plane, grad))| {
+                pool.backward(plane, g.out_w, grad, out_w, result);
+                if settings.activation == Activation::Relu {
+                    for (gradient, &value) in result.iter_mut().zip(plane) {
+                        *gradient = if value <= T::zero() { T::zero() } else { *gradient };
+                    }
+                }
+            });
+            Ok(result)
+        }
+    }
+}
+
+/// Gradient of the input, NCHW, from that of the linear map in the strategy's layout.
+pub(super) fn input_gradient<T: Element>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
+    let level = Level::best();
+    if let Some(lanes) = lanes::<T>(g) {
+        return lanes.to_batch(&lanes.input_gradient(level, g, kernel, grad), g.input_len(), g.batch);
+    }
+    let direct = direct::applies(g).then(|| direct::input_gradient(level, g, kernel, grad)).flatten();
+    direct.unwrap_or_else(|| patches::input_gradient(g, kernel, grad))
+}
+
+/// Gradient of the kernel, zero outside `rows`, from that of the linear map in the strategy's layout.
+pub(super) fn kernel_gradient<T: Element>(
+    g: &Geometry,
+    kept: Option<&Kept>,
+    x: &[T],
+    grad: &[T],
+    rows: Range<usize>,
+) -> Result<Vec<T>> {
+    let level = Level::best();
+    if let Some(lanes) = lanes::<T>(g) {
+        return match kept.and_then(|kept| kept.get()?.input.as_ref()) {
+            Some(input) => Ok(lanes.kernel_gradient(level, g, input.as_slice::<T>()?, grad, rows)),
+            None => Ok(lanes.kernel_gradient(level, g, &lanes.from_batch(x, g.input_len()), grad, rows)),
+        };
+    }
+    Ok(match direct::applies(g) {
+        true => direct_gradient::kernel_gradient(level, g, x, grad, rows),
+        false => patches::kernel_gradient(g, x, grad, rows),
+    })
+}
+
+/// Gradient of the bias, zero outside `rows`, from that of the linear map in the strategy's layout.
+pub(super) fn bias_gradient<T: Element>(g: &Geometry, grad: &[T], rows: Range<usize>) -> Vec<T> {
+    match lanes::<T>(g) {
+        Some(lanes) => lanes.bias_gradient(g, grad, rows),
+        None => patches::bias_gradient(g, grad, rows),
+    }
+}

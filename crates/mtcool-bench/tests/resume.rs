@@ -25,8 +25,11 @@ const RUNS: [&str; 10] = [
 /// Momentum, two seeds, five methods; L = 2 makes outer iterations longer than an inner one.
 const SWEEP: [&str; 4] = ["--seeds", "2", "--set", "method.mtcool.inner_iterations=2"];
 
+/// A run's name, its metrics (where, bits) and its model's bytes.
+type Outcome = (&'static str, Vec<(String, u64)>, Vec<u8>);
+
 /// Every number of every run, and every parameter, to the bit.
-fn outcome(lab: &Lab, results: &str) -> Vec<(&'static str, Vec<(String, u64)>, Vec<u8>)> {
+fn outcome(lab: &Lab, results: &str) -> Vec<Outcome> {
     let of_run = |run: &'static str| {
         let rows = lab.rows(results, run).into_iter().map(|row| {
             let place = format!("{} {} {} {} {}", row.step, row.epoch, row.split, row.task, row.metric);

@@ -25,10 +25,10 @@ pub enum Variant {
 /// Which of the others' parameters task i sees in outer iteration t.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UpdateOrder {
-    /// psi_k^[t] of the tasks before it, psi_k^[t-1] of those after: Eq. (6).
+    /// `psi_k^[t]` of the tasks before it, `psi_k^[t-1]` of those after: Eq. (6).
     #[default]
     GaussSeidel,
-    /// psi_k^[t-1] of all: the wording of Algorithm 1.
+    /// `psi_k^[t-1]` of all: the wording of Algorithm 1.
     Jacobi,
 }
 
@@ -220,7 +220,7 @@ impl Mtcool {
         }
     }
 
-    /// The gradient of L_i^[t] with respect to psi_i, Eqs. (5) and (6).
+    /// The gradient of `L_i^[t]` with respect to psi_i, Eqs. (5) and (6).
     fn inner_gradients(
         &mut self,
         problem: &crate::Problem,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::parameters::Parameters;
 use crate::problem::{Batch, Problem};
 
-/// The two terms of L_i^[t] in Eq. (6), scalars in the graph.
+/// The two terms of `L_i^[t]` in Eq. (6), scalars in the graph.
 pub(crate) struct Cooperative {
     /// `1/M sum_j L_i(theta_i, phi_i, {theta_k + eps_k^(j)})`.
     pub(crate) loss: Tensor,

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::{DType, Device, Result, Tensor, Var};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, cross_entropy, linear, max_pool2d, relu};
+use mtcool_ops::{
+    Activation, Conv2d, Linear, MaxPool2d, Norm, Rows, Statistics, conv_transpose2d, conv2d, cross_entropy, linear,
+    max_pool2d, norm, relu, upsample_bilinear2d,
+};
 use proptest::prelude::*;
 
 /// Numbers without pattern in -1..1, the same for the same `seed`.
@@ -193,6 +196,52 @@ proptest! {
     }
 
     #[test]
+    fn transposed_convolution_equals_its_definition(n in 1usize..40, c in 1usize..5, o in 1usize..5, h in 1usize..6, w in 1usize..20, k in 1usize..4, seed: u64) {
+        let (x, kernel, b) = (tensor(&[n, c, h, w], seed), tensor(&[c, o, k, k], seed ^ 1), tensor(&[o], seed ^ 2));
+        let (xs, ks, bs) = (flat(&x), flat(&kernel), flat(&b));
+        let mut want = vec![0.0; n * o * h * w * k * k];
+        for (at, want) in want.iter_mut().enumerate() {
+            let (z, y, row, sample) = (at % (w * k), at / (w * k) % (h * k), at / (w * h * k * k) % o, at / (w * h * k * k * o));
+            let products = (0..c).map(|ch| xs[((sample * c + ch) * h + y / k) * w + z / k] * ks[((ch * o + row) * k + y % k) * k + z % k]);
+            *want = bs[row] + products.sum::<f64>();
+        }
+        assert_close(&conv_transpose2d(&x, &kernel, &b).unwrap(), &want, 1e-12);
+        let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+        assert_close(&conv_transpose2d(&single(&x), &single(&kernel), &single(&b)).unwrap(), &want, 1e-5);
+    }
+
+    #[test]
+    fn normalisation_equals_its_definition(
+        n in 1usize..4, per_group in 1usize..4, groups in 1usize..4, pixels in 1usize..40, offset in -50.0f64..50.0, is_batch: bool, seed: u64,
+    ) {
+        let c = per_group * groups;
+        let x = (tensor(&[n, c, pixels], seed) + offset).unwrap();
+        let (weight, bias) = (tensor(&[c], seed ^ 1), tensor(&[c], seed ^ 2));
+        let (xs, ws, bs) = (flat(&x), flat(&weight), flat(&bias));
+        let set = |at: usize| {
+            let (channel, sample) = (at / pixels % c, at / (pixels * c));
+            if is_batch { channel } else { sample * groups + channel / per_group }
+        };
+        let want: Vec<f64> = (0..xs.len())
+            .map(|at| {
+                let own: Vec<f64> = (0..xs.len()).filter(|&other| set(other) == set(at)).map(|other| xs[other]).collect();
+                let mean = own.iter().sum::<f64>() / own.len() as f64;
+                let variance = own.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / own.len() as f64;
+                let channel = at / pixels % c;
+                ((xs[at] - mean) / (variance + 1e-5).sqrt() * ws[channel] + bs[channel]).max(0.0)
+            })
+            .collect();
+        let statistics = if is_batch { Statistics::Batch } else { Statistics::Group { groups } };
+        let settings = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
+        assert_close(&norm(&x, &weight, &bias, settings).unwrap(), &want, 1e-9);
+        // Where all pixels are one, f32 cannot hold the offset and the deviation at once.
+        if pixels > 8 {
+            let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
+            assert_close(&norm(&single(&x), &single(&weight), &single(&bias), settings).unwrap(), &want, 2e-4);
+        }
+    }
+
+    #[test]
     fn linear_equals_its_definition(n in 1usize..6, i in 1usize..9, o in 1usize..9, seed: u64) {
         let (x, w, b) = (tensor(&[n, i], seed), tensor(&[o, i], seed ^ 1), tensor(&[o], seed ^ 2));
         let want = x.matmul(&w.t().unwrap()).unwrap().broadcast_add(&b).unwrap();
@@ -239,6 +288,15 @@ fn gradients_agree_with_finite_differences() {
         let inputs = [tensor(&[4, 3], 5), tensor(&[6, 3], 6), tensor(&[6], 7)];
         check_gradients(&inputs, |t| linear(&t[0], &t[1], &t[2], Linear { activation, rows: Rows::All }));
     }
+    let inputs = [tensor(&[2, 3, 3, 4], 5), tensor(&[3, 2, 2, 2], 6), tensor(&[2], 7)];
+    check_gradients(&inputs, |t| conv_transpose2d(&t[0], &t[1], &t[2]));
+    for statistics in [Statistics::Group { groups: 2 }, Statistics::Group { groups: 4 }, Statistics::Batch] {
+        for activation in [Activation::Identity, Activation::Relu] {
+            let inputs = [tensor(&[2, 4, 5, 4], 10), tensor(&[4], 11), tensor(&[4], 12)];
+            check_gradients(&inputs, |t| norm(&t[0], &t[1], &t[2], Norm { statistics, eps: 1e-5, activation }));
+        }
+    }
+    check_gradients(&[tensor(&[1, 2, 3, 4], 13)], |t| upsample_bilinear2d(&t[0], 3));
     check_gradients(&[tensor(&[3, 5], 8)], |t| relu(&t[0]));
     let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
     check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));

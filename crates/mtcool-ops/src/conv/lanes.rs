@@ -44,7 +44,7 @@ impl Lanes {
     }
 
     /// `[B, sample]` to `[blocks, sample, L]`; lanes beyond the batch are zero.
-    pub(super) fn from_batch<T: Element>(self, batch: &[T], sample: usize) -> Vec<T> {
+    pub(super) fn gather_batch<T: Element>(self, batch: &[T], sample: usize) -> Vec<T> {
         let count = batch.len() / sample.max(1);
         let mut result = vec![T::zero(); self.blocks(count) * sample * self.width];
         let strips = result.par_chunks_mut(sample * self.width).zip(batch.par_chunks(sample * self.width));
@@ -62,7 +62,7 @@ impl Lanes {
     }
 
     /// The way back, lanes beyond the batch left out.
-    pub(super) fn to_batch<T: Element>(self, blocks: &[T], sample: usize, count: usize) -> Vec<T> {
+    pub(super) fn scatter_batch<T: Element>(self, blocks: &[T], sample: usize, count: usize) -> Vec<T> {
         let mut result = vec![T::zero(); count * sample];
         let pairs = result.par_chunks_mut(sample * self.width).zip(blocks.par_chunks(sample * self.width));
         pairs.for_each(|(images, block)| {
@@ -233,9 +233,10 @@ impl Lanes {
         };
         job.run(level, |block, rows, unit| {
             let input = &input[block * input_step..(block + 1) * input_step];
-            for pixel in rows.start * out_w..rows.end * out_w {
+            let pixels = rows.start * out_w..rows.end * out_w;
+            for (pixel, taps) in pixels.clone().zip(&lists[pixels]) {
                 let spot = |column| Spot { input: column * lanes, output: pixel * self.width + column * lanes, lanes };
-                unit(input, &lists[pixel], &std::array::from_fn::<Spot, TILE_COLUMNS, _>(spot));
+                unit(input, taps, &std::array::from_fn::<Spot, TILE_COLUMNS, _>(spot));
             }
         })
     }
@@ -290,7 +291,7 @@ impl Lanes {
                     let places = result[window.clone()].iter_mut().zip(&map[window]);
                     for ((place, &value), (left, &best)) in places.zip(left.iter_mut().zip(&pooled[at.clone()])) {
                         let is_it = (value == best) | (value.is_nan() & best.is_nan());
-                        *place = *place + if is_it { *left } else { T::zero() };
+                        *place += if is_it { *left } else { T::zero() };
                         *left = if is_it { T::zero() } else { *left };
                     }
                 }

@@ -7,6 +7,7 @@ mod lanes;
 mod patches;
 mod plane;
 mod strategy;
+mod transpose;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
@@ -16,6 +17,8 @@ use crate::pool::MaxPool2d;
 use crate::rows::Rows;
 use geometry::Geometry;
 use strategy::Kept;
+
+pub use transpose::conv_transpose2d;
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
 #[derive(Clone, Debug)]
@@ -314,14 +317,18 @@ mod tests {
         tolerance: f64,
     ) -> std::result::Result<(), TestCaseError> {
         let (lanes, sample) = (Lanes::new::<T>(level), g.out_channels * g.out_pixels());
-        let input = lanes.from_batch(x, g.input_len());
-        prop_assert!(lanes.to_batch(&input, g.input_len(), g.batch) == x);
+        let input = lanes.gather_batch(x, g.input_len());
+        prop_assert!(lanes.scatter_batch(&input, g.input_len(), g.batch) == x);
         let map = lanes.forward(level, g, &input, kernel, Some(bias), Activation::Relu);
         let want = patches::forward(g, x, kernel, Some(bias), Activation::Relu);
-        close(&lanes.to_batch(&map, sample, g.batch), &want, tolerance)?;
-        let grad_lanes = lanes.from_batch(grad, sample);
+        close(&lanes.scatter_batch(&map, sample, g.batch), &want, tolerance)?;
+        let grad_lanes = lanes.gather_batch(grad, sample);
         let got = lanes.input_gradient(level, g, kernel, &grad_lanes);
-        close(&lanes.to_batch(&got, g.input_len(), g.batch), &patches::input_gradient(g, kernel, grad), tolerance)?;
+        close(
+            &lanes.scatter_batch(&got, g.input_len(), g.batch),
+            &patches::input_gradient(g, kernel, grad),
+            tolerance,
+        )?;
         let want = patches::kernel_gradient(g, x, grad, rows.clone());
         close(
             &lanes.kernel_gradient(level, g, &input, &grad_lanes, rows.clone()),
@@ -333,11 +340,11 @@ mod tests {
         let pool = MaxPool2d { kernel: 2.min(g.out_h).min(g.out_w), stride: 2 };
         let (small, out_w) = (pool.output_side(g.out_h) * pool.output_side(g.out_w), pool.output_side(g.out_w));
         let pooled = lanes.pool(pool, g, &map);
-        let back = lanes.from_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
+        let back = lanes.gather_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
         let unpooled =
-            lanes.to_batch(&lanes.unpool(pool, g, Activation::Identity, &map, &pooled, &back), sample, g.batch);
+            lanes.scatter_batch(&lanes.unpool(pool, g, Activation::Identity, &map, &pooled, &back), sample, g.batch);
         let (map, pooled) =
-            (lanes.to_batch(&map, sample, g.batch), lanes.to_batch(&pooled, g.out_channels * small, g.batch));
+            (lanes.scatter_batch(&map, sample, g.batch), lanes.scatter_batch(&pooled, g.out_channels * small, g.batch));
         for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {
             let (mut output, mut result) = (vec![T::zero(); small], vec![T::zero(); g.out_pixels()]);
             pool.forward(map, g.out_w, &mut output, out_w);

@@ -58,14 +58,14 @@ pub(super) fn forward<T: Element>(
     };
     let store = |data: Vec<T>| Some(T::to_cpu_storage_owned(data));
     if let Some(lanes) = lanes::<T>(g) {
-        let input = lanes.from_batch(x, g.input_len());
+        let input = lanes.gather_batch(x, g.input_len());
         let map = lanes.forward(level, g, &input, kernel, bias, activation);
         let Some(pool) = settings.pool else {
             keep(Memory { input: store(input), ..Memory::default() });
-            return lanes.to_batch(&map, g.out_channels * g.out_pixels(), g.batch);
+            return lanes.scatter_batch(&map, g.out_channels * g.out_pixels(), g.batch);
         };
         let pooled = lanes.pool(pool, g, &map);
-        let output = lanes.to_batch(&pooled, g.out_channels * pooled_pixels(pool, g), g.batch);
+        let output = lanes.scatter_batch(&pooled, g.out_channels * pooled_pixels(pool, g), g.batch);
         keep(Memory { input: store(input), map: store(map), pooled: store(pooled) });
         return output;
     }
@@ -109,9 +109,9 @@ pub(super) fn map_gradient<T: Element>(
         None => bail!("conv2d: the forward pass kept nothing, since no operand was tracked"),
     };
     match (lanes::<T>(g), settings.pool) {
-        (Some(lanes), None) => Ok(lanes.from_batch(grad, g.out_channels * g.out_pixels())),
+        (Some(lanes), None) => Ok(lanes.gather_batch(grad, g.out_channels * g.out_pixels())),
         (Some(lanes), Some(pool)) => {
-            let grad = lanes.from_batch(grad, g.out_channels * pooled_pixels(pool, g));
+            let grad = lanes.gather_batch(grad, g.out_channels * pooled_pixels(pool, g));
             let (map, pooled) = (part(|memory| memory.map.as_ref())?, part(|memory| memory.pooled.as_ref())?);
             Ok(lanes.unpool(pool, g, settings.activation, map, pooled, &grad))
         }
@@ -139,7 +139,7 @@ pub(super) fn map_gradient<T: Element>(
 pub(super) fn input_gradient<T: Element>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
     let level = Level::best();
     if let Some(lanes) = lanes::<T>(g) {
-        return lanes.to_batch(&lanes.input_gradient(level, g, kernel, grad), g.input_len(), g.batch);
+        return lanes.scatter_batch(&lanes.input_gradient(level, g, kernel, grad), g.input_len(), g.batch);
     }
     let direct = direct::applies(g).then(|| direct::input_gradient(level, g, kernel, grad)).flatten();
     direct.unwrap_or_else(|| patches::input_gradient(g, kernel, grad))
@@ -157,7 +157,7 @@ pub(super) fn kernel_gradient<T: Element>(
     if let Some(lanes) = lanes::<T>(g) {
         return match kept.and_then(|kept| kept.get()?.input.as_ref()) {
             Some(input) => Ok(lanes.kernel_gradient(level, g, input.as_slice::<T>()?, grad, rows)),
-            None => Ok(lanes.kernel_gradient(level, g, &lanes.from_batch(x, g.input_len()), grad, rows)),
+            None => Ok(lanes.kernel_gradient(level, g, &lanes.gather_batch(x, g.input_len()), grad, rows)),
         };
     }
     Ok(match direct::applies(g) {

@@ -37,6 +37,9 @@ pub(crate) unsafe trait Vector: Copy {
     /// Lanes below zero become zero; NaN stays.
     unsafe fn relu(self) -> Self;
 
+    /// `self` where `key` is positive or NaN, else zero.
+    unsafe fn where_positive(self, key: Self) -> Self;
+
     /// The sum of all lanes, always in the same order.
     #[inline(always)]
     unsafe fn sum(self) -> Self::Element {
@@ -46,7 +49,7 @@ pub(crate) unsafe trait Vector: Copy {
         let mut width = Self::LANES / 2;
         while width > 0 {
             for lane in 0..width {
-                lanes[lane] = lanes[lane] + lanes[lane + width];
+                lanes[lane] += lanes[lane + width];
             }
             width /= 2;
         }

@@ -52,4 +52,9 @@ unsafe impl<T: Element> Vector for Portable<T> {
     unsafe fn relu(self) -> Self {
         self.zip(self, |x, _| if x < T::zero() { T::zero() } else { x })
     }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, key: Self) -> Self {
+        self.zip(key, |x, key| if key <= T::zero() { T::zero() } else { x })
+    }
 }

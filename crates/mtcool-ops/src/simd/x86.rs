@@ -22,7 +22,7 @@ pub(super) unsafe fn with_avx512<T: Element, K: Kernel<T>>(kernel: K) {
 }
 
 macro_rules! vector {
-    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident) => {
+    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr) => {
         // SAFETY: each method is one instruction of the set the type belongs to; callers are inside `run`.
         unsafe impl Vector for $vector {
             type Element = $element;
@@ -64,6 +64,13 @@ macro_rules! vector {
                 // SAFETY: as the impl.
                 unsafe { $max($zero(), self) }
             }
+
+            #[inline(always)]
+            unsafe fn where_positive(self, key: Self) -> Self {
+                let ($value, $key) = (self, key);
+                // SAFETY: as the impl.
+                unsafe { $positive }
+            }
         }
     };
 }
@@ -78,7 +85,8 @@ vector!(
     _mm256_fmadd_ps,
     _mm256_add_ps,
     _mm256_max_ps,
-    _mm256_setzero_ps
+    _mm256_setzero_ps,
+    |value, key| _mm256_and_ps(value, _mm256_cmp_ps::<_CMP_NLE_UQ>(key, _mm256_setzero_ps()))
 );
 vector!(
     __m256d,
@@ -90,7 +98,8 @@ vector!(
     _mm256_fmadd_pd,
     _mm256_add_pd,
     _mm256_max_pd,
-    _mm256_setzero_pd
+    _mm256_setzero_pd,
+    |value, key| _mm256_and_pd(value, _mm256_cmp_pd::<_CMP_NLE_UQ>(key, _mm256_setzero_pd()))
 );
 vector!(
     __m512,
@@ -102,7 +111,8 @@ vector!(
     _mm512_fmadd_ps,
     _mm512_add_ps,
     _mm512_max_ps,
-    _mm512_setzero_ps
+    _mm512_setzero_ps,
+    |value, key| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_ps()), value)
 );
 vector!(
     __m512d,
@@ -114,5 +124,6 @@ vector!(
     _mm512_fmadd_pd,
     _mm512_add_pd,
     _mm512_max_pd,
-    _mm512_setzero_pd
+    _mm512_setzero_pd,
+    |value, key| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_pd()), value)
 );

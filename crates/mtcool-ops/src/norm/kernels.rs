@@ -1,0 +1,185 @@
+//! The passes over a plane: moments, the affine map, and the two of the backward pass.
+
+use num_traits::Zero;
+
+use crate::activation::Activation;
+use crate::element::Element;
+use crate::simd::{Kernel, Level, Vector, run};
+
+/// A vector from `source[at..]`; beyond its end, `fill`.
+#[inline(always)]
+unsafe fn load<V: Vector>(source: &[V::Element], at: usize, fill: V::Element) -> V {
+    if at + V::LANES <= source.len() {
+        // SAFETY: the vector lies inside the slice.
+        return unsafe { V::load(source.as_ptr().add(at)) };
+    }
+    let mut lanes = [fill; 16];
+    lanes[..source.len() - at].copy_from_slice(&source[at..]);
+    // SAFETY: no vector has more than sixteen lanes.
+    unsafe { V::load(lanes.as_ptr()) }
+}
+
+/// Stores what of `value` fits into `target[at..]`.
+#[inline(always)]
+unsafe fn store<V: Vector>(value: V, target: &mut [V::Element], at: usize) {
+    if at + V::LANES <= target.len() {
+        // SAFETY: the vector lies inside the slice.
+        return unsafe { value.store(target.as_mut_ptr().add(at)) };
+    }
+    let mut lanes = [V::Element::zero(); 16];
+    // SAFETY: no vector has more than sixteen lanes.
+    unsafe { value.store(lanes.as_mut_ptr()) };
+    let count = target.len() - at;
+    target[at..].copy_from_slice(&lanes[..count]);
+}
+
+/// Sums of deviations from a pivot and of their squares.
+pub(super) struct Moments<'a, T> {
+    x: &'a [T],
+    pivot: T,
+    result: &'a mut (T, T),
+}
+
+impl<T: Element> Moments<'_, T> {
+    pub(super) fn of(x: &[T], pivot: T) -> (T, T) {
+        let mut result = (T::zero(), T::zero());
+        run(Level::best(), Moments { x, pivot, result: &mut result });
+        result
+    }
+}
+
+impl<T: Element> Kernel<T> for Moments<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        // SAFETY: vectors of this level; loads are bounded by `load`.
+        unsafe {
+            let one = V::splat(T::one());
+            let minus_pivot = V::splat(T::zero() - self.pivot);
+            let mut sums = [V::splat(T::zero()); 2];
+            let mut squares = sums;
+            for (turn, at) in (0..self.x.len()).step_by(V::LANES).enumerate() {
+                let deviation = minus_pivot.add_product(load::<V>(self.x, at, self.pivot), one);
+                sums[turn % 2] = sums[turn % 2].add(deviation);
+                squares[turn % 2] = squares[turn % 2].add_product(deviation, deviation);
+            }
+            *self.result = (sums[0].add(sums[1]).sum(), squares[0].add(squares[1]).sum());
+        }
+    }
+}
+
+/// `y = activation(scale * x + shift)`.
+pub(super) struct Affine<'a, T> {
+    x: &'a [T],
+    scale: T,
+    shift: T,
+    activation: Activation,
+    y: &'a mut [T],
+}
+
+impl<T: Element> Affine<'_, T> {
+    pub(super) fn apply(x: &[T], scale: T, shift: T, activation: Activation, y: &mut [T]) {
+        run(Level::best(), Affine { x, scale, shift, activation, y });
+    }
+}
+
+impl<T: Element> Kernel<T> for Affine<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+        unsafe {
+            let (scale, shift) = (V::splat(self.scale), V::splat(self.shift));
+            for at in (0..self.x.len()).step_by(V::LANES) {
+                let mut y = shift.add_product(scale, load::<V>(self.x, at, T::zero()));
+                if self.activation == Activation::Relu {
+                    y = y.relu();
+                }
+                store(y, self.y, at);
+            }
+        }
+    }
+}
+
+/// The gradient before the activation is `grad` where `scale * x + shift` is positive: it need not be kept.
+pub(super) struct Backward;
+
+impl Backward {
+    /// `(sum g, sum g (x - mean))`.
+    pub(super) fn sums<T: Element>(x: &[T], grad: &[T], mean: T, affine: (T, T), activation: Activation) -> (T, T) {
+        let mut result = (T::zero(), T::zero());
+        run(Level::best(), Sums { x, grad, mean, affine, activation, result: &mut result });
+        result
+    }
+
+    /// `dx = scale g + of_x x + constant`.
+    pub(super) fn apply<T: Element>(
+        x: &[T],
+        grad: &[T],
+        affine: (T, T),
+        activation: Activation,
+        terms: (T, T),
+        dx: &mut [T],
+    ) {
+        run(Level::best(), Apply { x, grad, affine, activation, terms, dx });
+    }
+}
+
+struct Sums<'a, T> {
+    x: &'a [T],
+    grad: &'a [T],
+    mean: T,
+    affine: (T, T),
+    activation: Activation,
+    result: &'a mut (T, T),
+}
+
+impl<T: Element> Kernel<T> for Sums<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        // SAFETY: vectors of this level; loads are bounded by `load`.
+        unsafe {
+            let one = V::splat(T::one());
+            let minus_mean = V::splat(T::zero() - self.mean);
+            let (scale, shift) = (V::splat(self.affine.0), V::splat(self.affine.1));
+            let mut sums = [V::splat(T::zero()); 2];
+            let mut products = sums;
+            for (turn, at) in (0..self.x.len()).step_by(V::LANES).enumerate() {
+                let x = load::<V>(self.x, at, self.mean);
+                let mut gradient = load::<V>(self.grad, at, T::zero());
+                if self.activation == Activation::Relu {
+                    gradient = gradient.where_positive(shift.add_product(scale, x));
+                }
+                sums[turn % 2] = sums[turn % 2].add(gradient);
+                products[turn % 2] = products[turn % 2].add_product(gradient, minus_mean.add_product(x, one));
+            }
+            *self.result = (sums[0].add(sums[1]).sum(), products[0].add(products[1]).sum());
+        }
+    }
+}
+
+struct Apply<'a, T> {
+    x: &'a [T],
+    grad: &'a [T],
+    affine: (T, T),
+    activation: Activation,
+    terms: (T, T),
+    dx: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Apply<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+        unsafe {
+            let (scale, shift) = (V::splat(self.affine.0), V::splat(self.affine.1));
+            let (of_x, constant) = (V::splat(self.terms.0), V::splat(self.terms.1));
+            for at in (0..self.x.len()).step_by(V::LANES) {
+                let x = load::<V>(self.x, at, T::zero());
+                let mut gradient = load::<V>(self.grad, at, T::zero());
+                if self.activation == Activation::Relu {
+                    gradient = gradient.where_positive(shift.add_product(scale, x));
+                }
+                store(constant.add_product(of_x, x).add_product(scale, gradient), self.dx, at);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Bilinear upsampling, with a gradient (candle's has none).
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
+use rayon::prelude::*;
+
+use crate::element::{Element, dispatch, elements};
+
+/// `x` `[B, C, H, W]` enlarged `scale` times both ways, pixel centres half a pixel inside (PyTorch's `align_corners=False`).
+///
+/// # Errors
+/// If `x` is not a 4-d f32 or f64 tensor, is empty, or `scale` is 0.
+pub fn upsample_bilinear2d(x: &Tensor, scale: usize) -> Result<Tensor> {
+    x.dims4()?;
+    if scale == 0 || x.elem_count() == 0 {
+        bail!(
+            "upsample_bilinear2d: expected a scale of at least 1 and no empty tensor, got {scale} and {:?}",
+            x.dims()
+        );
+    }
+    x.contiguous()?.apply_op1(Upsample { scale, is_transposed: false })
+}
+
+/// The linear map, or its transpose: its own gradient.
+struct Upsample {
+    scale: usize,
+    is_transposed: bool,
+}
+
+/// For each large coordinate: the two small ones it lies between, and how far along.
+fn weights<T: Element>(small: usize, scale: usize) -> Vec<(usize, usize, T)> {
+    let of = |at: usize| {
+        let source = ((at as f64 + 0.5) / scale as f64 - 0.5).max(0.0);
+        let first = source as usize;
+        (first, (first + 1).min(small - 1), T::from_f64(source - first as f64))
+    };
+    (0..small * scale).map(of).collect()
+}
+
+impl CustomOp1 for Upsample {
+    fn name(&self) -> &'static str {
+        "upsample-bilinear2d"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let scale = self.scale;
+        let (small_h, small_w) = if self.is_transposed { (height / scale, width / scale) } else { (height, width) };
+        let (large_h, large_w) = (small_h * scale, small_w * scale);
+        let (out_h, out_w) = if self.is_transposed { (small_h, small_w) } else { (large_h, large_w) };
+        let output = dispatch!(self.name(), x, T => {
+            let x = elements::<T>(self.name(), x, layout)?;
+            let (rows, columns) = (weights::<T>(small_h, scale), weights::<T>(small_w, scale));
+            let one = T::from_f64(1.0);
+            let mut output = vec![T::from_f64(0.0); batch * channels * out_h * out_w];
+            output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width)).for_each(|(output, plane)| {
+                for (y, &(top, bottom, down)) in rows.iter().enumerate() {
+                    for (z, &(left, right, along)) in columns.iter().enumerate() {
+                        let corners = [
+                            (top * small_w + left, (one - down) * (one - along)),
+                            (top * small_w + right, (one - down) * along),
+                            (bottom * small_w + left, down * (one - along)),
+                            (bottom * small_w + right, down * along),
+                        ];
+                        let large = y * large_w + z;
+                        for (small, weight) in corners {
+                            match self.is_transposed {
+                                true => output[small] += weight * plane[large],
+                                false => output[large] += weight * plane[small],
+                            }
+                        }
+                    }
+                }
+            });
+            T::to_cpu_storage_owned(output)
+        });
+        Ok((output, (batch, channels, out_h, out_w).into()))
+    }
+
+    fn bwd(&self, _x: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let transposed = Upsample { scale: self.scale, is_transposed: true };
+        grad.contiguous()?.apply_op1_no_bwd(&transposed).map(Some)
+    }
+}

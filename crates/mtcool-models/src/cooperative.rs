@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
 use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, linear};
 
+use crate::conv_norm::tracked_rows;
 use crate::fusion::{Features, Fusion};
 use crate::spec::{Init, ParameterSpec};
 
@@ -94,7 +95,7 @@ impl CooperativeLayer {
         let biases = self.collect(parameters, "bias")?;
         match (self.fusion, x) {
             (Fusion::Concat, Features::Joined(x)) => {
-                let rows = self.trained_rows(&weights);
+                let rows = tracked_rows(&weights, &self.shares);
                 let (weight, bias) = (Tensor::cat(&weights, 0)?, Tensor::cat(&biases, 0)?);
                 self.apply(x, &weight, &bias, rows).map(Features::Joined)
             }
@@ -117,19 +118,6 @@ impl CooperativeLayer {
     fn collect<'a>(&self, parameters: &'a Parameters, role: &str) -> Result<Vec<&'a Tensor>> {
         let layer = format!("{}.{role}", self.name);
         (0..self.shares.len()).map(|task| parameters.theta(task, &layer)).collect()
-    }
-
-    /// From the first to the last row that the graph tracks.
-    fn trained_rows(&self, weights: &[&Tensor]) -> Rows {
-        let (mut start, mut end, mut first) = (None, 0, 0);
-        for (weight, share) in weights.iter().zip(&self.shares) {
-            if weight.track_op() {
-                start = start.or(Some(first));
-                end = first + share;
-            }
-            first += share;
-        }
-        Rows::Only(start.unwrap_or(end)..end)
     }
 
     fn apply(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, rows: Rows) -> Result<Tensor> {

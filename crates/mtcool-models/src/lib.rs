@@ -1,4 +1,4 @@
-//! Networks whose layers are owned by tasks: cooperative layers, fusion, LeNet.
+//! Networks whose layers are owned by tasks: cooperative layers, fusion, LeNet, U-Net.
 //!
 //! A cooperative layer with C output channels gives each of T tasks an even share of them. Task k's kernel reads the fused
 //! output of the previous layer and writes its share. With concatenation as the fusion, the network computes the same
@@ -26,14 +26,17 @@
 //! # }
 //! ```
 
+mod conv_norm;
 mod cooperative;
 mod fusion;
 mod independent;
 mod lenet;
 mod spec;
+mod unet;
 
 pub use cooperative::{CooperativeLayer, Transform, shares};
 pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
+pub use unet::{Head, UNet, UNetConfig};

@@ -1,4 +1,4 @@
-//! Algorithm 1 on a small cooperative LeNet against recorded trajectories (float64 automatic differentiation): every
+//! Algorithm 1 on a small cooperative LeNet and on small U-Nets against recorded trajectories (float64 automatic differentiation): every
 //! parameter after the warm-up and after each outer iteration, and every loss.
 //!
 //! `MTCOOL_GOLDEN_DIR` points the test at another folder of files of the same form.
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
-    Batch, BatchSource, Draw, Error, Method, Mtcool, MtcoolConfig, NoiseSource, ParameterName, Parameters, Part,
-    Problem, Result, Step, UpdateOrder,
+    Batch, BatchSource, Draw, Error, Method, Mtcool, MtcoolConfig, Network, NoiseSource, ParameterName, Parameters,
+    Part, Problem, Result, Step, UpdateOrder,
 };
-use mtcool_models::{Fusion, LeNet, LeNetConfig};
+use mtcool_models::{Fusion, Head, LeNet, LeNetConfig, UNet, UNetConfig};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -26,14 +26,11 @@ struct Recording {
 }
 
 impl Recording {
-    /// The recording in `path`, unless it is of another kind (other golden files live in the same folder).
+    /// The recording in `path`, unless the file is of another kind (other golden files may live in the same folder).
     fn read(path: &Path, dtype: DType) -> Option<Self> {
         let bytes = std::fs::read(path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let case: Value = serde_json::from_str(header.metadata().as_ref()?.get("case")?).unwrap();
-        if case.get("network").is_some_and(|network| network != "lenet") {
-            return None;
-        }
         let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
         Some(Self { file, case, tensors: tensors.into_iter().collect(), dtype })
@@ -88,17 +85,64 @@ impl Recording {
     }
 
     fn problem(&self) -> Problem {
-        let classes = vec![self.count("classes"); self.count("T")];
-        let losses = classes.iter().map(|_| -> mtcool_core::Loss { Box::new(mtcool_ops::cross_entropy) }).collect();
+        let network = match self.case.get("network").and_then(Value::as_str) {
+            None | Some("lenet") => self.lenet(),
+            Some("unet") => self.unet(),
+            Some(other) => panic!("{}: network {other}", self.file),
+        };
+        let losses = (0..network.tasks()).map(|_| -> mtcool_core::Loss { Box::new(mtcool_ops::cross_entropy) });
+        Problem::new(network, losses.collect()).unwrap()
+    }
+
+    fn lenet(&self) -> Box<dyn Network> {
         let network = LeNet::new(LeNetConfig {
             input: (1, 28, 28),
             conv1: self.count("c1"),
             conv2: self.count("c2"),
             hidden: self.count("hidden"),
-            classes,
+            classes: vec![self.count("classes"); self.count("T")],
             fusion: Fusion::Concat,
         });
-        Problem::new(Box::new(network.unwrap()), losses).unwrap()
+        Box::new(network.unwrap())
+    }
+
+    fn unet(&self) -> Box<dyn Network> {
+        let head = |head: &Value| {
+            let (kind, classes) = head.as_str().unwrap().split_at(3);
+            let classes = classes.parse().unwrap();
+            match kind {
+                "seg" => Head::Segmentation { classes },
+                "cls" => Head::Classification { classes },
+                other => panic!("{}: head {other}", self.file),
+            }
+        };
+        let network = UNet::new(UNetConfig {
+            in_channels: self.tensor("forward.x").dims()[1],
+            base: self.count("base"),
+            depth: self.count("depth"),
+            groups: self.count("groups"),
+            eps: self.number("norm_eps"),
+            classifier_width: self.count("classifier_width"),
+            heads: self.case["heads"].as_array().unwrap().iter().map(head).collect(),
+        });
+        Box::new(network.unwrap())
+    }
+
+    /// A plain forward pass, where one was recorded; with and without sharing the encoder's pass.
+    fn check_forward(&self, problem: &Problem, parameters: &Parameters, tolerance: f64) {
+        if !self.tensors.contains_key("forward.x") {
+            return;
+        }
+        let x = self.tensor("forward.x");
+        let shared = problem.network().forward_all(parameters, &vec![&x; problem.tasks()]).unwrap();
+        for (task, shared) in shared.iter().enumerate() {
+            let alone = problem.network().forward(parameters, task, &x).unwrap();
+            let want = self.tensor(&format!("forward.logits.{task}"));
+            for logits in [&alone, shared] {
+                let difference = largest_difference(logits, &want);
+                assert!(difference <= tolerance, "{} forward, task {task}: off by {difference:e}", self.file);
+            }
+        }
     }
 
     /// Plays the trajectory through the method under test and compares at every point that was recorded.
@@ -112,6 +156,7 @@ impl Recording {
             .unwrap()
             .check_compatible(&parameters)
             .unwrap();
+        self.check_forward(&problem, &parameters, tolerance);
         let noise = RecordedNoise(self.tensors.clone());
         let mut method = Mtcool::new(self.config(), Box::new(noise)).unwrap();
         let mut batches = self.batches();
@@ -145,12 +190,9 @@ impl Recording {
                     tolerance,
                 );
                 if outer + 1 == self.count("outer") && self.dtype == DType::F64 {
-                    assert_eq!(
-                        clamped(&before, &parameters, self.number("b")),
-                        self.count("clamped_in_last_outer"),
-                        "{}",
-                        self.file
-                    );
+                    if let Some(want) = self.case.get("clamped_in_last_outer").and_then(Value::as_u64) {
+                        assert_eq!(clamped(&before, &parameters, self.number("b")) as u64, want, "{}", self.file);
+                    }
                 }
             }
             if iteration + 1 == warmup {
@@ -175,10 +217,14 @@ fn clamped(before: &Parameters, after: &Parameters, bound: f64) -> usize {
 fn compare(file: &str, point: &str, got: &Parameters, want: &Parameters, tolerance: f64) {
     want.check_compatible(got).unwrap_or_else(|error| panic!("{file} {point}: {error}"));
     for (name, got) in got.iter() {
-        let difference = (got - want.get(name).unwrap()).unwrap().abs().unwrap().to_dtype(DType::F64).unwrap();
-        let difference: f64 = difference.flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap();
+        let difference = largest_difference(got, want.get(name).unwrap());
         assert!(difference <= tolerance, "{file} {point} {name}: off by {difference:e}, allowed {tolerance:e}");
     }
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+    difference.max(0).unwrap().to_scalar().unwrap()
 }
 
 struct RecordedBatches(Vec<VecDeque<Batch>>);

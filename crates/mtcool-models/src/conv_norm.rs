@@ -1,0 +1,131 @@
+//! Convolution 3x3, normalisation, ReLU: the unit a U-Net is made of, shared out among tasks or owned by one.
+
+use candle_core::{Result, Tensor, bail};
+use mtcool_core::{ParameterName, Parameters, Part};
+use mtcool_ops::{Activation, Conv2d, Norm, Rows, Statistics, conv2d, norm};
+
+use crate::spec::{Init, ParameterSpec};
+
+/// Who owns a unit's output channels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// All tasks, with these shares of the channels: part of the encoder.
+    Tasks(Vec<usize>),
+    /// One task, all of them: part of its decoder.
+    Task(usize),
+}
+
+/// Side of the kernel in pixels; one pixel of padding keeps the image's size.
+const KERNEL: usize = 3;
+
+/// `relu(norm(conv(x)))`, the convolution without a bias, which the normalisation would remove.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvNorm {
+    conv: String,
+    norm: String,
+    inputs: usize,
+    outputs: usize,
+    owner: Owner,
+    groups: usize,
+    eps: f64,
+}
+
+impl ConvNorm {
+    /// Unit `index` of `block` (such as `enc0`), from `inputs` to `outputs` channels, normalised in `groups` groups that never
+    /// straddle two tasks' channels.
+    ///
+    /// # Errors
+    /// If the groups do not divide the channels that way.
+    pub(crate) fn new(
+        block: &str,
+        index: usize,
+        inputs: usize,
+        outputs: usize,
+        owner: Owner,
+        groups: usize,
+        eps: f64,
+    ) -> Result<Self> {
+        let unit = Self {
+            conv: format!("{block}.conv{index}"),
+            norm: format!("{block}.norm{index}"),
+            inputs,
+            outputs,
+            owner,
+            groups,
+            eps,
+        };
+        let straddles = match &unit.owner {
+            Owner::Task(_) => false,
+            Owner::Tasks(shares) => {
+                groups > 0 && shares.iter().any(|share| !share.is_multiple_of(outputs / groups.min(outputs)))
+            }
+        };
+        if groups == 0 || !outputs.is_multiple_of(groups) || straddles {
+            bail!(
+                "{}: {groups} groups of {outputs} channels, owned as {:?}: groups must divide the channels, and each task's share of them, evenly",
+                unit.norm,
+                unit.owner
+            );
+        }
+        Ok(unit)
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<ParameterSpec> {
+        let owners: Vec<(Part, usize, usize)> = match &self.owner {
+            Owner::Tasks(shares) => {
+                shares.iter().enumerate().map(|(task, &share)| (Part::Theta, task, share)).collect()
+            }
+            Owner::Task(task) => vec![(Part::Phi, *task, self.outputs)],
+        };
+        let of_owner = |(part, task, share): (Part, usize, usize)| {
+            let spec = |layer: String, shape: Vec<usize>, init| ParameterSpec {
+                name: ParameterName { part, task, layer },
+                shape,
+                init,
+            };
+            [
+                spec(
+                    format!("{}.weight", self.conv),
+                    vec![share, self.inputs, KERNEL, KERNEL],
+                    Init::FanIn(self.inputs * KERNEL * KERNEL),
+                ),
+                spec(format!("{}.weight", self.norm), vec![share], Init::Values(vec![1.0; share])),
+                spec(format!("{}.bias", self.norm), vec![share], Init::Values(vec![0.0; share])),
+            ]
+        };
+        owners.into_iter().flat_map(of_owner).collect()
+    }
+
+    /// `[B, C, H, W]` to `[B, O, H, W]`.
+    pub(crate) fn forward(&self, parameters: &Parameters, x: &Tensor) -> Result<Tensor> {
+        let (kernel, rows) = self.collect(parameters, &format!("{}.weight", self.conv))?;
+        let (weight, _) = self.collect(parameters, &format!("{}.weight", self.norm))?;
+        let (bias, _) = self.collect(parameters, &format!("{}.bias", self.norm))?;
+        let y = conv2d(x, &kernel, None, Conv2d { padding: KERNEL / 2, rows, ..Conv2d::default() })?;
+        let statistics = Statistics::Group { groups: self.groups };
+        norm(&y, &weight, &bias, Norm { statistics, eps: self.eps, activation: Activation::Relu })
+    }
+
+    /// The owners' tensors of one layer, side by side, and the rows from the first to the last that the graph tracks.
+    fn collect(&self, parameters: &Parameters, layer: &str) -> Result<(Tensor, Rows)> {
+        let shares = match &self.owner {
+            Owner::Task(task) => return Ok((parameters.phi(*task, layer)?.clone(), Rows::All)),
+            Owner::Tasks(shares) => shares,
+        };
+        let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
+        Ok((Tensor::cat(&parts, 0)?, tracked_rows(&parts, shares)))
+    }
+}
+
+/// From the first to the last row that the graph tracks, of kernels that own `shares` of the rows.
+pub(crate) fn tracked_rows(kernels: &[&Tensor], shares: &[usize]) -> Rows {
+    let (mut start, mut end, mut first) = (None, 0, 0);
+    for (kernel, share) in kernels.iter().zip(shares) {
+        if kernel.track_op() {
+            start = start.or(Some(first));
+            end = first + share;
+        }
+        first += share;
+    }
+    Rows::Only(start.unwrap_or(end)..end)
+}

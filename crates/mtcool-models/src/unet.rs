@@ -1,0 +1,236 @@
+//! U-Net, cooperative: one encoder that the tasks own together, a decoder for each.
+
+use candle_core::{D, DType, Device, Result, Tensor, bail};
+use candle_nn::ops::softmax;
+use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, conv_transpose2d, conv2d, linear, max_pool2d};
+
+use crate::conv_norm::{ConvNorm, Owner};
+use crate::cooperative::shares;
+use crate::spec::{Init, ParameterSpec, initialize};
+
+/// What a task predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A class for each pixel: logits `[B, K, H, W]` from a decoder.
+    Segmentation {
+        /// K.
+        classes: usize,
+    },
+    /// A class for the image: logits `[B, K]` from the bottom features beside task 0's segmentation.
+    Classification {
+        /// K.
+        classes: usize,
+    },
+}
+
+/// Sizes of a [`UNet`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct UNetConfig {
+    /// Channels of the images.
+    pub in_channels: usize,
+    /// Channels of the first level, over all tasks; each further level has twice as many.
+    pub base: usize,
+    /// Poolings on the way down; images must be divisible by 2^depth both ways.
+    pub depth: usize,
+    /// Groups of each normalisation.
+    pub groups: usize,
+    /// Added to each variance; positive.
+    pub eps: f64,
+    /// Channels of a classification head's convolution.
+    pub classifier_width: usize,
+    /// One a task; a classification needs a segmentation as task 0.
+    pub heads: Vec<Head>,
+}
+
+impl Default for UNetConfig {
+    /// The paper's sizes, 16 channels to 256, without heads.
+    fn default() -> Self {
+        Self { in_channels: 3, base: 16, depth: 4, groups: 8, eps: 1e-5, classifier_width: 64, heads: Vec::new() }
+    }
+}
+
+/// Cooperative U-Net (Ronneberger et al. 2015), images `[B, C, H, W]`.
+///
+/// Encoder, theta: at each level two units of (convolution 3x3, group norm, ReLU), max-pool 2 between levels. Segmentation
+/// head, phi: up the levels, each a transposed convolution 2x2, the skip connection beside it, two units; then a convolution
+/// 1x1. Classification head, phi: bottom features beside the pooled softmax map of task 0, convolution 3x3, ReLU, mean over
+/// pixels, linear.
+#[derive(Clone, Debug)]
+pub struct UNet {
+    config: UNetConfig,
+    /// Two units a level.
+    encoder: Vec<[ConvNorm; 2]>,
+    /// By task: two units a level for a segmentation, nothing for a classification.
+    decoders: Vec<Vec<[ConvNorm; 2]>>,
+}
+
+impl UNet {
+    /// # Errors
+    /// If a width cannot be shared among the tasks or the groups, or a classification has no segmentation to read.
+    pub fn new(config: UNetConfig) -> Result<Self> {
+        let tasks = config.heads.len();
+        let is_segmented = matches!(config.heads.first(), Some(Head::Segmentation { .. }));
+        let classes_missing = config
+            .heads
+            .iter()
+            .any(|head| matches!(head, Head::Segmentation { classes: 0 } | Head::Classification { classes: 0 }));
+        if !is_segmented || classes_missing || config.in_channels == 0 {
+            bail!(
+                "UNet: expected input channels, heads with at least one class, and a segmentation as task 0, got {config:?}"
+            );
+        }
+        let width = |level: usize| config.base << level;
+        let double = |block: String, inputs: usize, outputs: usize, owner: Owner| -> Result<[ConvNorm; 2]> {
+            let unit =
+                |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.groups, config.eps);
+            Ok([unit(0, inputs)?, unit(1, outputs)?])
+        };
+        let level = |level: usize| {
+            let inputs = if level == 0 { config.in_channels } else { width(level - 1) };
+            double(format!("enc{level}"), inputs, width(level), Owner::Tasks(shares(width(level), tasks)?))
+        };
+        let encoder = (0..=config.depth).map(level).collect::<Result<_>>()?;
+        let decoder = |(task, head): (usize, &Head)| match head {
+            Head::Classification { .. } => Ok(Vec::new()),
+            Head::Segmentation { .. } => {
+                let block = |level| double(format!("dec{level}"), 2 * width(level), width(level), Owner::Task(task));
+                (0..config.depth).map(block).collect::<Result<_>>()
+            }
+        };
+        let decoders = config.heads.iter().enumerate().map(decoder).collect::<Result<_>>()?;
+        Ok(Self { encoder, decoders, config })
+    }
+
+    fn width(&self, level: usize) -> usize {
+        self.config.base << level
+    }
+
+    /// What the parameters are, task by task.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let units = self.encoder.iter().chain(self.decoders.iter().flatten()).flatten();
+        let mut specs: Vec<ParameterSpec> = units.flat_map(ConvNorm::parameters).collect();
+        let mut add = |task: usize, layer: String, weight: Vec<usize>, biases: usize, fan_in: usize| {
+            for (role, shape) in [("weight", weight), ("bias", vec![biases])] {
+                let name = ParameterName::phi(task, format!("{layer}.{role}"));
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+            }
+        };
+        let (bottom, hidden) = (self.width(self.config.depth), self.config.classifier_width);
+        for (task, head) in self.config.heads.iter().enumerate() {
+            match *head {
+                Head::Segmentation { classes } => {
+                    for level in 0..self.config.depth {
+                        let (from, to) = (self.width(level + 1), self.width(level));
+                        add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
+                    }
+                    add(task, "out".into(), vec![classes, self.config.base, 1, 1], classes, self.config.base);
+                }
+                Head::Classification { classes } => {
+                    let inputs = bottom + self.map_classes();
+                    add(task, "conv".into(), vec![hidden, inputs, 3, 3], hidden, 9 * inputs);
+                    add(task, "fc".into(), vec![classes, hidden], classes, hidden);
+                }
+            }
+        }
+        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs
+    }
+
+    /// Classes of task 0's segmentation.
+    fn map_classes(&self) -> usize {
+        match self.config.heads.first() {
+            Some(Head::Segmentation { classes }) => *classes,
+            _ => 0,
+        }
+    }
+
+    /// Features of every level, `[B, base 2^l, H / 2^l, W / 2^l]`.
+    fn encode(&self, parameters: &Parameters, input: &Tensor) -> Result<Vec<Tensor>> {
+        let (_, _, height, width) = input.dims4()?;
+        let step = 1 << self.config.depth;
+        if height % step != 0 || width % step != 0 {
+            bail!(
+                "UNet: a {height}x{width} image is not divisible by {step}, which {} poolings need; crop or pad it",
+                self.config.depth
+            );
+        }
+        let mut features: Vec<Tensor> = Vec::with_capacity(self.encoder.len());
+        for units in &self.encoder {
+            let x = match features.last() {
+                Some(above) => max_pool2d(above, MaxPool2d::tiling(2))?,
+                None => input.clone(),
+            };
+            let [first, second] = units;
+            features.push(second.forward(parameters, &first.forward(parameters, &x)?)?);
+        }
+        Ok(features)
+    }
+
+    /// Logits of a segmentation head from the encoder's features.
+    fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
+        let mut x = features[self.config.depth].clone();
+        for (level, [first, second]) in self.decoders[task].iter().enumerate().rev() {
+            let (weight, bias) = (
+                parameters.phi(task, &format!("up{level}.weight"))?,
+                parameters.phi(task, &format!("up{level}.bias"))?,
+            );
+            let up = conv_transpose2d(&x, weight, bias)?;
+            let joined = Tensor::cat(&[&features[level], &up], 1)?;
+            x = second.forward(parameters, &first.forward(parameters, &joined)?)?;
+        }
+        conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), Conv2d::default())
+    }
+
+    /// Logits of a classification head from the bottom features and task 0's logits.
+    fn classify(&self, parameters: &Parameters, task: usize, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
+        let (batch, classes, ..) = map.dims4()?;
+        let (_, _, height, width) = bottom.dims4()?;
+        let step = 1 << self.config.depth;
+        let pooled = softmax(map, 1)?.reshape((batch, classes, height, step, width, step))?.mean((3, 5))?;
+        let joined = Tensor::cat(&[bottom, &pooled], 1)?;
+        let settings = Conv2d { padding: 1, activation: Activation::Relu, ..Conv2d::default() };
+        let (weight, bias) = (parameters.phi(task, "conv.weight")?, parameters.phi(task, "conv.bias")?);
+        let hidden = conv2d(&joined, weight, Some(bias), settings)?.flatten_from(2)?.mean(D::Minus1)?;
+        linear(&hidden, parameters.phi(task, "fc.weight")?, parameters.phi(task, "fc.bias")?, Linear::default())
+    }
+}
+
+impl Network for UNet {
+    fn tasks(&self) -> usize {
+        self.config.heads.len()
+    }
+
+    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
+        initialize(&self.parameters(), seed, dtype, device)
+    }
+
+    fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
+        let features = self.encode(parameters, input)?;
+        match self.config.heads[task] {
+            Head::Segmentation { .. } => self.segment(parameters, task, &features),
+            Head::Classification { .. } => {
+                let map = self.segment(parameters, 0, &features)?;
+                self.classify(parameters, task, &features[self.config.depth], &map)
+            }
+        }
+    }
+
+    /// Tasks on one and the same image share the encoder's pass, and classifications the segmentation they read.
+    fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
+            return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
+        };
+        let features = self.encode(parameters, first)?;
+        let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
+        for (task, head) in self.config.heads.iter().enumerate() {
+            outputs.push(match head {
+                Head::Segmentation { .. } => self.segment(parameters, task, &features)?,
+                Head::Classification { .. } => {
+                    self.classify(parameters, task, &features[self.config.depth], &outputs[0])?
+                }
+            });
+        }
+        Ok(outputs)
+    }
+}

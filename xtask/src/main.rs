@@ -14,7 +14,7 @@ cargo xtask COMMAND
   report EXPERIMENT                write and print the table again from the runs that are finished
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
-  bench [--json] [CASE ...]        time training steps; --json prints one line a case
+  bench [--json] [CASE ...]        time training steps and single operations; --json prints one line a case
   check [--fast]                   format, tidiness, lints, docs, tests; --fast leaves out docs and tests
 
 `cargo xtask reproduce --help` and the like show the flags of each.
@@ -52,7 +52,10 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
 /// In the profile of everything else: kernels and dependencies are optimised there, and nothing is built twice.
 fn bench(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
-    run(cargo(&root).args(["bench", "--profile", "dev", "--workspace", "--bench", "training", "--"]).args(arguments))
+    for bench in ["training", "operations"] {
+        run(cargo(&root).args(["bench", "--profile", "dev", "--workspace", "--bench", bench, "--"]).args(arguments))?;
+    }
+    Ok(())
 }
 
 /// The folder that holds the workspace's `Cargo.toml`.

@@ -19,7 +19,7 @@ use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
     Result, Sgd, Step, UniformNoise, Variant,
 };
-use mtcool_models::LeNet;
+use mtcool_models::{Head, LeNet, UNet, UNetConfig};
 use mtcool_ops::cross_entropy;
 
 const RATE: f64 = 0.01;
@@ -32,11 +32,17 @@ struct Case {
     setup: fn() -> Training,
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 6] = [
     Case { name: "lenet_joint", images: 256, setup: || lenet(joint()) },
     Case { name: "lenet_mtcool_m1", images: 256, setup: || lenet(mtcool(1)) },
     Case { name: "lenet_mtcool_m2", images: 256, setup: || lenet(mtcool(2)) },
+    Case { name: "unet_joint", images: 4, setup: || unet(joint(), REFUGE, 256, 2) },
+    Case { name: "unet_mtcool_m1", images: 4, setup: || unet(mtcool(1), REFUGE, 256, 2) },
+    Case { name: "unet_hrf_joint", images: 2, setup: || unet(joint(), HRF, 512, 1) },
 ];
+
+const REFUGE: [Head; 2] = [Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
+const HRF: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
 
 struct Training {
     problem: Problem,
@@ -89,6 +95,30 @@ fn lenet(method: Box<dyn Method>) -> Training {
     Training { problem, parameters, method, batches: Fixed(vec![batch(0), batch(1)]) }
 }
 
+/// U-Net of base 16 on `count` images of side `side` that both tasks share.
+fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize) -> Training {
+    let network = UNet::new(UNetConfig { heads: heads.to_vec(), ..UNetConfig::default() }).unwrap();
+    let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
+    let problem = Problem::new(Box::new(network), losses).unwrap();
+    let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
+    let mut generator = stream(0, Purpose::Method, [0; 4], "images");
+    let input = uniform(&mut generator, 1.7, &(count, 3, side, side).into(), DType::F32, &Device::Cpu).unwrap();
+    let batch = |head: &Head| {
+        let numbers = |classes: usize, len: usize| {
+            (0..len as u32).map(|n| n.wrapping_mul(2_654_435_761) / 7 % classes as u32).collect()
+        };
+        let target = match *head {
+            Head::Segmentation { classes } => {
+                Tensor::from_vec(numbers(classes, count * side * side), (count, side, side), &Device::Cpu)
+            }
+            Head::Classification { classes } => Tensor::from_vec(numbers(classes, count), count, &Device::Cpu),
+        };
+        Batch { input: input.clone(), target: target.unwrap() }
+    };
+    let batches = Fixed(heads.iter().map(batch).collect());
+    Training { problem, parameters, method, batches }
+}
+
 /// Runs one case here for `seconds` and prints its line.
 fn measure(case: &Case, seconds: f64, threads: usize) {
     let mut training = (case.setup)();
@@ -137,6 +167,9 @@ fn main() {
     } else {
         CASES.iter().collect()
     };
+    if arguments.iter().any(|argument| argument == "operations") && !CASES.iter().any(|case| named(&case)) {
+        return;
+    }
     if let Some(case) = value("--alone") {
         // Inside the pool, as the program trains: a step's parallel parts then need no hand-over between threads.
         rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads));

@@ -189,10 +189,9 @@ impl Recording {
                     &self.parameters(&format!("after_outer.{outer}")),
                     tolerance,
                 );
-                if outer + 1 == self.count("outer") && self.dtype == DType::F64 {
-                    if let Some(want) = self.case.get("clamped_in_last_outer").and_then(Value::as_u64) {
-                        assert_eq!(clamped(&before, &parameters, self.number("b")) as u64, want, "{}", self.file);
-                    }
+                let recorded = self.case.get("clamped_in_last_outer").and_then(Value::as_u64);
+                if let (Some(want), DType::F64, true) = (recorded, self.dtype, outer + 1 == self.count("outer")) {
+                    assert_eq!(clamped(&before, &parameters, self.number("b")) as u64, want, "{}", self.file);
                 }
             }
             if iteration + 1 == warmup {

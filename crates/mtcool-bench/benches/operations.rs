@@ -1,0 +1,120 @@
+//! Single operations: how far each is from the machine's limit. `cargo xtask bench` runs it after the training steps.
+//!
+//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] operations`
+//!
+//! The limit is a large matrix product of candle's, on the same threads. Every line gives an operation's median time and its
+//! useful floating-point operations a second (multiplications and additions of the definition, no padding, no repetition).
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
+
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor, Var};
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_ops::{Activation, Conv2d, MaxPool2d, Norm, Rows, Statistics, conv_transpose2d, conv2d, norm};
+
+fn tensor(name: &str, shape: &[usize]) -> Tensor {
+    let mut generator = stream(0, Purpose::Method, [0; 4], name);
+    uniform(&mut generator, 1.0, &shape.to_vec().into(), DType::F32, &Device::Cpu).unwrap()
+}
+
+/// Median seconds of `work`, over at least `seconds` and five turns.
+fn median(seconds: f64, mut work: impl FnMut()) -> f64 {
+    work();
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed().as_secs_f64() < seconds || times.len() < 5 {
+        let turn = Instant::now();
+        work();
+        times.push(turn.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+fn report(name: &str, seconds: f64, operations: f64, ceiling: Option<f64>) -> f64 {
+    let gflops = operations / seconds / 1e9;
+    let of_ceiling = ceiling.map(|ceiling| (gflops / ceiling * 1e3).round() / 1e3);
+    let line = serde_json::json!({
+        "operation": name,
+        "ms": (seconds * 1e6).round() / 1e3,
+        "gflop_per_s": (gflops * 10.0).round() / 10.0,
+        "of_ceiling": of_ceiling,
+    });
+    println!("{line}");
+    gflops
+}
+
+/// Forward pass, input gradient and kernel gradient of one convolution: x `[B, C, H, W]`, kernel `[O, C, k, k]`.
+fn convolution(
+    name: &str,
+    [batch, channels, side, outputs, k, padding]: [usize; 6],
+    pool: Option<MaxPool2d>,
+    seconds: f64,
+    ceiling: f64,
+) {
+    let x = tensor("x", &[batch, channels, side, side]);
+    let kernel = tensor("kernel", &[outputs, channels, k, k]);
+    let settings = || Conv2d { padding, pool, activation: Activation::Relu, ..Conv2d::default() };
+    let out = side + 2 * padding + 1 - k;
+    let operations = 2.0 * (batch * outputs * out * out * channels * k * k) as f64;
+    let forward = median(seconds, || drop(conv2d(&x, &kernel, None, settings()).unwrap()));
+    report(&format!("{name} forward"), forward, operations, Some(ceiling));
+    // A backward pass with one operand tracked; what is left after the sum's own gradient is that operand's.
+    let backward = |x: &Tensor, kernel: &Tensor, rows: Rows| {
+        let y = conv2d(x, kernel, None, Conv2d { rows, ..settings() }).unwrap().sum_all().unwrap();
+        median(seconds, || drop(y.backward().unwrap()))
+    };
+    let tracked = |tensor: &Tensor| Var::from_tensor(tensor).unwrap().into_inner();
+    report(&format!("{name} input gradient"), backward(&tracked(&x), &kernel, Rows::All), operations, Some(ceiling));
+    report(&format!("{name} kernel gradient"), backward(&x, &tracked(&kernel), Rows::All), operations, Some(ceiling));
+    let half = backward(&x, &tracked(&kernel), Rows::Only(0..outputs / 2));
+    report(&format!("{name} kernel gradient, half the rows"), half, operations / 2.0, Some(ceiling));
+}
+
+fn main() {
+    mtcool_ops::keep_freed_memory();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
+    let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wants = names.iter().any(|name| *name == "operations")
+        || !names.iter().any(|name| name.starts_with("lenet") || name.starts_with("unet"));
+    if !wants {
+        return;
+    }
+    let seconds = value("--seconds").map_or(6.0, |text| text.parse::<f64>().expect("--seconds takes a number")) / 10.0;
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    rayon::scope(|_| measure(seconds));
+}
+
+fn measure(seconds: f64) {
+    let (a, b) = (tensor("a", &[2048, 2048]), tensor("b", &[2048, 2048]));
+    let product = median(seconds, || drop(a.matmul(&b).unwrap()));
+    let ceiling = report("ceiling: matrix product 2048", product, 2.0 * 2048f64.powi(3), None);
+    let pool = Some(MaxPool2d::tiling(2));
+    convolution("lenet conv1 5x5 1>10 28, pooled, batch 128", [128, 1, 28, 10, 5, 0], pool, seconds, ceiling);
+    convolution("lenet conv2 5x5 10>20 12, pooled, batch 128", [128, 10, 12, 20, 5, 0], pool, seconds, ceiling);
+    convolution("unet 3x3 3>16 256, batch 2", [2, 3, 256, 16, 3, 1], None, seconds, ceiling);
+    convolution("unet 3x3 16>16 256, batch 2", [2, 16, 256, 16, 3, 1], None, seconds, ceiling);
+    convolution("unet 3x3 64>64 64, batch 2", [2, 64, 64, 64, 3, 1], None, seconds, ceiling);
+    convolution("unet 3x3 256>256 16, batch 2", [2, 256, 16, 256, 3, 1], None, seconds, ceiling);
+
+    let (x, kernel, bias) = (tensor("x", &[2, 32, 128, 128]), tensor("k", &[32, 16, 2, 2]), tensor("b", &[16]));
+    let time = median(seconds, || drop(conv_transpose2d(&x, &kernel, &bias).unwrap()));
+    report("unet transposed 2x2 32>16 128 forward", time, 2.0 * (2 * 32 * 128 * 128 * 16 * 4) as f64, Some(ceiling));
+
+    let x = Var::from_tensor(&tensor("x", &[2, 16, 256, 256])).unwrap();
+    let (weight, bias) = (tensor("w", &[16]), tensor("b", &[16]));
+    let settings = Norm { statistics: Statistics::Group { groups: 8 }, eps: 1e-5, activation: Activation::Relu };
+    let elements = x.elem_count() as f64;
+    let time = median(seconds, || drop(norm(&x, &weight, &bias, settings).unwrap()));
+    report("unet group norm and ReLU 16 256 forward", time, 6.0 * elements, None);
+    let y = norm(&x, &weight, &bias, settings).unwrap().sum_all().unwrap();
+    report(
+        "unet group norm and ReLU 16 256 backward",
+        median(seconds, || drop(y.backward().unwrap())),
+        10.0 * elements,
+        None,
+    );
+}

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters, Part};
-use mtcool_ops::{Activation, Conv2d, Norm, Rows, Statistics, conv2d, norm};
+use mtcool_ops::{Activation, Conv2d, Norm, Rows, Statistics, conv_norm2d};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -101,9 +101,9 @@ impl ConvNorm {
         let (kernel, rows) = self.collect(parameters, &format!("{}.weight", self.conv))?;
         let (weight, _) = self.collect(parameters, &format!("{}.weight", self.norm))?;
         let (bias, _) = self.collect(parameters, &format!("{}.bias", self.norm))?;
-        let y = conv2d(x, &kernel, None, Conv2d { padding: KERNEL / 2, rows, ..Conv2d::default() })?;
         let statistics = Statistics::Group { groups: self.groups };
-        norm(&y, &weight, &bias, Norm { statistics, eps: self.eps, activation: Activation::Relu })
+        let norm = Norm { statistics, eps: self.eps, activation: Activation::Relu };
+        conv_norm2d(x, &kernel, &weight, &bias, Conv2d { padding: KERNEL / 2, rows, ..Conv2d::default() }, norm)
     }
 
     /// The owners' tensors of one layer, side by side, and the rows from the first to the last that the graph tracks.

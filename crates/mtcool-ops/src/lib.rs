@@ -37,7 +37,7 @@ mod simd;
 mod upsample;
 
 pub use activation::{Activation, relu};
-pub use conv::{Conv2d, conv_transpose2d, conv2d};
+pub use conv::{Conv2d, conv_norm2d, conv_transpose2d, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;

@@ -4,8 +4,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    Activation, Conv2d, Linear, MaxPool2d, Norm, Rows, Statistics, conv_transpose2d, conv2d, cross_entropy, linear,
-    max_pool2d, norm, relu, upsample_bilinear2d,
+    Activation, Conv2d, Linear, MaxPool2d, Norm, Rows, Statistics, conv_norm2d, conv_transpose2d, conv2d,
+    cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
@@ -326,6 +326,29 @@ fn pooling_inside_a_convolution_is_pooling_behind_it() {
     let settings = Conv2d { pool: Some(MaxPool2d::tiling(5)), ..Conv2d::default() };
     let message = conv2d(&constant[0], &constant[1], None, settings).unwrap_err().to_string();
     assert!(message.contains("kernel 5") && message.contains("4x4 plane"), "{message}");
+}
+
+#[test]
+fn convolution_and_normalisation_in_one_equal_both_in_turn() {
+    // The second batch is large enough for lanes, the third has a stride.
+    for (batch, stride) in [(2, 1), (64, 1), (2, 2)] {
+        for statistics in [Statistics::Group { groups: 2 }, Statistics::Batch] {
+            let run = |is_fused: bool| {
+                let shapes: [&[usize]; 4] = [&[batch, 2, 7, 6], &[4, 2, 3, 3], &[4], &[4]];
+                let vars = [0, 1, 2, 3].map(|at| Var::from_tensor(&tensor(shapes[at], at as u64 + 1)).unwrap());
+                let [x, k, w, b] = &vars;
+                let conv = Conv2d { padding: 1, stride, ..Conv2d::default() };
+                let settings = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
+                let y = match is_fused {
+                    true => conv_norm2d(x, k, w, b, conv, settings).unwrap(),
+                    false => norm(&conv2d(x, k, None, conv).unwrap(), w, b, settings).unwrap(),
+                };
+                let gradients = (&y * tensor(y.dims(), 9)).unwrap().sum_all().unwrap().backward().unwrap();
+                (flat(&y), vars.each_ref().map(|var| flat(gradients.get(var).unwrap())))
+            };
+            assert_eq!(run(true), run(false));
+        }
+    }
 }
 
 #[test]

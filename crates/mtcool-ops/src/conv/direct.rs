@@ -84,11 +84,20 @@ pub(super) fn row_blocks(rows: Range<usize>) -> Vec<Range<usize>> {
 impl<T: Element> Packed<T> {
     pub(super) fn new(rows: usize, taps: usize, weight: impl Fn(usize, usize) -> T + Sync) -> Self {
         let blocks = row_blocks(0..rows);
-        let packed = blocks.par_iter().flat_map_iter(|block| {
-            let (block, weight) = (block.clone(), &weight);
-            (0..taps).flat_map(move |tap| block.clone().map(move |row| weight(row, tap)))
+        let mut data = vec![T::zero(); rows * taps];
+        let mut rest = &mut data[..];
+        let mut parts = Vec::with_capacity(blocks.len());
+        for block in &blocks {
+            let (part, behind) = rest.split_at_mut(block.len() * taps);
+            parts.push((block, part));
+            rest = behind;
+        }
+        parts.into_par_iter().for_each(|(block, part)| {
+            for (tap, weights) in part.chunks_exact_mut(block.len()).enumerate() {
+                weights.iter_mut().zip(block.clone()).for_each(|(target, row)| *target = weight(row, tap));
+            }
         });
-        Self { data: packed.collect(), blocks, taps }
+        Self { data, blocks, taps }
     }
 }
 

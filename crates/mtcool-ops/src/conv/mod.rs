@@ -4,6 +4,7 @@ mod direct;
 mod direct_gradient;
 mod geometry;
 mod lanes;
+mod normed;
 mod patches;
 mod plane;
 mod strategy;
@@ -18,6 +19,7 @@ use crate::rows::Rows;
 use geometry::Geometry;
 use strategy::Kept;
 
+pub use normed::conv_norm2d;
 pub use transpose::conv_transpose2d;
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.

@@ -38,20 +38,39 @@ pub struct Norm {
 /// # Errors
 /// If the shapes or dtypes do not fit each other, or the groups do not divide the channels.
 pub fn norm(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Norm) -> Result<Tensor> {
-    let dims = x.dims();
-    if dims.len() < 2 || x.elem_count() == 0 || weight.dims() != [dims[1]] || bias.dims() != [dims[1]] {
+    check(x.dims(), weight, bias, settings)?;
+    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, settings)
+}
+
+/// Whether the operands fit an input of shape `dims`.
+pub(crate) fn check(dims: &[usize], weight: &Tensor, bias: &Tensor, settings: Norm) -> Result<()> {
+    if dims.len() < 2 || dims.contains(&0) || weight.dims() != [dims[1]] || bias.dims() != [dims[1]] {
         bail!(
-            "norm: expected x [B, C, ...], none empty, weight [C] and bias [C], got {dims:?}, {:?}, {:?}",
+            "norm: expected x [B, C, ...], not empty, weight [C] and bias [C], got {dims:?}, {:?}, {:?}",
             weight.dims(),
             bias.dims()
         );
     }
-    if let Statistics::Group { groups } = settings.statistics
-        && (groups == 0 || !dims[1].is_multiple_of(groups))
-    {
-        bail!("norm: {groups} groups do not divide {} channels", dims[1]);
+    match settings.statistics {
+        Statistics::Group { groups } if groups == 0 || !dims[1].is_multiple_of(groups) => {
+            bail!("norm: {groups} groups do not divide {} channels", dims[1])
+        }
+        _ => Ok(()),
     }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, settings)
+}
+
+/// The normalised, activated `x` of shape `dims`; `parameters` are weight and bias, one behind the other.
+pub(crate) fn forward<T: Element>(settings: &Norm, dims: &[usize], x: &[T], parameters: &[T]) -> Vec<T> {
+    let sizes = Sizes::new(dims, settings.statistics);
+    let (weight, bias) = parameters.split_at(sizes.channels);
+    let statistics = statistics(&sizes, x, settings.eps);
+    let mut y = vec![T::zero(); x.len()];
+    y.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels)).enumerate().for_each(|(plane, (y, x))| {
+        let channel = plane % sizes.channels;
+        let (scale, shift) = affine(statistics[sizes.set_of(plane)], weight[channel], bias[channel]);
+        Affine::apply(x, scale, shift, settings.activation, y);
+    });
+    y
 }
 
 /// The sizes of one normalisation.
@@ -133,18 +152,10 @@ impl CustomOp3 for Norm {
         bias: &CpuStorage,
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(xl.dims(), self.statistics);
         let y = dispatch!("norm", x, T => {
-            let x = elements::<T>("norm", x, xl)?;
             let (weight, bias) = (elements::<T>("norm", weight, wl)?, elements::<T>("norm", bias, bl)?);
-            let statistics = statistics(&sizes, x, self.eps);
-            let mut y = vec![T::from_f64(0.0); x.len()];
-            y.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels)).enumerate().for_each(|(plane, (y, x))| {
-                let channel = plane % sizes.channels;
-                let (scale, shift) = affine(statistics[sizes.set_of(plane)], weight[channel], bias[channel]);
-                Affine::apply(x, scale, shift, self.activation, y);
-            });
-            T::to_cpu_storage_owned(y)
+            let parameters = [weight, bias].concat();
+            T::to_cpu_storage_owned(forward(self, xl.dims(), elements::<T>("norm", x, xl)?, &parameters))
         });
         Ok((y, xl.shape().clone()))
     }
@@ -174,44 +185,46 @@ impl CustomOp3 for Norm {
 /// From (x, weight and bias, gradient of the output) to the gradients of x, weight and bias, one behind the other.
 struct NormBackward(Norm);
 
-impl NormBackward {
-    /// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
-    /// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
-    fn compute<T: Element>(&self, sizes: &Sizes, x: &[T], weight: &[T], bias: &[T], grad: &[T]) -> Vec<T> {
-        let Norm { eps, activation, .. } = self.0;
-        let statistics = statistics(sizes, x, eps);
-        let planes = sizes.batch * sizes.channels;
-        let of_plane = |plane: usize| {
-            let at = plane * sizes.pixels..(plane + 1) * sizes.pixels;
-            let channel = plane % sizes.channels;
-            let (mean, inverse) = statistics[sizes.set_of(plane)];
-            let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
-            let (sum, product) = Backward::sums(&x[at.clone()], &grad[at], mean, (scale, shift), activation);
-            (sum, product * inverse)
-        };
-        let sums: Vec<(T, T)> = (0..planes).into_par_iter().map(of_plane).collect();
-        let mut set_sums = vec![(T::zero(), T::zero()); sizes.sets()];
-        let mut result = vec![T::zero(); x.len() + 2 * sizes.channels];
-        let (dx, parameters) = result.split_at_mut(x.len());
-        for (plane, &(sum, product)) in sums.iter().enumerate() {
-            let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
-            parameters[channel] += product;
-            parameters[sizes.channels + channel] += sum;
-            set_sums[set].0 += weight[channel] * sum;
-            set_sums[set].1 += weight[channel] * product;
-        }
-        let count = T::from_f64(sizes.count() as f64);
-        let planes = dx.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels).zip(grad.par_chunks(sizes.pixels)));
-        planes.enumerate().for_each(|(plane, (dx, (x, grad)))| {
-            let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
-            let (mean, inverse) = statistics[set];
-            let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
-            let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
-            let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
-            Backward::apply(x, grad, (scale, shift), activation, (of_x, constant), dx);
-        });
-        result
+/// Gradients of x, weight and bias, one behind the other.
+///
+/// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
+/// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
+pub(crate) fn backward<T: Element>(settings: &Norm, dims: &[usize], x: &[T], parameters: &[T], grad: &[T]) -> Vec<T> {
+    let sizes = &Sizes::new(dims, settings.statistics);
+    let (weight, bias) = parameters.split_at(sizes.channels);
+    let Norm { eps, activation, .. } = *settings;
+    let statistics = statistics(sizes, x, eps);
+    let planes = sizes.batch * sizes.channels;
+    let of_plane = |plane: usize| {
+        let at = plane * sizes.pixels..(plane + 1) * sizes.pixels;
+        let channel = plane % sizes.channels;
+        let (mean, inverse) = statistics[sizes.set_of(plane)];
+        let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
+        let (sum, product) = Backward::sums(&x[at.clone()], &grad[at], mean, (scale, shift), activation);
+        (sum, product * inverse)
+    };
+    let sums: Vec<(T, T)> = (0..planes).into_par_iter().map(of_plane).collect();
+    let mut set_sums = vec![(T::zero(), T::zero()); sizes.sets()];
+    let mut result = vec![T::zero(); x.len() + 2 * sizes.channels];
+    let (dx, parameters) = result.split_at_mut(x.len());
+    for (plane, &(sum, product)) in sums.iter().enumerate() {
+        let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
+        parameters[channel] += product;
+        parameters[sizes.channels + channel] += sum;
+        set_sums[set].0 += weight[channel] * sum;
+        set_sums[set].1 += weight[channel] * product;
     }
+    let count = T::from_f64(sizes.count() as f64);
+    let planes = dx.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels).zip(grad.par_chunks(sizes.pixels)));
+    planes.enumerate().for_each(|(plane, (dx, (x, grad)))| {
+        let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
+        let (mean, inverse) = statistics[set];
+        let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
+        let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
+        let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
+        Backward::apply(x, grad, (scale, shift), activation, (of_x, constant), dx);
+    });
+    result
 }
 
 impl CustomOp3 for NormBackward {
@@ -228,11 +241,9 @@ impl CustomOp3 for NormBackward {
         grad: &CpuStorage,
         gl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let sizes = Sizes::new(xl.dims(), self.0.statistics);
         dispatch!(self.name(), x, T => {
-            let x = elements::<T>(self.name(), x, xl)?;
-            let (weight, bias) = elements::<T>(self.name(), parameters, pl)?.split_at(sizes.channels);
-            let gradients = self.compute(&sizes, x, weight, bias, elements::<T>(self.name(), grad, gl)?);
+            let (x, grad) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), grad, gl)?);
+            let gradients = backward(&self.0, xl.dims(), x, elements::<T>(self.name(), parameters, pl)?, grad);
             let shape = Shape::from(gradients.len());
             Ok((T::to_cpu_storage_owned(gradients), shape))
         })

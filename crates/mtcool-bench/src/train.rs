@@ -29,7 +29,7 @@ pub struct Run<'a> {
 
 /// Training diverged: the run is marked failed, others go on.
 #[derive(Debug, thiserror::Error)]
-#[error("{run}: step {step}: task `{task}`: {source}")]
+#[error("{run}: step {step}: task `{task}`")]
 pub struct Diverged {
     /// Method and seed.
     pub run: String,
@@ -86,7 +86,7 @@ impl Run<'_> {
         let outcome = self.train(&problem, method.as_mut(), &mut state, folder, progress);
         if let Err(error) = outcome {
             if error.is::<Diverged>() {
-                let message = Some(error.to_string());
+                let message = Some(format!("{error:#}"));
                 folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
                 folder.write_rows(&state.rows)?;
                 progress.skip(self.budget() - state.position.batches);

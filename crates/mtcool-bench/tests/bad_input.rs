@@ -135,6 +135,10 @@ fn a_run_that_diverges_is_marked_and_the_others_go_on() {
         &mut lab.reproduce("r", &wild),
         &["1 of 2 runs failed", "joint-s0", "the loss of task", "lower the learning rate"],
     );
+    assert!(
+        !text(&output.stderr)
+            .contains("training diverged; lower the learning rate, or look for bad values in the data: the loss")
+    );
     let table = text(&output.stdout);
     assert!(table.contains("FAILED: joint-s0: step ") && table.contains("task `"), "{table}");
     let status = std::fs::read_to_string(lab.run_folder("r", "joint-s0").join("run.json")).unwrap();

@@ -50,6 +50,9 @@ impl Lab {
         let mut command = self.mtcool(&["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results]);
         command.args(["--set", "training.batch_size=16", "--set", "training.epochs=2"]);
         command.args(["--set", "method.mtcool.warmup_iterations=5"]).args(further);
+        if !further.contains(&"--seeds") {
+            command.args(["--seeds", "1"]);
+        }
         command
     }
 

@@ -2,7 +2,12 @@
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
+use rayon::prelude::*;
+
 use crate::element::{Element, dispatch, elements};
+
+/// Elements a thread takes at a time.
+const ELEMENTS_A_JOB: usize = 16 * 1024;
 
 /// What follows a linear operation inside the same kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +54,7 @@ impl CustomOp1 for Relu {
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let output = dispatch!("relu", storage, T => {
             let x = elements::<T>("relu", storage, layout)?;
-            T::to_cpu_storage_owned(x.iter().map(|&x| relu_scalar(x)).collect())
+            T::to_cpu_storage_owned(x.par_iter().with_min_len(ELEMENTS_A_JOB).map(|&x| relu_scalar(x)).collect())
         });
         Ok((output, layout.shape().clone()))
     }
@@ -78,9 +83,8 @@ impl CustomOp2 for ReluBackward {
             let output = elements::<T>(self.name(), output, output_layout)?;
             let grad = elements::<T>(self.name(), grad, grad_layout)?;
             let zero = T::from_f64(0.0);
-            T::to_cpu_storage_owned(
-                output.iter().zip(grad).map(|(&y, &g)| if y <= zero { zero } else { g }).collect(),
-            )
+            let pairs = output.par_iter().zip(grad).with_min_len(ELEMENTS_A_JOB);
+            T::to_cpu_storage_owned(pairs.map(|(&y, &g)| if y <= zero { zero } else { g }).collect())
         });
         Ok((result, output_layout.shape().clone()))
     }

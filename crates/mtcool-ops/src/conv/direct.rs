@@ -22,6 +22,8 @@ pub(super) const TILE_COLUMNS: usize = 4;
 const SPOTS_A_BLOCK: usize = 32;
 /// Units of work of a batch, if it has that many rows; a constant, so that results cannot depend on the threads.
 const UNITS: usize = 32;
+/// Output elements of a channel in a unit of work, at least: two tiles of the widest vectors.
+const LEAST_ELEMENTS_A_UNIT: usize = 2 * TILE_COLUMNS * 16;
 
 /// Whether this file can do `g`.
 pub(super) fn applies(g: &Geometry) -> bool {
@@ -203,7 +205,9 @@ impl<T: Element> Job<'_, T> {
         let sample_len = self.channels * self.plane;
         let mut output = vec![T::zero(); self.samples * sample_len];
         let base = Base(output.as_mut_ptr());
-        let rows_a_unit = (self.samples * self.out_h).div_ceil(UNITS).clamp(1, self.out_h);
+        // At least a few tiles, so that none stays half empty and the weights are read for several.
+        let least = LEAST_ELEMENTS_A_UNIT.div_ceil((self.plane / self.out_h).max(1));
+        let rows_a_unit = (self.samples * self.out_h).div_ceil(UNITS).max(least).clamp(1, self.out_h);
         let units_a_sample = self.out_h.div_ceil(rows_a_unit);
         let row_len = self.plane / self.out_h;
         (0..self.samples * units_a_sample).into_par_iter().for_each(|unit| {

@@ -16,7 +16,7 @@ use crate::simd::{Kernel, Level, Vector, run};
 /// Taps of a unit of work.
 const TAPS_A_UNIT: usize = 9 * TILE_COLUMNS;
 /// Pixel vectors that pass by a tile before the next tile takes over, so that they are still in the cache.
-const VECTORS_A_PASS: usize = 128;
+const VECTORS_A_PASS: usize = 48;
 
 /// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`.
 pub(super) fn kernel_gradient<T: Element>(

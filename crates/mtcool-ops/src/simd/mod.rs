@@ -9,8 +9,6 @@ mod x86;
 
 use std::sync::OnceLock;
 
-use num_traits::Zero;
-
 use crate::element::Element;
 
 pub(crate) use portable::Portable;
@@ -41,20 +39,7 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn where_positive(self, key: Self) -> Self;
 
     /// The sum of all lanes, always in the same order.
-    #[inline(always)]
-    unsafe fn sum(self) -> Self::Element {
-        let mut lanes = [Self::Element::zero(); 16];
-        // SAFETY: no vector has more than sixteen lanes.
-        unsafe { self.store(lanes.as_mut_ptr()) };
-        let mut width = Self::LANES / 2;
-        while width > 0 {
-            for lane in 0..width {
-                lanes[lane] += lanes[lane + width];
-            }
-            width /= 2;
-        }
-        lanes[0]
-    }
+    unsafe fn sum(self) -> Self::Element;
 }
 
 /// A kernel with its arguments.

@@ -57,4 +57,9 @@ unsafe impl<T: Element> Vector for Portable<T> {
     unsafe fn where_positive(self, key: Self) -> Self {
         self.zip(key, |x, key| if key <= T::zero() { T::zero() } else { x })
     }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> T {
+        self.0.into_iter().sum()
+    }
 }

@@ -22,7 +22,7 @@ pub(super) unsafe fn with_avx512<T: Element, K: Kernel<T>>(kernel: K) {
 }
 
 macro_rules! vector {
-    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr) => {
+    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr, |$all:ident| $sum:expr) => {
         // SAFETY: each method is one instruction of the set the type belongs to; callers are inside `run`.
         unsafe impl Vector for $vector {
             type Element = $element;
@@ -71,6 +71,13 @@ macro_rules! vector {
                 // SAFETY: as the impl.
                 unsafe { $positive }
             }
+
+            #[inline(always)]
+            unsafe fn sum(self) -> $element {
+                let $all = self;
+                // SAFETY: as the impl.
+                unsafe { $sum }
+            }
         }
     };
 }
@@ -86,7 +93,12 @@ vector!(
     _mm256_add_ps,
     _mm256_max_ps,
     _mm256_setzero_ps,
-    |value, key| _mm256_and_ps(value, _mm256_cmp_ps::<_CMP_NLE_UQ>(key, _mm256_setzero_ps()))
+    |value, key| _mm256_and_ps(value, _mm256_cmp_ps::<_CMP_NLE_UQ>(key, _mm256_setzero_ps())),
+    |lanes| {
+        let quarter = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
+        let pair = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+        _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)))
+    }
 );
 vector!(
     __m256d,
@@ -99,7 +111,11 @@ vector!(
     _mm256_add_pd,
     _mm256_max_pd,
     _mm256_setzero_pd,
-    |value, key| _mm256_and_pd(value, _mm256_cmp_pd::<_CMP_NLE_UQ>(key, _mm256_setzero_pd()))
+    |value, key| _mm256_and_pd(value, _mm256_cmp_pd::<_CMP_NLE_UQ>(key, _mm256_setzero_pd())),
+    |lanes| {
+        let pair = _mm_add_pd(_mm256_castpd256_pd128(lanes), _mm256_extractf128_pd::<1>(lanes));
+        _mm_cvtsd_f64(_mm_add_sd(pair, _mm_unpackhi_pd(pair, pair)))
+    }
 );
 vector!(
     __m512,
@@ -112,7 +128,8 @@ vector!(
     _mm512_add_ps,
     _mm512_max_ps,
     _mm512_setzero_ps,
-    |value, key| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_ps()), value)
+    |value, key| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_ps()), value),
+    |lanes| _mm512_reduce_add_ps(lanes)
 );
 vector!(
     __m512d,
@@ -125,5 +142,6 @@ vector!(
     _mm512_add_pd,
     _mm512_max_pd,
     _mm512_setzero_pd,
-    |value, key| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_pd()), value)
+    |value, key| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_pd()), value),
+    |lanes| _mm512_reduce_add_pd(lanes)
 );

@@ -1,6 +1,9 @@
 //! Softmax cross-entropy in one operation, for classes and for dense maps.
 
+use std::ops::Range;
+
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, WithDType, bail};
+use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
 
@@ -46,12 +49,16 @@ impl CustomOp2 for CrossEntropy {
         }
         let loss = dispatch!(self.name(), logits, T => {
             let logits = elements::<T>(self.name(), logits, ll)?;
-            let mut total = T::from_f64(0.0);
-            each_position(ll, |position, first, step| {
-                let at = |class: usize| logits[first + class * step];
-                let (max, sum) = normaliser(classes, at);
-                total += max + sum.ln() - at(targets[position] as usize);
+            let sums = positions(ll, targets.len()).into_par_iter().map(|part| {
+                let mut sum = T::from_f64(0.0);
+                for (first, step, target) in part.iter(ll, targets) {
+                    let at = |class: usize| logits[first + class * step];
+                    let (max, normaliser) = normaliser(classes, at);
+                    sum += max + normaliser.ln() - at(target);
+                }
+                sum
             });
+            let total = sums.collect::<Vec<T>>().into_iter().fold(T::from_f64(0.0), |total, sum| total + sum);
             T::to_cpu_storage_owned(vec![total / T::from_f64(targets.len() as f64)])
         });
         Ok((loss, Shape::from(())))
@@ -90,28 +97,56 @@ impl CustomOp2 for CrossEntropyBackward {
             let logits = elements::<T>(self.name(), logits, ll)?;
             let scale = T::from_f64(1.0 / targets.len() as f64);
             let mut result = vec![T::from_f64(0.0); logits.len()];
-            each_position(ll, |position, first, step| {
-                let (max, sum) = normaliser(classes, |class| logits[first + class * step]);
-                for class in 0..classes {
-                    let index = first + class * step;
-                    result[index] = (logits[index] - max).exp() / sum * scale;
+            let parts: Vec<(Part, Vec<T>)> = positions(ll, targets.len())
+                .into_par_iter()
+                .map(|part| {
+                    let mut gradients = Vec::with_capacity(part.positions.len() * classes);
+                    for (first, step, target) in part.iter(ll, targets) {
+                        let (max, normaliser) = normaliser(classes, |class| logits[first + class * step]);
+                        for class in 0..classes {
+                            let softmax = (logits[first + class * step] - max).exp() / normaliser;
+                            let onehot = T::from_f64(f64::from(class == target));
+                            gradients.push((softmax - onehot) * scale);
+                        }
+                    }
+                    (part, gradients)
+                })
+                .collect();
+            for (part, gradients) in parts {
+                for ((first, step, _), gradients) in part.iter(ll, targets).zip(gradients.chunks_exact(classes)) {
+                    for (class, &gradient) in gradients.iter().enumerate() {
+                        result[first + class * step] = gradient;
+                    }
                 }
-                result[first + targets[position] as usize * step] -= scale;
-            });
+            }
             T::to_cpu_storage_owned(result)
         });
         Ok((result, ll.shape().clone()))
     }
 }
 
-/// Visits every position of `[B, K, ...]`: (its index among the targets, the index of its class 0, the step between classes).
-fn each_position(layout: &Layout, mut visit: impl FnMut(usize, usize, usize)) {
-    let dims = layout.dims();
-    let (classes, pixels) = (dims[1], dims[2..].iter().product::<usize>());
-    for sample in 0..dims[0] {
-        for pixel in 0..pixels {
-            visit(sample * pixels + pixel, sample * classes * pixels + pixel, pixels);
-        }
+/// Positions that a thread does at a time; a constant, so that sums do not depend on the threads.
+const POSITIONS_A_PART: usize = 4096;
+
+/// Neighbouring positions of `[B, K, ...]`.
+struct Part {
+    positions: Range<usize>,
+}
+
+fn positions(layout: &Layout, count: usize) -> Vec<Part> {
+    debug_assert_eq!(count * layout.dims()[1], layout.shape().elem_count());
+    let part = |start| Part { positions: start..(start + POSITIONS_A_PART).min(count) };
+    (0..count).step_by(POSITIONS_A_PART).map(part).collect()
+}
+
+impl Part {
+    /// For each position: the index of its class 0, the step between classes, its target.
+    fn iter(&self, layout: &Layout, targets: &[i64]) -> impl Iterator<Item = (usize, usize, usize)> {
+        let dims = layout.dims();
+        let (classes, pixels) = (dims[1], dims[2..].iter().product::<usize>());
+        let place = move |position: usize| position / pixels * classes * pixels + position % pixels;
+        let own = targets[self.positions.clone()].iter();
+        self.positions.clone().zip(own).map(move |(position, &target)| (place(position), pixels, target as usize))
     }
 }
 

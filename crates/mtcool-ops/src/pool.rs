@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
+use crate::simd::{Kernel, Level, Vector, run};
 
 /// Planes a thread takes at a time.
 pub(crate) const PLANES_A_JOB: usize = 16;
@@ -41,14 +42,7 @@ impl MaxPool2d {
     /// Pools one plane.
     pub(crate) fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [T], out_w: usize) {
         if self == Self::tiling(2) {
-            for (output, rows) in output.chunks_exact_mut(out_w).zip(plane.chunks_exact(2 * width)) {
-                let (upper, lower) = rows.split_at(width);
-                let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-                for (output, (upper, lower)) in output.iter_mut().zip(windows) {
-                    *output = larger(larger(upper[0], upper[1]), larger(lower[0], lower[1]));
-                }
-            }
-            return;
+            return run(Level::best(), Halve { plane, width, output, out_w });
         }
         for (index, value) in output.iter_mut().enumerate() {
             *value = plane[self.argmax(plane, width, index / out_w, index % out_w)];
@@ -58,25 +52,7 @@ impl MaxPool2d {
     /// Gives each window's gradient to its first maximum.
     pub(crate) fn backward<T: Element>(self, plane: &[T], width: usize, grad: &[T], out_w: usize, result: &mut [T]) {
         if self == Self::tiling(2) {
-            let rows = result.chunks_exact_mut(2 * width).zip(plane.chunks_exact(2 * width));
-            for ((result, rows), grad) in rows.zip(grad.chunks_exact(out_w)) {
-                let ((upper, lower), (upper_result, lower_result)) = (rows.split_at(width), result.split_at_mut(width));
-                let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-                let results = upper_result.chunks_exact_mut(2).zip(lower_result.chunks_exact_mut(2));
-                for ((&grad, (upper, lower)), (upper_result, lower_result)) in grad.iter().zip(windows).zip(results) {
-                    // Selections rather than branches: which pixel is the largest cannot be predicted.
-                    let take = |at: bool| if at { grad } else { T::zero() };
-                    let (first, second) = (upper[0], upper[1]);
-                    let (above, below) = (larger(first, second), larger(lower[0], lower[1]));
-                    let is_below = wins(below, above);
-                    let (is_second, is_fourth) = (wins(second, first), wins(lower[1], lower[0]));
-                    upper_result[0] = take(!is_below & !is_second);
-                    upper_result[1] = take(!is_below & is_second);
-                    lower_result[0] = take(is_below & !is_fourth);
-                    lower_result[1] = take(is_below & is_fourth);
-                }
-            }
-            return;
+            return run(Level::best(), Spread { plane, width, grad, out_w, result });
         }
         for (index, &value) in grad.iter().enumerate() {
             result[self.argmax(plane, width, index / out_w, index % out_w)] += value;
@@ -98,13 +74,68 @@ impl MaxPool2d {
     }
 }
 
+/// Max-pool 2x2 of one plane. Plain loops: inside [`run`] the compiler has the level's vectors for them.
+struct Halve<'a, T> {
+    plane: &'a [T],
+    width: usize,
+    output: &'a mut [T],
+    out_w: usize,
+}
+
+impl<T: Element> Kernel<T> for Halve<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let rows = self.plane.chunks_exact(2 * self.width);
+        for (output, rows) in self.output.chunks_exact_mut(self.out_w).zip(rows) {
+            let (upper, lower) = rows.split_at(self.width);
+            let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            for (output, (upper, lower)) in output.iter_mut().zip(windows) {
+                *output = larger(larger(upper[0], upper[1]), larger(lower[0], lower[1]));
+            }
+        }
+    }
+}
+
+/// Gives each 2x2 window's gradient to its first maximum.
+struct Spread<'a, T> {
+    plane: &'a [T],
+    width: usize,
+    grad: &'a [T],
+    out_w: usize,
+    result: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Spread<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let width = self.width;
+        let rows = self.result.chunks_exact_mut(2 * width).zip(self.plane.chunks_exact(2 * width));
+        for ((result, rows), grad) in rows.zip(self.grad.chunks_exact(self.out_w)) {
+            let ((upper, lower), (upper_result, lower_result)) = (rows.split_at(width), result.split_at_mut(width));
+            let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+            let results = upper_result.chunks_exact_mut(2).zip(lower_result.chunks_exact_mut(2));
+            for ((&grad, (upper, lower)), (upper_result, lower_result)) in grad.iter().zip(windows).zip(results) {
+                // Selections rather than branches: which pixel is the largest cannot be predicted.
+                let take = |at: bool| if at { grad } else { T::zero() };
+                let (above, below) = (larger(upper[0], upper[1]), larger(lower[0], lower[1]));
+                let is_below = wins(below, above);
+                let (is_second, is_fourth) = (wins(upper[1], upper[0]), wins(lower[1], lower[0]));
+                upper_result[0] = take(!is_below & !is_second);
+                upper_result[1] = take(!is_below & is_second);
+                lower_result[0] = take(is_below & !is_fourth);
+                lower_result[1] = take(is_below & is_fourth);
+            }
+        }
+    }
+}
+
 /// Whether `later` takes the place of `earlier` as the maximum: NaN always does.
-#[inline]
+#[inline(always)]
 fn wins<T: Element>(later: T, earlier: T) -> bool {
     (later > earlier) | later.is_nan()
 }
 
-#[inline]
+#[inline(always)]
 fn larger<T: Element>(earlier: T, later: T) -> T {
     if wins(later, earlier) { later } else { earlier }
 }

@@ -15,7 +15,7 @@ use super::geometry::Geometry;
 use crate::activation::Activation;
 use crate::element::Element;
 use crate::pool::MaxPool2d;
-use crate::simd::Level;
+use crate::simd::{Kernel, Level, Vector, run};
 
 /// Elements of a sample transposed at a time.
 const STRIP: usize = 16;
@@ -242,29 +242,19 @@ impl Lanes {
     }
 
     /// Pools `[planes, h, w, L]`.
-    pub(super) fn pool<T: Element>(self, pool: MaxPool2d, g: &Geometry, map: &[T]) -> Vec<T> {
-        let (out_h, out_w) = (pool.output_side(g.out_h), pool.output_side(g.out_w));
-        let mut output = vec![T::zero(); map.len() / (g.out_pixels() * self.width) * out_h * out_w * self.width];
-        let planes = output.par_chunks_mut(out_h * out_w * self.width).zip(map.par_chunks(g.out_pixels() * self.width));
-        planes.for_each(|(output, plane)| {
-            for (pixel, output) in output.chunks_exact_mut(self.width).enumerate() {
-                let mut window = self.window(pool, g, pixel / out_w, pixel % out_w);
-                if let Some(first) = window.next() {
-                    output.copy_from_slice(&plane[first.clone()]);
-                }
-                for at in window {
-                    for (best, &value) in output.iter_mut().zip(&plane[at]) {
-                        *best = if (value > *best) | value.is_nan() { value } else { *best };
-                    }
-                }
-            }
-        });
+    pub(super) fn pool<T: Element>(self, level: Level, pool: MaxPool2d, g: &Geometry, map: &[T]) -> Vec<T> {
+        let (plane, small) = self.plane_sizes(pool, g);
+        let mut output = vec![T::zero(); map.len() / plane * small];
+        let planes = output.par_chunks_mut(small).zip(map.par_chunks(plane));
+        planes.for_each(|(output, map)| run(level, Pool { lanes: self, pool, g, map, output }));
         output
     }
 
     /// From the gradient of the pooled map to that of the linear map, activation included.
+    #[expect(clippy::too_many_arguments, reason = "the operands of a backward pass")]
     pub(super) fn unpool<T: Element>(
         self,
+        level: Level,
         pool: MaxPool2d,
         g: &Geometry,
         activation: Activation,
@@ -272,32 +262,18 @@ impl Lanes {
         pooled: &[T],
         grad: &[T],
     ) -> Vec<T> {
-        let (out_h, out_w) = (pool.output_side(g.out_h), pool.output_side(g.out_w));
+        let (plane, small) = self.plane_sizes(pool, g);
         let mut result = vec![T::zero(); map.len()];
-        let (plane, small) = (g.out_pixels() * self.width, out_h * out_w * self.width);
         let planes = map.par_chunks(plane).zip(pooled.par_chunks(small).zip(grad.par_chunks(small)));
         result.par_chunks_mut(plane).zip(planes).for_each(|(result, (map, (pooled, grad)))| {
-            let mut left = vec![T::zero(); self.width];
-            for pixel in 0..out_h * out_w {
-                let at = pixel * self.width..(pixel + 1) * self.width;
-                // A gradient is given away once: to the first place that holds the maximum.
-                left.copy_from_slice(&grad[at.clone()]);
-                if activation == Activation::Relu {
-                    for (left, &best) in left.iter_mut().zip(&pooled[at.clone()]) {
-                        *left = if best <= T::zero() { T::zero() } else { *left };
-                    }
-                }
-                for window in self.window(pool, g, pixel / out_w, pixel % out_w) {
-                    let places = result[window.clone()].iter_mut().zip(&map[window]);
-                    for ((place, &value), (left, &best)) in places.zip(left.iter_mut().zip(&pooled[at.clone()])) {
-                        let is_it = (value == best) | (value.is_nan() & best.is_nan());
-                        *place += if is_it { *left } else { T::zero() };
-                        *left = if is_it { T::zero() } else { *left };
-                    }
-                }
-            }
+            run(level, Unpool { lanes: self, pool, g, activation, map, pooled, grad, result });
         });
         result
+    }
+
+    /// Elements of a plane before and after pooling.
+    fn plane_sizes(self, pool: MaxPool2d, g: &Geometry) -> (usize, usize) {
+        (g.out_pixels() * self.width, pool.output_side(g.out_h) * pool.output_side(g.out_w) * self.width)
     }
 
     /// The places of a pooling window within a plane.
@@ -306,6 +282,69 @@ impl Lanes {
         let rows = oy * pool.stride..oy * pool.stride + pool.kernel;
         let columns = ox * pool.stride..ox * pool.stride + pool.kernel;
         rows.flat_map(move |y| columns.clone().map(move |x| (y * out_w + x) * width..(y * out_w + x + 1) * width))
+    }
+}
+
+/// Pools one plane `[h, w, L]`. Plain loops: inside [`run`] the compiler has the level's vectors for them.
+struct Pool<'a, T> {
+    lanes: Lanes,
+    pool: MaxPool2d,
+    g: &'a Geometry,
+    map: &'a [T],
+    output: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Pool<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let out_w = self.pool.output_side(self.g.out_w);
+        for (pixel, output) in self.output.chunks_exact_mut(self.lanes.width).enumerate() {
+            let mut window = self.lanes.window(self.pool, self.g, pixel / out_w, pixel % out_w);
+            if let Some(first) = window.next() {
+                output.copy_from_slice(&self.map[first]);
+            }
+            for at in window {
+                for (best, &value) in output.iter_mut().zip(&self.map[at]) {
+                    *best = if (value > *best) | value.is_nan() { value } else { *best };
+                }
+            }
+        }
+    }
+}
+
+/// Gives each pooled pixel's gradient to the first place that holds its maximum.
+struct Unpool<'a, T> {
+    lanes: Lanes,
+    pool: MaxPool2d,
+    g: &'a Geometry,
+    activation: Activation,
+    map: &'a [T],
+    pooled: &'a [T],
+    grad: &'a [T],
+    result: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Unpool<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let (width, out_w) = (self.lanes.width, self.pool.output_side(self.g.out_w));
+        let mut left = vec![T::zero(); width];
+        for (pixel, (best, grad)) in self.pooled.chunks_exact(width).zip(self.grad.chunks_exact(width)).enumerate() {
+            left.copy_from_slice(grad);
+            if self.activation == Activation::Relu {
+                for (left, &best) in left.iter_mut().zip(best) {
+                    *left = if best <= T::zero() { T::zero() } else { *left };
+                }
+            }
+            for window in self.lanes.window(self.pool, self.g, pixel / out_w, pixel % out_w) {
+                let places = self.result[window.clone()].iter_mut().zip(&self.map[window]);
+                for ((place, &value), (left, &best)) in places.zip(left.iter_mut().zip(best)) {
+                    let is_it = (value == best) | (value.is_nan() & best.is_nan());
+                    *place += if is_it { *left } else { T::zero() };
+                    *left = if is_it { T::zero() } else { *left };
+                }
+            }
+        }
     }
 }
 

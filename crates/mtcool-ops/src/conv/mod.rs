@@ -341,10 +341,13 @@ mod tests {
         close(&lanes.bias_gradient(g, &grad_lanes, rows), &want, tolerance * g.out_pixels() as f64)?;
         let pool = MaxPool2d { kernel: 2.min(g.out_h).min(g.out_w), stride: 2 };
         let (small, out_w) = (pool.output_side(g.out_h) * pool.output_side(g.out_w), pool.output_side(g.out_w));
-        let pooled = lanes.pool(pool, g, &map);
+        let pooled = lanes.pool(level, pool, g, &map);
         let back = lanes.gather_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
-        let unpooled =
-            lanes.scatter_batch(&lanes.unpool(pool, g, Activation::Identity, &map, &pooled, &back), sample, g.batch);
+        let unpooled = lanes.scatter_batch(
+            &lanes.unpool(level, pool, g, Activation::Identity, &map, &pooled, &back),
+            sample,
+            g.batch,
+        );
         let (map, pooled) =
             (lanes.scatter_batch(&map, sample, g.batch), lanes.scatter_batch(&pooled, g.out_channels * small, g.batch));
         for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {

@@ -64,7 +64,7 @@ pub(super) fn forward<T: Element>(
             keep(Memory { input: store(input), ..Memory::default() });
             return lanes.scatter_batch(&map, g.out_channels * g.out_pixels(), g.batch);
         };
-        let pooled = lanes.pool(pool, g, &map);
+        let pooled = lanes.pool(level, pool, g, &map);
         let output = lanes.scatter_batch(&pooled, g.out_channels * pooled_pixels(pool, g), g.batch);
         keep(Memory { input: store(input), map: store(map), pooled: store(pooled) });
         return output;
@@ -113,7 +113,7 @@ pub(super) fn map_gradient<T: Element>(
         (Some(lanes), Some(pool)) => {
             let grad = lanes.gather_batch(grad, g.out_channels * pooled_pixels(pool, g));
             let (map, pooled) = (part(|memory| memory.map.as_ref())?, part(|memory| memory.pooled.as_ref())?);
-            Ok(lanes.unpool(pool, g, settings.activation, map, pooled, &grad))
+            Ok(lanes.unpool(Level::best(), pool, g, settings.activation, map, pooled, &grad))
         }
         (None, None) => bail!("conv2d: this gradient is in its strategy's layout already"),
         (None, Some(pool)) => {

@@ -1,7 +1,7 @@
 //! Procedural handwritten digits in MNIST's own file layout: any number of them, from a seed, with nothing downloaded.
 //!
-//! A digit is a few strokes of a pen. Each image jitters the strokes' control points, slants, turns, scales and shifts them,
-//! picks a pen width and pressure, and adds a little camera noise.
+//! A digit is a few strokes of a pen. Each image bends the strokes, slants, turns, scales and shifts them, picks a pen width and
+//! pressure, and adds noise; some are crossed by a stray line or have lost a piece. So a few stay ambiguous, as in the real set.
 
 use std::f32::consts::PI;
 use std::path::Path;
@@ -13,6 +13,8 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::mnist::{Origin, idx, write};
 
+/// Which drawing rules these are; part of a synthetic set's origin.
+const GENERATOR: u32 = 2;
 /// Side of an image in pixels.
 const SIDE: usize = 28;
 
@@ -48,7 +50,12 @@ pub fn write_digits(folder: &Path, config: DigitsConfig) -> Result<()> {
     let (train_images, train_labels) = draw_all(config.seed, 0, config.train);
     let (test_images, test_labels) = draw_all(config.seed, config.train as u64, config.test);
     let contents = [&train_images[..], &train_labels, &test_images, &test_labels];
-    write(folder, contents, &Origin::Synthetic { seed: config.seed })
+    write(folder, contents, &digits_origin(config.seed))
+}
+
+/// What the files drawn from `seed` are.
+pub fn digits_origin(seed: u64) -> Origin {
+    Origin::Synthetic { seed, generator: GENERATOR }
 }
 
 /// Images and labels `first..first + count` of the endless sequence of `seed`, as IDX files.
@@ -70,24 +77,35 @@ type Point = [f32; 2];
 /// One image of `digit`, bright on dark.
 fn draw(digit: u8, generator: &mut ChaCha8Rng, image: &mut [u8]) {
     let mut between = |low: f32, high: f32| generator.random_range(low..high);
-    let (angle, slant) = (between(-0.25, 0.25), between(-0.3, 0.3));
-    let (scale_x, scale_y) = (between(7.0, 9.5), between(8.5, 10.5));
-    let (shift_x, shift_y) = (between(-2.0, 2.0), between(-2.0, 2.0));
-    let (pen, pressure, wobble) = (between(0.8, 1.7), between(190.0, 255.0), between(0.0, 0.08));
+    let (angle, slant) = (between(-0.4, 0.4), between(-0.5, 0.5));
+    let (scale_x, scale_y) = (between(5.5, 10.0), between(7.0, 11.0));
+    let (shift_x, shift_y) = (between(-2.5, 2.5), between(-2.5, 2.5));
+    let (pen, pressure, noise) = (between(0.6, 2.2), between(110.0, 255.0), between(0.0, 50.0));
+    // Bending moves neighbouring points alike: two slow waves along the strokes.
+    let (bend, phase_x, phase_y) = (between(0.0, 0.3), between(0.0, 2.0 * PI), between(0.0, 2.0 * PI));
     let mut strokes = strokes(digit);
-    for point in strokes.iter_mut().flatten() {
-        let (x, y) = (point[0] + between(-wobble, wobble.max(1e-6)), point[1] + between(-wobble, wobble.max(1e-6)));
+    for (at, point) in strokes.iter_mut().flatten().enumerate() {
+        let wave = at as f32 * 0.45;
+        let (x, y) = (point[0] + bend * (wave + phase_x).sin(), point[1] + bend * (wave + phase_y).sin());
         let (x, y) = ((x + slant * y) * scale_x, y * scale_y);
         let (sin, cos) = angle.sin_cos();
         *point = [14.0 + shift_x + x * cos - y * sin, 14.0 - shift_y - x * sin - y * cos];
     }
-    let segments: Vec<(Point, Point)> = strokes.iter().flat_map(|s| s.windows(2).map(|w| (w[0], w[1]))).collect();
+    let mut segments: Vec<(Point, Point)> = strokes.iter().flat_map(|s| s.windows(2).map(|w| (w[0], w[1]))).collect();
+    if between(0.0, 1.0) < 0.3 {
+        // The pen left the paper for a moment.
+        let lost = between(0.0, segments.len() as f32 - 0.5) as usize;
+        segments.drain(lost..(lost + 1 + segments.len() / 8).min(segments.len()));
+    }
+    if between(0.0, 1.0) < 0.3 {
+        let (x, y, turn, length) = (between(4.0, 24.0), between(4.0, 24.0), between(0.0, PI), between(3.0, 9.0));
+        segments.push(([x, y], [x + length * turn.cos(), y + length * turn.sin()]));
+    }
     for (index, pixel) in image.iter_mut().enumerate() {
         let center = [(index % SIDE) as f32 + 0.5, (index / SIDE) as f32 + 0.5];
         let distance = segments.iter().map(|&(a, b)| squared_distance(center, a, b)).fold(f32::MAX, f32::min).sqrt();
         let ink = (pen + 0.5 - distance).clamp(0.0, 1.0) * pressure;
-        let noise = if ink > 0.0 { between(-20.0, 20.0) } else { 0.0 };
-        *pixel = (ink + noise).clamp(0.0, 255.0) as u8;
+        *pixel = (ink + noise * (between(-1.0, 1.0) + between(-1.0, 1.0))).clamp(0.0, 255.0) as u8;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use candle_core::D;
 use mtcool_core::{Loss, Network, Parameters, Problem};
-use mtcool_data::digits::{DigitsConfig, write_digits};
+use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{Source, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Mnist, Origin, Sample};
 use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
@@ -40,7 +40,7 @@ const EVALUATION_BATCH: usize = 500;
 fn describe(origin: &Origin) -> String {
     match origin {
         Origin::Real => "the canonical MNIST files".into(),
-        Origin::Synthetic { seed } => format!("synthetic digits of seed {seed}"),
+        Origin::Synthetic { seed, .. } => format!("synthetic digits of seed {seed}"),
     }
 }
 
@@ -48,7 +48,7 @@ fn describe(origin: &Origin) -> String {
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed } = config;
     let wanted = DigitsConfig { train, test, seed };
-    if verify(folder).is_ok_and(|origin| origin == Origin::Synthetic { seed }) {
+    if verify(folder).is_ok_and(|origin| origin == digits_origin(seed)) {
         let present = Mnist::read(folder)?;
         let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
         if (count(&present.train) + count(&present.validation), count(&present.test)) == (train, test) {
@@ -79,9 +79,9 @@ impl Suite for MnistSuite {
     fn origin(&self) -> serde_json::Value {
         match &self.0.origin {
             Origin::Real => serde_json::Value::Null,
-            Origin::Synthetic { seed } => {
+            Origin::Synthetic { seed, generator } => {
                 let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
-                serde_json::json!({ "synthetic": { "seed": seed, "train": count(&self.0.train), "test": count(&self.0.test) } })
+                serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": count(&self.0.train), "test": count(&self.0.test) } })
             }
         }
     }

@@ -31,13 +31,15 @@ pub enum Origin {
     Synthetic {
         /// The seed they were drawn from.
         seed: u64,
+        /// The version of the drawing rules.
+        generator: u32,
     },
 }
 
 /// Stands beside synthetic files.
 #[derive(Serialize, Deserialize)]
 struct Manifest {
-    generator: String,
+    generator: u32,
     seed: u64,
     md5: Vec<String>,
 }
@@ -80,7 +82,8 @@ pub fn verify(folder: &Path) -> Result<Origin> {
             return Err(corrupt(format!("MD5 {expected}"), got));
         }
     }
-    Ok(manifest.map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed }))
+    Ok(manifest
+        .map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }))
 }
 
 /// Writes the four files into `folder`, and for synthetic ones the manifest that says so. Files appear whole or not at all.
@@ -93,9 +96,9 @@ pub fn write(folder: &Path, contents: [&[u8]; 4], origin: &Origin) -> Result<()>
     match origin {
         Origin::Real if manifest.exists() => std::fs::remove_file(&manifest).map_err(at(&manifest))?,
         Origin::Real => {}
-        Origin::Synthetic { seed } => {
+        Origin::Synthetic { seed, generator } => {
             let md5 = contents.iter().map(|bytes| md5_hex(bytes)).collect();
-            let text = serde_json::to_vec_pretty(&Manifest { generator: "procedural digits".into(), seed: *seed, md5 });
+            let text = serde_json::to_vec_pretty(&Manifest { generator: *generator, seed: *seed, md5 });
             write_whole(&manifest, &text.map_err(|error| at(&manifest)(error.into()))?)?;
         }
     }

@@ -15,7 +15,7 @@ use mtcool_models::{Independent, LeNet};
 struct Sum;
 
 impl Aggregator for Sum {
-    fn combine(&mut self, jacobian: &Jacobian<'_>) -> Result<Combination> {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
         Ok(Combination::Weights(vec![1.0; jacobian.rows().len()]))
     }
 }

@@ -44,6 +44,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let console = Console::default();
     let overrides = overrides(&arguments.config);
     let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
+    let overrides = overrides.with_variables();
     // Before any download: a mistake in the file should not cost one.
     let checked = config::resolve(&name, &experiment, &figment, &Value::Null)?;
     let dataset = datasets::find(&experiment.dataset)?;
@@ -66,6 +67,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     }
     let suite = dataset.prepare(&experiment.data)?;
     let runs = config::resolve(&name, &experiment, &figment, &suite.origin())?;
+    sweep::check(&runs, suite.as_ref())?;
     let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, origin: suite.origin() };
     write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);

@@ -15,6 +15,19 @@ use crate::train::{Diverged, Run};
 /// Between two looks at runs that another process holds.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// Checks what only the data can tell, before any run is touched: that the networks fit the tasks, the batches the data, and
+/// the budgets the methods.
+///
+/// # Errors
+/// With the first misfit.
+pub fn check(runs: &[ResolvedRun], suite: &dyn Suite) -> Result<()> {
+    for (config, settings) in runs.iter().filter(|(config, _)| config.seed == 0) {
+        let sharing = methods::find(&config.method)?.sharing;
+        Run { config, settings: settings.as_ref(), sharing, suite, checkpoint_every: Duration::ZERO }.check()?;
+    }
+    Ok(())
+}
+
 /// Runs everything in `runs` that is not over, together with any other process doing the same, and returns when all are: a
 /// line for each run that failed, here or earlier.
 ///

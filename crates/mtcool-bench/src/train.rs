@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device};
 use mtcool_core::{Batch, BatchSource, Error, LossValues, Method, Parameters, Problem, Step};
 use mtcool_data::{Loader, LoaderConfig};
@@ -51,6 +51,24 @@ impl Run<'_> {
         let batches =
             (0..self.suite.tasks().len()).map(|task| self.suite.training(task).len() / self.config.training.batch_size);
         batches.max().unwrap_or(0).max(1) as u64
+    }
+
+    /// Whether network, batches and budget fit the data.
+    ///
+    /// # Errors
+    /// With the setting that does not fit.
+    pub fn check(&self) -> Result<()> {
+        self.suite.problem(&self.config.network, self.sharing)?;
+        self.batches(0)?;
+        let (least, budget) = (self.settings.least_batches(), self.budget());
+        ensure!(
+            least <= budget,
+            "method.{}: its warm-up and one iteration need {least} batches of each task, but {} epochs are {budget}; raise \
+             `training.epochs` or lower `warmup_iterations`",
+            self.config.method,
+            self.config.training.epochs
+        );
+        Ok(())
     }
 
     /// Trains in `folder` until the budget is used up, then reads the split that the table reports: the only reading of

@@ -7,7 +7,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use common::{Lab, succeed, text};
+use common::{Lab, fail, succeed, text};
+use mtcool_bench::config::{Overrides, find_experiment};
 use polars::prelude::{CsvReader, DataFrame, ParquetReader, SerReader};
 
 const METHODS: [&str; 5] = ["independent", "vanilla", "no_regularizer", "mtcool", "joint"];
@@ -102,6 +103,63 @@ fn finished_runs_are_kept_until_their_config_changes_and_come_back_with_it() {
     assert!(trained && other != first, "a changed config was not run");
     let (trained, back) = run(&[]);
     assert!(!trained && back == first, "the earlier result was lost");
+}
+
+#[test]
+fn an_attempt_that_fails_touches_no_finished_run() {
+    let lab = Lab::new();
+    let model = lab.run_folder("results", "joint-s0").join("model.safetensors");
+    succeed(&mut lab.reproduce("results", &["--methods", "joint"]));
+    let first = std::fs::read(&model).unwrap();
+    for wrong in ["network.widths=[1, 20, 50]", "network.fusion=concta", "training.batch_size=5000"] {
+        fail(&mut lab.reproduce("results", &["--methods", "joint", "--set", wrong]), &["error"]);
+        assert_eq!(std::fs::read(&model).unwrap(), first);
+    }
+    // Interrupted after the old config was put aside and before the new one began: the folder is gone, both come back.
+    let aside = |hash: &str| lab.run_folder("results", ".earlier").join(format!("joint-s0-{}", &hash[..12]));
+    let status = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("run.json")).unwrap();
+    let hash = status.split("\"hash\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    std::fs::create_dir_all(lab.run_folder("results", ".earlier")).unwrap();
+    std::fs::rename(lab.run_folder("results", "joint-s0"), aside(&hash)).unwrap();
+    std::fs::create_dir_all(lab.run_folder("results", "joint-s0").join(".tmp-half")).unwrap();
+    let output = lab.reproduce("results", &["--methods", "joint"]).output().unwrap();
+    assert!(output.status.success() && !text(&output.stderr).contains("is finished"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read(&model).unwrap(), first);
+    succeed(&mut lab.reproduce("results", &["--methods", "joint", "--set", "method.joint.learning_rate=0.01"]));
+    succeed(&mut lab.reproduce("results", &["--methods", "joint"]));
+    assert_eq!(std::fs::read(&model).unwrap(), first);
+}
+
+#[test]
+fn figures_are_comparable_only_in_the_papers_setting() {
+    let lab = Lab::new();
+    let arguments = ["--profile", "paper", "--methods", "joint", "--set", "training.epochs=1"];
+    let mut command = lab.mtcool(&["reproduce", "table1", "--results", "results", "--set", "training.batch_size=100"]);
+    command.arg("--data").arg(lab.data()).args(arguments);
+    succeed(&mut command);
+    // On real digits the note would be the shorter one; the flag itself is what counts here.
+    let load = |assignments: &[&str]| {
+        let overrides = Overrides {
+            profile: Some("paper".into()),
+            assignments: assignments.iter().map(|a| (*a).to_owned()).collect(),
+        };
+        let (source, text) = find_experiment("table1").unwrap();
+        mtcool_bench::config::load(&source, &text, &overrides).unwrap().0.comparable
+    };
+    assert!(load(&[]) && load(&["seeds=3", "methods=[\"joint\"]"]));
+    for change in ["training.epochs=1", "network.widths=[4, 8, 8]", "method.mtcool.bound=0.5"] {
+        assert!(!load(&[change]), "{change}");
+    }
+}
+
+#[test]
+fn a_report_follows_the_variables_of_its_run() {
+    let lab = Lab::new();
+    let mut command =
+        lab.mtcool(&["reproduce", "table1", "--results", "results", "--methods", "joint", "--seeds", "1"]);
+    command.arg("--data").arg(lab.data()).env("MTCOOL_TRAINING__EPOCHS", "1").env("MTCOOL_TRAINING__BATCH_SIZE", "50");
+    let printed = succeed(&mut command);
+    assert_eq!(succeed(&mut lab.mtcool(&["report", "table1", "--results", "results"])), printed);
 }
 
 #[test]

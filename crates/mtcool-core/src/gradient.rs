@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use crate::error::{Result, require};
+use crate::error::{Error, Result, require};
 use crate::method::{Method, MethodState, Step, StepReport, TaskLoss};
 use crate::objective;
 use crate::optimizer::{RateSchedule, Sgd, Velocity};
@@ -37,11 +37,25 @@ pub trait LossWeighting: Send {
 
 /// Combines the rows g_i of the Jacobian J `[T, n]` of the losses with respect to the shared parameters into one direction.
 pub trait Aggregator: Send {
-    /// The combination of this step's rows.
+    /// The combination of the rows of step `iteration`, counted from 0: what is random follows from it and a seed of the
+    /// aggregator's own.
     ///
     /// # Errors
     /// If there is none, such as a solver that does not converge.
-    fn combine(&mut self, jacobian: &Jacobian<'_>) -> Result<Combination>;
+    fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination>;
+
+    /// What it remembers between steps, by name.
+    fn state(&self) -> Vec<(String, f64)> {
+        Vec::new()
+    }
+
+    /// Continues from `state`, as [`Aggregator::state`] gave it.
+    ///
+    /// # Errors
+    /// If `state` is not this aggregator's.
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        MethodState { numbers: state, ..MethodState::default() }.expect_numbers(&[])
+    }
 }
 
 /// What an [`Aggregator`] found.
@@ -127,6 +141,7 @@ impl GradientMethod {
                     false => vec![f64::NAN; losses.len()],
                 };
                 let weights = weighting.weights(&values)?;
+                one_a_task(&weights, losses.len())?;
                 let weighted =
                     losses.iter().zip(weights).map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
                 let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
@@ -136,9 +151,10 @@ impl GradientMethod {
                 let rows = losses.iter().map(|loss| Ok(leaves.gradients(&loss.backward()?)));
                 let rows = rows.collect::<Result<Vec<_>>>()?;
                 let shared: Vec<_> = rows.iter().map(|row| row.filter(is_shared)).collect();
-                let mut result = match aggregator.combine(&Jacobian::new(&shared))? {
+                let mut result = match aggregator.combine(&Jacobian::new(&shared), self.iteration)? {
                     Combination::Direction(direction) => direction,
                     Combination::Weights(weights) => {
+                        one_a_task(&weights, losses.len())?;
                         let terms = shared.iter().zip(weights);
                         terms.into_iter().try_fold(Gradients::new(), |sum, (row, w)| sum.add_scaled(row, w))?
                     }
@@ -149,6 +165,17 @@ impl GradientMethod {
                 Ok(result)
             }
         }
+    }
+}
+
+fn one_a_task(weights: &[f64], tasks: usize) -> Result<()> {
+    match weights.len() == tasks {
+        true => Ok(()),
+        false => Err(Error::Mismatch {
+            what: "weights of the tasks".into(),
+            expected: format!("{tasks}, one a task"),
+            got: weights.len().to_string(),
+        }),
     }
 }
 
@@ -181,7 +208,7 @@ impl Method for GradientMethod {
     fn state(&self) -> MethodState {
         let numbers = match &self.combine {
             Combine::Losses(weighting) => weighting.state(),
-            Combine::Gradients(_) => Vec::new(),
+            Combine::Gradients(aggregator) => aggregator.state(),
         };
         MethodState { iteration: self.iteration, tensors: self.velocity.clone(), numbers }
     }
@@ -189,7 +216,7 @@ impl Method for GradientMethod {
     fn restore(&mut self, state: MethodState) -> Result<()> {
         match &mut self.combine {
             Combine::Losses(weighting) => weighting.restore(state.numbers)?,
-            Combine::Gradients(_) => state.expect_numbers(&[])?,
+            Combine::Gradients(aggregator) => aggregator.restore(state.numbers)?,
         }
         self.iteration = state.iteration;
         self.velocity = state.tensors;

@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use crate::error::{Result, require};
+use crate::error::{Error, Result, require};
 use crate::method::{Method, MethodState, Step, StepReport, TaskLoss};
 use crate::noise::{Draw, NoiseSource};
 use crate::objective;
@@ -255,8 +255,24 @@ fn clamp(parameters: &Parameters, before: &Parameters, task: usize, bound: f64) 
     })
 }
 
+/// Every task owns something, and nothing is owned by a task that is not there.
+fn check_owners(parameters: &Parameters, tasks: usize) -> Result<()> {
+    let mismatch = |got: String| {
+        let expected = format!("names `theta.{{task}}.*` and `phi.{{task}}.*` for each task in 0..{tasks}");
+        Err(Error::Mismatch { what: "owners of the parameters".into(), expected, got })
+    };
+    if let Some((name, _)) = parameters.iter().find(|(name, _)| name.task >= tasks) {
+        return mismatch(format!("`{name}`"));
+    }
+    match (0..tasks).find(|task| parameters.iter().all(|(name, _)| name.task != *task)) {
+        Some(task) => mismatch(format!("none of task {task}")),
+        None => Ok(()),
+    }
+}
+
 impl Method for Mtcool {
     fn step(&mut self, step: Step<'_>) -> Result<StepReport> {
+        check_owners(step.parameters, step.problem.tasks())?;
         let report = match self.iteration < self.config.warmup_iterations {
             true => self.warm_up(step)?,
             false => self.cooperate(step)?,

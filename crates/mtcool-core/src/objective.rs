@@ -3,7 +3,7 @@
 use candle_core::{D, Tensor};
 use candle_nn::ops::log_softmax;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 use crate::problem::{Batch, Problem};
 
@@ -30,6 +30,13 @@ pub(crate) fn cooperative(
         let output = problem.network().forward(parameters, task, &batch.input)?;
         losses.push(problem.loss(task, &output, &batch.target)?);
         if regularize && draws.len() > 1 {
+            if output.rank() < 2 || output.dim(1)? < 2 {
+                return Err(Error::Mismatch {
+                    what: format!("output of task {task}, whose predictions the KL term compares"),
+                    expected: "logits [B, K, ...] of at least two classes; or lambda = 0".into(),
+                    got: format!("{:?}", output.dims()),
+                });
+            }
             log_predictions.push(log_softmax(&output, 1)?);
         }
     }

@@ -47,6 +47,8 @@ impl Loader {
         let (sender, batches) = sync_channel(PREFETCH);
         let mut order = EpochOrder::new(data.len(), config);
         std::thread::spawn(move || {
+            // A pool of its own: whoever waits for a batch may be the only worker of the global one.
+            let _pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
             let mut position = position;
             // The receiver is gone when the loader is dropped; that ends the thread.
             while sender.send(data.read(order.batch(position))).is_ok() {
@@ -121,6 +123,33 @@ mod tests {
                 prop_assert_eq!(EpochOrder::new(len, config).batch(position as u64).to_vec(), batch.clone());
             }
         }
+    }
+
+    /// Reads with rayon, as a set that decodes images would.
+    struct Parallel;
+
+    impl Dataset for Parallel {
+        fn len(&self) -> usize {
+            8
+        }
+
+        fn read(&self, indices: &[u32]) -> Result<Sample> {
+            use rayon::prelude::*;
+            let doubled: Vec<u32> = indices.par_iter().map(|index| index * 2).collect();
+            let targets = candle_core::Tensor::new(doubled, &candle_core::Device::Cpu)?;
+            Ok(Sample { inputs: targets.clone(), targets })
+        }
+    }
+
+    #[test]
+    fn a_set_that_reads_in_parallel_does_not_wait_for_the_pool_that_waits_for_it() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let sum = pool.install(|| {
+            let config = LoaderConfig { batch_size: 8, seed: 0, stream: 0 };
+            let mut loader = Loader::new(Arc::new(Parallel), config, 0).unwrap();
+            loader.next().unwrap().targets.to_vec1::<u32>().unwrap().iter().sum::<u32>()
+        });
+        assert_eq!(sum, 56);
     }
 
     #[test]

@@ -115,9 +115,23 @@ fn digits_without_their_manifest_are_not_taken_for_the_real_ones() {
     std::fs::remove_file(folder.path().join("synthetic.json")).unwrap();
     let message = verify(folder.path()).unwrap_err().to_string();
     assert!(message.contains("MD5 6bbc9ace898e44ae57da46a324031adb"), "{message}");
-    // Fetching does not overwrite what somebody put there.
+    // Neither drawing nor fetching overwrites what somebody put there.
     let message = fetch(folder.path(), &[]).unwrap_err().to_string();
     assert!(message.contains("MD5"), "{message}");
+    let message = write_digits(folder.path(), SMALL).unwrap_err().to_string();
+    assert!(message.contains("a file of another set") && message.contains("another folder"), "{message}");
+}
+
+#[test]
+fn a_manifest_without_all_checksums_is_refused() {
+    let folder = folder_of_digits();
+    change(&folder.path().join("synthetic.json"), |bytes| {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let (before, _) = text.split_once('[').unwrap();
+        *bytes = format!("{before}[] }}").into_bytes();
+    });
+    let message = verify(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("0 checksums for 4 files"), "{message}");
 }
 
 #[test]

@@ -113,15 +113,15 @@ impl ConvNorm {
             Owner::Tasks(shares) => shares,
         };
         let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
-        Ok((Tensor::cat(&parts, 0)?, tracked_rows(&parts, shares)))
+        Ok((Tensor::cat(&parts, 0)?, trained_rows(parts.iter().map(|part| part.track_op()), shares)))
     }
 }
 
-/// From the first to the last row that the graph tracks, of kernels that own `shares` of the rows.
-pub(crate) fn tracked_rows(kernels: &[&Tensor], shares: &[usize]) -> Rows {
+/// From the first to the last row that trains, of owners that have `shares` of the rows.
+pub(crate) fn trained_rows(trains: impl Iterator<Item = bool>, shares: &[usize]) -> Rows {
     let (mut start, mut end, mut first) = (None, 0, 0);
-    for (kernel, share) in kernels.iter().zip(shares) {
-        if kernel.track_op() {
+    for (trains, share) in trains.zip(shares) {
+        if trains {
             start = start.or(Some(first));
             end = first + share;
         }

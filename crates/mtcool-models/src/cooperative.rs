@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
 use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, linear};
 
-use crate::conv_norm::tracked_rows;
+use crate::conv_norm::trained_rows;
 use crate::fusion::{Features, Fusion};
 use crate::spec::{Init, ParameterSpec};
 
@@ -95,7 +95,8 @@ impl CooperativeLayer {
         let biases = self.collect(parameters, "bias")?;
         match (self.fusion, x) {
             (Fusion::Concat, Features::Joined(x)) => {
-                let rows = tracked_rows(&weights, &self.shares);
+                let trains = weights.iter().zip(&biases).map(|(weight, bias)| weight.track_op() || bias.track_op());
+                let rows = trained_rows(trains, &self.shares);
                 let (weight, bias) = (Tensor::cat(&weights, 0)?, Tensor::cat(&biases, 0)?);
                 self.apply(x, &weight, &bias, rows).map(Features::Joined)
             }

@@ -4,7 +4,7 @@
 //! the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
 //! in the workspace) trains through them.
 //!
-//! - **A frozen operand costs nothing.** The backward pass computes the gradient of an operand only if the graph tracks it,
+//! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only if the graph tracks it,
 //!   and of a kernel only for the [`Rows`] that train: in MT-COOL one task's slice of each layer moves at a time.
 //! - **The same bits for any number of threads.** Work is split by shape, never by thread, and partial sums are added in a
 //!   fixed order.

@@ -22,7 +22,8 @@ pub struct Linear {
 /// If the shapes or dtypes do not fit each other; the message names them.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Linear) -> Result<Tensor> {
     match (x.dims(), weight.dims(), bias.dims()) {
-        (&[_, inputs], &[outputs, reads], &[biases]) if inputs == reads && outputs == biases => {}
+        (&[_, inputs], &[outputs, reads], &[biases])
+            if inputs == reads && outputs == biases && inputs * outputs > 0 => {}
         (x, weight, bias) => {
             bail!("linear: expected x [B, I], weight [O, I], bias [O], got {x:?}, {weight:?}, {bias:?}")
         }

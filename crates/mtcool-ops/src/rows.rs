@@ -20,7 +20,7 @@ impl Rows {
     pub(crate) fn range(&self, count: usize) -> Range<usize> {
         match self {
             Rows::All => 0..count,
-            Rows::Only(range) => range.start.min(count)..range.end.min(count),
+            Rows::Only(range) => range.start.min(range.end).min(count)..range.end.min(count),
         }
     }
 }

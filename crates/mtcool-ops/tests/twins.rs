@@ -375,7 +375,14 @@ fn gradient_at_zero_is_zero_and_nan_passes_through() {
 
 #[test]
 fn results_are_the_same_bits_for_any_number_of_threads() {
-    let x = tensor(&[37, 3, 14, 14], 1).to_dtype(DType::F32).unwrap();
+    for batch in [37, 128] {
+        same_bits_for_any_number_of_threads(batch);
+    }
+}
+
+/// The smaller batch is convolved along its rows, the larger one an image a lane.
+fn same_bits_for_any_number_of_threads(batch: usize) {
+    let x = tensor(&[batch, 3, 14, 14], 1).to_dtype(DType::F32).unwrap();
     let k = tensor(&[7, 3, 5, 5], 2).to_dtype(DType::F32).unwrap();
     let run = || {
         let (x, k) = (Var::from_tensor(&x).unwrap(), Var::from_tensor(&k).unwrap());
@@ -395,6 +402,18 @@ fn results_are_the_same_bits_for_any_number_of_threads() {
 fn misfits_are_named() {
     let message = |result: Result<Tensor>| result.unwrap_err().to_string();
     let x = tensor(&[1, 2, 4, 4], 1);
+    let none = message(conv2d(
+        &tensor(&[1, 2, 0, 4], 1),
+        &tensor(&[1, 2, 1, 1], 2),
+        None,
+        Conv2d { padding: 5, ..Conv2d::default() },
+    ));
+    assert!(none.contains("no empty operand"), "{none}");
+    let backwards = Rows::Only(std::ops::Range { start: 3, end: 1 });
+    let (weight, bias) = (Var::from_tensor(&tensor(&[4, 3], 1)).unwrap(), Var::from_tensor(&tensor(&[4], 2)).unwrap());
+    let y = linear(&tensor(&[2, 3], 3), &weight, &bias, Linear { rows: backwards, ..Linear::default() }).unwrap();
+    let gradients = y.sum_all().unwrap().backward().unwrap();
+    assert!(flat(gradients.get(&weight).unwrap()).iter().all(|&g| g == 0.0));
     let channels = message(conv2d(&x, &tensor(&[1, 3, 3, 3], 2), None, Conv2d::default()));
     assert!(channels.contains("the input has 2 channels") && channels.contains("reads 3"), "{channels}");
     let large = message(conv2d(&x, &tensor(&[1, 2, 5, 5], 2), None, Conv2d::default()));

@@ -1,9 +1,11 @@
 //! From files, variables and flags to checked runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
+use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
 use super::error::ConfigError;
@@ -58,13 +60,43 @@ pub fn load(source: &Path, text: &str, overrides: &Overrides) -> Result<(Experim
     };
     let variables = Env::prefixed("MTCOOL_").ignore(&OTHER_VARIABLES).split("__").global();
     let file = NamedToml { name: format!("`{}`", source.display()), text: text.to_owned(), nested: true };
-    let mut figment = Figment::from(file).merge(variables).select(profile);
+    let plain = Figment::from(file).select(profile.clone());
+    let mut figment = plain.clone().merge(variables).select(profile);
     for assignment in &overrides.assignments {
         let name = format!("the command line (`{assignment}`)");
         figment = figment.merge(NamedToml { name, text: assignment_as_toml(assignment)?, nested: false });
     }
-    let experiment: Experiment = figment.extract().map_err(|error| ConfigError::from_figment(error, ""))?;
+    let extract = |figment: &Figment| figment.extract().map_err(|error| ConfigError::from_figment(error, ""));
+    let mut experiment: Experiment = extract(&figment)?;
+    let as_written: Experiment = extract(&plain)?;
+    // Whoever changes what is trained no longer has the paper's setting, whatever the profile says.
+    let setting = |e: &Experiment| (e.network.clone(), e.training.clone(), plain_values(&e.method));
+    experiment.comparable &= setting(&experiment) == setting(&as_written);
     Ok((experiment, figment))
+}
+
+/// The methods' tables without figment's notes on where each value came from.
+fn plain_values(tables: &BTreeMap<String, Dict>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let plain = |value: &Value| match value.clone().deserialize::<serde_json::Value>() {
+        Ok(value) => value.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let table = |table: &Dict| table.iter().map(|(key, value)| (key.clone(), plain(value))).collect();
+    tables.iter().map(|(name, values)| (name.clone(), table(values))).collect()
+}
+
+impl Overrides {
+    /// The same with the `MTCOOL_*` variables of this process as assignments before the others, to be used again without them.
+    pub fn with_variables(mut self) -> Self {
+        let variables = std::env::vars().filter_map(|(name, value)| {
+            let key = name.strip_prefix("MTCOOL_")?.to_lowercase().replace("__", ".");
+            (!OTHER_VARIABLES.contains(&key.as_str())).then(|| format!("{key}={value}"))
+        });
+        let mut assignments: Vec<String> = variables.collect();
+        assignments.sort();
+        assignments.append(&mut self.assignments);
+        Self { assignments, ..self }
+    }
 }
 
 /// TOML text that knows where it came from, for messages.

@@ -52,6 +52,11 @@ pub trait MethodSettings: Debug + Send + Sync {
     /// If a setting is out of its range.
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>>;
 
+    /// Batches of each task without which the method does nothing of its own.
+    fn least_batches(&self) -> u64 {
+        1
+    }
+
     /// What is valid but surely not meant.
     fn warning(&self) -> Option<&'static str> {
         None

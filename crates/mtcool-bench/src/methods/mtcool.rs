@@ -83,6 +83,10 @@ impl MethodSettings for MtcoolSettings {
         Ok(Box::new(Mtcool::new(config, Box::new(noise))?))
     }
 
+    fn least_batches(&self) -> u64 {
+        (self.keys.warmup_iterations + self.keys.inner_iterations) as u64
+    }
+
     fn warning(&self) -> Option<&'static str> {
         let variant = (self.variant == Variant::Full).then_some(&self.keys)?;
         MtcoolConfig {

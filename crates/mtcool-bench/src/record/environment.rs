@@ -10,7 +10,7 @@ pub fn environment(device: &str) -> Value {
         "mtcool": env!("CARGO_PKG_VERSION"),
         "candle-core": locked_version("candle-core"),
         "gemm": locked_version("gemm"),
-        "rust": env!("CARGO_PKG_RUST_VERSION"),
+        "rust_required": env!("CARGO_PKG_RUST_VERSION"),
         "git_revision": git(&["rev-parse", "HEAD"]),
         "git_dirty": git(&["status", "--porcelain", "--untracked-files=no"]).map(|changes| !changes.is_empty()),
         "os": std::env::consts::OS,

@@ -86,25 +86,47 @@ impl RunFolder {
             Err(TryLockError::Error(error)) => Err(StorageError::new("lock", &lock_path, error))?,
         }
         let (path, hash) = (runs.join(run.id()), run.hash());
-        match Self::status(runs, run)? {
-            Some(status) if status.hash != hash => {
-                let rename = |from: &Path, to: &Path| {
-                    std::fs::rename(from, to).map_err(|error| StorageError::new("rename", from, error))
-                };
-                let earlier =
-                    |hash: &str| runs.join(".earlier").join(format!("{}-{}", run.id(), &hash[..hash.len().min(12)]));
-                create_folder(&runs.join(".earlier"))?;
-                rename(&path, &earlier(&status.hash))?;
-                if earlier(&hash).exists() {
-                    rename(&earlier(&hash), &path)?;
-                }
-            }
-            _ => {}
-        }
+        Self::swap_configs(runs, run, &path, &hash)?;
+        remove_leftovers(&path)?;
+        remove_leftovers(&path.join("checkpoints"))?;
         match Self::status(runs, run)? {
             Some(status) if status.status != Status::Running => Ok(Claim::Done(status)),
             _ => Ok(Claim::Ours(Box::new(Self { path, hash, _lock: lock }))),
         }
+    }
+
+    /// Puts a run of another config aside, and brings back an earlier one of this config. Whatever instant this is interrupted
+    /// at, the next call finds both.
+    fn swap_configs(runs: &Path, run: &RunConfig, path: &Path, hash: &str) -> Result<()> {
+        let shelf = runs.join(".earlier");
+        let earlier = |hash: &str| shelf.join(format!("{}-{}", run.id(), &hash[..hash.len().min(12)]));
+        let rename = |from: &Path, to: &Path| {
+            std::fs::rename(from, to).map_err(|error| StorageError::new("rename", from, error))
+        };
+        let remove =
+            |path: &Path| std::fs::remove_dir_all(path).map_err(|error| StorageError::new("remove", path, error));
+        if let Some(status) = Self::status(runs, run)?
+            && status.hash != hash
+        {
+            create_folder(&shelf)?;
+            let target = earlier(&status.hash);
+            // Two folders of one config have one result; the one that is further counts.
+            match (target.exists(), status.status) {
+                (true, Status::Running) => remove(path)?,
+                (true, _) => {
+                    remove(&target)?;
+                    rename(path, &target)?;
+                }
+                (false, _) => rename(path, &target)?,
+            }
+        }
+        if Self::status(runs, run)?.is_none() && earlier(hash).exists() {
+            if path.exists() {
+                remove(path)?;
+            }
+            rename(&earlier(hash), path)?;
+        }
+        Ok(())
     }
 
     /// What `run.json` of `run` says, whoever holds the run; `None` before it has begun.
@@ -175,6 +197,18 @@ impl RunFolder {
         let status = RunStatus { hash, status, message, parameters, joint_parameters, epochs, train_seconds };
         Ok(write_whole(&self.path.join("run.json"), &serde_json::to_vec_pretty(&status)?)?)
     }
+}
+
+/// Removes what a killed process left half written in `folder`.
+fn remove_leftovers(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(".tmp-") {
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.map_err(|error| StorageError::new("remove", &path, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// The config as TOML; TOML has no null, which stands for real data.

@@ -97,6 +97,16 @@ pub fn write(folder: &Path, contents: [&[u8]; 4], origin: &Origin) -> Result<()>
         Origin::Real if manifest.exists() => std::fs::remove_file(&manifest).map_err(at(&manifest))?,
         Origin::Real => {}
         Origin::Synthetic { seed, generator } => {
+            let foreign =
+                FILES.into_iter().map(|file| folder.join(file)).find(|file| file.exists() && !manifest.exists());
+            if let Some(file) = foreign {
+                return Err(Error::Corrupt {
+                    file,
+                    expected: "an empty place, or a synthetic set to replace".into(),
+                    got: "a file of another set".into(),
+                    remedy: "choose another folder for synthetic digits",
+                });
+            }
             let md5 = contents.iter().map(|bytes| md5_hex(bytes)).collect();
             let text = serde_json::to_vec_pretty(&Manifest { generator: *generator, seed: *seed, md5 });
             write_whole(&manifest, &text.map_err(|error| at(&manifest)(error.into()))?)?;
@@ -132,12 +142,17 @@ fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
         return Ok(None);
     }
     let bytes = std::fs::read(&path).map_err(at(&path))?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Corrupt {
-        file: path,
+    let corrupt = |got: String| Error::Corrupt {
+        file: path.clone(),
         expected: "the manifest of a synthetic set".into(),
-        got: error.to_string(),
+        got,
         remedy: "delete the folder and run `cargo xtask data synth mnist` again",
-    })
+    };
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+    match manifest.md5.len() == FILES.len() {
+        true => Ok(Some(manifest)),
+        false => Err(corrupt(format!("{} checksums for {} files", manifest.md5.len(), FILES.len()))),
+    }
 }
 
 fn md5_hex(bytes: &[u8]) -> String {

@@ -29,6 +29,9 @@ impl Geometry {
         let &[out_channels, kernel_in, kernel_h, kernel_w] = kernel else {
             bail!("conv2d: expected a kernel [O, C, kh, kw], got shape {kernel:?}");
         };
+        if x.contains(&0) || out_channels == 0 {
+            bail!("conv2d: expected no empty operand, got an input {x:?} and a kernel {kernel:?}");
+        }
         if kernel_in != in_channels {
             bail!("conv2d: the input has {in_channels} channels, the kernel {kernel:?} reads {kernel_in}");
         }

@@ -72,7 +72,7 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
 struct ConvOp {
     geometry: Geometry,
     settings: Conv2d,
-    /// With pooling, and if there will be a backward pass.
+    /// If there will be a backward pass.
     kept: Option<Kept>,
 }
 
@@ -343,11 +343,11 @@ mod tests {
         let (small, out_w) = (pool.output_side(g.out_h) * pool.output_side(g.out_w), pool.output_side(g.out_w));
         let pooled = lanes.pool(level, pool, g, &map);
         let back = lanes.gather_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
-        let unpooled = lanes.scatter_batch(
-            &lanes.unpool(level, pool, g, Activation::Identity, &map, &pooled, &back),
-            sample,
-            g.batch,
-        );
+        let unpool = |activation| {
+            let unpooled = lanes.unpool(level, pool, g, activation, &map, &pooled, &back);
+            lanes.scatter_batch(&unpooled, sample, g.batch)
+        };
+        let (unpooled, rectified) = (unpool(Activation::Identity), unpool(Activation::Relu));
         let (map, pooled) =
             (lanes.scatter_batch(&map, sample, g.batch), lanes.scatter_batch(&pooled, g.out_channels * small, g.batch));
         for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {
@@ -356,6 +356,8 @@ mod tests {
             pool.backward(map, g.out_w, &grad[plane * small..][..small], out_w, &mut result);
             prop_assert!(pooled[plane * small..][..small] == output);
             prop_assert!(unpooled[plane * g.out_pixels()..][..g.out_pixels()] == result);
+            let masked = result.iter().zip(map).map(|(&g, &y)| if y <= T::zero() { T::zero() } else { g });
+            prop_assert!(masked.eq(rectified[plane * g.out_pixels()..][..g.out_pixels()].iter().copied()));
         }
         Ok(())
     }
@@ -374,6 +376,24 @@ mod tests {
         ) {
             let settings = Conv2d { padding, dilation, ..Conv2d::default() };
             let sizes = Geometry::new(&[batch, channels, height, width], &[outputs, channels, kernel_h, kernel_w], &settings);
+            prop_assume!(sizes.is_ok());
+            let g = sizes.unwrap();
+            let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);
+            in_lock_step::<f32>(&g, rows.clone(), 2e-5)?;
+            in_lock_step::<f64>(&g, rows, 1e-12)?;
+        }
+
+        /// Several blocks of lanes, the last one partly filled.
+        #[test]
+        fn lanes_agree_with_the_patch_matrix_for_large_batches(
+            batch in 1usize..150,
+            (channels, outputs) in (1usize..4, 1usize..9),
+            (height, width) in (1usize..8, 1usize..8),
+            (kernel, padding) in (1usize..4, 0usize..3),
+            (cut, end) in (0usize..9, 0usize..9),
+        ) {
+            let settings = Conv2d { padding, ..Conv2d::default() };
+            let sizes = Geometry::new(&[batch, channels, height, width], &[outputs, channels, kernel, kernel], &settings);
             prop_assume!(sizes.is_ok());
             let g = sizes.unwrap();
             let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);

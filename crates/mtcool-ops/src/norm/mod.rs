@@ -103,7 +103,13 @@ impl Sizes {
     }
 
     fn planes_of(&self, set: usize) -> Vec<usize> {
-        (0..self.batch * self.channels).filter(|&plane| self.set_of(plane) == set).collect()
+        match self.statistics {
+            Statistics::Group { groups } => {
+                let width = self.channels / groups;
+                (set * width..(set + 1) * width).collect()
+            }
+            Statistics::Batch => (set..self.batch * self.channels).step_by(self.channels).collect(),
+        }
     }
 
     /// Elements normalised together.
@@ -116,7 +122,7 @@ impl Sizes {
 fn statistics<T: Element>(sizes: &Sizes, x: &[T], eps: f64) -> Vec<(T, T)> {
     let of_set = |set: usize| {
         let planes = sizes.planes_of(set);
-        // Deviations from any element of the set: no digits are lost where the mean is far from zero.
+        // Deviations from an element of the set lose no digits where the mean is far from zero.
         let pivot = x[planes[0] * sizes.pixels];
         let (mut sum, mut squares) = (T::zero(), T::zero());
         for plane in planes {

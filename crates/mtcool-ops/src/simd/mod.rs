@@ -70,9 +70,9 @@ impl Level {
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 levels.push(Level::Avx2);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                levels.push(Level::Avx512);
+                if is_x86_feature_detected!("avx512f") {
+                    levels.push(Level::Avx512);
+                }
             }
         }
         levels

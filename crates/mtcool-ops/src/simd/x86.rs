@@ -14,7 +14,7 @@ pub(super) unsafe fn with_avx2<T: Element, K: Kernel<T>>(kernel: K) {
 }
 
 /// # Safety
-/// The processor has AVX-512F.
+/// The processor has AVX-512F, AVX2 and FMA.
 #[target_feature(enable = "avx512f,avx2,fma")]
 pub(super) unsafe fn with_avx512<T: Element, K: Kernel<T>>(kernel: K) {
     // SAFETY: the caller's promise.

@@ -9,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tenso
 
 use super::geometry::Geometry;
 use super::strategy::{self, Kept};
-use super::{Conv2d, Gradient, Operand};
+use super::{Conv2d, Gradient, Operand, input_and_kernel};
 use crate::activation::Activation;
 use crate::element::{dispatch, elements};
 use crate::norm::{self, Norm};
@@ -95,14 +95,7 @@ impl CustomOp3 for ConvNorm {
             true => linear.apply_op1_no_bwd(&gradient(Operand::Map))?,
             false => linear,
         };
-        let input = match x.track_op() {
-            true => Some(kernel.apply_op2_no_bwd(&linear, &gradient(Operand::Input))?),
-            false => None,
-        };
-        let weight = match kernel.track_op() {
-            true => Some(x.apply_op2_no_bwd(&linear, &gradient(Operand::Kernel))?),
-            false => None,
-        };
+        let (input, weight) = input_and_kernel(x, kernel, &linear, gradient)?;
         Ok((input, weight, Some(gradients.narrow(0, count, 2 * g.out_channels)?)))
     }
 }

@@ -1,0 +1,144 @@
+//! Every kernel of every strategy and level against the patch matrix, over random shapes.
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+
+use super::lanes::Lanes;
+use super::*;
+use crate::element::Element;
+use crate::simd::Level;
+
+fn numbers<T: Element>(count: usize, seed: u64) -> Vec<T> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        T::from_f64((state >> 11) as f64 / (1u64 << 52) as f64 - 1.0)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+fn close<T: Element>(got: &[T], want: &[T], tolerance: f64) -> std::result::Result<(), TestCaseError> {
+    prop_assert_eq!(got.len(), want.len());
+    for (at, (got, want)) in got.iter().zip(want).enumerate() {
+        let (got, want) = (WithDType::to_f64(*got), WithDType::to_f64(*want));
+        prop_assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "element {}: {} against {}", at, got, want);
+    }
+    Ok(())
+}
+
+/// Every direct kernel of every level this processor has, against the patch-matrix twin.
+fn in_lock_step<T: Element>(
+    g: &Geometry,
+    rows: Range<usize>,
+    tolerance: f64,
+) -> std::result::Result<(), TestCaseError> {
+    let (outputs, taps) = (g.batch * g.out_channels * g.out_pixels(), g.out_channels * g.taps());
+    let (x, grad) = (numbers::<T>(g.batch * g.input_len(), 1), numbers::<T>(outputs, 2));
+    let (kernel, bias) = (numbers::<T>(taps, 3), numbers::<T>(g.out_channels, 4));
+    for level in Level::available() {
+        for (bias, activation) in [(None, Activation::Identity), (Some(&bias[..]), Activation::Relu)] {
+            let want = patches::forward(g, &x, &kernel, bias, activation);
+            close(&direct::forward(level, g, &x, &kernel, bias, activation), &want, tolerance)?;
+        }
+        let want = patches::kernel_gradient(g, &x, &grad, rows.clone());
+        close(
+            &direct_gradient::kernel_gradient(level, g, &x, &grad, rows.clone()),
+            &want,
+            tolerance * g.out_pixels() as f64,
+        )?;
+        in_lanes(level, g, (&x, &grad, &kernel, &bias), rows.clone(), tolerance)?;
+        if let Some(got) = direct::input_gradient(level, g, &kernel, &grad) {
+            close(&got, &patches::input_gradient(g, &kernel, &grad), tolerance)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lanes kernels, pooling included.
+fn in_lanes<T: Element>(
+    level: Level,
+    g: &Geometry,
+    (x, grad, kernel, bias): (&[T], &[T], &[T], &[T]),
+    rows: Range<usize>,
+    tolerance: f64,
+) -> std::result::Result<(), TestCaseError> {
+    let (lanes, sample) = (Lanes::new::<T>(level), g.out_channels * g.out_pixels());
+    let input = lanes.gather_batch(x, g.input_len());
+    prop_assert!(lanes.scatter_batch(&input, g.input_len(), g.batch) == x);
+    let map = lanes.forward(level, g, &input, kernel, Some(bias), Activation::Relu);
+    let want = patches::forward(g, x, kernel, Some(bias), Activation::Relu);
+    close(&lanes.scatter_batch(&map, sample, g.batch), &want, tolerance)?;
+    let grad_lanes = lanes.gather_batch(grad, sample);
+    let got = lanes.input_gradient(level, g, kernel, &grad_lanes);
+    close(&lanes.scatter_batch(&got, g.input_len(), g.batch), &patches::input_gradient(g, kernel, grad), tolerance)?;
+    let want = patches::kernel_gradient(g, x, grad, rows.clone());
+    close(
+        &lanes.kernel_gradient(level, g, &input, &grad_lanes, rows.clone()),
+        &want,
+        tolerance * g.out_pixels() as f64,
+    )?;
+    let want = patches::bias_gradient(g, grad, rows.clone());
+    close(&lanes.bias_gradient(g, &grad_lanes, rows), &want, tolerance * g.out_pixels() as f64)?;
+    let pool = MaxPool2d { kernel: 2.min(g.out_h).min(g.out_w), stride: 2 };
+    let (small, out_w) = (pool.output_side(g.out_h) * pool.output_side(g.out_w), pool.output_side(g.out_w));
+    let pooled = lanes.pool(level, pool, g, &map);
+    let back = lanes.gather_batch(&grad[..g.batch * g.out_channels * small], g.out_channels * small);
+    let unpool = |activation| {
+        let unpooled = lanes.unpool(level, pool, g, activation, &map, &pooled, &back);
+        lanes.scatter_batch(&unpooled, sample, g.batch)
+    };
+    let (unpooled, rectified) = (unpool(Activation::Identity), unpool(Activation::Relu));
+    let (map, pooled) =
+        (lanes.scatter_batch(&map, sample, g.batch), lanes.scatter_batch(&pooled, g.out_channels * small, g.batch));
+    for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {
+        let (mut output, mut result) = (vec![T::zero(); small], vec![T::zero(); g.out_pixels()]);
+        pool.forward(map, g.out_w, &mut output, out_w);
+        pool.backward(map, g.out_w, &grad[plane * small..][..small], out_w, &mut result);
+        prop_assert!(pooled[plane * small..][..small] == output);
+        prop_assert!(unpooled[plane * g.out_pixels()..][..g.out_pixels()] == result);
+        let masked = result.iter().zip(map).map(|(&g, &y)| if y <= T::zero() { T::zero() } else { g });
+        prop_assert!(masked.eq(rectified[plane * g.out_pixels()..][..g.out_pixels()].iter().copied()));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn direct_kernels_agree_with_the_patch_matrix(
+        (batch, channels, outputs) in (1usize..4, 1usize..6, 1usize..20),
+        (height, width) in (1usize..20, 1usize..40),
+        (kernel_h, kernel_w) in (1usize..6, 1usize..6),
+        padding in 0usize..4,
+        dilation in 1usize..3,
+        (cut, end) in (0usize..20, 0usize..20),
+    ) {
+        let settings = Conv2d { padding, dilation, ..Conv2d::default() };
+        let sizes = Geometry::new(&[batch, channels, height, width], &[outputs, channels, kernel_h, kernel_w], &settings);
+        prop_assume!(sizes.is_ok());
+        let g = sizes.unwrap();
+        let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);
+        in_lock_step::<f32>(&g, rows.clone(), 2e-5)?;
+        in_lock_step::<f64>(&g, rows, 1e-12)?;
+    }
+
+    /// Several blocks of lanes, the last one partly filled.
+    #[test]
+    fn lanes_agree_with_the_patch_matrix_for_large_batches(
+        batch in 1usize..150,
+        (channels, outputs) in (1usize..4, 1usize..9),
+        (height, width) in (1usize..8, 1usize..8),
+        (kernel, padding) in (1usize..4, 0usize..3),
+        (cut, end) in (0usize..9, 0usize..9),
+    ) {
+        let settings = Conv2d { padding, ..Conv2d::default() };
+        let sizes = Geometry::new(&[batch, channels, height, width], &[outputs, channels, kernel, kernel], &settings);
+        prop_assume!(sizes.is_ok());
+        let g = sizes.unwrap();
+        let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);
+        in_lock_step::<f32>(&g, rows.clone(), 2e-5)?;
+        in_lock_step::<f64>(&g, rows, 1e-12)?;
+    }
+}

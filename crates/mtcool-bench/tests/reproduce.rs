@@ -132,12 +132,6 @@ fn an_attempt_that_fails_touches_no_finished_run() {
 
 #[test]
 fn figures_are_comparable_only_in_the_papers_setting() {
-    let lab = Lab::new();
-    let arguments = ["--profile", "paper", "--methods", "joint", "--set", "training.epochs=1"];
-    let mut command = lab.mtcool(&["reproduce", "table1", "--results", "results", "--set", "training.batch_size=100"]);
-    command.arg("--data").arg(lab.data()).args(arguments);
-    succeed(&mut command);
-    // On real digits the note would be the shorter one; the flag itself is what counts here.
     let load = |assignments: &[&str]| {
         let overrides = Overrides {
             profile: Some("paper".into()),

@@ -123,6 +123,13 @@ fn digits_without_their_manifest_are_not_taken_for_the_real_ones() {
 }
 
 #[test]
+fn synthetic_digits_do_not_pass_for_fetched_ones() {
+    let folder = folder_of_digits();
+    let message = fetch(folder.path(), &[]).unwrap_err().to_string();
+    assert!(message.contains("got synthetic digits") && message.contains("another folder"), "{message}");
+}
+
+#[test]
 fn a_manifest_without_all_checksums_is_refused() {
     let folder = folder_of_digits();
     change(&folder.path().join("synthetic.json"), |bytes| {

@@ -30,6 +30,14 @@ pub enum Source {
 pub fn fetch(folder: &Path, sources: &[Source]) -> Result<Origin> {
     match verify(folder) {
         Err(Error::Missing { .. }) => {}
+        Ok(Origin::Synthetic { .. }) => {
+            return Err(Error::Corrupt {
+                file: folder.to_owned(),
+                expected: "the canonical files, or none".into(),
+                got: "synthetic digits".into(),
+                remedy: "fetch into another folder, or remove this one first",
+            });
+        }
         verified => return verified,
     }
     let mut attempts = Vec::new();

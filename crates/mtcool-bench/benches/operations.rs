@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
 use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_ops::{Activation, Conv2d, MaxPool2d, Norm, Rows, Statistics, conv_transpose2d, conv2d, norm};
+use mtcool_ops::{Activation, Conv2d, MaxPool2d, Norm, Precision, Rows, Statistics, conv_transpose2d, conv2d, norm};
 
 fn tensor(name: &str, shape: &[usize]) -> Tensor {
     let mut generator = stream(0, Purpose::Method, [0; 4], name);
@@ -101,7 +101,7 @@ fn measure(seconds: f64) {
     convolution("unet 3x3 256>256 16, batch 2", [2, 256, 16, 256, 3, 1], None, seconds, ceiling);
 
     let (x, kernel, bias) = (tensor("x", &[2, 32, 128, 128]), tensor("k", &[32, 16, 2, 2]), tensor("b", &[16]));
-    let time = median(seconds, || drop(conv_transpose2d(&x, &kernel, &bias).unwrap()));
+    let time = median(seconds, || drop(conv_transpose2d(&x, &kernel, &bias, Precision::Full).unwrap()));
     report("unet transposed 2x2 32>16 128 forward", time, 2.0 * (2 * 32 * 128 * 128 * 16 * 4) as f64, Some(ceiling));
 
     let x = Var::from_tensor(&tensor("x", &[2, 16, 256, 256])).unwrap();

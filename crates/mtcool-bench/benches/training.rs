@@ -20,7 +20,7 @@ use mtcool_core::{
     Result, Sgd, Step, UniformNoise, Variant,
 };
 use mtcool_models::{Head, LeNet, UNet, UNetConfig};
-use mtcool_ops::cross_entropy;
+use mtcool_ops::{Precision, cross_entropy};
 
 const RATE: f64 = 0.01;
 
@@ -32,15 +32,17 @@ struct Case {
     setup: fn() -> Training,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case { name: "lenet_joint", images: 256, setup: || lenet(joint()) },
     Case { name: "lenet_mtcool_m1", images: 256, setup: || lenet(mtcool(1)) },
     Case { name: "lenet_mtcool_m2", images: 256, setup: || lenet(mtcool(2)) },
-    Case { name: "unet_joint", images: 4, setup: || unet(joint(), REFUGE, 256, 2) },
-    Case { name: "unet_mtcool_m1", images: 4, setup: || unet(mtcool(1), REFUGE, 256, 2) },
-    Case { name: "unet_hrf_joint", images: 2, setup: || unet(joint(), HRF, 512, 1) },
+    Case { name: "unet_joint", images: 4, setup: || unet(joint(), REFUGE, 256, 2, FULL) },
+    Case { name: "unet_mtcool_m1", images: 4, setup: || unet(mtcool(1), REFUGE, 256, 2, FULL) },
+    Case { name: "unet_hrf_joint", images: 2, setup: || unet(joint(), HRF, 512, 1, FULL) },
+    Case { name: "unet_joint_bf16", images: 4, setup: || unet(joint(), REFUGE, 256, 2, Precision::Bf16) },
 ];
 
+const FULL: Precision = Precision::Full;
 const REFUGE: [Head; 2] = [Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
 const HRF: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
 
@@ -96,8 +98,8 @@ fn lenet(method: Box<dyn Method>) -> Training {
 }
 
 /// U-Net of base 16 on `count` images of side `side` that both tasks share.
-fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize) -> Training {
-    let network = UNet::new(UNetConfig { heads: heads.to_vec(), ..UNetConfig::default() }).unwrap();
+fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize, precision: Precision) -> Training {
+    let network = UNet::new(UNetConfig { heads: heads.to_vec(), precision, ..UNetConfig::default() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
     let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters, Part};
-use mtcool_ops::{Activation, Conv2d, Norm, Rows, Statistics, conv_norm2d};
+use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -26,8 +26,6 @@ pub(crate) struct ConvNorm {
     inputs: usize,
     outputs: usize,
     owner: Owner,
-    groups: usize,
-    eps: f64,
 }
 
 impl ConvNorm {
@@ -43,17 +41,9 @@ impl ConvNorm {
         outputs: usize,
         owner: Owner,
         groups: usize,
-        eps: f64,
     ) -> Result<Self> {
-        let unit = Self {
-            conv: format!("{block}.conv{index}"),
-            norm: format!("{block}.norm{index}"),
-            inputs,
-            outputs,
-            owner,
-            groups,
-            eps,
-        };
+        let unit =
+            Self { conv: format!("{block}.conv{index}"), norm: format!("{block}.norm{index}"), inputs, outputs, owner };
         let straddles = match &unit.owner {
             Owner::Task(_) => false,
             Owner::Tasks(shares) => {
@@ -96,14 +86,13 @@ impl ConvNorm {
         owners.into_iter().flat_map(of_owner).collect()
     }
 
-    /// `[B, C, H, W]` to `[B, O, H, W]`.
-    pub(crate) fn forward(&self, parameters: &Parameters, x: &Tensor) -> Result<Tensor> {
+    /// The unit for [`conv_norm_chain`](mtcool_ops::conv_norm_chain).
+    pub(crate) fn unit(&self, parameters: &Parameters, precision: Precision) -> Result<ConvNormUnit> {
         let (kernel, rows) = self.collect(parameters, &format!("{}.weight", self.conv))?;
         let (weight, _) = self.collect(parameters, &format!("{}.weight", self.norm))?;
         let (bias, _) = self.collect(parameters, &format!("{}.bias", self.norm))?;
-        let statistics = Statistics::Group { groups: self.groups };
-        let norm = Norm { statistics, eps: self.eps, activation: Activation::Relu };
-        conv_norm2d(x, &kernel, &weight, &bias, Conv2d { padding: KERNEL / 2, rows, ..Conv2d::default() }, norm)
+        let conv = Conv2d { padding: KERNEL / 2, rows, precision, ..Conv2d::default() };
+        Ok(ConvNormUnit { kernel, weight, bias, conv })
     }
 
     /// The owners' tensors of one layer, side by side, and the rows from the first to the last that the graph tracks.

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Rows, conv2d, linear};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear};
 
 use crate::conv_norm::trained_rows;
 use crate::fusion::{Features, Fusion};
@@ -30,6 +30,7 @@ pub struct CooperativeLayer {
     inputs: usize,
     shares: Vec<usize>,
     fusion: Fusion,
+    precision: Precision,
 }
 
 /// The channels each of `tasks` owns of `channels`: an even share, the remainder to the first tasks.
@@ -56,7 +57,12 @@ impl CooperativeLayer {
         tasks: usize,
         fusion: Fusion,
     ) -> Result<Self> {
-        Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion })
+        Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion, precision: Precision::Full })
+    }
+
+    /// The layer with its operands in `precision`.
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { precision, ..self }
     }
 
     /// Channels each task reads of this layer's fused output.
@@ -122,12 +128,12 @@ impl CooperativeLayer {
     }
 
     fn apply(&self, x: &Tensor, weight: &Tensor, bias: &Tensor, rows: Rows) -> Result<Tensor> {
-        let activation = Activation::Relu;
+        let (activation, precision) = (Activation::Relu, self.precision);
         match self.transform {
             Transform::Convolution { pool, .. } => {
-                conv2d(x, weight, Some(bias), Conv2d { activation, pool, rows, ..Conv2d::default() })
+                conv2d(x, weight, Some(bias), Conv2d { activation, pool, rows, precision, ..Conv2d::default() })
             }
-            Transform::Linear => linear(x, weight, bias, Linear { activation, rows }),
+            Transform::Linear => linear(x, weight, bias, Linear { activation, rows, precision }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
-use mtcool_ops::{Linear, MaxPool2d, linear};
+use mtcool_ops::{Linear, MaxPool2d, Precision, linear};
 
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
@@ -23,6 +23,8 @@ pub struct LeNetConfig {
     pub classes: Vec<usize>,
     /// How tasks read each other's features.
     pub fusion: Fusion,
+    /// Of the operands of convolutions and linear layers.
+    pub precision: Precision,
 }
 
 /// Cooperative LeNet, from images `[B, C, H, W]` to logits `[B, K_i]`:
@@ -51,6 +53,7 @@ impl LeNet {
             hidden: 50,
             classes: classes.to_vec(),
             fusion: Fusion::Concat,
+            precision: Precision::Full,
         }
     }
 
@@ -67,8 +70,10 @@ impl LeNet {
             bail!("LeNet: a {height}x{width} input is too small: expected sides of at least 16");
         };
         let convolution = Transform::Convolution { kernel: KERNEL, pool: Some(MaxPool2d::tiling(POOL)) };
-        let layer =
-            |name, transform, inputs, outputs| CooperativeLayer::new(name, transform, inputs, outputs, tasks, fusion);
+        let layer = |name, transform, inputs, outputs| -> Result<CooperativeLayer> {
+            let layer = CooperativeLayer::new(name, transform, inputs, outputs, tasks, fusion)?;
+            Ok(layer.with_precision(config.precision))
+        };
         let conv1 = layer("conv1", convolution, channels, config.conv1)?;
         let conv2 = layer("conv2", convolution, conv1.fused_channels()?, config.conv2)?;
         let fc = layer("fc", Transform::Linear, conv2.fused_channels()? * map_h * map_w, config.hidden)?;
@@ -108,6 +113,7 @@ impl Network for LeNet {
         let x = self.fc.forward(parameters, &x.map(|x| x.flatten_from(1))?)?;
         let x = self.fc.fuse(parameters, x)?;
         let (weight, bias) = (parameters.phi(task, "out.weight")?, parameters.phi(task, "out.bias")?);
-        linear(x.of_task(task), weight, bias, Linear::default())
+        let precision = self.config.precision;
+        linear(x.of_task(task), weight, bias, Linear { precision, ..Linear::default() })
     }
 }

@@ -3,7 +3,10 @@
 use candle_core::{D, DType, Device, Result, Tensor, bail};
 use candle_nn::ops::softmax;
 use mtcool_core::{Network, ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, conv_transpose2d, conv2d, linear, max_pool2d};
+use mtcool_ops::{
+    Activation, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv_transpose2d, conv2d,
+    linear, max_pool2d,
+};
 
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::shares;
@@ -39,6 +42,8 @@ pub struct UNetConfig {
     pub eps: f64,
     /// Channels of a classification head's convolution.
     pub classifier_width: usize,
+    /// Of the operands of convolutions and linear layers.
+    pub precision: Precision,
     /// One a task; a classification needs a segmentation as task 0.
     pub heads: Vec<Head>,
 }
@@ -46,7 +51,16 @@ pub struct UNetConfig {
 impl Default for UNetConfig {
     /// The paper's sizes, 16 channels to 256, without heads.
     fn default() -> Self {
-        Self { in_channels: 3, base: 16, depth: 4, groups: 8, eps: 1e-5, classifier_width: 64, heads: Vec::new() }
+        Self {
+            in_channels: 3,
+            base: 16,
+            depth: 4,
+            groups: 8,
+            eps: 1e-5,
+            classifier_width: 64,
+            precision: Precision::Full,
+            heads: Vec::new(),
+        }
     }
 }
 
@@ -82,8 +96,7 @@ impl UNet {
         }
         let width = |level: usize| config.base << level;
         let double = |block: String, inputs: usize, outputs: usize, owner: Owner| -> Result<[ConvNorm; 2]> {
-            let unit =
-                |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.groups, config.eps);
+            let unit = |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.groups);
             Ok([unit(0, inputs)?, unit(1, outputs)?])
         };
         let level = |level: usize| {
@@ -161,8 +174,7 @@ impl UNet {
                 Some(above) => max_pool2d(above, MaxPool2d::tiling(2))?,
                 None => input.clone(),
             };
-            let [first, second] = units;
-            features.push(second.forward(parameters, &first.forward(parameters, &x)?)?);
+            features.push(self.block(parameters, &[&x], units)?);
         }
         Ok(features)
     }
@@ -170,16 +182,24 @@ impl UNet {
     /// Logits of a segmentation head from the encoder's features.
     fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
         let mut x = features[self.config.depth].clone();
-        for (level, [first, second]) in self.decoders[task].iter().enumerate().rev() {
+        for (level, units) in self.decoders[task].iter().enumerate().rev() {
             let (weight, bias) = (
                 parameters.phi(task, &format!("up{level}.weight"))?,
                 parameters.phi(task, &format!("up{level}.bias"))?,
             );
-            let up = conv_transpose2d(&x, weight, bias)?;
-            let joined = Tensor::cat(&[&features[level], &up], 1)?;
-            x = second.forward(parameters, &first.forward(parameters, &joined)?)?;
+            let up = conv_transpose2d(&x, weight, bias, self.config.precision)?;
+            x = self.block(parameters, &[&features[level], &up], units)?;
         }
-        conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), Conv2d::default())
+        let settings = Conv2d { precision: self.config.precision, ..Conv2d::default() };
+        conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
+    }
+
+    /// Two units on maps side by side.
+    fn block(&self, parameters: &Parameters, inputs: &[&Tensor], units: &[ConvNorm; 2]) -> Result<Tensor> {
+        let UNetConfig { groups, eps, precision, .. } = self.config;
+        let norm = Norm { statistics: Statistics::Group { groups }, eps, activation: Activation::Relu };
+        let [first, second] = units;
+        conv_norm_chain(inputs, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }
 
     /// Logits of a classification head from the bottom features and task 0's logits.
@@ -189,10 +209,16 @@ impl UNet {
         let step = 1 << self.config.depth;
         let pooled = softmax(map, 1)?.reshape((batch, classes, height, step, width, step))?.mean((3, 5))?;
         let joined = Tensor::cat(&[bottom, &pooled], 1)?;
-        let settings = Conv2d { padding: 1, activation: Activation::Relu, ..Conv2d::default() };
+        let precision = self.config.precision;
+        let settings = Conv2d { padding: 1, activation: Activation::Relu, precision, ..Conv2d::default() };
         let (weight, bias) = (parameters.phi(task, "conv.weight")?, parameters.phi(task, "conv.bias")?);
         let hidden = conv2d(&joined, weight, Some(bias), settings)?.flatten_from(2)?.mean(D::Minus1)?;
-        linear(&hidden, parameters.phi(task, "fc.weight")?, parameters.phi(task, "fc.bias")?, Linear::default())
+        linear(
+            &hidden,
+            parameters.phi(task, "fc.weight")?,
+            parameters.phi(task, "fc.bias")?,
+            Linear { precision, ..Linear::default() },
+        )
     }
 }
 

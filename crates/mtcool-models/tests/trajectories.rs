@@ -102,6 +102,7 @@ impl Recording {
             hidden: self.count("hidden"),
             classes: vec![self.count("classes"); self.count("T")],
             fusion: Fusion::Concat,
+            precision: mtcool_ops::Precision::Full,
         });
         Box::new(network.unwrap())
     }
@@ -123,6 +124,7 @@ impl Recording {
             groups: self.count("groups"),
             eps: self.number("norm_eps"),
             classifier_width: self.count("classifier_width"),
+            precision: mtcool_ops::Precision::Full,
             heads: self.case["heads"].as_array().unwrap().iter().map(head).collect(),
         });
         Box::new(network.unwrap())

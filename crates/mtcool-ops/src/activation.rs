@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use crate::element::{Element, dispatch, elements};
 
 /// Elements a thread takes at a time.
-const ELEMENTS_A_JOB: usize = 16 * 1024;
+pub(crate) const ELEMENTS_A_JOB: usize = 16 * 1024;
 
 /// What follows a linear operation inside the same kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,18 +1,26 @@
 //! The element types the kernels run on, and the way from candle's storage to slices and back.
 
-use candle_core::{CpuStorage, Layout, Result, WithDType, bail};
+use std::ops::Deref;
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Vector;
 
 /// `f32` or `f64`.
-pub(crate) trait Element: WithDType + num_traits::Float + std::iter::Sum {
+pub(crate) trait Element: WithDType + num_traits::Float + std::iter::Sum + Default {
     /// A vector of them with AVX2.
     #[cfg(target_arch = "x86_64")]
     type Avx2: Vector<Element = Self>;
     /// A vector of them with AVX-512.
     #[cfg(target_arch = "x86_64")]
     type Avx512: Vector<Element = Self>;
+    /// A vector of them with AVX-512 that multiplies pairs of bf16, if `Self` has room for pairs.
+    #[cfg(target_arch = "x86_64")]
+    type Avx512Bf16: Vector<Element = Self>;
+
+    /// `self` and the products of the bf16 numbers that `a` and `b` hold; of a type that holds none, the product of both.
+    fn add_pair_products(self, a: Self, b: Self) -> Self;
 }
 
 impl Element for f32 {
@@ -20,6 +28,13 @@ impl Element for f32 {
     type Avx2 = std::arch::x86_64::__m256;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = std::arch::x86_64::__m512;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512Bf16 = crate::simd::Bf16Lanes;
+
+    #[inline(always)]
+    fn add_pair_products(self, a: f32, b: f32) -> f32 {
+        crate::arithmetic::add_pair_products(self, a, b)
+    }
 }
 
 impl Element for f64 {
@@ -27,6 +42,13 @@ impl Element for f64 {
     type Avx2 = std::arch::x86_64::__m256d;
     #[cfg(target_arch = "x86_64")]
     type Avx512 = std::arch::x86_64::__m512d;
+    #[cfg(target_arch = "x86_64")]
+    type Avx512Bf16 = std::arch::x86_64::__m512d;
+
+    #[inline(always)]
+    fn add_pair_products(self, a: f64, b: f64) -> f64 {
+        self + a * b
+    }
 }
 
 /// Runs `$body` with `$T` bound to the element type of `$storage`.
@@ -50,6 +72,64 @@ macro_rules! dispatch {
     };
 }
 pub(crate) use dispatch;
+
+/// Runs `$body` with `$T` bound to the element type of `$storage` and `$A` to the arithmetic of `$precision`.
+macro_rules! dispatch_precision {
+    ($op:expr, $storage:expr, $precision:expr, ($T:ident, $A:ident) => $body:expr) => {
+        match ($storage, $precision) {
+            (candle_core::CpuStorage::F32(_), $crate::arithmetic::Precision::Full) => {
+                type $T = f32;
+                type $A = $crate::arithmetic::Exact;
+                $body
+            }
+            (candle_core::CpuStorage::F32(_), $crate::arithmetic::Precision::Bf16) => {
+                type $T = f32;
+                type $A = $crate::arithmetic::Bf16;
+                $body
+            }
+            (candle_core::CpuStorage::F64(_), $crate::arithmetic::Precision::Full) => {
+                type $T = f64;
+                type $A = $crate::arithmetic::Exact;
+                $body
+            }
+            (other, precision) => candle_core::bail!(
+                "{}: expected an f32 tensor, or with full precision an f64 one, got {:?} with {precision:?}",
+                $op,
+                candle_core::backend::BackendStorage::dtype(other)
+            ),
+        }
+    };
+}
+pub(crate) use dispatch_precision;
+
+/// A tensor's storage, for a backward pass that needs no operation of the graph.
+pub(crate) struct OnCpu<'a, S> {
+    op: &'static str,
+    storage: S,
+    layout: &'a Layout,
+}
+
+/// A tensor's storage, locked for reading.
+pub(crate) fn on_cpu<'a>(op: &'static str, tensor: &'a Tensor) -> OnCpu<'a, impl Deref<Target = Storage> + 'a> {
+    let (storage, layout) = tensor.storage_and_layout();
+    OnCpu { op, storage, layout }
+}
+
+impl<S: Deref<Target = Storage>> OnCpu<'_, S> {
+    /// # Errors
+    /// If it is on another device.
+    pub(crate) fn storage(&self) -> Result<&CpuStorage> {
+        match &*self.storage {
+            Storage::Cpu(storage) => Ok(storage),
+            _ => bail!("{}: expected a tensor on the CPU", self.op),
+        }
+    }
+
+    /// The elements of a contiguous tensor.
+    pub(crate) fn elements<T: WithDType>(&self) -> Result<&[T]> {
+        elements(self.op, self.storage()?, self.layout)
+    }
+}
 
 /// The elements of a contiguous tensor.
 pub(crate) fn elements<'a, T: WithDType>(op: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {

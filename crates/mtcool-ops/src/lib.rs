@@ -24,6 +24,7 @@
 //! ```
 
 mod activation;
+mod arithmetic;
 mod conv;
 mod cross_entropy;
 mod element;
@@ -37,7 +38,8 @@ mod simd;
 mod upsample;
 
 pub use activation::{Activation, relu};
-pub use conv::{Conv2d, conv_norm2d, conv_transpose2d, conv2d};
+pub use arithmetic::Precision;
+pub use conv::{Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;

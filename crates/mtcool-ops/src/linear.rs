@@ -3,7 +3,8 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::{Activation, relu_scalar};
-use crate::element::{Element, dispatch, elements};
+use crate::arithmetic::{Precision, rounded};
+use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
 use crate::rows::Rows;
 
@@ -14,6 +15,8 @@ pub struct Linear {
     pub activation: Activation,
     /// Weight rows (output features) whose gradients are computed.
     pub rows: Rows,
+    /// Of the operands of every multiplication, gradients included.
+    pub precision: Precision,
 }
 
 /// `activation(x weight^T + bias)`: `x` `[B, I]`, `weight` `[O, I]`, `bias` `[O]` to `[B, O]`.
@@ -47,9 +50,9 @@ impl CustomOp3 for Linear {
     ) -> Result<(CpuStorage, Shape)> {
         let (batch, inputs) = x_layout.shape().dims2()?;
         let outputs = weight_layout.dims()[0];
-        let y = dispatch!("linear", x, T => {
-            let x = elements::<T>("linear", x, x_layout)?;
-            let weight = elements::<T>("linear", weight, weight_layout)?;
+        let y = dispatch_precision!("linear", x, self.precision, (T, A) => {
+            let x = &rounded::<T, A>(elements::<T>("linear", x, x_layout)?.into())[..];
+            let weight = &rounded::<T, A>(elements::<T>("linear", weight, weight_layout)?.into())[..];
             let bias = elements::<T>("linear", bias, bias_layout)?;
             let mut y: Vec<T> = (0..batch).flat_map(|_| bias.iter().copied()).collect();
             matmul(
@@ -75,7 +78,7 @@ impl CustomOp3 for Linear {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.activation.backward(output, grad)?;
-        let gradient = |of| LinearGradient { of, rows: self.rows.clone() };
+        let gradient = |of| LinearGradient { of, rows: self.rows.clone(), precision: self.precision };
         let input = match x.track_op() {
             true => Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
             false => None,
@@ -102,6 +105,7 @@ enum Operand {
 struct LinearGradient {
     of: Operand,
     rows: Rows,
+    precision: Precision,
 }
 
 impl LinearGradient {
@@ -156,9 +160,14 @@ impl CustomOp2 for LinearGradient {
         let (batch, outputs) = grad_layout.shape().dims2()?;
         // The other operand is the weight [O, I], the input [B, I], or the bias [O], which has no inputs to speak of.
         let inputs = other_layout.dims().get(1).copied().unwrap_or(0);
-        let result = dispatch!(self.name(), grad, T => {
-            let grad = elements::<T>(self.name(), grad, grad_layout)?;
-            let other = elements::<T>(self.name(), other, other_layout)?;
+        let precision = match self.of {
+            // A sum has no operands to round.
+            Operand::Bias => Precision::Full,
+            _ => self.precision,
+        };
+        let result = dispatch_precision!(self.name(), grad, precision, (T, A) => {
+            let grad = &rounded::<T, A>(elements::<T>(self.name(), grad, grad_layout)?.into())[..];
+            let other = &rounded::<T, A>(elements::<T>(self.name(), other, other_layout)?.into())[..];
             T::to_cpu_storage_owned(self.compute(other, grad, batch, outputs, inputs))
         });
         let shape: Shape = match self.of {

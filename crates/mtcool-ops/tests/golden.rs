@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor, Var};
 use mtcool_ops::{
-    Activation, Conv2d, MaxPool2d, Norm, Statistics, conv_transpose2d, conv2d, max_pool2d, norm, upsample_bilinear2d,
+    Activation, Conv2d, MaxPool2d, Norm, Precision, Statistics, conv_transpose2d, conv2d, max_pool2d, norm,
+    upsample_bilinear2d,
 };
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -51,7 +52,7 @@ fn check(case: &Value, op: &str, tensors: &BTreeMap<String, Tensor>, dtype: DTyp
         "max_pool2d" => max_pool2d(x, MaxPool2d { kernel: setting("kernel"), stride: setting("stride") }).unwrap(),
         "conv_transpose2d" => {
             assert_eq!((setting("stride"), setting("padding")), (setting("kernel"), 0), "{name}: windows that overlap");
-            conv_transpose2d(x, input("w").unwrap(), input("b").unwrap()).unwrap()
+            conv_transpose2d(x, input("w").unwrap(), input("b").unwrap(), Precision::Full).unwrap()
         }
         "group_norm" | "batch_norm_train" => {
             let statistics = match op {

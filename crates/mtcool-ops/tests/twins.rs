@@ -4,8 +4,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    Activation, Conv2d, Linear, MaxPool2d, Norm, Rows, Statistics, conv_norm2d, conv_transpose2d, conv2d,
-    cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
+    Activation, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Precision, Rows, Statistics, conv_norm_chain,
+    conv_transpose2d, conv2d, cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
@@ -205,9 +205,9 @@ proptest! {
             let products = (0..c).map(|ch| xs[((sample * c + ch) * h + y / k) * w + z / k] * ks[((ch * o + row) * k + y % k) * k + z % k]);
             *want = bs[row] + products.sum::<f64>();
         }
-        assert_close(&conv_transpose2d(&x, &kernel, &b).unwrap(), &want, 1e-12);
+        assert_close(&conv_transpose2d(&x, &kernel, &b, Precision::Full).unwrap(), &want, 1e-12);
         let single = |t: &Tensor| t.to_dtype(DType::F32).unwrap();
-        assert_close(&conv_transpose2d(&single(&x), &single(&kernel), &single(&b)).unwrap(), &want, 1e-5);
+        assert_close(&conv_transpose2d(&single(&x), &single(&kernel), &single(&b), Precision::Full).unwrap(), &want, 1e-5);
     }
 
     #[test]
@@ -286,10 +286,10 @@ fn gradients_agree_with_finite_differences() {
     }
     for activation in [Activation::Identity, Activation::Relu] {
         let inputs = [tensor(&[4, 3], 5), tensor(&[6, 3], 6), tensor(&[6], 7)];
-        check_gradients(&inputs, |t| linear(&t[0], &t[1], &t[2], Linear { activation, rows: Rows::All }));
+        check_gradients(&inputs, |t| linear(&t[0], &t[1], &t[2], Linear { activation, ..Linear::default() }));
     }
     let inputs = [tensor(&[2, 3, 3, 4], 5), tensor(&[3, 2, 2, 2], 6), tensor(&[2], 7)];
-    check_gradients(&inputs, |t| conv_transpose2d(&t[0], &t[1], &t[2]));
+    check_gradients(&inputs, |t| conv_transpose2d(&t[0], &t[1], &t[2], Precision::Full));
     for statistics in [Statistics::Group { groups: 2 }, Statistics::Group { groups: 4 }, Statistics::Batch] {
         for activation in [Activation::Identity, Activation::Relu] {
             let inputs = [tensor(&[2, 4, 5, 4], 10), tensor(&[4], 11), tensor(&[4], 12)];
@@ -329,26 +329,51 @@ fn pooling_inside_a_convolution_is_pooling_behind_it() {
 }
 
 #[test]
-fn convolution_and_normalisation_in_one_equal_both_in_turn() {
+fn a_chain_equals_its_operations_in_turn() {
     // The second batch is large enough for lanes, the third has a stride.
     for (batch, stride) in [(2, 1), (64, 1), (2, 2)] {
         for statistics in [Statistics::Group { groups: 2 }, Statistics::Batch] {
-            let run = |is_fused: bool| {
-                let shapes: [&[usize]; 4] = [&[batch, 2, 7, 6], &[4, 2, 3, 3], &[4], &[4]];
-                let vars = [0, 1, 2, 3].map(|at| Var::from_tensor(&tensor(shapes[at], at as u64 + 1)).unwrap());
-                let [x, k, w, b] = &vars;
-                let conv = Conv2d { padding: 1, stride, ..Conv2d::default() };
-                let settings = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
-                let y = match is_fused {
-                    true => conv_norm2d(x, k, w, b, conv, settings).unwrap(),
-                    false => norm(&conv2d(x, k, None, conv).unwrap(), w, b, settings).unwrap(),
-                };
-                let gradients = (&y * tensor(y.dims(), 9)).unwrap().sum_all().unwrap().backward().unwrap();
-                (flat(&y), vars.each_ref().map(|var| flat(gradients.get(var).unwrap())))
-            };
-            assert_eq!(run(true), run(false));
+            for frozen in [None, Some(0), Some(1)] {
+                let run = |is_fused: bool| chain_or_turns(batch, stride, statistics, frozen, is_fused);
+                assert_eq!(run(true), run(false));
+            }
         }
     }
+}
+
+/// Output and gradients of two units on two maps side by side, fused or not; the first unit trains some of its rows only.
+fn chain_or_turns(
+    batch: usize,
+    stride: usize,
+    statistics: Statistics,
+    frozen: Option<usize>,
+    is_fused: bool,
+) -> (Vec<f64>, Vec<Option<Vec<f64>>>) {
+    let shapes: [&[usize]; 8] =
+        [&[batch, 2, 7, 6], &[batch, 1, 7, 6], &[4, 3, 3, 3], &[4], &[4], &[6, 4, 3, 3], &[6], &[6]];
+    let vars: Vec<Var> = (0..8).map(|at| Var::from_tensor(&tensor(shapes[at], at as u64 + 1)).unwrap()).collect();
+    let operand =
+        |at: usize| if frozen == Some(at) { vars[at].as_detached_tensor() } else { vars[at].as_tensor().clone() };
+    let rows = |rows| Conv2d { padding: 1, stride, rows, ..Conv2d::default() };
+    let convs = [rows(Rows::Only(1..3)), rows(Rows::All)];
+    let settings = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
+    let (a, b) = (operand(0), operand(1));
+    let unit = |at: usize, conv: &Conv2d| ConvNormUnit {
+        kernel: operand(at),
+        weight: operand(at + 1),
+        bias: operand(at + 2),
+        conv: conv.clone(),
+    };
+    let units = [unit(2, &convs[0]), unit(5, &convs[1])];
+    let y = match is_fused {
+        true => conv_norm_chain(&[&a, &b], &units, settings).unwrap(),
+        false => units.iter().fold(Tensor::cat(&[&a, &b], 1).unwrap(), |x, unit| {
+            let map = conv2d(&x, &unit.kernel, None, unit.conv.clone()).unwrap();
+            norm(&map, &unit.weight, &unit.bias, settings).unwrap()
+        }),
+    };
+    let gradients = (&y * tensor(y.dims(), 9)).unwrap().sum_all().unwrap().backward().unwrap();
+    (flat(&y), vars.iter().map(|var| gradients.get(var).map(flat)).collect())
 }
 
 #[test]

@@ -4,15 +4,19 @@
 //! pixels, six broadcasts of weights and 24 fused multiply-adds. The input's gradient is the same kernel, turned around, on
 //! the output's gradient.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
-use super::plane::Planes;
+use super::input::Input;
+use super::plane::{Frame, Planes};
 use crate::activation::Activation;
+use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::simd::{Kernel, Level, Vector, run};
+use crate::simd::{Kernel, Level, Vector, WIDEST, run};
 
 /// Kernel rows of a tile.
 pub(super) const TILE_ROWS: usize = 6;
@@ -31,20 +35,29 @@ pub(super) fn applies(g: &Geometry) -> bool {
 }
 
 /// `activation(x * kernel + bias)`, `[B, O, oh, ow]`.
-pub(super) fn forward<T: Element>(
+pub(super) fn forward<T: Element, A: Arithmetic<T>>(
     level: Level,
     g: &Geometry,
-    x: &[T],
+    x: &Input<'_, T>,
     kernel: &[T],
     bias: Option<&[T]>,
     activation: Activation,
 ) -> Vec<T> {
-    let weights = Packed::new(g.out_channels, g.taps(), |row, tap| kernel[row * g.taps() + tap]);
-    convolve(level, g, x, g.padding as isize, &weights, bias, activation)
+    let weights = Packed::new::<A>(g.out_channels, g.in_channels, g.kernel_h * g.kernel_w, |row, channel, at| {
+        kernel[row * g.taps() + channel * g.kernel_h * g.kernel_w + at]
+    });
+    Source::new::<A>(level, g, x).convolve::<A>(level, g, &weights, bias, activation)
 }
 
-/// Gradient of the input, `[B, C, H, W]`; `None` if the padding reaches further than the kernel.
-pub(super) fn input_gradient<T: Element>(level: Level, g: &Geometry, kernel: &[T], grad: &[T]) -> Option<Vec<T>> {
+/// Gradient of the input from that of the output, `[B, C_i, H, W]` for each of `parts` of the channels; `None` if the padding
+/// reaches further than the kernel.
+pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(
+    level: Level,
+    g: &Geometry,
+    kernel: &[T],
+    grad: &[T],
+    parts: &[Range<usize>],
+) -> Option<Vec<Vec<T>>> {
     let reach = |side: usize| g.dilation * (side - 1);
     let margin = reach(g.kernel_h) as isize - g.padding as isize;
     if g.kernel_h != g.kernel_w || margin < 0 {
@@ -61,12 +74,16 @@ pub(super) fn input_gradient<T: Element>(level: Level, g: &Geometry, kernel: &[T
         padding: margin as usize,
         ..*g
     };
+    let source = Source::new::<A>(level, &turned, &Input::new(grad, g.out_channels, g.out_pixels()));
     let window = g.kernel_h * g.kernel_w;
-    let weights = Packed::new(g.in_channels, turned.taps(), |row, tap| {
-        let (channel, at) = (tap / window, tap % window);
-        kernel[(channel * g.in_channels + row) * window + window - 1 - at]
-    });
-    Some(convolve(level, &turned, grad, margin, &weights, None, Activation::Identity))
+    let of_part = |part: &Range<usize>| {
+        let weights = Packed::new::<A>(part.len(), g.out_channels, window, |row, channel, at| {
+            kernel[(channel * g.in_channels + part.start + row) * window + window - 1 - at]
+        });
+        let g = Geometry { out_channels: part.len(), ..turned };
+        source.convolve::<A>(level, &g, &weights, None, Activation::Identity)
+    };
+    Some(parts.iter().map(of_part).collect())
 }
 
 /// Weights in the order the tiles read them: block after block of at most [`TILE_ROWS`] rows, tap by tap within.
@@ -84,8 +101,14 @@ pub(super) fn row_blocks(rows: Range<usize>) -> Vec<Range<usize>> {
 }
 
 impl<T: Element> Packed<T> {
-    pub(super) fn new(rows: usize, taps: usize, weight: impl Fn(usize, usize) -> T + Sync) -> Self {
-        let blocks = row_blocks(0..rows);
+    /// `weight` is asked for (row, channel, place in the window).
+    pub(super) fn new<A: Arithmetic<T>>(
+        rows: usize,
+        channels: usize,
+        window: usize,
+        weight: impl Fn(usize, usize, usize) -> T + Sync,
+    ) -> Self {
+        let (blocks, taps) = (row_blocks(0..rows), channels.div_ceil(A::DEPTH) * window);
         let mut data = vec![T::zero(); rows * taps];
         let mut rest = &mut data[..];
         let mut parts = Vec::with_capacity(blocks.len());
@@ -96,7 +119,12 @@ impl<T: Element> Packed<T> {
         }
         parts.into_par_iter().for_each(|(block, part)| {
             for (tap, weights) in part.chunks_exact_mut(block.len()).enumerate() {
-                weights.iter_mut().zip(block.clone()).for_each(|(target, row)| *target = weight(row, tap));
+                let (channel, at) = (tap / window * A::DEPTH, tap % window);
+                for (target, row) in weights.iter_mut().zip(block.clone()) {
+                    let has_second = A::DEPTH > 1 && channel + 1 < channels;
+                    let second = if has_second { weight(row, channel + 1, at) } else { T::zero() };
+                    *target = A::combine(weight(row, channel, at), second);
+                }
             }
         });
         Self { data, blocks, taps }
@@ -134,51 +162,74 @@ impl Taps {
 
 /// The distance of each tap from the first, in elements of the input: `[C, kh, kw]` taps that are `channel`, `row` and
 /// `column` apart.
-pub(super) fn tap_offsets(g: &Geometry, channel: usize, row: usize, column: usize) -> Vec<usize> {
+pub(super) fn tap_offsets(g: &Geometry, channels: usize, channel: usize, row: usize, column: usize) -> Vec<usize> {
     let taps =
-        (0..g.in_channels).flat_map(|c| (0..g.kernel_h).flat_map(move |ky| (0..g.kernel_w).map(move |kx| (c, ky, kx))));
+        (0..channels).flat_map(|c| (0..g.kernel_h).flat_map(move |ky| (0..g.kernel_w).map(move |kx| (c, ky, kx))));
     taps.map(|(c, ky, kx)| c * channel + ky * g.dilation * row + kx * g.dilation * column).collect()
 }
 
-fn convolve<T: Element>(
-    level: Level,
-    g: &Geometry,
-    x: &[T],
-    margin: isize,
-    weights: &Packed<T>,
-    bias: Option<&[T]>,
-    activation: Activation,
-) -> Vec<T> {
-    let lanes = level.lanes::<T>();
-    // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved back
-    // to end with the row, and computes a few pixels twice.
-    let padded = (margin > 0 || g.out_w < lanes).then(|| Planes::new(x, g.height, g.width, margin as usize, 0));
-    let (input, pitch, plane) = match &padded {
-        Some(planes) => (&planes.data[..], planes.pitch, planes.plane),
-        None => (x, g.width, g.height * g.width),
-    };
-    let offsets = tap_offsets(g, plane, pitch, 1);
-    let taps = Taps::new(offsets.into_iter().enumerate().map(|(index, offset)| Tap { offset, index }).collect());
-    let row_of_spots = |y: usize| {
-        let starts = (0..g.out_w).step_by(lanes);
-        starts.map(move |x| {
-            let x = if g.out_w < lanes { 0 } else { x.min(g.out_w - lanes) };
-            Spot { input: y * pitch + x, output: y * g.out_w + x, lanes: lanes.min(g.out_w) }
+/// What the taps read: the input in place, or laid out anew.
+struct Source<'a, T: Element> {
+    data: Cow<'a, [T]>,
+    /// Elements from row to row, from plane to plane, from sample to sample.
+    pitch: usize,
+    plane: usize,
+    sample: usize,
+    /// Planes of a sample.
+    channels: usize,
+}
+
+impl<'a, T: Element> Source<'a, T> {
+    fn new<A: Arithmetic<T>>(level: Level, g: &Geometry, x: &Input<'a, T>) -> Self {
+        let channels = g.in_channels.div_ceil(A::DEPTH);
+        // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved
+        // back to end with the row, and computes a few pixels twice.
+        let in_place = A::DEPTH == 1 && g.padding == 0 && g.out_w >= level.lanes::<T>();
+        match x.as_slice().filter(|_| in_place) {
+            Some(map) => {
+                let plane = g.height * g.width;
+                Self { data: Cow::Borrowed(map), pitch: g.width, plane, sample: channels * plane, channels }
+            }
+            None => {
+                let planes = Planes::by_channel::<A>(x, Frame::new(g.height, g.width, g.padding));
+                let (pitch, plane) = (planes.pitch, planes.plane);
+                Self { data: Cow::Owned(planes.data), pitch, plane, sample: channels * plane, channels }
+            }
+        }
+    }
+
+    fn convolve<A: Arithmetic<T>>(
+        &self,
+        level: Level,
+        g: &Geometry,
+        weights: &Packed<T>,
+        bias: Option<&[T]>,
+        activation: Activation,
+    ) -> Vec<T> {
+        let lanes = level.lanes::<T>();
+        let offsets = tap_offsets(g, self.channels, self.plane, self.pitch, 1);
+        let taps = Taps::new(offsets.into_iter().enumerate().map(|(index, offset)| Tap { offset, index }).collect());
+        let row_of_spots = |y: usize| {
+            let starts = (0..g.out_w).step_by(lanes);
+            starts.map(move |x| {
+                let x = if g.out_w < lanes { 0 } else { x.min(g.out_w - lanes) };
+                Spot { input: y * self.pitch + x, output: y * g.out_w + x, lanes: lanes.min(g.out_w) }
+            })
+        };
+        let job = Job {
+            samples: g.batch,
+            out_h: g.out_h,
+            channels: g.out_channels,
+            plane: g.out_pixels(),
+            weights,
+            bias,
+            activation,
+        };
+        job.run::<A>(level, |sample, rows, unit| {
+            let spots: Vec<Spot> = rows.flat_map(row_of_spots).collect();
+            unit(&self.data[sample * self.sample..], &taps, &spots);
         })
-    };
-    let job = Job {
-        samples: g.batch,
-        out_h: g.out_h,
-        channels: g.out_channels,
-        plane: g.out_pixels(),
-        weights,
-        bias,
-        activation,
-    };
-    job.run(level, |sample, rows, unit| {
-        let spots: Vec<Spot> = rows.flat_map(row_of_spots).collect();
-        unit(&input[sample * g.in_channels * plane..], &taps, &spots);
-    })
+    }
 }
 
 /// A convolution whose work is told row by row.
@@ -197,7 +248,7 @@ pub(super) struct Job<'a, T> {
 impl<T: Element> Job<'_, T> {
     /// `[samples, channels, plane]`. For each sample and some of its rows, `work` calls its argument with (the input from the
     /// sample on, taps, spots) until every element of those rows has been a spot's output.
-    pub(super) fn run(
+    pub(super) fn run<A: Arithmetic<T>>(
         &self,
         level: Level,
         work: impl Fn(usize, Range<usize>, &mut dyn FnMut(&[T], &Taps, &[Spot])) + Sync,
@@ -227,7 +278,8 @@ impl<T: Element> Job<'_, T> {
                 }
                 // SAFETY: `sample` is below the number of samples, for which the output has room.
                 let output = unsafe { base.get().add(sample * sample_len) };
-                run(level, Forward { job: self, input, taps: &taps.list, spots, output });
+                let arithmetic = PhantomData::<A>;
+                run(level, Forward { job: self, input, taps: &taps.list, spots, output, arithmetic });
             });
         });
         output
@@ -250,16 +302,17 @@ impl<T> Base<T> {
 }
 
 /// Some spots of one sample.
-struct Forward<'a, T> {
+struct Forward<'a, T, A> {
     job: &'a Job<'a, T>,
     input: &'a [T],
     taps: &'a [Tap],
     spots: &'a [Spot],
     /// The sample's output.
     output: *mut T,
+    arithmetic: PhantomData<A>,
 }
 
-impl<T: Element> Kernel<T> for Forward<'_, T> {
+impl<T: Element, A: Arithmetic<T>> Kernel<T> for Forward<'_, T, A> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for spots in self.spots.chunks(SPOTS_A_BLOCK) {
@@ -282,7 +335,7 @@ impl<T: Element> Kernel<T> for Forward<'_, T> {
     }
 }
 
-impl<T: Element> Forward<'_, T> {
+impl<T: Element, A: Arithmetic<T>> Forward<'_, T, A> {
     /// `ROWS` output channels from `first` on, at up to four spots.
     #[inline(always)]
     unsafe fn tile<V: Vector<Element = T>, const ROWS: usize>(&self, first: usize, spots: &[Spot]) {
@@ -307,7 +360,7 @@ impl<T: Element> Forward<'_, T> {
                 for (row, sums) in sums.iter_mut().enumerate() {
                     let weight = V::splat(*weights.add(row));
                     for column in 0..TILE_COLUMNS {
-                        sums[column] = sums[column].add_product(weight, pixels[column]);
+                        sums[column] = A::add_product(sums[column], weight, pixels[column]);
                     }
                 }
             }
@@ -323,7 +376,7 @@ impl<T: Element> Forward<'_, T> {
                     if spot.lanes == V::LANES {
                         value.store(target);
                     } else {
-                        let mut lanes = [T::zero(); 16];
+                        let mut lanes = [T::zero(); WIDEST];
                         value.store(lanes.as_mut_ptr());
                         target.copy_from_nonoverlapping(lanes.as_ptr(), spot.lanes);
                     }

@@ -64,14 +64,6 @@ impl Geometry {
         })
     }
 
-    pub(crate) fn input_shape(&self) -> (usize, usize, usize, usize) {
-        (self.batch, self.in_channels, self.height, self.width)
-    }
-
-    pub(crate) fn kernel_shape(&self) -> (usize, usize, usize, usize) {
-        (self.out_channels, self.in_channels, self.kernel_h, self.kernel_w)
-    }
-
     pub(crate) fn output_shape(&self) -> (usize, usize, usize, usize) {
         (self.batch, self.out_channels, self.out_h, self.out_w)
     }

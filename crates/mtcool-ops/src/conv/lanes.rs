@@ -13,6 +13,7 @@ use super::direct::{Job, Packed, Spot, TILE_COLUMNS, Tap, Taps, tap_offsets};
 use super::direct_gradient::{Views, gradient_of_views};
 use super::geometry::Geometry;
 use crate::activation::Activation;
+use crate::arithmetic::Exact;
 use crate::element::Element;
 use crate::pool::MaxPool2d;
 use crate::simd::{Kernel, Level, Vector, run};
@@ -88,7 +89,10 @@ impl Lanes {
         bias: Option<&[T]>,
         activation: Activation,
     ) -> Vec<T> {
-        let weights = Packed::new(g.out_channels, g.taps(), |row, tap| kernel[row * g.taps() + tap]);
+        let weights =
+            Packed::new::<Exact>(g.out_channels, g.in_channels, g.kernel_h * g.kernel_w, |row, channel, at| {
+                kernel[row * g.taps() + channel * g.kernel_h * g.kernel_w + at]
+            });
         let taps = |y: usize, x: usize| {
             self.taps(g.in_channels, (g.kernel_h, g.kernel_w), (g.height, g.width), |ky, kx| {
                 Some((g.source(y, ky, g.height)?, g.source(x, kx, g.width)?))
@@ -106,8 +110,8 @@ impl Lanes {
     /// Gradient of the input, `[blocks, C, H, W, L]`, from `[blocks, O, oh, ow, L]`.
     pub(super) fn input_gradient<T: Element>(self, level: Level, g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
         let window = g.kernel_h * g.kernel_w;
-        let weights = Packed::new(g.in_channels, g.out_channels * window, |row, tap| {
-            kernel[(tap / window * g.in_channels + row) * window + tap % window]
+        let weights = Packed::new::<Exact>(g.in_channels, g.out_channels, window, |row, channel, at| {
+            kernel[(channel * g.in_channels + row) * window + at]
         });
         // The output pixel whose tap k reads input pixel i, if there is one.
         let reader =
@@ -145,7 +149,7 @@ impl Lanes {
             }
         };
         let row = width * step_x;
-        let offsets = tap_offsets(g, height * row, row, step_x);
+        let offsets = tap_offsets(g, g.in_channels, height * row, row, step_x);
         let vectors = g.out_w * TILE_COLUMNS;
         let spots = (0..g.out_h * vectors).map(|at| (at / vectors, at % vectors * level.lanes::<T>()));
         let views = Views {
@@ -156,7 +160,7 @@ impl Lanes {
             grad_step: g.out_channels * g.out_pixels() * step_x,
             grad_plane: g.out_pixels() * step_x,
         };
-        gradient_of_views(level, &views, input, grad, g.out_channels, rows)
+        gradient_of_views::<T, Exact>(level, &views, input, grad, g.out_channels, rows)
     }
 
     /// Zeros around every plane of `[blocks, C, H, W, L]`.
@@ -231,7 +235,7 @@ impl Lanes {
             bias,
             activation,
         };
-        job.run(level, |block, rows, unit| {
+        job.run::<Exact>(level, |block, rows, unit| {
             let input = &input[block * input_step..(block + 1) * input_step];
             let pixels = rows.start * out_w..rows.end * out_w;
             for (pixel, taps) in pixels.clone().zip(&lists[pixels]) {

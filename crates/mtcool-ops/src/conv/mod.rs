@@ -1,10 +1,11 @@
 //! 2-d convolution with bias and activation in one operation, and its three gradients.
 
+mod chain;
 mod direct;
 mod direct_gradient;
 mod geometry;
+mod input;
 mod lanes;
-mod normed;
 mod patches;
 mod plane;
 mod strategy;
@@ -12,19 +13,23 @@ mod strategy;
 mod tests;
 mod transpose;
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+use std::borrow::Cow;
+
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::Activation;
-use crate::element::{dispatch, elements};
+use crate::arithmetic::Precision;
+use crate::element::{dispatch_precision, elements, on_cpu};
 use crate::pool::MaxPool2d;
 use crate::rows::Rows;
 use geometry::Geometry;
+use input::Input;
 use strategy::Kept;
 
-pub use normed::conv_norm2d;
+pub use chain::{ConvNormUnit, conv_norm_chain};
 pub use transpose::conv_transpose2d;
 
-/// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained.
+/// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained, full precision.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     /// Step between windows, in pixels, the same both ways.
@@ -39,11 +44,21 @@ pub struct Conv2d {
     pub pool: Option<MaxPool2d>,
     /// Kernel rows whose weight and bias gradients are computed.
     pub rows: Rows,
+    /// Of the operands of every multiplication, gradients included.
+    pub precision: Precision,
 }
 
 impl Default for Conv2d {
     fn default() -> Self {
-        Self { stride: 1, padding: 0, dilation: 1, activation: Activation::Identity, pool: None, rows: Rows::All }
+        Self {
+            stride: 1,
+            padding: 0,
+            dilation: 1,
+            activation: Activation::Identity,
+            pool: None,
+            rows: Rows::All,
+            precision: Precision::Full,
+        }
     }
 }
 
@@ -85,14 +100,15 @@ impl ConvOp {
         (kernel, kernel_layout): (&CpuStorage, &Layout),
         bias: Option<(&CpuStorage, &Layout)>,
     ) -> Result<(CpuStorage, Shape)> {
-        let output = dispatch!("conv2d", x, T => {
-            let x = elements::<T>("conv2d", x, x_layout)?;
+        let g = &self.geometry;
+        let output = dispatch_precision!("conv2d", x, self.settings.precision, (T, A) => {
+            let x = Input::new(elements::<T>("conv2d", x, x_layout)?, g.in_channels, g.height * g.width);
             let kernel = elements::<T>("conv2d", kernel, kernel_layout)?;
             let bias = match bias {
                 Some((bias, layout)) => Some(elements::<T>("conv2d", bias, layout)?),
                 None => None,
             };
-            let output = strategy::forward(&self.geometry, &self.settings, x, kernel, bias, self.kept.as_ref());
+            let output = strategy::forward::<T, A>(g, &self.settings, &x, kernel, bias, self.kept.as_ref());
             T::to_cpu_storage_owned(output)
         });
         let (batch, channels, height, width) = self.geometry.output_shape();
@@ -109,37 +125,44 @@ impl ConvOp {
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<[Option<Tensor>; 3]> {
-        let gradient =
-            |of| Gradient { of, geometry: self.geometry, settings: self.settings.clone(), kept: self.kept.clone() };
-        let grad = match self.settings.pool {
+        let (g, settings) = (&self.geometry, &self.settings);
+        let grad = match settings.pool {
             Some(_) => grad.contiguous()?,
-            None => self.settings.activation.backward(output, grad)?,
+            None => settings.activation.backward(output, grad)?,
         };
-        let grad = match strategy::reorders(grad.dtype(), &self.geometry, &self.settings) {
-            true => grad.apply_op1_no_bwd(&gradient(Operand::Map))?,
-            false => grad,
-        };
-        let (input, weight) = input_and_kernel(x, kernel, &grad, gradient)?;
-        let bias = match bias {
-            Some(bias) if bias.track_op() => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
-            _ => None,
-        };
-        Ok([input, weight, bias])
+        let name = "conv2d";
+        let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
+        dispatch_precision!("conv2d", grads.storage()?, settings.precision, (T, A) => {
+            let grad = grads.elements::<T>()?;
+            let map = match strategy::reorders(T::DTYPE, g, settings) {
+                true => Cow::Owned(strategy::map_gradient(g, settings, self.kept.as_ref(), grad)?),
+                false => Cow::Borrowed(grad),
+            };
+            let rows = settings.rows.range(g.out_channels);
+            let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
+            let input = match x.track_op() {
+                true => {
+                    let kernel = kernels.elements::<T>()?;
+                    let whole = strategy::input_gradient::<T, A>(g, kernel, &map, &[0..g.in_channels]).swap_remove(0);
+                    tensor(whole, x)?
+                }
+                false => None,
+            };
+            let weight = match kernel.track_op() {
+                true => {
+                    let x = Input::new(xs.elements::<T>()?, g.in_channels, g.height * g.width);
+                    let kept = self.kept.as_ref();
+                    tensor(strategy::kernel_gradient::<T, A>(g, kept, &x, &map, rows.clone())?, kernel)?
+                }
+                false => None,
+            };
+            let bias = match bias {
+                Some(bias) if bias.track_op() => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
+                _ => None,
+            };
+            Ok([input, weight, bias])
+        })
     }
-}
-
-/// Gradients of input and kernel from that of the linear map; `None` for one the graph does not track.
-fn input_and_kernel(
-    x: &Tensor,
-    kernel: &Tensor,
-    map: &Tensor,
-    gradient: impl Fn(Operand) -> Gradient,
-) -> Result<(Option<Tensor>, Option<Tensor>)> {
-    let tracked = |operand: &Tensor, other: &Tensor, of| match operand.track_op() {
-        true => other.apply_op2_no_bwd(map, &gradient(of)).map(Some),
-        false => Ok(None),
-    };
-    Ok((tracked(x, kernel, Operand::Input)?, tracked(kernel, x, Operand::Kernel)?))
 }
 
 impl CustomOp2 for ConvOp {
@@ -184,74 +207,5 @@ impl CustomOp3 for ConvOp {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let [x, k, b] = self.backward(x, k, Some(b), output, grad)?;
         Ok((x, k, b))
-    }
-}
-
-/// What a [`Gradient`] is the gradient of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Operand {
-    /// The linear map, in the strategy's layout: what the other three start from.
-    Map,
-    Input,
-    Kernel,
-    Bias,
-}
-
-/// A gradient as a forward-only operation.
-struct Gradient {
-    of: Operand,
-    geometry: Geometry,
-    settings: Conv2d,
-    kept: Option<Kept>,
-}
-
-/// From the gradient of the output to that of the linear map.
-impl CustomOp1 for Gradient {
-    fn name(&self) -> &'static str {
-        "conv2d-map-gradient"
-    }
-
-    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        dispatch!("conv2d-map-gradient", grad, T => {
-            let grad = elements::<T>("conv2d-map-gradient", grad, layout)?;
-            let map = strategy::map_gradient(&self.geometry, &self.settings, self.kept.as_ref(), grad)?;
-            let shape = Shape::from(map.len());
-            Ok((T::to_cpu_storage_owned(map), shape))
-        })
-    }
-}
-
-/// From (the other operand, the gradient of the linear map) to the gradient of an operand.
-impl CustomOp2 for Gradient {
-    fn name(&self) -> &'static str {
-        "conv2d-gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        other: &CpuStorage,
-        other_layout: &Layout,
-        grad: &CpuStorage,
-        grad_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = &self.geometry;
-        let rows = self.settings.rows.range(g.out_channels);
-        let result = dispatch!("conv2d-gradient", grad, T => {
-            let grad = elements::<T>("conv2d-gradient", grad, grad_layout)?;
-            let other = elements::<T>("conv2d-gradient", other, other_layout)?;
-            T::to_cpu_storage_owned(match self.of {
-                Operand::Map => grad.to_vec(),
-                Operand::Input => strategy::input_gradient(g, other, grad),
-                Operand::Kernel => strategy::kernel_gradient(g, self.kept.as_ref(), other, grad, rows)?,
-                Operand::Bias => strategy::bias_gradient(g, grad, rows),
-            })
-        });
-        let shape: Shape = match self.of {
-            Operand::Map => grad_layout.shape().clone(),
-            Operand::Input => g.input_shape().into(),
-            Operand::Kernel => g.kernel_shape().into(),
-            Operand::Bias => g.out_channels.into(),
-        };
-        Ok((result, shape))
     }
 }

@@ -13,9 +13,11 @@ use candle_core::{CpuStorage, DType, Result, bail};
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
+use super::input::Input;
 use super::lanes::Lanes;
 use super::{Conv2d, direct, direct_gradient, patches};
 use crate::activation::Activation;
+use crate::arithmetic::{Arithmetic, rounded};
 use crate::element::Element;
 use crate::pool::{MaxPool2d, PLANES_A_JOB};
 use crate::simd::Level;
@@ -41,10 +43,10 @@ fn lanes<T: Element>(g: &Geometry) -> Option<Lanes> {
 }
 
 /// `pool(activation(x * kernel + bias))`, NCHW.
-pub(super) fn forward<T: Element>(
+pub(super) fn forward<T: Element, A: Arithmetic<T>>(
     g: &Geometry,
     settings: &Conv2d,
-    x: &[T],
+    x: &Input<'_, T>,
     kernel: &[T],
     bias: Option<&[T]>,
     kept: Option<&Kept>,
@@ -58,8 +60,8 @@ pub(super) fn forward<T: Element>(
     };
     let store = |data: Vec<T>| Some(T::to_cpu_storage_owned(data));
     if let Some(lanes) = lanes::<T>(g) {
-        let input = lanes.gather_batch(x, g.input_len());
-        let map = lanes.forward(level, g, &input, kernel, bias, activation);
+        let input = lanes.gather_batch(&rounded::<T, A>(x.dense()), g.input_len());
+        let map = lanes.forward(level, g, &input, &rounded::<T, A>(kernel.into()), bias, activation);
         let Some(pool) = settings.pool else {
             keep(Memory { input: store(input), ..Memory::default() });
             return lanes.scatter_batch(&map, g.out_channels * g.out_pixels(), g.batch);
@@ -70,8 +72,11 @@ pub(super) fn forward<T: Element>(
         return output;
     }
     let map = match direct::applies(g) {
-        true => direct::forward(level, g, x, kernel, bias, activation),
-        false => patches::forward(g, x, kernel, bias, activation),
+        true => direct::forward::<T, A>(level, g, x, kernel, bias, activation),
+        false => {
+            let (x, kernel) = (rounded::<T, A>(x.dense()), rounded::<T, A>(kernel.into()));
+            patches::forward(g, &x, &kernel, bias, activation)
+        }
     };
     let Some(pool) = settings.pool else { return map };
     let out_w = pool.output_side(g.out_w);
@@ -135,34 +140,65 @@ pub(super) fn map_gradient<T: Element>(
     }
 }
 
-/// Gradient of the input, NCHW, from that of the linear map in the strategy's layout.
-pub(super) fn input_gradient<T: Element>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
+/// Gradient of the input from that of the linear map in the strategy's layout: `[B, C_i, H, W]` for each of `parts` of the
+/// channels.
+pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(
+    g: &Geometry,
+    kernel: &[T],
+    grad: &[T],
+    parts: &[Range<usize>],
+) -> Vec<Vec<T>> {
     let level = Level::best();
-    if let Some(lanes) = lanes::<T>(g) {
-        return lanes.scatter_batch(&lanes.input_gradient(level, g, kernel, grad), g.input_len(), g.batch);
+    let lanes = lanes::<T>(g);
+    if lanes.is_none()
+        && direct::applies(g)
+        && let Some(parts) = direct::input_gradient::<T, A>(level, g, kernel, grad, parts)
+    {
+        return parts;
     }
-    let direct = direct::applies(g).then(|| direct::input_gradient(level, g, kernel, grad)).flatten();
-    direct.unwrap_or_else(|| patches::input_gradient(g, kernel, grad))
+    let (kernel, grad) = (rounded::<T, A>(kernel.into()), rounded::<T, A>(grad.into()));
+    let whole = match lanes {
+        Some(lanes) => lanes.scatter_batch(&lanes.input_gradient(level, g, &kernel, &grad), g.input_len(), g.batch),
+        None => patches::input_gradient(g, &kernel, &grad),
+    };
+    if let [part] = parts
+        && *part == (0..g.in_channels)
+    {
+        return vec![whole];
+    }
+    let pixels = g.height * g.width;
+    let of_part = |part: &Range<usize>| {
+        let samples = whole.chunks_exact(g.input_len());
+        samples.flat_map(|sample| sample[part.start * pixels..part.end * pixels].iter().copied()).collect()
+    };
+    parts.iter().map(of_part).collect()
 }
 
 /// Gradient of the kernel, zero outside `rows`, from that of the linear map in the strategy's layout.
-pub(super) fn kernel_gradient<T: Element>(
+pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
     g: &Geometry,
     kept: Option<&Kept>,
-    x: &[T],
+    x: &Input<'_, T>,
     grad: &[T],
     rows: Range<usize>,
 ) -> Result<Vec<T>> {
     let level = Level::best();
     if let Some(lanes) = lanes::<T>(g) {
+        let grad = rounded::<T, A>(grad.into());
         return match kept.and_then(|kept| kept.get()?.input.as_ref()) {
-            Some(input) => Ok(lanes.kernel_gradient(level, g, input.as_slice::<T>()?, grad, rows)),
-            None => Ok(lanes.kernel_gradient(level, g, &lanes.gather_batch(x, g.input_len()), grad, rows)),
+            Some(input) => Ok(lanes.kernel_gradient(level, g, input.as_slice::<T>()?, &grad, rows)),
+            None => {
+                let input = lanes.gather_batch(&rounded::<T, A>(x.dense()), g.input_len());
+                Ok(lanes.kernel_gradient(level, g, &input, &grad, rows))
+            }
         };
     }
     Ok(match direct::applies(g) {
-        true => direct_gradient::kernel_gradient(level, g, x, grad, rows),
-        false => patches::kernel_gradient(g, x, grad, rows),
+        true => direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows),
+        false => {
+            let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));
+            patches::kernel_gradient(g, &x, &grad, rows)
+        }
     })
 }
 

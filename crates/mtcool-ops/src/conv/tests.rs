@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::lanes::Lanes;
 use super::*;
+use crate::arithmetic::Exact;
 use crate::element::Element;
 use crate::simd::Level;
 
@@ -36,20 +37,21 @@ fn in_lock_step<T: Element>(
     let (outputs, taps) = (g.batch * g.out_channels * g.out_pixels(), g.out_channels * g.taps());
     let (x, grad) = (numbers::<T>(g.batch * g.input_len(), 1), numbers::<T>(outputs, 2));
     let (kernel, bias) = (numbers::<T>(taps, 3), numbers::<T>(g.out_channels, 4));
+    let input = Input::new(&x, g.in_channels, g.height * g.width);
     for level in Level::available() {
         for (bias, activation) in [(None, Activation::Identity), (Some(&bias[..]), Activation::Relu)] {
             let want = patches::forward(g, &x, &kernel, bias, activation);
-            close(&direct::forward(level, g, &x, &kernel, bias, activation), &want, tolerance)?;
+            close(&direct::forward::<T, Exact>(level, g, &input, &kernel, bias, activation), &want, tolerance)?;
         }
         let want = patches::kernel_gradient(g, &x, &grad, rows.clone());
         close(
-            &direct_gradient::kernel_gradient(level, g, &x, &grad, rows.clone()),
+            &direct_gradient::kernel_gradient::<T, Exact>(level, g, &input, &grad, rows.clone()),
             &want,
             tolerance * g.out_pixels() as f64,
         )?;
         in_lanes(level, g, (&x, &grad, &kernel, &bias), rows.clone(), tolerance)?;
-        if let Some(got) = direct::input_gradient(level, g, &kernel, &grad) {
-            close(&got, &patches::input_gradient(g, &kernel, &grad), tolerance)?;
+        if let Some(got) = direct::input_gradient::<T, Exact>(level, g, &kernel, &grad, &[0..g.in_channels]) {
+            close(&got[0], &patches::input_gradient(g, &kernel, &grad), tolerance)?;
         }
     }
     Ok(())

@@ -1,21 +1,24 @@
 //! Transposed convolution whose windows do not overlap (2x2 with stride 2 in a U-Net): a 1x1 convolution to `O k k` channels
 //! whose results are laid out as k x k tiles.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+use std::borrow::Cow;
+
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
+use num_traits::Zero;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
+use super::input::Input;
 use super::{Conv2d, strategy};
-use crate::activation::Activation;
-use crate::element::{Element, dispatch, elements, sum};
-use crate::rows::Rows;
+use crate::arithmetic::{Arithmetic, Precision};
+use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
-/// `[B, O, kH, kW]`.
+/// `[B, O, kH, kW]`. `precision` is that of the operands of every multiplication.
 ///
 /// # Errors
 /// If the shapes or dtypes do not fit each other; the message names them.
-pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Result<Tensor> {
+pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
     match (x.dims(), kernel.dims(), bias.dims()) {
         (&[_, channels, ..], &[reads, outputs, k, other], &[biases])
             if x.rank() == 4 && channels == reads && outputs == biases && k == other && k > 0 => {}
@@ -25,7 +28,7 @@ pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Result<Te
             )
         }
     }
-    x.contiguous()?.apply_op3(&kernel.contiguous()?, &bias.contiguous()?, Transpose)
+    x.contiguous()?.apply_op3(&kernel.contiguous()?, &bias.contiguous()?, Transpose(precision))
 }
 
 /// The sizes of one transposed convolution.
@@ -71,8 +74,9 @@ impl Sizes {
         })
     }
 
-    fn forward<T: Element>(&self, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
-        let small = strategy::forward(&self.point, &Conv2d::default(), x, &self.turn(kernel, true), None, None);
+    fn forward<T: Element, A: Arithmetic<T>>(&self, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
+        let kernel = self.turn(kernel, true);
+        let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), &kernel, None, None);
         let plane_len = self.point.out_pixels() * self.k * self.k;
         let mut output = vec![T::zero(); small.len()];
         output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
@@ -83,6 +87,10 @@ impl Sizes {
             }
         });
         output
+    }
+
+    fn input<'a, T: Element>(&self, x: &'a [T]) -> Input<'a, T> {
+        Input::new(x, self.point.in_channels, self.point.height * self.point.width)
     }
 
     /// The gradient of the output as `[B, O k k, H, W]`.
@@ -100,11 +108,15 @@ impl Sizes {
     }
 }
 
-struct Transpose;
+struct Transpose(Precision);
+
+impl Transpose {
+    const NAME: &'static str = "conv-transpose2d";
+}
 
 impl CustomOp3 for Transpose {
     fn name(&self) -> &'static str {
-        "conv-transpose2d"
+        Self::NAME
     }
 
     fn cpu_fwd(
@@ -117,10 +129,10 @@ impl CustomOp3 for Transpose {
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let sizes = Sizes::new(xl.dims(), kl.dims())?;
-        let output = dispatch!(self.name(), x, T => {
-            let x = elements::<T>(self.name(), x, xl)?;
-            let kernel = elements::<T>(self.name(), kernel, kl)?;
-            T::to_cpu_storage_owned(sizes.forward(x, kernel, elements::<T>(self.name(), bias, bl)?))
+        let output = dispatch_precision!(Self::NAME, x, self.0, (T, A) => {
+            let x = elements::<T>(Self::NAME, x, xl)?;
+            let kernel = elements::<T>(Self::NAME, kernel, kl)?;
+            T::to_cpu_storage_owned(sizes.forward::<T, A>(x, kernel, elements::<T>(Self::NAME, bias, bl)?))
         });
         Ok((output, sizes.output_shape().into()))
     }
@@ -133,83 +145,46 @@ impl CustomOp3 for Transpose {
         _output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let sizes = Sizes::new(x.dims(), kernel.dims())?;
-        let gradient = |of| TransposeGradient { of, sizes };
-        let small = grad.contiguous()?.apply_op1_no_bwd(&gradient(Operand::Output))?;
-        let tracked = |operand: &Tensor, other: &Tensor, of| match operand.track_op() {
-            true => other.apply_op2_no_bwd(&small, &gradient(of)).map(Some),
-            false => Ok(None),
-        };
-        Ok((
-            tracked(x, kernel, Operand::Input)?,
-            tracked(kernel, x, Operand::Kernel)?,
-            tracked(bias, bias, Operand::Bias)?,
-        ))
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Operand {
-    Output,
-    Input,
-    Kernel,
-    Bias,
-}
-
-/// A gradient as a forward-only operation.
-struct TransposeGradient {
-    of: Operand,
-    sizes: Sizes,
-}
-
-impl CustomOp1 for TransposeGradient {
-    fn name(&self) -> &'static str {
-        "conv-transpose2d-split"
-    }
-
-    fn cpu_fwd(&self, grad: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let small = dispatch!("conv-transpose2d-split", grad, T => {
-            T::to_cpu_storage_owned(self.sizes.split(elements::<T>("conv-transpose2d-split", grad, layout)?))
-        });
-        Ok((small, self.sizes.point.output_shape().into()))
-    }
-}
-
-impl CustomOp2 for TransposeGradient {
-    fn name(&self) -> &'static str {
-        "conv-transpose2d-gradient"
-    }
-
-    fn cpu_fwd(&self, other: &CpuStorage, ol: &Layout, small: &CpuStorage, sl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (sizes, point) = (&self.sizes, &self.sizes.point);
-        let k = sizes.k;
-        dispatch!("conv-transpose2d-gradient", small, T => {
-            let small = elements::<T>("conv-transpose2d-gradient", small, sl)?;
-            let other = elements::<T>("conv-transpose2d-gradient", other, ol)?;
-            let settings = Conv2d { activation: Activation::Identity, rows: Rows::All, ..Conv2d::default() };
+        let (sizes, grad) = (Sizes::new(x.dims(), kernel.dims())?, grad.contiguous()?);
+        let point = &sizes.point;
+        let name = Self::NAME;
+        let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
+        dispatch_precision!(Self::NAME, grads.storage()?, self.0, (T, A) => {
+            let small = sizes.split(grads.elements::<T>()?);
+            let settings = Conv2d::default();
             // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
-            let reordered = match strategy::reorders(T::DTYPE, point, &settings) {
-                true => Some(strategy::map_gradient(point, &settings, None, small)?),
+            let map = match strategy::reorders(T::DTYPE, point, &settings) {
+                true => Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?),
+                false => Cow::Borrowed(&small[..]),
+            };
+            let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
+            let input = match x.track_op() {
+                true => {
+                    let rows = sizes.turn(kernels.elements::<T>()?, true);
+                    tensor(strategy::input_gradient::<T, A>(point, &rows, &map, &[0..point.in_channels]).swap_remove(0), x)?
+                }
                 false => None,
             };
-            let map = reordered.as_deref().unwrap_or(small);
-            let (result, shape): (Vec<T>, Shape) = match self.of {
-                Operand::Output => (small.to_vec(), point.output_shape().into()),
-                Operand::Input => (strategy::input_gradient(point, &sizes.turn(other, true), map), point.input_shape().into()),
-                Operand::Kernel => {
-                    let rows = strategy::kernel_gradient(point, None, other, map, 0..point.out_channels)?;
-                    (sizes.turn(&rows, false), (point.in_channels, sizes.outputs, k, k).into())
+            let weight = match kernel.track_op() {
+                true => {
+                    let x = sizes.input(xs.elements::<T>()?);
+                    let rows = strategy::kernel_gradient::<T, A>(point, None, &x, &map, 0..point.out_channels)?;
+                    tensor(sizes.turn(&rows, false), kernel)?
                 }
-                Operand::Bias => {
-                    let plane = point.out_pixels() * k * k;
+                false => None,
+            };
+            let bias = match bias.track_op() {
+                true => {
+                    let plane = point.out_pixels() * sizes.k * sizes.k;
                     let of_output = |output: usize| {
                         let planes = small.chunks_exact(plane).skip(output).step_by(sizes.outputs);
-                        planes.map(sum).fold(T::from_f64(0.0), |total, value| total + value)
+                        planes.map(sum).fold(T::zero(), |total, value| total + value)
                     };
-                    ((0..sizes.outputs).into_par_iter().map(of_output).collect(), sizes.outputs.into())
+                    tensor((0..sizes.outputs).into_par_iter().map(of_output).collect(), bias)?
                 }
+                false => None,
             };
-            Ok((T::to_cpu_storage_owned(result), shape))
+            Ok((input, weight, bias))
         })
     }
 }

@@ -68,7 +68,7 @@ impl<T: Element> Kernel<T> for Moments<'_, T> {
 }
 
 /// `y = activation(scale * x + shift)`.
-pub(super) struct Affine<'a, T> {
+pub(crate) struct Affine<'a, T> {
     x: &'a [T],
     scale: T,
     shift: T,
@@ -77,7 +77,7 @@ pub(super) struct Affine<'a, T> {
 }
 
 impl<T: Element> Affine<'_, T> {
-    pub(super) fn apply(x: &[T], scale: T, shift: T, activation: Activation, y: &mut [T]) {
+    pub(crate) fn apply(x: &[T], scale: T, shift: T, activation: Activation, y: &mut [T]) {
         run(Level::best(), Affine { x, scale, shift, activation, y });
     }
 }
@@ -110,16 +110,9 @@ impl Backward {
         result
     }
 
-    /// `dx = scale g + of_x x + constant`.
-    pub(super) fn apply<T: Element>(
-        x: &[T],
-        grad: &[T],
-        affine: (T, T),
-        activation: Activation,
-        terms: (T, T),
-        dx: &mut [T],
-    ) {
-        run(Level::best(), Apply { x, grad, affine, activation, terms, dx });
+    /// Turns g into `scale g + of_x x + constant`.
+    pub(super) fn apply<T: Element>(x: &[T], grad: &mut [T], affine: (T, T), activation: Activation, terms: (T, T)) {
+        run(Level::best(), Apply { x, grad, affine, activation, terms });
     }
 }
 
@@ -158,11 +151,10 @@ impl<T: Element> Kernel<T> for Sums<'_, T> {
 
 struct Apply<'a, T> {
     x: &'a [T],
-    grad: &'a [T],
+    grad: &'a mut [T],
     affine: (T, T),
     activation: Activation,
     terms: (T, T),
-    dx: &'a mut [T],
 }
 
 impl<T: Element> Kernel<T> for Apply<'_, T> {
@@ -178,7 +170,7 @@ impl<T: Element> Kernel<T> for Apply<'_, T> {
                 if self.activation == Activation::Relu {
                     gradient = gradient.where_positive(shift.add_product(scale, x));
                 }
-                store(constant.add_product(of_x, x).add_product(scale, gradient), self.dx, at);
+                store(constant.add_product(of_x, x).add_product(scale, gradient), self.grad, at);
             }
         }
     }

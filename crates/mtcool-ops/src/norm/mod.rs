@@ -2,12 +2,13 @@
 
 mod kernels;
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
 use crate::activation::Activation;
-use crate::element::{Element, dispatch, elements};
-use kernels::{Affine, Backward, Moments};
+use crate::element::{Element, dispatch, elements, on_cpu};
+pub(crate) use kernels::Affine;
+use kernels::{Backward, Moments};
 
 /// Which elements are normalised together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,17 +60,51 @@ pub(crate) fn check(dims: &[usize], weight: &Tensor, bias: &Tensor, settings: No
     }
 }
 
-/// The normalised, activated `x` of shape `dims`; `parameters` are weight and bias, one behind the other.
-pub(crate) fn forward<T: Element>(settings: &Norm, dims: &[usize], x: &[T], parameters: &[T]) -> Vec<T> {
+/// Mean and `1 / sqrt(variance + eps)` of each set of elements of `x`, of shape `dims`, that are normalised together.
+pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> Vec<(T, T)> {
+    let sizes = &Sizes::new(dims, settings.statistics);
+    let of_set = |set: usize| {
+        let planes = sizes.planes_of(set);
+        // Deviations from an element of the set lose no digits where the mean is far from zero.
+        let pivot = x[planes[0] * sizes.pixels];
+        let (mut sum, mut squares) = (T::zero(), T::zero());
+        for plane in planes {
+            let (first, second) = Moments::of(&x[plane * sizes.pixels..][..sizes.pixels], pivot);
+            sum += first;
+            squares += second;
+        }
+        let count = T::from_f64(sizes.count() as f64);
+        let mean = sum / count;
+        let variance = num_traits::Float::max(squares / count - mean * mean, T::zero());
+        (pivot + mean, (variance + T::from_f64(settings.eps)).sqrt().recip())
+    };
+    (0..sizes.sets()).into_par_iter().map(of_set).collect()
+}
+
+/// Scale and shift of each plane; `parameters` are weight and bias, one behind the other.
+pub(crate) fn affines<T: Element>(
+    settings: &Norm,
+    dims: &[usize],
+    moments: &[(T, T)],
+    parameters: &[T],
+) -> Vec<(T, T)> {
     let sizes = Sizes::new(dims, settings.statistics);
     let (weight, bias) = parameters.split_at(sizes.channels);
-    let statistics = statistics(&sizes, x, settings.eps);
-    let mut y = vec![T::zero(); x.len()];
-    y.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels)).enumerate().for_each(|(plane, (y, x))| {
+    let of_plane = |plane: usize| {
         let channel = plane % sizes.channels;
-        let (scale, shift) = affine(statistics[sizes.set_of(plane)], weight[channel], bias[channel]);
-        Affine::apply(x, scale, shift, settings.activation, y);
-    });
+        let (mean, inverse) = moments[sizes.set_of(plane)];
+        let scale = inverse * weight[channel];
+        (scale, bias[channel] - mean * scale)
+    };
+    (0..sizes.batch * sizes.channels).map(of_plane).collect()
+}
+
+/// `activation(scale x + shift)`, plane by plane.
+pub(crate) fn apply<T: Element>(affines: &[(T, T)], activation: Activation, x: &[T]) -> Vec<T> {
+    let pixels = x.len() / affines.len().max(1);
+    let mut y = vec![T::zero(); x.len()];
+    let planes = y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(affines);
+    planes.for_each(|((y, x), &(scale, shift))| Affine::apply(x, scale, shift, activation, y));
     y
 }
 
@@ -118,32 +153,6 @@ impl Sizes {
     }
 }
 
-/// Mean and `1 / sqrt(variance + eps)` of each set.
-fn statistics<T: Element>(sizes: &Sizes, x: &[T], eps: f64) -> Vec<(T, T)> {
-    let of_set = |set: usize| {
-        let planes = sizes.planes_of(set);
-        // Deviations from an element of the set lose no digits where the mean is far from zero.
-        let pivot = x[planes[0] * sizes.pixels];
-        let (mut sum, mut squares) = (T::zero(), T::zero());
-        for plane in planes {
-            let (first, second) = Moments::of(&x[plane * sizes.pixels..][..sizes.pixels], pivot);
-            sum += first;
-            squares += second;
-        }
-        let count = T::from_f64(sizes.count() as f64);
-        let mean = sum / count;
-        let variance = num_traits::Float::max(squares / count - mean * mean, T::zero());
-        (pivot + mean, (variance + T::from_f64(eps)).sqrt().recip())
-    };
-    (0..sizes.sets()).into_par_iter().map(of_set).collect()
-}
-
-/// The scale and shift of a plane, statistics included.
-fn affine<T: Element>((mean, inverse): (T, T), weight: T, bias: T) -> (T, T) {
-    let scale = inverse * weight;
-    (scale, bias - mean * scale)
-}
-
 impl CustomOp3 for Norm {
     fn name(&self) -> &'static str {
         "norm"
@@ -160,8 +169,9 @@ impl CustomOp3 for Norm {
     ) -> Result<(CpuStorage, Shape)> {
         let y = dispatch!("norm", x, T => {
             let (weight, bias) = (elements::<T>("norm", weight, wl)?, elements::<T>("norm", bias, bl)?);
-            let parameters = [weight, bias].concat();
-            T::to_cpu_storage_owned(forward(self, xl.dims(), elements::<T>("norm", x, xl)?, &parameters))
+            let (parameters, x) = ([weight, bias].concat(), elements::<T>("norm", x, xl)?);
+            let moments = moments(self, xl.dims(), x);
+            T::to_cpu_storage_owned(apply(&affines(self, xl.dims(), &moments, &parameters), self.activation, x))
         });
         Ok((y, xl.shape().clone()))
     }
@@ -174,84 +184,62 @@ impl CustomOp3 for Norm {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let channels = weight.elem_count();
-        // One operation computes all three; the affine parameters' gradients lie behind the input's.
-        let operands = Tensor::cat(&[weight, bias], 0)?;
-        let gradients = x.apply_op3_no_bwd(&operands, &grad.contiguous()?, &NormBackward(*self))?;
-        let count = x.elem_count();
-        let part = |at: usize, len: usize| gradients.narrow(0, at, len);
-        let input = match x.track_op() {
-            true => Some(part(0, count)?.reshape(x.shape())?),
-            false => None,
-        };
-        Ok((input, Some(part(count, channels)?), Some(part(count + channels, channels)?)))
+        let grad = grad.contiguous()?;
+        let (xs, weights) = (on_cpu("norm", x), on_cpu("norm", weight));
+        let (biases, grads) = (on_cpu("norm", bias), on_cpu("norm", &grad));
+        dispatch!("norm", xs.storage()?, T => {
+            let xs = xs.elements::<T>()?;
+            let parameters = [weights.elements::<T>()?, biases.elements()?].concat();
+            let mut gradient = grads.elements::<T>()?.to_vec();
+            let moments = moments(self, x.dims(), xs);
+            let of_parameters = backward(self, x.dims(), xs, &moments, &parameters, &mut gradient);
+            let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+            let input = if x.track_op() { Some(tensor(gradient, x)?) } else { None };
+            let (of_weight, of_bias) = of_parameters.split_at(weight.elem_count());
+            Ok((input, Some(tensor(of_weight.to_vec(), weight)?), Some(tensor(of_bias.to_vec(), bias)?)))
+        })
     }
 }
 
-/// From (x, weight and bias, gradient of the output) to the gradients of x, weight and bias, one behind the other.
-struct NormBackward(Norm);
-
-/// Gradients of x, weight and bias, one behind the other.
+/// Turns `grad`, the gradient of the output, into that of x; the result is that of weight and bias, one behind the other.
 ///
 /// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
 /// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
-pub(crate) fn backward<T: Element>(settings: &Norm, dims: &[usize], x: &[T], parameters: &[T], grad: &[T]) -> Vec<T> {
+pub(crate) fn backward<T: Element>(
+    settings: &Norm,
+    dims: &[usize],
+    x: &[T],
+    moments: &[(T, T)],
+    parameters: &[T],
+    grad: &mut [T],
+) -> Vec<T> {
     let sizes = &Sizes::new(dims, settings.statistics);
-    let (weight, bias) = parameters.split_at(sizes.channels);
-    let Norm { eps, activation, .. } = *settings;
-    let statistics = statistics(sizes, x, eps);
-    let planes = sizes.batch * sizes.channels;
-    let of_plane = |plane: usize| {
-        let at = plane * sizes.pixels..(plane + 1) * sizes.pixels;
-        let channel = plane % sizes.channels;
-        let (mean, inverse) = statistics[sizes.set_of(plane)];
-        let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
-        let (sum, product) = Backward::sums(&x[at.clone()], &grad[at], mean, (scale, shift), activation);
+    let (weight, activation) = (&parameters[..sizes.channels], settings.activation);
+    let affines = affines(settings, dims, moments, parameters);
+    let of_plane = |(plane, (x, grad)): (usize, (&[T], &[T]))| {
+        let (mean, inverse) = moments[sizes.set_of(plane)];
+        let (sum, product) = Backward::sums(x, grad, mean, affines[plane], activation);
         (sum, product * inverse)
     };
-    let sums: Vec<(T, T)> = (0..planes).into_par_iter().map(of_plane).collect();
+    let planes = x.par_chunks(sizes.pixels).zip(grad.par_chunks(sizes.pixels));
+    let sums: Vec<(T, T)> = planes.enumerate().map(of_plane).collect();
     let mut set_sums = vec![(T::zero(), T::zero()); sizes.sets()];
-    let mut result = vec![T::zero(); x.len() + 2 * sizes.channels];
-    let (dx, parameters) = result.split_at_mut(x.len());
+    let mut of_parameters = vec![T::zero(); 2 * sizes.channels];
     for (plane, &(sum, product)) in sums.iter().enumerate() {
         let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
-        parameters[channel] += product;
-        parameters[sizes.channels + channel] += sum;
+        of_parameters[channel] += product;
+        of_parameters[sizes.channels + channel] += sum;
         set_sums[set].0 += weight[channel] * sum;
         set_sums[set].1 += weight[channel] * product;
     }
     let count = T::from_f64(sizes.count() as f64);
-    let planes = dx.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels).zip(grad.par_chunks(sizes.pixels)));
-    planes.enumerate().for_each(|(plane, (dx, (x, grad)))| {
-        let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
-        let (mean, inverse) = statistics[set];
-        let (scale, shift) = affine((mean, inverse), weight[channel], bias[channel]);
+    let planes = grad.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels));
+    planes.enumerate().for_each(|(plane, (grad, x))| {
+        let set = sizes.set_of(plane);
+        let (mean, inverse) = moments[set];
         let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
         let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
-        Backward::apply(x, grad, (scale, shift), activation, (of_x, constant), dx);
+        Backward::apply(x, grad, affines[plane], activation, (of_x, constant));
     });
-    result
-}
-
-impl CustomOp3 for NormBackward {
-    fn name(&self) -> &'static str {
-        "norm-backward"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        xl: &Layout,
-        parameters: &CpuStorage,
-        pl: &Layout,
-        grad: &CpuStorage,
-        gl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        dispatch!(self.name(), x, T => {
-            let (x, grad) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), grad, gl)?);
-            let gradients = backward(&self.0, xl.dims(), x, elements::<T>(self.name(), parameters, pl)?, grad);
-            let shape = Shape::from(gradients.len());
-            Ok((T::to_cpu_storage_owned(gradients), shape))
-        })
-    }
+    of_parameters
 }

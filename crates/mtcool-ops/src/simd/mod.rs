@@ -1,4 +1,4 @@
-//! Vectors of floating-point numbers, chosen at run time: AVX-512, AVX2 with FMA, or portable code.
+//! Vectors of floating-point numbers, chosen at run time: AVX-512 with or without bf16, AVX2 with FMA, or portable code.
 //!
 //! A kernel is written once, generic over [`Vector`], marked `#[inline(always)]`, and called through [`run`], which compiles
 //! it for each [`Level`] and picks the best the processor has.
@@ -9,9 +9,16 @@ mod x86;
 
 use std::sync::OnceLock;
 
+use num_traits::Zero;
+
 use crate::element::Element;
 
 pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::Bf16Lanes;
+
+/// Elements of the widest vector.
+pub(crate) const WIDEST: usize = 16;
 
 /// A vector register of `LANES` elements.
 ///
@@ -30,6 +37,24 @@ pub(crate) unsafe trait Vector: Copy {
     unsafe fn store(self, target: *mut Self::Element);
     /// `self + a * b`.
     unsafe fn add_product(self, a: Self, b: Self) -> Self;
+    /// `self` and, of each lane of `a` and `b`, the products of the two bf16 numbers it holds: see
+    /// [`add_pair_products`](crate::arithmetic::add_pair_products).
+    #[inline(always)]
+    unsafe fn add_pair_products(self, a: Self, b: Self) -> Self {
+        let mut lanes = [[Self::Element::zero(); WIDEST]; 3];
+        // SAFETY: as the trait; no vector is wider.
+        unsafe {
+            for (lanes, vector) in lanes.iter_mut().zip([self, a, b]) {
+                vector.store(lanes.as_mut_ptr());
+            }
+            let [sums, a, b] = &mut lanes;
+            for ((sum, &a), &b) in sums.iter_mut().zip(a.iter()).zip(b.iter()).take(Self::LANES) {
+                *sum = sum.add_pair_products(a, b);
+            }
+            Self::load(sums.as_ptr())
+        }
+    }
+
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
     /// Lanes below zero become zero; NaN stays.
@@ -59,6 +84,9 @@ pub(crate) enum Level {
     Avx2,
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// AVX-512 with products of bf16 pairs.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
 }
 
 impl Level {
@@ -72,6 +100,9 @@ impl Level {
                 levels.push(Level::Avx2);
                 if is_x86_feature_detected!("avx512f") {
                     levels.push(Level::Avx512);
+                    if is_x86_feature_detected!("avx512bf16") {
+                        levels.push(Level::Avx512Bf16);
+                    }
                 }
             }
         }
@@ -92,6 +123,8 @@ impl Level {
             Level::Avx2 => T::Avx2::LANES,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => T::Avx512::LANES,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Bf16 => T::Avx512Bf16::LANES,
         }
     }
 }
@@ -111,5 +144,8 @@ pub(crate) fn run<T: Element, K: Kernel<T>>(level: Level, kernel: K) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the assertion above.
         Level::Avx512 => unsafe { x86::with_avx512(kernel) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the assertion above.
+        Level::Avx512Bf16 => unsafe { x86::with_avx512_bf16(kernel) },
     }
 }

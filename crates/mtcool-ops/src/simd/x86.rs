@@ -21,6 +21,14 @@ pub(super) unsafe fn with_avx512<T: Element, K: Kernel<T>>(kernel: K) {
     unsafe { kernel.with::<T::Avx512>() }
 }
 
+/// # Safety
+/// The processor has AVX-512F, AVX512-BF16, AVX2 and FMA.
+#[target_feature(enable = "avx512f,avx512bf16,avx2,fma")]
+pub(super) unsafe fn with_avx512_bf16<T: Element, K: Kernel<T>>(kernel: K) {
+    // SAFETY: the caller's promise.
+    unsafe { kernel.with::<T::Avx512Bf16>() }
+}
+
 macro_rules! vector {
     ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr, |$all:ident| $sum:expr) => {
         // SAFETY: each method is one instruction of the set the type belongs to; callers are inside `run`.
@@ -145,3 +153,71 @@ vector!(
     |value, key| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_pd()), value),
     |lanes| _mm512_reduce_add_pd(lanes)
 );
+
+/// Sixteen f32, or sixteen pairs of bf16, on a processor that multiplies pairs.
+#[derive(Clone, Copy)]
+pub(crate) struct Bf16Lanes(__m512);
+
+// SAFETY: as `__m512`, and one instruction of AVX512-BF16; callers are inside `run`.
+unsafe impl Vector for Bf16Lanes {
+    type Element = f32;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { <__m512 as Vector>::splat(value) })
+    }
+
+    #[inline(always)]
+    unsafe fn load(source: *const f32) -> Self {
+        // SAFETY: as the impl; the caller vouches for the elements.
+        Self(unsafe { <__m512 as Vector>::load(source) })
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, target: *mut f32) {
+        // SAFETY: as the impl; the caller vouches for the elements.
+        unsafe { self.0.store(target) }
+    }
+
+    #[inline(always)]
+    unsafe fn add_product(self, a: Self, b: Self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { self.0.add_product(a.0, b.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn add_pair_products(self, a: Self, b: Self) -> Self {
+        // SAFETY: as the impl; any bits are sixteen pairs.
+        unsafe {
+            let a = std::mem::transmute::<__m512, __m512bh>(a.0);
+            let b = std::mem::transmute::<__m512, __m512bh>(b.0);
+            Self(_mm512_dpbf16_ps(self.0, a, b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { Vector::add(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn relu(self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { self.0.relu() })
+    }
+
+    #[inline(always)]
+    unsafe fn where_positive(self, key: Self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { self.0.where_positive(key.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        // SAFETY: as the impl.
+        unsafe { self.0.sum() }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a convolution reads: maps side by side along the channels, as they are or normalised on the way.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use crate::activation::Activation;
+use crate::element::Element;
+use crate::norm::Affine;
+
+/// `[B, C, H, W]`, whose channels may come from several maps, and which may be normalised as it is read.
+#[derive(Clone)]
+pub(super) struct Input<'a, T> {
+    /// Maps `[B, C_i, H, W]` and their channels.
+    parts: Vec<(&'a [T], usize)>,
+    channels: usize,
+    /// H W.
+    pixels: usize,
+    /// Scale and shift of each plane, and the activation behind them.
+    normalised: Option<(&'a [(T, T)], Activation)>,
+}
+
+impl<'a, T: Element> Input<'a, T> {
+    /// One map, as it is.
+    pub(super) fn new(map: &'a [T], channels: usize, pixels: usize) -> Self {
+        Self::joined(vec![(map, channels)], pixels)
+    }
+
+    /// Maps side by side, each with its number of channels.
+    pub(super) fn joined(parts: Vec<(&'a [T], usize)>, pixels: usize) -> Self {
+        Self { channels: parts.iter().map(|part| part.1).sum(), parts, pixels, normalised: None }
+    }
+
+    /// `activation(scale x + shift)`, with (scale, shift) of each of the `B C` planes.
+    pub(super) fn normalised(self, affine: &'a [(T, T)], activation: Activation) -> Self {
+        Self { normalised: Some((affine, activation)), ..self }
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    pub(super) fn batch(&self) -> usize {
+        let (map, channels) = self.parts[0];
+        map.len() / (channels * self.pixels).max(1)
+    }
+
+    /// The one map that is read as it is, if that is all.
+    pub(super) fn as_slice(&self) -> Option<&'a [T]> {
+        match (&self.parts[..], self.normalised) {
+            (&[(map, _)], None) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Reads elements `range` of plane `channel` of sample `sample`.
+    pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [T]) {
+        let (mut within, mut parts) = (channel, self.parts.iter());
+        let (map, channels) = loop {
+            match parts.next() {
+                Some(&(map, channels)) if within < channels => break (map, channels),
+                Some(&(_, channels)) => within -= channels,
+                None => return,
+            }
+        };
+        let source = &map[(sample * channels + within) * self.pixels..][range];
+        match self.normalised {
+            None => target.copy_from_slice(source),
+            Some((affine, activation)) => {
+                let (scale, shift) = affine[sample * self.channels + channel];
+                Affine::apply(source, scale, shift, activation, target);
+            }
+        }
+    }
+
+    /// All of it as one map.
+    pub(super) fn dense(&self) -> Cow<'a, [T]> {
+        if let Some(map) = self.as_slice() {
+            return Cow::Borrowed(map);
+        }
+        let mut dense = vec![T::zero(); self.batch() * self.channels * self.pixels];
+        dense.par_chunks_mut(self.pixels).enumerate().for_each(|(plane, target)| {
+            self.read(plane / self.channels, plane % self.channels, 0..self.pixels, target);
+        });
+        Cow::Owned(dense)
+    }
+}

@@ -16,6 +16,7 @@ use super::{Conv2d, strategy};
 use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::{Element, dispatch_precision, elements, on_cpu};
+use crate::memory::copied;
 use crate::norm::{self, Norm};
 
 /// A convolution without a bias, which the normalisation behind it would remove, and that normalisation's parameters.
@@ -167,7 +168,7 @@ impl Chain {
         };
         let mut of_parameters = trains.then(|| vec![T::zero(); parameters.len()]);
         let mut of_inputs: Vec<Option<Vec<T>>> = vec![None; inputs.len()];
-        let mut grad = grad.to_vec();
+        let mut grad = copied(grad);
         for (index, unit) in self.units.iter().enumerate().rev() {
             let g = &unit.geometry;
             let dims: [usize; 4] = g.output_shape().into();

@@ -16,6 +16,7 @@ use super::plane::{Frame, Planes};
 use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::memory::written;
 use crate::simd::{Kernel, Level, Vector, WIDEST, run};
 
 /// Kernel rows of a tile.
@@ -248,41 +249,46 @@ pub(super) struct Job<'a, T> {
 impl<T: Element> Job<'_, T> {
     /// `[samples, channels, plane]`. For each sample and some of its rows, `work` calls its argument with (the input from the
     /// sample on, taps, spots) until every element of those rows has been a spot's output.
+    ///
+    /// # Panics
+    /// If a spot reads beyond the input or writes outside its rows, or the spots, in their order, leave an element out.
     pub(super) fn run<A: Arithmetic<T>>(
         &self,
         level: Level,
         work: impl Fn(usize, Range<usize>, &mut dyn FnMut(&[T], &Taps, &[Spot])) + Sync,
     ) -> Vec<T> {
         let sample_len = self.channels * self.plane;
-        let mut output = vec![T::zero(); self.samples * sample_len];
-        let base = Base(output.as_mut_ptr());
         // At least a few tiles, so that none stays half empty and the weights are read for several.
-        let least = LEAST_ELEMENTS_A_UNIT.div_ceil((self.plane / self.out_h).max(1));
+        let row_len = self.plane / self.out_h;
+        let least = LEAST_ELEMENTS_A_UNIT.div_ceil(row_len.max(1));
         let rows_a_unit = (self.samples * self.out_h).div_ceil(UNITS).max(least).clamp(1, self.out_h);
         let units_a_sample = self.out_h.div_ceil(rows_a_unit);
-        let row_len = self.plane / self.out_h;
-        (0..self.samples * units_a_sample).into_par_iter().for_each(|unit| {
-            let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
-            let rows = first..(first + rows_a_unit).min(self.out_h);
-            let own = rows.start * row_len..rows.end * row_len;
-            work(sample, rows, &mut |input, taps, spots| {
-                for spot in spots {
-                    assert!(
-                        spot.input + taps.reach + level.lanes::<T>() <= input.len(),
-                        "a load would leave the input"
-                    );
-                    assert!(
-                        own.start <= spot.output && spot.output + spot.lanes <= own.end,
-                        "a store would leave the unit's rows"
-                    );
-                }
-                // SAFETY: `sample` is below the number of samples, for which the output has room.
-                let output = unsafe { base.get().add(sample * sample_len) };
-                let arithmetic = PhantomData::<A>;
-                run(level, Forward { job: self, input, taps: &taps.list, spots, output, arithmetic });
+        let write = |output: &mut [T]| {
+            let base = Base(output.as_mut_ptr());
+            (0..self.samples * units_a_sample).into_par_iter().for_each(|unit| {
+                let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
+                let rows = first..(first + rows_a_unit).min(self.out_h);
+                let own = rows.start * row_len..rows.end * row_len;
+                // Spots come in order, so that each must begin where the elements before it end, or earlier.
+                let mut done = own.start;
+                work(sample, rows, &mut |input, taps, spots| {
+                    for spot in spots {
+                        let (reads, end) = (spot.input + taps.reach + level.lanes::<T>(), spot.output + spot.lanes);
+                        assert!(reads <= input.len(), "a load would leave the input");
+                        assert!(own.start <= spot.output && end <= own.end, "a store would leave the unit's rows");
+                        assert!(spot.output <= done, "an element would be left out");
+                        done = done.max(end);
+                    }
+                    // SAFETY: `sample` is below the number of samples, for which the output has room.
+                    let output = unsafe { base.get().add(sample * sample_len) };
+                    let arithmetic = PhantomData::<A>;
+                    run(level, Forward { job: self, input, taps: &taps.list, spots, output, arithmetic });
+                });
+                assert!(done == own.end, "rows would be left out");
             });
-        });
-        output
+        };
+        // SAFETY: the units' rows are all rows, and the assertions have seen that their spots leave no element out.
+        unsafe { written(self.samples * sample_len, write) }
     }
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::input::Input;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::memory::written;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Elements behind a plane that a vector load may touch; at least a vector of the smallest elements.
@@ -88,12 +89,16 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
     ) -> Self {
         let Frame { height, width, margin, pitch } = frame;
         let plane = (height + 2 * margin) * pitch + SLACK;
-        let mut data = vec![E::default(); planes * plane];
-        let targets = data.par_chunks_mut(plane).enumerate().with_min_len(PLANES_A_JOB);
-        targets.for_each_init(buffer, |buffer, (at, target)| {
-            let rows = target[margin * pitch..].chunks_mut(pitch).take(height);
-            rows.enumerate().for_each(|(y, row)| fill(buffer, at, y, &mut row[margin..margin + width]));
-        });
+        let write = |data: &mut [E]| {
+            let targets = data.par_chunks_mut(plane).enumerate().with_min_len(PLANES_A_JOB);
+            targets.for_each_init(buffer, |buffer, (at, target)| {
+                target.fill(E::default());
+                let rows = target[margin * pitch..].chunks_mut(pitch).take(height);
+                rows.enumerate().for_each(|(y, row)| fill(buffer, at, y, &mut row[margin..margin + width]));
+            });
+        };
+        // SAFETY: every plane is filled with zeros first.
+        let data = unsafe { written(planes * plane, write) };
         Self { data, pitch, plane }
     }
 }

@@ -12,6 +12,7 @@ use super::input::Input;
 use super::{Conv2d, strategy};
 use crate::arithmetic::{Arithmetic, Precision};
 use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
+use crate::memory::written;
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
 /// `[B, O, kH, kW]`. `precision` is that of the operands of every multiplication.
@@ -78,15 +79,18 @@ impl Sizes {
         let kernel = self.turn(kernel, true);
         let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), &kernel, None, None);
         let plane_len = self.point.out_pixels() * self.k * self.k;
-        let mut output = vec![T::zero(); small.len()];
-        output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
-            let bias = bias[plane % self.outputs];
-            for (from, to) in self.tiles(plane) {
-                let targets = output[to..].iter_mut().step_by(self.k);
-                targets.zip(&small[from..from + self.point.width]).for_each(|(target, &value)| *target = value + bias);
-            }
-        });
-        output
+        let write = |output: &mut [T]| {
+            output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
+                let bias = bias[plane % self.outputs];
+                for (from, to) in self.tiles(plane) {
+                    let targets = output[to..].iter_mut().step_by(self.k);
+                    let pairs = targets.zip(&small[from..from + self.point.width]);
+                    pairs.for_each(|(target, &value)| *target = value + bias);
+                }
+            });
+        };
+        // SAFETY: the tiles are the whole plane.
+        unsafe { written(small.len(), write) }
     }
 
     fn input<'a, T: Element>(&self, x: &'a [T]) -> Input<'a, T> {
@@ -96,15 +100,18 @@ impl Sizes {
     /// The gradient of the output as `[B, O k k, H, W]`.
     fn split<T: Element>(&self, grad: &[T]) -> Vec<T> {
         let plane_len = self.point.out_pixels() * self.k * self.k;
-        let mut small = vec![T::zero(); grad.len()];
-        let planes = small.par_chunks_mut(plane_len).zip(grad.par_chunks(plane_len));
-        planes.for_each(|(small, grad)| {
-            for (at, from) in self.tiles(0) {
-                let sources = grad[from..].iter().step_by(self.k);
-                small[at..at + self.point.width].iter_mut().zip(sources).for_each(|(target, &value)| *target = value);
-            }
-        });
-        small
+        let write = |small: &mut [T]| {
+            let planes = small.par_chunks_mut(plane_len).zip(grad.par_chunks(plane_len));
+            planes.for_each(|(small, grad)| {
+                for (at, from) in self.tiles(0) {
+                    let sources = grad[from..].iter().step_by(self.k);
+                    let pairs = small[at..at + self.point.width].iter_mut().zip(sources);
+                    pairs.for_each(|(target, &value)| *target = value);
+                }
+            });
+        };
+        // SAFETY: as in `forward`.
+        unsafe { written(grad.len(), write) }
     }
 }
 

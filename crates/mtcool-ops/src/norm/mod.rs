@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use crate::activation::Activation;
 use crate::element::{Element, dispatch, elements, on_cpu};
+use crate::memory::{copied, written};
 pub(crate) use kernels::Affine;
 use kernels::{Backward, Moments};
 
@@ -102,10 +103,12 @@ pub(crate) fn affines<T: Element>(
 /// `activation(scale x + shift)`, plane by plane.
 pub(crate) fn apply<T: Element>(affines: &[(T, T)], activation: Activation, x: &[T]) -> Vec<T> {
     let pixels = x.len() / affines.len().max(1);
-    let mut y = vec![T::zero(); x.len()];
-    let planes = y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(affines);
-    planes.for_each(|((y, x), &(scale, shift))| Affine::apply(x, scale, shift, activation, y));
-    y
+    let write = |y: &mut [T]| {
+        let planes = y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(affines);
+        planes.for_each(|((y, x), &(scale, shift))| Affine::apply(x, scale, shift, activation, y));
+    };
+    // SAFETY: the planes of both are the same, and `apply` writes a plane whole.
+    unsafe { written(x.len(), write) }
 }
 
 /// The sizes of one normalisation.
@@ -190,7 +193,7 @@ impl CustomOp3 for Norm {
         dispatch!("norm", xs.storage()?, T => {
             let xs = xs.elements::<T>()?;
             let parameters = [weights.elements::<T>()?, biases.elements()?].concat();
-            let mut gradient = grads.elements::<T>()?.to_vec();
+            let mut gradient = copied(grads.elements::<T>()?);
             let moments = moments(self, x.dims(), xs);
             let of_parameters = backward(self, x.dims(), xs, &moments, &parameters, &mut gradient);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);

@@ -4,8 +4,8 @@ use candle_core::{D, DType, Device, Result, Tensor, bail};
 use candle_nn::ops::softmax;
 use mtcool_core::{Network, ParameterName, Parameters};
 use mtcool_ops::{
-    Activation, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv_transpose2d, conv2d,
-    linear, max_pool2d,
+    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv2d, linear,
+    max_pool2d,
 };
 
 use crate::conv_norm::{ConvNorm, Owner};
@@ -174,7 +174,7 @@ impl UNet {
                 Some(above) => max_pool2d(above, MaxPool2d::tiling(2))?,
                 None => input.clone(),
             };
-            features.push(self.block(parameters, &[&x], units)?);
+            features.push(self.block(parameters, ChainInput::Map(&x), units)?);
         }
         Ok(features)
     }
@@ -183,23 +183,21 @@ impl UNet {
     fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
         let mut x = features[self.config.depth].clone();
         for (level, units) in self.decoders[task].iter().enumerate().rev() {
-            let (weight, bias) = (
-                parameters.phi(task, &format!("up{level}.weight"))?,
-                parameters.phi(task, &format!("up{level}.bias"))?,
-            );
-            let up = conv_transpose2d(&x, weight, bias, self.config.precision)?;
-            x = self.block(parameters, &[&features[level], &up], units)?;
+            let kernel = parameters.phi(task, &format!("up{level}.weight"))?;
+            let bias = parameters.phi(task, &format!("up{level}.bias"))?;
+            let input = ChainInput::Raised { skip: &features[level], low: &x, kernel, bias };
+            x = self.block(parameters, input, units)?;
         }
         let settings = Conv2d { precision: self.config.precision, ..Conv2d::default() };
         conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
     }
 
-    /// Two units on maps side by side.
-    fn block(&self, parameters: &Parameters, inputs: &[&Tensor], units: &[ConvNorm; 2]) -> Result<Tensor> {
+    /// Two units in turn.
+    fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
         let UNetConfig { groups, eps, precision, .. } = self.config;
         let norm = Norm { statistics: Statistics::Group { groups }, eps, activation: Activation::Relu };
         let [first, second] = units;
-        conv_norm_chain(inputs, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
+        conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }
 
     /// Logits of a classification head from the bottom features and task 0's logits.

@@ -4,8 +4,8 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    Activation, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Precision, Rows, Statistics, conv_norm_chain,
-    conv_transpose2d, conv2d, cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
+    Activation, ChainInput, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
+    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
@@ -333,47 +333,72 @@ fn a_chain_equals_its_operations_in_turn() {
     // The second batch is large enough for lanes, the third has a stride.
     for (batch, stride) in [(2, 1), (64, 1), (2, 2)] {
         for statistics in [Statistics::Group { groups: 2 }, Statistics::Batch] {
-            for frozen in [None, Some(0), Some(1)] {
-                let run = |is_fused: bool| chain_or_turns(batch, stride, statistics, frozen, is_fused);
-                assert_eq!(run(true), run(false));
+            let norm = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
+            for frozen in [vec![], vec![0], vec![1], vec![2, 3, 4, 5, 6, 7, 8, 9]] {
+                let operands = chain_operands(batch, &frozen);
+                for is_raised in [false, true] {
+                    let run = |is_fused| gradients_of(&operands, chain(&operands, stride, norm, is_raised, is_fused));
+                    assert_eq!(run(true), run(false), "batch {batch}, stride {stride}, frozen {frozen:?}");
+                }
             }
         }
     }
 }
 
-/// Output and gradients of two units on two maps side by side, fused or not; the first unit trains some of its rows only.
-fn chain_or_turns(
-    batch: usize,
-    stride: usize,
-    statistics: Statistics,
-    frozen: Option<usize>,
-    is_fused: bool,
-) -> (Vec<f64>, Vec<Option<Vec<f64>>>) {
-    let shapes: [&[usize]; 8] =
-        [&[batch, 2, 7, 6], &[batch, 1, 7, 6], &[4, 3, 3, 3], &[4], &[4], &[6, 4, 3, 3], &[6], &[6]];
-    let vars: Vec<Var> = (0..8).map(|at| Var::from_tensor(&tensor(shapes[at], at as u64 + 1)).unwrap()).collect();
-    let operand =
-        |at: usize| if frozen == Some(at) { vars[at].as_detached_tensor() } else { vars[at].as_tensor().clone() };
-    let rows = |rows| Conv2d { padding: 1, stride, rows, ..Conv2d::default() };
-    let convs = [rows(Rows::Only(1..3)), rows(Rows::All)];
-    let settings = Norm { statistics, eps: 1e-5, activation: Activation::Relu };
-    let (a, b) = (operand(0), operand(1));
-    let unit = |at: usize, conv: &Conv2d| ConvNormUnit {
-        kernel: operand(at),
-        weight: operand(at + 1),
-        bias: operand(at + 2),
-        conv: conv.clone(),
+/// Skip and low map, the raising kernel and bias, and two units' kernels, weights and biases; the `frozen` ones untracked.
+fn chain_operands(batch: usize, frozen: &[usize]) -> Vec<(Var, Tensor)> {
+    let shapes: [&[usize]; 10] = [
+        &[batch, 2, 8, 6],
+        &[batch, 3, 4, 3],
+        &[3, 2, 2, 2],
+        &[2],
+        &[4, 4, 3, 3],
+        &[4],
+        &[4],
+        &[6, 4, 3, 3],
+        &[6],
+        &[6],
+    ];
+    let operand = |(at, shape): (usize, &&[usize])| {
+        let var = Var::from_tensor(&tensor(shape, at as u64 + 1)).unwrap();
+        let tensor = if frozen.contains(&at) { var.as_detached_tensor() } else { var.as_tensor().clone() };
+        (var, tensor)
     };
-    let units = [unit(2, &convs[0]), unit(5, &convs[1])];
-    let y = match is_fused {
-        true => conv_norm_chain(&[&a, &b], &units, settings).unwrap(),
-        false => units.iter().fold(Tensor::cat(&[&a, &b], 1).unwrap(), |x, unit| {
-            let map = conv2d(&x, &unit.kernel, None, unit.conv.clone()).unwrap();
-            norm(&map, &unit.weight, &unit.bias, settings).unwrap()
-        }),
+    shapes.iter().enumerate().map(operand).collect()
+}
+
+/// Two units, the first of which trains some of its rows only; on the skip map twice, or on it and the raised low map.
+fn chain(operands: &[(Var, Tensor)], stride: usize, settings: Norm, is_raised: bool, is_fused: bool) -> Tensor {
+    let o: Vec<&Tensor> = operands.iter().map(|(_, tensor)| tensor).collect();
+    let doubled = Tensor::cat(&[o[0], o[0]], 1).unwrap();
+    let unit = |at: usize, rows| {
+        let conv = Conv2d { padding: 1, stride, rows, ..Conv2d::default() };
+        ConvNormUnit { kernel: o[at].clone(), weight: o[at + 1].clone(), bias: o[at + 2].clone(), conv }
     };
+    let units = [unit(4, Rows::Only(1..3)), unit(7, Rows::All)];
+    if is_fused {
+        let input = match is_raised {
+            true => ChainInput::Raised { skip: o[0], low: o[1], kernel: o[2], bias: o[3] },
+            false => ChainInput::Map(&doubled),
+        };
+        return conv_norm_chain(input, &units, settings).unwrap();
+    }
+    let input = match is_raised {
+        true => {
+            let raised = conv_transpose2d(o[1], o[2], o[3], Precision::Full).unwrap();
+            Tensor::cat(&[o[0], &raised], 1).unwrap()
+        }
+        false => doubled,
+    };
+    units.iter().fold(input, |x, unit| {
+        let map = conv2d(&x, &unit.kernel, None, unit.conv.clone()).unwrap();
+        norm(&map, &unit.weight, &unit.bias, settings).unwrap()
+    })
+}
+
+fn gradients_of(operands: &[(Var, Tensor)], y: Tensor) -> (Vec<f64>, Vec<Option<Vec<f64>>>) {
     let gradients = (&y * tensor(y.dims(), 9)).unwrap().sum_all().unwrap().backward().unwrap();
-    (flat(&y), vars.iter().map(|var| gradients.get(var).map(flat)).collect())
+    (flat(&y), operands.iter().map(|(var, _)| gradients.get(var).map(flat)).collect())
 }
 
 #[test]

@@ -26,7 +26,7 @@ use geometry::Geometry;
 use input::Input;
 use strategy::Kept;
 
-pub use chain::{ConvNormUnit, conv_norm_chain};
+pub use chain::{ChainInput, ConvNormUnit, conv_norm_chain};
 pub use transpose::conv_transpose2d;
 
 /// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained, full precision.

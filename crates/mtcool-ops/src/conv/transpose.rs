@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
-use num_traits::Zero;
 use rayon::prelude::*;
 
 use super::geometry::Geometry;
@@ -20,21 +19,13 @@ use crate::memory::written;
 /// # Errors
 /// If the shapes or dtypes do not fit each other; the message names them.
 pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
-    match (x.dims(), kernel.dims(), bias.dims()) {
-        (&[_, channels, ..], &[reads, outputs, k, other], &[biases])
-            if x.rank() == 4 && channels == reads && outputs == biases && k == other && k > 0 => {}
-        (x, kernel, bias) => {
-            bail!(
-                "conv_transpose2d: expected x [B, C, H, W], kernel [C, O, k, k], bias [O], got {x:?}, {kernel:?}, {bias:?}"
-            )
-        }
-    }
+    Sizes::checked(x, kernel, bias)?;
     x.contiguous()?.apply_op3(&kernel.contiguous()?, &bias.contiguous()?, Transpose(precision))
 }
 
 /// The sizes of one transposed convolution.
 #[derive(Clone, Copy)]
-struct Sizes {
+pub(super) struct Sizes {
     /// Of the 1x1 convolution.
     point: Geometry,
     outputs: usize,
@@ -42,13 +33,34 @@ struct Sizes {
 }
 
 impl Sizes {
+    /// The sizes, if the operands fit each other.
+    pub(super) fn checked(x: &Tensor, kernel: &Tensor, bias: &Tensor) -> Result<Self> {
+        match (x.dims(), kernel.dims(), bias.dims()) {
+            (&[_, channels, _, _], &[reads, outputs, k, other], &[biases])
+                if channels == reads && outputs == biases && k == other && k > 0 =>
+            {
+                Self::new(x.dims(), kernel.dims())
+            }
+            (x, kernel, bias) => {
+                bail!(
+                    "conv_transpose2d: expected x [B, C, H, W], kernel [C, O, k, k], bias [O], got {x:?}, {kernel:?}, {bias:?}"
+                )
+            }
+        }
+    }
+
     fn new(x: &[usize], kernel: &[usize]) -> Result<Self> {
         let (outputs, k) = (kernel[1], kernel[2]);
         let point = Geometry::new(x, &[outputs * k * k, kernel[0], 1, 1], &Conv2d::default())?;
         Ok(Self { point, outputs, k })
     }
 
-    fn output_shape(&self) -> (usize, usize, usize, usize) {
+    /// Elements of the kernel.
+    pub(super) fn kernel_len(&self) -> usize {
+        self.point.in_channels * self.outputs * self.k * self.k
+    }
+
+    pub(super) fn output_shape(&self) -> (usize, usize, usize, usize) {
         (self.point.batch, self.outputs, self.point.height * self.k, self.point.width * self.k)
     }
 
@@ -75,7 +87,7 @@ impl Sizes {
         })
     }
 
-    fn forward<T: Element, A: Arithmetic<T>>(&self, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
+    pub(super) fn forward<T: Element, A: Arithmetic<T>>(&self, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
         let kernel = self.turn(kernel, true);
         let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), &kernel, None, None);
         let plane_len = self.point.out_pixels() * self.k * self.k;
@@ -112,6 +124,44 @@ impl Sizes {
         };
         // SAFETY: as in `forward`.
         unsafe { written(grad.len(), write) }
+    }
+
+    /// Gradients of x, kernel and bias, those that are `wanted`, from that of the output.
+    pub(super) fn backward<T: Element, A: Arithmetic<T>>(
+        &self,
+        (x, kernel): (&[T], &[T]),
+        grad: &[T],
+        wanted: [bool; 3],
+    ) -> Result<[Option<Vec<T>>; 3]> {
+        let (point, settings) = (&self.point, Conv2d::default());
+        let small = self.split(grad);
+        // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
+        let map = match strategy::reorders(T::DTYPE, point, &settings) {
+            true => Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?),
+            false => Cow::Borrowed(&small[..]),
+        };
+        let [of_x, of_kernel, of_bias] = wanted;
+        let of_x = of_x.then(|| {
+            let whole = [0..point.in_channels];
+            strategy::input_gradient::<T, A>(point, &self.turn(kernel, true), &map, &whole).swap_remove(0)
+        });
+        let of_kernel = match of_kernel {
+            true => {
+                let rows = 0..point.out_channels;
+                let rows = strategy::kernel_gradient::<T, A>(point, None, &self.input(x), &map, rows)?;
+                Some(self.turn(&rows, false))
+            }
+            false => None,
+        };
+        let of_bias = of_bias.then(|| {
+            let plane = point.out_pixels() * self.k * self.k;
+            let of_output = |output: usize| {
+                let planes = small.chunks_exact(plane).skip(output).step_by(self.outputs);
+                planes.map(sum).fold(T::zero(), |total, value| total + value)
+            };
+            (0..self.outputs).into_par_iter().map(of_output).collect()
+        });
+        Ok([of_x, of_kernel, of_bias])
     }
 }
 
@@ -153,45 +203,16 @@ impl CustomOp3 for Transpose {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (sizes, grad) = (Sizes::new(x.dims(), kernel.dims())?, grad.contiguous()?);
-        let point = &sizes.point;
         let name = Self::NAME;
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!(Self::NAME, grads.storage()?, self.0, (T, A) => {
-            let small = sizes.split(grads.elements::<T>()?);
-            let settings = Conv2d::default();
-            // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
-            let map = match strategy::reorders(T::DTYPE, point, &settings) {
-                true => Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?),
-                false => Cow::Borrowed(&small[..]),
+            let operands = (xs.elements::<T>()?, kernels.elements::<T>()?);
+            let tracked = [x.track_op(), kernel.track_op(), bias.track_op()];
+            let [of_x, of_kernel, of_bias] = sizes.backward::<T, A>(operands, grads.elements::<T>()?, tracked)?;
+            let tensor = |values: Option<Vec<T>>, like: &Tensor| {
+                values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()
             };
-            let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
-            let input = match x.track_op() {
-                true => {
-                    let rows = sizes.turn(kernels.elements::<T>()?, true);
-                    tensor(strategy::input_gradient::<T, A>(point, &rows, &map, &[0..point.in_channels]).swap_remove(0), x)?
-                }
-                false => None,
-            };
-            let weight = match kernel.track_op() {
-                true => {
-                    let x = sizes.input(xs.elements::<T>()?);
-                    let rows = strategy::kernel_gradient::<T, A>(point, None, &x, &map, 0..point.out_channels)?;
-                    tensor(sizes.turn(&rows, false), kernel)?
-                }
-                false => None,
-            };
-            let bias = match bias.track_op() {
-                true => {
-                    let plane = point.out_pixels() * sizes.k * sizes.k;
-                    let of_output = |output: usize| {
-                        let planes = small.chunks_exact(plane).skip(output).step_by(sizes.outputs);
-                        planes.map(sum).fold(T::zero(), |total, value| total + value)
-                    };
-                    tensor((0..sizes.outputs).into_par_iter().map(of_output).collect(), bias)?
-                }
-                false => None,
-            };
-            Ok((input, weight, bias))
+            Ok((tensor(of_x, x)?, tensor(of_kernel, kernel)?, tensor(of_bias, bias)?))
         })
     }
 }

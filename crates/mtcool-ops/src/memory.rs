@@ -23,25 +23,39 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// `len` elements that `write` sets, without setting them to zero first: on one thread, that would be an eighth of a U-Net's
+/// `len` elements that `write` sets, without setting them to zero first: on one thread, that would be a sixteenth of a U-Net's
 /// step.
 ///
 /// # Safety
 /// `write` reads no element before it has written it, and writes all.
 pub(crate) unsafe fn written<T: Copy>(len: usize, write: impl FnOnce(&mut [T])) -> Vec<T> {
-    let mut elements: Vec<T> = Vec::with_capacity(len);
-    let room = &mut elements.spare_capacity_mut()[..len];
-    #[cfg(test)]
-    // Bytes that are a NaN of either element type: an element that is missed shows in every comparison.
-    // SAFETY: any bytes may lie in uninitialised memory.
-    unsafe {
-        room.as_mut_ptr().write_bytes(0xff, len);
-    }
-    // SAFETY: elements are plain numbers, which the caller's promise makes initialised before they are read.
-    write(unsafe { &mut *(std::ptr::from_mut(room) as *mut [T]) });
     // SAFETY: the caller's promise.
-    unsafe { elements.set_len(len) };
-    elements
+    unsafe { written_all(&[len], |parts| write(parts[0])) }.swap_remove(0)
+}
+
+/// [`written`] for several vectors at once.
+///
+/// # Safety
+/// As [`written`].
+pub(crate) unsafe fn written_all<T: Copy>(lens: &[usize], write: impl FnOnce(&mut [&mut [T]])) -> Vec<Vec<T>> {
+    let mut parts: Vec<Vec<T>> = lens.iter().map(|&len| Vec::with_capacity(len)).collect();
+    let rooms = parts.iter_mut().zip(lens).map(|(part, &len)| {
+        let room = &mut part.spare_capacity_mut()[..len];
+        #[cfg(test)]
+        // Bytes that are a NaN of either element type: an element that is missed shows in every comparison.
+        // SAFETY: any bytes may lie in uninitialised memory.
+        unsafe {
+            room.as_mut_ptr().write_bytes(0xff, len);
+        }
+        // SAFETY: elements are plain numbers, which the caller's promise makes initialised before they are read.
+        unsafe { &mut *(std::ptr::from_mut(room) as *mut [T]) }
+    });
+    write(&mut rooms.collect::<Vec<&mut [T]>>());
+    for (part, &len) in parts.iter_mut().zip(lens) {
+        // SAFETY: the caller's promise.
+        unsafe { part.set_len(len) };
+    }
+    parts
 }
 
 /// A copy, made by all threads.

@@ -4,7 +4,6 @@
 //! pixels, six broadcasts of weights and 24 fused multiply-adds. The input's gradient is the same kernel, turned around, on
 //! the output's gradient.
 
-use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -12,11 +11,11 @@ use rayon::prelude::*;
 
 use super::geometry::Geometry;
 use super::input::Input;
-use super::plane::{Frame, Planes};
+use super::plane::{Frame, Window};
 use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written;
+use crate::memory::written_all;
 use crate::simd::{Kernel, Level, Vector, WIDEST, run};
 
 /// Kernel rows of a tile.
@@ -47,7 +46,7 @@ pub(super) fn forward<T: Element, A: Arithmetic<T>>(
     let weights = Packed::new::<A>(g.out_channels, g.in_channels, g.kernel_h * g.kernel_w, |row, channel, at| {
         kernel[row * g.taps() + channel * g.kernel_h * g.kernel_w + at]
     });
-    Source::new::<A>(level, g, x).convolve::<A>(level, g, &weights, bias, activation)
+    convolve::<T, A>(level, g, x, &weights, &[g.out_channels], bias, activation).swap_remove(0)
 }
 
 /// Gradient of the input from that of the output, `[B, C_i, H, W]` for each of `parts` of the channels; `None` if the padding
@@ -75,16 +74,15 @@ pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(
         padding: margin as usize,
         ..*g
     };
-    let source = Source::new::<A>(level, &turned, &Input::new(grad, g.out_channels, g.out_pixels()));
     let window = g.kernel_h * g.kernel_w;
-    let of_part = |part: &Range<usize>| {
-        let weights = Packed::new::<A>(part.len(), g.out_channels, window, |row, channel, at| {
-            kernel[(channel * g.in_channels + part.start + row) * window + window - 1 - at]
-        });
-        let g = Geometry { out_channels: part.len(), ..turned };
-        source.convolve::<A>(level, &g, &weights, None, Activation::Identity)
-    };
-    Some(parts.iter().map(of_part).collect())
+    let channels: Vec<usize> = parts.iter().cloned().flatten().collect();
+    let turned = Geometry { out_channels: channels.len(), ..turned };
+    let weights = Packed::new::<A>(channels.len(), g.out_channels, window, |row, channel, at| {
+        kernel[(channel * g.in_channels + channels[row]) * window + window - 1 - at]
+    });
+    let grad = Input::new(grad, g.out_channels, g.out_pixels());
+    let parts: Vec<usize> = parts.iter().map(ExactSizeIterator::len).collect();
+    Some(convolve::<T, A>(level, &turned, &grad, &weights, &parts, None, Activation::Identity))
 }
 
 /// Weights in the order the tiles read them: block after block of at most [`TILE_ROWS`] rows, tap by tap within.
@@ -169,68 +167,48 @@ pub(super) fn tap_offsets(g: &Geometry, channels: usize, channel: usize, row: us
     taps.map(|(c, ky, kx)| c * channel + ky * g.dilation * row + kx * g.dilation * column).collect()
 }
 
-/// What the taps read: the input in place, or laid out anew.
-struct Source<'a, T: Element> {
-    data: Cow<'a, [T]>,
-    /// Elements from row to row, from plane to plane, from sample to sample.
-    pitch: usize,
-    plane: usize,
-    sample: usize,
-    /// Planes of a sample.
-    channels: usize,
-}
-
-impl<'a, T: Element> Source<'a, T> {
-    fn new<A: Arithmetic<T>>(level: Level, g: &Geometry, x: &Input<'a, T>) -> Self {
-        let channels = g.in_channels.div_ceil(A::DEPTH);
-        // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved
-        // back to end with the row, and computes a few pixels twice.
-        let in_place = A::DEPTH == 1 && g.padding == 0 && g.out_w >= level.lanes::<T>();
-        match x.as_slice().filter(|_| in_place) {
-            Some(map) => {
-                let plane = g.height * g.width;
-                Self { data: Cow::Borrowed(map), pitch: g.width, plane, sample: channels * plane, channels }
-            }
+/// A convolution whose output channels are `parts` one behind the other, an output each.
+fn convolve<T: Element, A: Arithmetic<T>>(
+    level: Level,
+    g: &Geometry,
+    x: &Input<'_, T>,
+    weights: &Packed<T>,
+    parts: &[usize],
+    bias: Option<&[T]>,
+    activation: Activation,
+) -> Vec<Vec<T>> {
+    let lanes = level.lanes::<T>();
+    let channels = g.in_channels.div_ceil(A::DEPTH);
+    let frame = Frame::new(g.height, g.width, g.padding);
+    let job = Job { samples: g.batch, out_h: g.out_h, parts, plane: g.out_pixels(), weights, bias, activation };
+    // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved back
+    // to end with the row, and computes a few pixels twice. Otherwise each unit lays out the rows that it reads.
+    let in_place = x.as_slice().filter(|_| A::DEPTH == 1 && g.padding == 0 && g.out_w >= lanes);
+    let reach = (g.kernel_h - 1) * g.dilation;
+    let plane = match in_place {
+        Some(_) => g.height * g.width,
+        None => (job.rows_a_unit() + reach) * frame.pitch,
+    };
+    let offsets = tap_offsets(g, channels, plane, frame.pitch, 1);
+    let taps = Taps::new(offsets.into_iter().enumerate().map(|(index, offset)| Tap { offset, index }).collect());
+    job.run::<A>(level, |data, sample, rows, unit| {
+        let (first, input) = match in_place {
+            Some(map) => (0, &map[sample * channels * plane..]),
             None => {
-                let planes = Planes::by_channel::<A>(x, Frame::new(g.height, g.width, g.padding));
-                let (pitch, plane) = (planes.pitch, planes.plane);
-                Self { data: Cow::Owned(planes.data), pitch, plane, sample: channels * plane, channels }
+                let window = Window { sample, rows: rows.start..rows.end + reach, plane };
+                window.by_channel::<T, A>(x, frame, data);
+                (rows.start, &data[..])
             }
-        }
-    }
-
-    fn convolve<A: Arithmetic<T>>(
-        &self,
-        level: Level,
-        g: &Geometry,
-        weights: &Packed<T>,
-        bias: Option<&[T]>,
-        activation: Activation,
-    ) -> Vec<T> {
-        let lanes = level.lanes::<T>();
-        let offsets = tap_offsets(g, self.channels, self.plane, self.pitch, 1);
-        let taps = Taps::new(offsets.into_iter().enumerate().map(|(index, offset)| Tap { offset, index }).collect());
+        };
         let row_of_spots = |y: usize| {
-            let starts = (0..g.out_w).step_by(lanes);
-            starts.map(move |x| {
+            (0..g.out_w).step_by(lanes).map(move |x| {
                 let x = if g.out_w < lanes { 0 } else { x.min(g.out_w - lanes) };
-                Spot { input: y * self.pitch + x, output: y * g.out_w + x, lanes: lanes.min(g.out_w) }
+                Spot { input: (y - first) * frame.pitch + x, output: y * g.out_w + x, lanes: lanes.min(g.out_w) }
             })
         };
-        let job = Job {
-            samples: g.batch,
-            out_h: g.out_h,
-            channels: g.out_channels,
-            plane: g.out_pixels(),
-            weights,
-            bias,
-            activation,
-        };
-        job.run::<A>(level, |sample, rows, unit| {
-            let spots: Vec<Spot> = rows.flat_map(row_of_spots).collect();
-            unit(&self.data[sample * self.sample..], &taps, &spots);
-        })
-    }
+        let spots: Vec<Spot> = rows.flat_map(row_of_spots).collect();
+        unit(input, &taps, &spots);
+    })
 }
 
 /// A convolution whose work is told row by row.
@@ -238,7 +216,8 @@ pub(super) struct Job<'a, T> {
     pub(super) samples: usize,
     /// Rows of the output: what units of work are made of.
     pub(super) out_h: usize,
-    pub(super) channels: usize,
+    /// Channels of each output.
+    pub(super) parts: &'a [usize],
     /// Elements of an output channel; rows are equal parts of it, in order.
     pub(super) plane: usize,
     pub(super) weights: &'a Packed<T>,
@@ -247,31 +226,39 @@ pub(super) struct Job<'a, T> {
 }
 
 impl<T: Element> Job<'_, T> {
-    /// `[samples, channels, plane]`. For each sample and some of its rows, `work` calls its argument with (the input from the
-    /// sample on, taps, spots) until every element of those rows has been a spot's output.
+    /// Rows of a unit of work: at least a few tiles, so that none stays half empty and the weights are read for several.
+    fn rows_a_unit(&self) -> usize {
+        let least = LEAST_ELEMENTS_A_UNIT.div_ceil((self.plane / self.out_h).max(1));
+        (self.samples * self.out_h).div_ceil(UNITS).max(least).clamp(1, self.out_h)
+    }
+
+    /// The outputs, `[samples, part, plane]` each. For each sample and some of its rows, `work` is given a thread's buffer and
+    /// calls its last argument with (the input, taps, spots) until every element of those rows has been a spot's output.
     ///
     /// # Panics
     /// If a spot reads beyond the input or writes outside its rows, or the spots, in their order, leave an element out.
     pub(super) fn run<A: Arithmetic<T>>(
         &self,
         level: Level,
-        work: impl Fn(usize, Range<usize>, &mut dyn FnMut(&[T], &Taps, &[Spot])) + Sync,
-    ) -> Vec<T> {
-        let sample_len = self.channels * self.plane;
-        // At least a few tiles, so that none stays half empty and the weights are read for several.
-        let row_len = self.plane / self.out_h;
-        let least = LEAST_ELEMENTS_A_UNIT.div_ceil(row_len.max(1));
-        let rows_a_unit = (self.samples * self.out_h).div_ceil(UNITS).max(least).clamp(1, self.out_h);
+        work: impl Fn(&mut Vec<T>, usize, Range<usize>, &mut dyn FnMut(&[T], &Taps, &[Spot])) + Sync,
+    ) -> Vec<Vec<T>> {
+        let (row_len, rows_a_unit) = (self.plane / self.out_h, self.rows_a_unit());
         let units_a_sample = self.out_h.div_ceil(rows_a_unit);
-        let write = |output: &mut [T]| {
-            let base = Base(output.as_mut_ptr());
-            (0..self.samples * units_a_sample).into_par_iter().for_each(|unit| {
+        let write = |outputs: &mut [&mut [T]]| {
+            let bases: Vec<Base<T>> = outputs.iter_mut().map(|output| Base(output.as_mut_ptr())).collect();
+            let units = (0..self.samples * units_a_sample).into_par_iter();
+            units.for_each_init(Vec::new, |buffer, unit| {
                 let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
                 let rows = first..(first + rows_a_unit).min(self.out_h);
                 let own = rows.start * row_len..rows.end * row_len;
+                // SAFETY: the outputs have room for all samples and channels.
+                let planes = self.parts.iter().zip(&bases).flat_map(|(&channels, base)| {
+                    (0..channels).map(move |at| unsafe { base.get().add((sample * channels + at) * self.plane) })
+                });
+                let outputs: Vec<*mut T> = planes.collect();
                 // Spots come in order, so that each must begin where the elements before it end, or earlier.
                 let mut done = own.start;
-                work(sample, rows, &mut |input, taps, spots| {
+                work(buffer, sample, rows, &mut |input, taps, spots| {
                     for spot in spots {
                         let (reads, end) = (spot.input + taps.reach + level.lanes::<T>(), spot.output + spot.lanes);
                         assert!(reads <= input.len(), "a load would leave the input");
@@ -279,16 +266,16 @@ impl<T: Element> Job<'_, T> {
                         assert!(spot.output <= done, "an element would be left out");
                         done = done.max(end);
                     }
-                    // SAFETY: `sample` is below the number of samples, for which the output has room.
-                    let output = unsafe { base.get().add(sample * sample_len) };
                     let arithmetic = PhantomData::<A>;
-                    run(level, Forward { job: self, input, taps: &taps.list, spots, output, arithmetic });
+                    let taps = &taps.list;
+                    run(level, Forward { job: self, input, taps, spots, outputs: &outputs, arithmetic });
                 });
                 assert!(done == own.end, "rows would be left out");
             });
         };
+        let lens: Vec<usize> = self.parts.iter().map(|channels| self.samples * channels * self.plane).collect();
         // SAFETY: the units' rows are all rows, and the assertions have seen that their spots leave no element out.
-        unsafe { written(self.samples * sample_len, write) }
+        unsafe { written_all(&lens, write) }
     }
 }
 
@@ -313,8 +300,8 @@ struct Forward<'a, T, A> {
     input: &'a [T],
     taps: &'a [Tap],
     spots: &'a [Spot],
-    /// The sample's output.
-    output: *mut T,
+    /// The planes of the sample's output, a channel each.
+    outputs: &'a [*mut T],
     arithmetic: PhantomData<A>,
 }
 
@@ -378,7 +365,7 @@ impl<T: Element, A: Arithmetic<T>> Forward<'_, T, A> {
                     if self.job.activation == Activation::Relu {
                         value = value.relu();
                     }
-                    let target = self.output.add(channel * self.job.plane + spot.output);
+                    let target = self.outputs[channel].add(spot.output);
                     if spot.lanes == V::LANES {
                         value.store(target);
                     } else {

@@ -4,7 +4,6 @@
 //! and taps and a part of the pixels, visits the pixels in passes that stay in the cache, and gives every tile of its group
 //! each pass; the parts' sums are added in their order.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -12,7 +11,7 @@ use rayon::prelude::*;
 use super::direct::{TILE_COLUMNS, TILE_ROWS, row_blocks, tap_offsets};
 use super::geometry::Geometry;
 use super::input::Input;
-use super::plane::{Frame, Planes, SLACK};
+use super::plane::{Frame, Planes, SLACK, Window};
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
 use crate::simd::{Kernel, Level, Vector, run};
@@ -25,6 +24,10 @@ const TAPS_A_UNIT: usize = 36 * TILE_COLUMNS;
 const UNITS: usize = 16;
 /// Pixel vectors that pass by a tile before the next tile takes over, so that they are still in the cache.
 const VECTORS_A_PASS: usize = 48;
+/// Groups of rows and taps that may each lay out a part of the operands anew, rather than sharing planes of the whole.
+const GROUPS_WITH_WINDOWS: usize = 4;
+/// Elements of the input that a unit lays out, about: half of a second-level cache.
+const WINDOW_ELEMENTS: usize = 128 * 1024;
 
 /// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`.
 pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
@@ -43,15 +46,13 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
         (g.out_h * across).div_ceil(step) < g.out_h * by_row / step && (g.kernel_w - 1) * g.dilation + step <= SLACK;
     let frame = Frame { pitch: if is_across { across } else { by_row }, ..Frame::new(g.out_h, g.out_w, 0) };
     let grad = Input::new(grad, g.out_channels, g.out_pixels());
-    let is_whole = !is_across && frame.pitch == g.out_w;
-    let grad = Pixels::<T, A>::new(&grad, frame, is_whole);
-    let input = Pixels::<T, A>::new(x, padded, is_whole && g.padding == 0);
+    if !is_across && groups(rows.clone(), g.taps()).len() <= GROUPS_WITH_WINDOWS {
+        return by_windows::<T, A>(level, g, x, padded, &grad, frame, rows);
+    }
+    let (grad, input) = (Planes::by_pixel::<T, A>(&grad, frame), Planes::by_pixel::<T, A>(x, padded));
     let spots: Vec<(usize, usize)> = match is_across {
         true => (0..g.out_h * across).step_by(step).map(|at| (at, at)).collect(),
-        false => {
-            let columns = |y| (0..by_row).step_by(step).map(move |x| (y * padded.pitch + x, y * by_row + x));
-            (0..g.out_h).flat_map(columns).collect()
-        }
+        false => row_spots(g.out_h, padded.pitch, by_row, step),
     };
     let views = Views {
         offsets: tap_offsets(g, g.in_channels, input.plane, padded.pitch, 1),
@@ -64,29 +65,99 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
     gradient_of_views::<T, A>(level, &views, &input.data, &grad.data, g.out_channels, rows)
 }
 
-/// Planes of pixels: in place, or laid out anew.
-struct Pixels<'a, T: Element, A: Arithmetic<T>> {
-    data: Cow<'a, [A::Pixel]>,
-    plane: usize,
+/// A vector every `step` pixels of each of `height` rows: (in the input, in the gradient).
+fn row_spots(height: usize, input_pitch: usize, grad_pitch: usize, step: usize) -> Vec<(usize, usize)> {
+    let columns = |y| (0..grad_pitch).step_by(step).map(move |x| (y * input_pitch + x, y * grad_pitch + x));
+    (0..height).flat_map(columns).collect()
 }
 
-impl<'a, T: Element, A: Arithmetic<T>> Pixels<'a, T, A> {
-    fn new(map: &Input<'a, T>, frame: Frame, is_dense: bool) -> Self {
-        match map.as_slice().filter(|_| is_dense).and_then(A::as_pixels) {
-            Some(pixels) => Self { data: Cow::Borrowed(pixels), plane: frame.height * frame.width },
+/// Units own a group, a sample and some rows of pixels, of which they lay out what they read; in place if it lies right.
+fn by_windows<'a, T: Element, A: Arithmetic<T>>(
+    level: Level,
+    g: &Geometry,
+    x: &Input<'a, T>,
+    padded: Frame,
+    grad: &Input<'a, T>,
+    frame: Frame,
+    rows: Range<usize>,
+) -> Vec<T> {
+    let (window, reach, groups) = (g.kernel_h * g.kernel_w, (g.kernel_h - 1) * g.dilation, groups(rows, g.taps()));
+    let in_place = |map: Option<&'a [T]>| map.filter(|_| frame.pitch == g.out_w).and_then(A::as_pixels);
+    let (grad_in_place, x_in_place) = (in_place(grad.as_slice()), in_place(x.as_slice().filter(|_| g.padding == 0)));
+    let widest = groups.iter().map(|(_, taps)| taps.len().div_ceil(window)).max().unwrap_or(1);
+    let fitting = (WINDOW_ELEMENTS / (widest * padded.pitch)).saturating_sub(reach).max(1);
+    let sharing = g.out_h.div_ceil(UNITS.div_ceil(groups.len().max(1) * g.batch));
+    let height = fitting.min(sharing);
+    let parts = g.out_h.div_ceil(height);
+    let input_plane = if x_in_place.is_some() { g.height * g.width } else { (height + reach) * padded.pitch };
+    let grad_plane = if grad_in_place.is_some() { g.out_pixels() } else { height * frame.pitch };
+    let units = (0..groups.len() * g.batch * parts).into_par_iter();
+    let sums = units.map_init(Default::default, |(input_data, grad_data): &mut (Vec<_>, Vec<_>), unit| {
+        let (rows, taps) = &groups[unit / (g.batch * parts)];
+        let (sample, first) = (unit / parts % g.batch, unit % parts * height);
+        let lines = first..(first + height).min(g.out_h);
+        let channels = taps.start / window..taps.end.div_ceil(window);
+        let input = match x_in_place {
+            Some(x) => &x[(sample * g.in_channels + channels.start) * input_plane + lines.start * g.width..],
             None => {
-                let planes = Planes::by_pixel::<T, A>(map, frame);
-                Self { plane: planes.plane, data: Cow::Owned(planes.data) }
+                let window = Window { sample, rows: lines.start..lines.end + reach, plane: input_plane };
+                window.by_pixel::<T, A>(x, padded, channels.clone(), input_data);
+                &input_data[..]
             }
+        };
+        let grad = match grad_in_place {
+            Some(grad) => &grad[(sample * g.out_channels + rows.start) * grad_plane + lines.start * g.out_w..],
+            None => {
+                let window = Window { sample, rows: lines.clone(), plane: grad_plane };
+                window.by_pixel::<T, A>(grad, frame, rows.clone(), grad_data);
+                &grad_data[..]
+            }
+        };
+        let mut offsets = tap_offsets(g, channels.len(), input_plane, padded.pitch, 1);
+        offsets.truncate(taps.end - channels.start * window);
+        let views = Views {
+            offsets: offsets.split_off(taps.start - channels.start * window),
+            spots: row_spots(lines.len(), padded.pitch, frame.pitch, A::pixels(level.lanes::<T>())),
+            samples: 1,
+            input_step: 0,
+            grad_step: 0,
+            grad_plane,
+        };
+        views.sums::<T, A>(level, 0..views.spots.len(), input, grad, 0..views.offsets.len(), rows.len())
+    });
+    add_up(sums.collect(), &groups, g.batch * parts, g.out_channels, g.taps())
+}
+
+/// Rows and taps of a unit of work.
+fn groups(rows: Range<usize>, taps: usize) -> Vec<(Range<usize>, Range<usize>)> {
+    let of_rows = |rows: Range<usize>| even_parts(0..taps, TAPS_A_UNIT).map(move |taps| (rows.clone(), taps));
+    even_parts(rows, ROWS_A_UNIT).flat_map(of_rows).collect()
+}
+
+/// `[channels, taps]` from the sums of each group's `parts`, in their order.
+fn add_up<T: Element>(
+    sums: Vec<Vec<T>>,
+    groups: &[(Range<usize>, Range<usize>)],
+    parts: usize,
+    channels: usize,
+    taps: usize,
+) -> Vec<T> {
+    let mut result = vec![T::zero(); channels * taps];
+    for (unit, sums) in sums.into_iter().enumerate() {
+        let (rows, columns) = &groups[unit / parts];
+        for (row, sums) in rows.clone().zip(sums.chunks_exact(columns.len())) {
+            let targets = &mut result[row * taps + columns.start..row * taps + columns.end];
+            targets.iter_mut().zip(sums).for_each(|(target, &sum)| *target += sum);
         }
     }
+    result
 }
 
 /// How input and gradient lie in memory, in pixels.
 pub(super) struct Views {
-    /// Of each tap, in the input.
+    /// Of each tap, in the input, in rising order.
     pub(super) offsets: Vec<usize>,
-    /// (In the input, in the gradient), of one sample, a vector each, the furthest last.
+    /// (In the input, in the gradient), of one sample, a vector each, in rising order.
     pub(super) spots: Vec<(usize, usize)>,
     pub(super) samples: usize,
     /// From sample to sample.
@@ -95,6 +166,33 @@ pub(super) struct Views {
     pub(super) grad_step: usize,
     /// From output channel to output channel.
     pub(super) grad_plane: usize,
+}
+
+impl Views {
+    /// `[rows, taps]`: the sums over samples and some spots of gradient times input, with `grad` from the first row on.
+    ///
+    /// # Panics
+    /// If a load would leave the input or the gradient.
+    fn sums<T: Element, A: Arithmetic<T>>(
+        &self,
+        level: Level,
+        spots: Range<usize>,
+        input: &[A::Pixel],
+        grad: &[A::Pixel],
+        taps: Range<usize>,
+        rows: usize,
+    ) -> Vec<T> {
+        let mut sums = vec![T::zero(); rows * taps.len()];
+        let (spots, offsets) = (&self.spots[spots], &self.offsets[taps]);
+        let (Some(&(last_input, last_grad)), Some(&last_tap)) = (spots.last(), offsets.last()) else { return sums };
+        let (step, last_sample) = (A::pixels(level.lanes::<T>()), self.samples - 1);
+        let input_end = last_sample * self.input_step + last_input + last_tap + step;
+        let grad_end = last_sample * self.grad_step + rows.saturating_sub(1) * self.grad_plane + last_grad + step;
+        assert!(input_end <= input.len(), "a load would leave the input");
+        assert!(grad_end <= grad.len(), "a load would leave the gradient");
+        run(level, Unit::<T, A> { views: self, spots, input, grad, offsets, rows, sums: &mut sums });
+        sums
+    }
 }
 
 /// `[channels, taps]`: for each of `rows` and each tap, the sum over samples and spots of gradient times input.
@@ -106,45 +204,15 @@ pub(super) fn gradient_of_views<T: Element, A: Arithmetic<T>>(
     channels: usize,
     rows: Range<usize>,
 ) -> Vec<T> {
-    let (step, taps) = (A::pixels(level.lanes::<T>()), views.offsets.len());
-    let mut result = vec![T::zero(); channels * taps];
-    let (Some(&(last_input, last_grad)), Some(&last_tap)) = (views.spots.last(), views.offsets.last()) else {
-        return result;
-    };
-    let last_sample = views.samples - 1;
-    assert!(
-        last_sample * views.input_step + last_input + last_tap + step <= input.len(),
-        "a load would leave the input"
-    );
-    let last_grad = last_sample * views.grad_step + (channels - 1) * views.grad_plane + last_grad + step;
-    assert!(last_grad <= grad.len() && rows.end <= channels, "a load would leave the gradient");
-    let groups: Vec<(Range<usize>, Range<usize>)> = even_parts(rows, ROWS_A_UNIT)
-        .flat_map(|rows| even_parts(0..taps, TAPS_A_UNIT).map(move |taps| (rows.clone(), taps)))
-        .collect();
+    let groups = groups(rows, views.offsets.len());
     let parts = UNITS.div_ceil(groups.len().max(1)).min(views.spots.len().div_ceil(VECTORS_A_PASS));
-    let units = (0..groups.len() * parts).into_par_iter().map(|unit| {
+    let sums = (0..groups.len() * parts).into_par_iter().map(|unit| {
         let ((rows, taps), part) = (&groups[unit / parts], unit % parts);
-        let mut sums = vec![T::zero(); rows.len() * taps.len()];
-        let unit = Unit::<T, A> {
-            views,
-            spots: &views.spots[part * views.spots.len() / parts..(part + 1) * views.spots.len() / parts],
-            input,
-            grad: &grad[rows.start * views.grad_plane..],
-            offsets: &views.offsets[taps.clone()],
-            rows: rows.len(),
-            sums: &mut sums,
-        };
-        run(level, unit);
-        sums
+        let spots = part * views.spots.len() / parts..(part + 1) * views.spots.len() / parts;
+        let grad = &grad[rows.start * views.grad_plane..];
+        views.sums::<T, A>(level, spots, input, grad, taps.clone(), rows.len())
     });
-    for (unit, sums) in units.collect::<Vec<Vec<T>>>().into_iter().enumerate() {
-        let (rows, columns) = &groups[unit / parts];
-        for (row, sums) in rows.clone().zip(sums.chunks_exact(columns.len())) {
-            let targets = &mut result[row * taps + columns.start..row * taps + columns.end];
-            targets.iter_mut().zip(sums).for_each(|(target, &sum)| *target += sum);
-        }
-    }
-    result
+    add_up(sums.collect(), &groups, parts, channels, views.offsets.len())
 }
 
 /// Cuts `range` into the fewest parts of at most `most`, as even as can be.
@@ -238,7 +306,7 @@ impl<T: Element, A: Arithmetic<T>> Unit<'_, T, A> {
         for (column, offset) in offsets.iter_mut().enumerate() {
             *offset = self.offsets[(pass.quad * TILE_COLUMNS + column).min(self.offsets.len() - 1)];
         }
-        // SAFETY: vectors of this level; `gradient_of_views` has checked that the last spot of the last sample, tap and row is
+        // SAFETY: vectors of this level; `Views::sums` has checked that the last spot of the last sample, tap and row is
         // inside; `partial` holds TILE_ROWS x TILE_COLUMNS vectors; a vector holds `A::pixels` pixels.
         unsafe {
             let mut sums = [[V::splat(T::zero()); TILE_COLUMNS]; ROWS];

@@ -229,20 +229,21 @@ impl Lanes {
         let job = Job {
             samples: self.blocks(sizes.batch),
             out_h,
-            channels: sizes.channels.1,
+            parts: &[sizes.channels.1],
             plane: out_h * out_w * self.width,
             weights,
             bias,
             activation,
         };
-        job.run::<Exact>(level, |block, rows, unit| {
+        let mut outputs = job.run::<Exact>(level, |_, block, rows, unit| {
             let input = &input[block * input_step..(block + 1) * input_step];
             let pixels = rows.start * out_w..rows.end * out_w;
             for (pixel, taps) in pixels.clone().zip(&lists[pixels]) {
                 let spot = |column| Spot { input: column * lanes, output: pixel * self.width + column * lanes, lanes };
                 unit(input, taps, &std::array::from_fn::<Spot, TILE_COLUMNS, _>(spot));
             }
-        })
+        });
+        outputs.swap_remove(0)
     }
 
     /// Pools `[planes, h, w, L]`.

@@ -1,4 +1,8 @@
-//! Sample planes with room around them, so that vector loads need no edge cases.
+//! Sample planes with room around them, so that vector loads need no edge cases: all of them at once, or a window of some
+//! rows that stays in a thread's cache.
+
+use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -8,7 +12,7 @@ use crate::element::Element;
 use crate::memory::written;
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Elements behind a plane that a vector load may touch; at least a vector of the smallest elements.
+/// Elements behind planes that a vector load may touch; at least a vector of the smallest elements.
 pub(super) const SLACK: usize = 64;
 /// Planes a thread takes at a time, at least.
 const PLANES_A_JOB: usize = 4;
@@ -31,75 +35,116 @@ impl Frame {
     pub(super) fn new(height: usize, width: usize, margin: usize) -> Self {
         Self { height, width, margin, pitch: width + 2 * margin }
     }
+
+    /// Writes `rows`, counted with the margins, of a plane; `write` is asked for rows of the image.
+    fn fill<E: Copy + Default>(self, rows: Range<usize>, target: &mut [E], mut write: impl FnMut(usize, &mut [E])) {
+        let Self { height, width, margin, pitch } = self;
+        let (inside, behind) = target.split_at_mut(rows.len() * pitch);
+        for (y, row) in rows.zip(inside.chunks_exact_mut(pitch)) {
+            match y.checked_sub(margin).filter(|&y| y < height) {
+                Some(y) => {
+                    row[..margin].fill(E::default());
+                    write(y, &mut row[margin..margin + width]);
+                    row[margin + width..].fill(E::default());
+                }
+                None => row.fill(E::default()),
+            }
+        }
+        behind.fill(E::default());
+    }
+}
+
+/// A window of some rows of one sample: planes of `plane` elements one behind the other, and some zeros.
+pub(super) struct Window {
+    pub(super) sample: usize,
+    /// Counted with the margins.
+    pub(super) rows: Range<usize>,
+    /// Elements from plane to plane, at least those of the rows.
+    pub(super) plane: usize,
+}
+
+impl Window {
+    /// Planes with as many channels in an element as the arithmetic multiplies at once.
+    pub(super) fn by_channel<T: Element, A: Arithmetic<T>>(
+        &self,
+        input: &Input<'_, T>,
+        frame: Frame,
+        data: &mut Vec<T>,
+    ) {
+        let mut buffer = vec![T::zero(); 2 * frame.width];
+        self.fill(frame, input.channels().div_ceil(A::DEPTH), data, |plane, y, target| {
+            let (channel, row) = (plane * A::DEPTH, y * frame.width..(y + 1) * frame.width);
+            if A::DEPTH == 1 {
+                return input.read(self.sample, channel, row, target);
+            }
+            let (first, second) = buffer.split_at_mut(frame.width);
+            input.read(self.sample, channel, row.clone(), first);
+            match channel + 1 < input.channels() {
+                true => input.read(self.sample, channel + 1, row, second),
+                false => second.fill(T::zero()),
+            }
+            run(Level::best(), Combine::<T, A> { first, second, target, arithmetic: PhantomData });
+        });
+    }
+
+    /// Planes of the `channels` with neighbouring pixels beside each other.
+    pub(super) fn by_pixel<T: Element, A: Arithmetic<T>>(
+        &self,
+        input: &Input<'_, T>,
+        frame: Frame,
+        channels: Range<usize>,
+        data: &mut Vec<A::Pixel>,
+    ) {
+        let mut buffer = vec![T::zero(); frame.width];
+        self.fill(frame, channels.len(), data, |plane, y, target| {
+            input.read(self.sample, channels.start + plane, y * frame.width..(y + 1) * frame.width, &mut buffer);
+            run(Level::best(), Store::<T, A> { row: &buffer, target });
+        });
+    }
+
+    fn fill<E: Copy + Default>(
+        &self,
+        frame: Frame,
+        planes: usize,
+        data: &mut Vec<E>,
+        mut write: impl FnMut(usize, usize, &mut [E]),
+    ) {
+        data.resize(planes * self.plane + SLACK, E::default());
+        let (inside, behind) = data.split_at_mut(planes * self.plane);
+        for (plane, target) in inside.chunks_exact_mut(self.plane).enumerate() {
+            frame.fill(self.rows.clone(), target, |y, row| write(plane, y, row));
+        }
+        behind.fill(E::default());
+    }
 }
 
 /// `[B, C, H + 2 margin, pitch]` with zeros around and between, and some behind each plane; one allocation.
 pub(super) struct Planes<E> {
     pub(super) data: Vec<E>,
-    /// Elements from one row to the next.
-    pub(super) pitch: usize,
     /// Elements from one channel to the next.
     pub(super) plane: usize,
 }
 
 impl<E: Copy + Default + Send + Sync> Planes<E> {
-    /// `input` with as many channels in an element as the arithmetic multiplies at once: `[B, ceil(C / DEPTH), ...]`.
-    pub(super) fn by_channel<A: Arithmetic<E>>(input: &Input<'_, E>, frame: Frame) -> Self
-    where
-        E: Element,
-    {
-        let (channels, width) = (input.channels(), frame.width);
-        let elements = channels.div_ceil(A::DEPTH);
-        let buffers = || [vec![E::zero(); width], vec![E::zero(); width]];
-        Self::fill(input.batch() * elements, frame, buffers, |[first, second], plane, y, target| {
-            let (sample, channel) = (plane / elements, plane % elements * A::DEPTH);
-            let row = y * width..(y + 1) * width;
-            if A::DEPTH == 1 {
-                return input.read(sample, channel, row, target);
-            }
-            input.read(sample, channel, row.clone(), first);
-            match channel + 1 < channels {
-                true => input.read(sample, channel + 1, row, second),
-                false => second.fill(E::zero()),
-            }
-            run(Level::best(), Combine::<E, A> { first, second, target, arithmetic: std::marker::PhantomData });
-        })
-    }
-
     /// `input` with neighbouring pixels beside each other, as the arithmetic stores them.
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T, Pixel = E>>(input: &Input<'_, T>, frame: Frame) -> Self {
-        let (channels, width) = (input.channels(), frame.width);
-        Self::fill(
-            input.batch() * channels,
-            frame,
-            || vec![T::zero(); width],
-            |row, plane, y, target| {
-                input.read(plane / channels, plane % channels, y * width..(y + 1) * width, row);
-                run(Level::best(), Store::<T, A> { row, target });
-            },
-        )
-    }
-
-    /// Planes whose rows `fill` writes, given a thread's buffer, a plane, a row of the image and its place.
-    fn fill<S>(
-        planes: usize,
-        frame: Frame,
-        buffer: impl Fn() -> S + Sync + Send,
-        fill: impl Fn(&mut S, usize, usize, &mut [E]) + Sync + Send,
-    ) -> Self {
-        let Frame { height, width, margin, pitch } = frame;
-        let plane = (height + 2 * margin) * pitch + SLACK;
+        let (channels, width, rows) = (input.channels(), frame.width, frame.height + 2 * frame.margin);
+        let plane = rows * frame.pitch + SLACK;
         let write = |data: &mut [E]| {
             let targets = data.par_chunks_mut(plane).enumerate().with_min_len(PLANES_A_JOB);
-            targets.for_each_init(buffer, |buffer, (at, target)| {
-                target.fill(E::default());
-                let rows = target[margin * pitch..].chunks_mut(pitch).take(height);
-                rows.enumerate().for_each(|(y, row)| fill(buffer, at, y, &mut row[margin..margin + width]));
-            });
+            targets.for_each_init(
+                || vec![T::zero(); width],
+                |buffer, (at, target)| {
+                    frame.fill(0..rows, target, |y, target| {
+                        input.read(at / channels, at % channels, y * width..(y + 1) * width, buffer);
+                        run(Level::best(), Store::<T, A> { row: buffer, target });
+                    });
+                },
+            );
         };
-        // SAFETY: every plane is filled with zeros first.
-        let data = unsafe { written(planes * plane, write) };
-        Self { data, pitch, plane }
+        // SAFETY: `Frame::fill` writes every element.
+        let data = unsafe { written(input.batch() * channels * plane, write) };
+        Self { data, plane }
     }
 }
 
@@ -108,7 +153,7 @@ struct Combine<'a, T, A> {
     first: &'a [T],
     second: &'a [T],
     target: &'a mut [T],
-    arithmetic: std::marker::PhantomData<A>,
+    arithmetic: PhantomData<A>,
 }
 
 impl<T: Element, A: Arithmetic<T>> Kernel<T> for Combine<'_, T, A> {

@@ -1,6 +1,7 @@
 //! 2-d convolution with bias and activation in one operation, and its three gradients.
 
 mod chain;
+mod channel_gradient;
 mod direct;
 mod direct_gradient;
 mod geometry;

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::geometry::Geometry;
 use super::input::Input;
 use super::lanes::Lanes;
-use super::{Conv2d, direct, direct_gradient, patches};
+use super::{Conv2d, channel_gradient, direct, direct_gradient, patches};
 use crate::activation::Activation;
 use crate::arithmetic::{Arithmetic, rounded};
 use crate::element::Element;
@@ -194,6 +194,9 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
         };
     }
     Ok(match direct::applies(g) {
+        true if channel_gradient::pays::<T>(level, g, &rows) => {
+            channel_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
+        }
         true => direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows),
         false => {
             let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::lanes::Lanes;
 use super::*;
-use crate::arithmetic::Exact;
+use crate::arithmetic::{Bf16, Exact, rounded};
 use crate::element::Element;
 use crate::simd::Level;
 
@@ -49,10 +49,53 @@ fn in_lock_step<T: Element>(
             &want,
             tolerance * g.out_pixels() as f64,
         )?;
+        // Rows in whole vectors, as many as fit from the first.
+        let lanes = level.lanes::<T>();
+        let whole = rows.start..rows.start + rows.len() / lanes * lanes;
+        close(
+            &channel_gradient::kernel_gradient::<T, Exact>(level, g, &input, &grad, whole.clone()),
+            &patches::kernel_gradient(g, &x, &grad, whole),
+            tolerance * g.out_pixels() as f64,
+        )?;
         in_lanes(level, g, (&x, &grad, &kernel, &bias), rows.clone(), tolerance)?;
         if let Some(got) = direct::input_gradient::<T, Exact>(level, g, &kernel, &grad, &[0..g.in_channels]) {
             close(&got[0], &patches::input_gradient(g, &kernel, &grad), tolerance)?;
         }
+    }
+    Ok(())
+}
+
+/// With bf16 operands: the patch matrix on rounded operands, and where sums have one order, the same bits on every level.
+fn bf16_in_lock_step(g: &Geometry, rows: Range<usize>) -> std::result::Result<(), TestCaseError> {
+    let outputs = g.batch * g.out_channels * g.out_pixels();
+    let (x, grad) = (numbers::<f32>(g.batch * g.input_len(), 1), numbers::<f32>(outputs, 2));
+    let kernel = numbers::<f32>(g.out_channels * g.taps(), 3);
+    let round = |values: &[f32]| rounded::<f32, Bf16>(values.into()).into_owned();
+    let (x_near, grad_near, kernel_near) = (round(&x), round(&grad), round(&kernel));
+    prop_assert!(x.iter().zip(&x_near).all(|(x, near)| (x - near).abs() <= x.abs() / 256.0));
+    let (input, whole) = (Input::new(&x, g.in_channels, g.height * g.width), [0..g.in_channels]);
+    let (want, want_kernel) = (
+        patches::forward(g, &x_near, &kernel_near, None, Activation::Identity),
+        patches::kernel_gradient(g, &x_near, &grad_near, rows.clone()),
+    );
+    let want_input = patches::input_gradient(g, &kernel_near, &grad_near);
+    let mut first: Option<(Vec<f32>, Option<Vec<Vec<f32>>>)> = None;
+    for level in Level::available() {
+        let output = direct::forward::<f32, Bf16>(level, g, &input, &kernel, None, Activation::Identity);
+        let gradient = direct::input_gradient::<f32, Bf16>(level, g, &kernel, &grad, &whole);
+        close(&output, &want, 2e-5)?;
+        if let Some(gradient) = &gradient {
+            close(&gradient[0], &want_input, 2e-5)?;
+        }
+        let (want_output, want_gradient) = first.get_or_insert((output.clone(), gradient.clone()));
+        prop_assert!(*want_output == output && *want_gradient == gradient, "{:?} has other bits", level);
+        let tolerance = 2e-5 * g.out_pixels() as f64;
+        let got = direct_gradient::kernel_gradient::<f32, Bf16>(level, g, &input, &grad, rows.clone());
+        close(&got, &want_kernel, tolerance)?;
+        let lanes = level.lanes::<f32>();
+        let vectors = rows.start..rows.start + rows.len() / lanes * lanes;
+        let want = patches::kernel_gradient(g, &x_near, &grad_near, vectors.clone());
+        close(&channel_gradient::kernel_gradient::<f32, Bf16>(level, g, &input, &grad, vectors), &want, tolerance)?;
     }
     Ok(())
 }
@@ -110,7 +153,7 @@ proptest! {
 
     #[test]
     fn direct_kernels_agree_with_the_patch_matrix(
-        (batch, channels, outputs) in (1usize..4, 1usize..6, 1usize..20),
+        (batch, channels, outputs) in (1usize..4, 1usize..20, 1usize..20),
         (height, width) in (1usize..20, 1usize..40),
         (kernel_h, kernel_w) in (1usize..6, 1usize..6),
         padding in 0usize..4,
@@ -123,7 +166,8 @@ proptest! {
         let g = sizes.unwrap();
         let rows = cut.min(end).min(outputs)..cut.max(end).min(outputs);
         in_lock_step::<f32>(&g, rows.clone(), 2e-5)?;
-        in_lock_step::<f64>(&g, rows, 1e-12)?;
+        in_lock_step::<f64>(&g, rows.clone(), 1e-12)?;
+        bf16_in_lock_step(&g, rows)?;
     }
 
     /// Several blocks of lanes, the last one partly filled.

@@ -54,17 +54,24 @@ impl<'a, T: Element> Input<'a, T> {
         }
     }
 
+    /// Elements `range` of plane `channel` of sample `sample`; where they are normalised, `buffer` holds the result.
+    pub(super) fn row<'b>(
+        &'b self,
+        sample: usize,
+        channel: usize,
+        range: Range<usize>,
+        buffer: &'b mut [T],
+    ) -> &'b [T] {
+        let source = &self.plane(sample, channel)[range];
+        let Some((affine, activation)) = self.normalised else { return source };
+        let (scale, shift) = affine[sample * self.channels + channel];
+        Affine::apply(source, scale, shift, activation, buffer);
+        buffer
+    }
+
     /// Reads elements `range` of plane `channel` of sample `sample`.
     pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [T]) {
-        let (mut within, mut parts) = (channel, self.parts.iter());
-        let (map, channels) = loop {
-            match parts.next() {
-                Some(&(map, channels)) if within < channels => break (map, channels),
-                Some(&(_, channels)) => within -= channels,
-                None => return,
-            }
-        };
-        let source = &map[(sample * channels + within) * self.pixels..][range];
+        let source = &self.plane(sample, channel)[range];
         match self.normalised {
             None => target.copy_from_slice(source),
             Some((affine, activation)) => {
@@ -72,6 +79,18 @@ impl<'a, T: Element> Input<'a, T> {
                 Affine::apply(source, scale, shift, activation, target);
             }
         }
+    }
+
+    /// A plane, as it is.
+    fn plane(&self, sample: usize, channel: usize) -> &'a [T] {
+        let mut within = channel;
+        for &(map, channels) in &self.parts {
+            if within < channels {
+                return &map[(sample * channels + within) * self.pixels..][..self.pixels];
+            }
+            within -= channels;
+        }
+        &[]
     }
 
     /// All of it as one map.

@@ -78,11 +78,14 @@ impl Window {
                 return input.read(self.sample, channel, row, target);
             }
             let (first, second) = buffer.split_at_mut(frame.width);
-            input.read(self.sample, channel, row.clone(), first);
-            match channel + 1 < input.channels() {
-                true => input.read(self.sample, channel + 1, row, second),
-                false => second.fill(T::zero()),
-            }
+            let first = input.row(self.sample, channel, row.clone(), first);
+            let second = match channel + 1 < input.channels() {
+                true => input.row(self.sample, channel + 1, row, second),
+                false => {
+                    second.fill(T::zero());
+                    second
+                }
+            };
             run(Level::best(), Combine::<T, A> { first, second, target, arithmetic: PhantomData });
         });
     }
@@ -97,8 +100,9 @@ impl Window {
     ) {
         let mut buffer = vec![T::zero(); frame.width];
         self.fill(frame, channels.len(), data, |plane, y, target| {
-            input.read(self.sample, channels.start + plane, y * frame.width..(y + 1) * frame.width, &mut buffer);
-            run(Level::best(), Store::<T, A> { row: &buffer, target });
+            let range = y * frame.width..(y + 1) * frame.width;
+            let row = input.row(self.sample, channels.start + plane, range, &mut buffer);
+            run(Level::best(), Store::<T, A> { row, target });
         });
     }
 
@@ -136,8 +140,8 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
                 || vec![T::zero(); width],
                 |buffer, (at, target)| {
                     frame.fill(0..rows, target, |y, target| {
-                        input.read(at / channels, at % channels, y * width..(y + 1) * width, buffer);
-                        run(Level::best(), Store::<T, A> { row: buffer, target });
+                        let row = input.row(at / channels, at % channels, y * width..(y + 1) * width, buffer);
+                        run(Level::best(), Store::<T, A> { row, target });
                     });
                 },
             );

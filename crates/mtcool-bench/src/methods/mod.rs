@@ -1,7 +1,9 @@
 //! The registry of methods: what `--methods` and an experiment's TOML may name.
 
+mod aggregators;
 mod gradient;
 mod mtcool;
+mod registry;
 
 use std::fmt::Debug;
 
@@ -10,6 +12,8 @@ use mtcool_core::Method;
 
 use crate::config::{ConfigError, TrainingConfig};
 
+pub use registry::METHODS;
+
 /// A method as the program knows it.
 #[derive(Clone, Copy)]
 pub struct MethodEntry {
@@ -17,8 +21,12 @@ pub struct MethodEntry {
     pub name: &'static str,
     /// In tables.
     pub label: &'static str,
+    /// What family it is of.
+    pub kind: Kind,
     /// One line on what it does.
     pub summary: &'static str,
+    /// What it computes in a step.
+    pub needs: &'static str,
     /// Where it comes from.
     pub reference: &'static str,
     /// Whether the tasks share a network.
@@ -27,6 +35,31 @@ pub struct MethodEntry {
     pub settings_from: &'static [&'static str],
     /// Reads its settings.
     pub settings: fn(&Figment) -> Read,
+}
+
+/// Families of methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is shared.
+    Separate,
+    /// Tasks are updated in turn.
+    Alternating,
+    /// The losses are weighted before one backward pass.
+    Weighting,
+    /// The tasks' gradients are combined.
+    Aggregator,
+}
+
+impl Kind {
+    /// In words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Separate => "separate",
+            Self::Alternating => "tasks in turn",
+            Self::Weighting => "loss weighting",
+            Self::Aggregator => "aggregator",
+        }
+    }
 }
 
 /// Settings as read from a configuration, keys relative to the method's table in errors.
@@ -63,62 +96,11 @@ pub trait MethodSettings: Debug + Send + Sync {
     }
 }
 
-const WU: &str = "Wu et al. 2023";
-
-/// Every method, one line each.
-pub const METHODS: [MethodEntry; 5] = [
-    MethodEntry {
-        name: "independent",
-        label: "Independent",
-        summary: "a whole network a task, nothing shared",
-        reference: "-",
-        sharing: Sharing::Separate,
-        settings_from: &["joint", "independent"],
-        settings: gradient::joint,
-    },
-    MethodEntry {
-        name: "joint",
-        label: "Joint",
-        summary: "one network, the sum of the losses",
-        reference: "Caruana 1997",
-        sharing: Sharing::Shared,
-        settings_from: &["joint"],
-        settings: gradient::joint,
-    },
-    MethodEntry {
-        name: "vanilla",
-        label: "Ours (Vanilla)",
-        summary: "tasks in turn; no noise, no clamp, no KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool", "vanilla"],
-        settings: mtcool::vanilla,
-    },
-    MethodEntry {
-        name: "no_regularizer",
-        label: "Ours (w/o Reg)",
-        summary: "tasks in turn with noise and clamp; no KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool", "no_regularizer"],
-        settings: mtcool::no_regularizer,
-    },
-    MethodEntry {
-        name: "mtcool",
-        label: "MT-COOL (Ours)",
-        summary: "tasks in turn with noise, clamp and KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool"],
-        settings: mtcool::full,
-    },
-];
-
 /// The method called `name`.
 ///
 /// # Errors
 /// If there is none; names the nearest.
 pub fn find(name: &str) -> Result<&'static MethodEntry, ConfigError> {
-    let names = METHODS.each_ref().map(|entry| entry.name);
+    let names: Vec<_> = METHODS.iter().map(|entry| entry.name).collect();
     METHODS.iter().find(|entry| entry.name == name).ok_or_else(|| ConfigError::unknown("method", name, &names))
 }

@@ -4,17 +4,28 @@
 //! [`mtcool_core::GradientMethod`]; none imports another. The Independent baseline is [`Joint`] on networks that share
 //! nothing, since the sum of losses then falls apart.
 
+mod aligned_mtl;
 mod cagrad;
+mod dualproj;
 mod graddrop;
+mod imtl_g;
 mod joint;
+mod memory;
 mod mgda;
+mod nash_mtl;
 mod pcgrad;
 mod scalarization;
 mod solver;
+mod upgrad;
 
+pub use aligned_mtl::{AlignedMtl, AlignedScale};
 pub use cagrad::{CaGrad, Rescale};
+pub use dualproj::DualProj;
 pub use graddrop::GradDrop;
+pub use imtl_g::ImtlG;
 pub use joint::Joint;
 pub use mgda::{Mgda, Normalization};
+pub use nash_mtl::NashMtl;
 pub use pcgrad::PcGrad;
 pub use scalarization::Scalarization;
+pub use upgrad::UpGrad;

@@ -4,10 +4,14 @@
 
 mod cholesky;
 mod cone;
+mod dual;
+mod eigen;
 mod simplex;
 
 pub(crate) use cholesky::Cholesky;
 pub(crate) use cone::shortest_above;
+pub(crate) use dual::Dual;
+pub(crate) use eigen::Eigen;
 pub(crate) use simplex::{Affine, Hull, Objective, minimize, shortest_on_simplex};
 
 /// A symmetric matrix, row by row.

@@ -27,6 +27,11 @@ aggregators! {
     PcGrad => |_, seed| Ok(Box::new(baselines::PcGrad::new(seed)));
     GradDrop => |keys, seed| Ok(Box::new(baselines::GradDrop::new(seed, keys.leak.clone())?));
     CaGrad => |keys, _| Ok(Box::new(baselines::CaGrad::new(keys.c, rescale(keys.rescale)?)?));
+    ImtlG => |_, _| Ok(Box::new(baselines::ImtlG));
+    NashMtl => |keys, _| Ok(Box::new(baselines::NashMtl::new(keys.max_norm, keys.update_weights_every)?));
+    AlignedMtl => |keys, _| Ok(Box::new(baselines::AlignedMtl::new(keys.scale.into())));
+    UpGrad => |keys, _| Ok(Box::new(baselines::UpGrad::new(keys.norm_eps, keys.reg_eps)?));
+    DualProj => |keys, _| Ok(Box::new(baselines::DualProj::new(keys.norm_eps, keys.reg_eps)?));
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,4 +107,80 @@ fn rescale(number: u8) -> Result<baselines::Rescale> {
         2 => Ok(baselines::Rescale::Linear),
         other => Err(Error::out_of_range("rescale", other, "0, 1 or 2")),
     }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImtlG {
+    learning_rate: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NashMtl {
+    learning_rate: f64,
+    /// 0: none.
+    #[serde(default = "unit")]
+    max_norm: f64,
+    #[serde(default = "every_step")]
+    update_weights_every: u64,
+}
+
+fn unit() -> f64 {
+    1.0
+}
+
+fn every_step() -> u64 {
+    1
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AlignedMtl {
+    learning_rate: f64,
+    #[serde(default)]
+    scale: AlignedScale,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AlignedScale {
+    #[default]
+    Min,
+    Median,
+    Rmse,
+}
+
+impl From<AlignedScale> for baselines::AlignedScale {
+    fn from(scale: AlignedScale) -> Self {
+        match scale {
+            AlignedScale::Min => Self::Min,
+            AlignedScale::Median => Self::Median,
+            AlignedScale::Rmse => Self::Rmse,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpGrad {
+    learning_rate: f64,
+    #[serde(default = "small")]
+    norm_eps: f64,
+    #[serde(default = "small")]
+    reg_eps: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DualProj {
+    learning_rate: f64,
+    #[serde(default = "small")]
+    norm_eps: f64,
+    #[serde(default = "small")]
+    reg_eps: f64,
+}
+
+fn small() -> f64 {
+    1e-4
 }

@@ -35,3 +35,21 @@ pub(crate) fn load<const N: usize>(state: Vec<(String, f64)>, names: [&str; N]) 
     }
     Ok(lists)
 }
+
+/// Fills a list that is still empty with one `value` a task.
+///
+/// # Errors
+/// If it has another number of tasks.
+pub(crate) fn start(list: &mut Vec<f64>, tasks: usize, value: f64) -> Result<()> {
+    if list.is_empty() {
+        list.resize(tasks, value);
+    }
+    match list.len() == tasks {
+        true => Ok(()),
+        false => Err(Error::Mismatch {
+            what: "method state".into(),
+            expected: format!("numbers of {tasks} tasks"),
+            got: format!("{}: the state of another problem", list.len()),
+        }),
+    }
+}

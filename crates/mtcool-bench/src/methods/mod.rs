@@ -4,6 +4,7 @@ mod aggregators;
 mod gradient;
 mod mtcool;
 mod registry;
+mod weightings;
 
 use std::fmt::Debug;
 

@@ -1,7 +1,7 @@
 //! Every method, one entry each, in the order of listings: the paper's rows first.
 
 use super::gradient::{Joint, read};
-use super::{Kind, MethodEntry, Sharing, aggregators, mtcool};
+use super::{Kind, MethodEntry, Sharing, aggregators, mtcool, weightings};
 
 const WU: &str = "Wu et al. 2023";
 
@@ -16,17 +16,6 @@ pub const METHODS: &[MethodEntry] = &[
         reference: "-",
         sharing: Sharing::Separate,
         settings_from: &["joint", "independent"],
-        settings: read::<Joint>,
-    },
-    MethodEntry {
-        name: "joint",
-        label: "Joint",
-        kind: Kind::Weighting,
-        summary: "one network, the sum of the losses",
-        needs: "1 forward, 1 backward pass",
-        reference: "Caruana 1997",
-        sharing: Sharing::Shared,
-        settings_from: &["joint"],
         settings: read::<Joint>,
     },
     MethodEntry {
@@ -61,6 +50,17 @@ pub const METHODS: &[MethodEntry] = &[
         sharing: Sharing::Shared,
         settings_from: &["mtcool"],
         settings: mtcool::full,
+    },
+    MethodEntry {
+        name: "joint",
+        label: "Joint",
+        kind: Kind::Weighting,
+        summary: "one network, the sum of the losses",
+        needs: "1 forward, 1 backward pass",
+        reference: "Caruana 1997",
+        sharing: Sharing::Shared,
+        settings_from: &["joint"],
+        settings: read::<Joint>,
     },
     MethodEntry {
         name: "mgda",
@@ -160,5 +160,60 @@ pub const METHODS: &[MethodEntry] = &[
         sharing: Sharing::Shared,
         settings_from: &["joint", "dualproj"],
         settings: read::<aggregators::DualProj>,
+    },
+    MethodEntry {
+        name: "uncertainty",
+        label: "Uncertainty",
+        kind: Kind::Weighting,
+        summary: "losses divided by learned noise levels",
+        needs: "1 forward, 1 backward pass",
+        reference: "Kendall et al. 2018",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "uncertainty"],
+        settings: read::<weightings::Uncertainty>,
+    },
+    MethodEntry {
+        name: "dwa",
+        label: "DWA",
+        kind: Kind::Weighting,
+        summary: "more weight to losses that fall more slowly",
+        needs: "1 forward, 1 backward pass",
+        reference: "Liu et al. 2019",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "dwa"],
+        settings: read::<weightings::Dwa>,
+    },
+    MethodEntry {
+        name: "rlw",
+        label: "RLW",
+        kind: Kind::Weighting,
+        summary: "random weights in every step",
+        needs: "1 forward, 1 backward pass",
+        reference: "Lin et al. 2022",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "rlw"],
+        settings: read::<weightings::RandomWeighting>,
+    },
+    MethodEntry {
+        name: "gradnorm",
+        label: "GradNorm",
+        kind: Kind::Weighting,
+        summary: "gradients of a common length, longer for laggards",
+        needs: "T backward passes, lengths of gradients",
+        reference: "Chen et al. 2018",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "gradnorm"],
+        settings: read::<weightings::GradNorm>,
+    },
+    MethodEntry {
+        name: "famo",
+        label: "FAMO",
+        kind: Kind::Weighting,
+        summary: "losses that fall at the same relative rate",
+        needs: "2 forward, 1 backward pass",
+        reference: "Liu et al. 2023",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "famo"],
+        settings: read::<weightings::Famo>,
     },
 ];

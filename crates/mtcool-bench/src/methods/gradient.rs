@@ -36,8 +36,13 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
         let combine = self.0.combine(seed)?;
         Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.sgd(), training.rate())?))
     }
+
+    fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
+        Some(self.0.combine(seed))
+    }
 }
 
+/// Settings of Joint, and of Independent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Joint {

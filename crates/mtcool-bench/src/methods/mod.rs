@@ -1,6 +1,7 @@
 //! The registry of methods: what `--methods` and an experiment's TOML may name.
 
 mod aggregators;
+mod fmtl;
 mod gradient;
 mod mtcool;
 mod registry;
@@ -9,7 +10,7 @@ mod weightings;
 use std::fmt::Debug;
 
 use figment::Figment;
-use mtcool_core::Method;
+use mtcool_core::{Combine, Method};
 
 use crate::config::{ConfigError, TrainingConfig};
 
@@ -49,6 +50,8 @@ pub enum Kind {
     Weighting,
     /// The tasks' gradients are combined.
     Aggregator,
+    /// Put around a weighting or an aggregator.
+    Wrapper,
 }
 
 impl Kind {
@@ -59,6 +62,7 @@ impl Kind {
             Self::Alternating => "tasks in turn",
             Self::Weighting => "loss weighting",
             Self::Aggregator => "aggregator",
+            Self::Wrapper => "wrapper",
         }
     }
 }
@@ -85,6 +89,12 @@ pub trait MethodSettings: Debug + Send + Sync {
     /// # Errors
     /// If a setting is out of its range.
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>>;
+
+    /// How it combines the tasks, for wrappers; nothing for methods that do not combine, then optimise.
+    fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
+        let _ = seed;
+        None
+    }
 
     /// Batches of each task without which the method does nothing of its own.
     fn least_batches(&self) -> u64 {

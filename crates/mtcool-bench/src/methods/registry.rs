@@ -1,7 +1,7 @@
 //! Every method, one entry each, in the order of listings: the paper's rows first.
 
 use super::gradient::{Joint, read};
-use super::{Kind, MethodEntry, Sharing, aggregators, mtcool, weightings};
+use super::{Kind, MethodEntry, Sharing, aggregators, fmtl, mtcool, weightings};
 
 const WU: &str = "Wu et al. 2023";
 
@@ -215,5 +215,16 @@ pub const METHODS: &[MethodEntry] = &[
         sharing: Sharing::Shared,
         settings_from: &["joint", "famo"],
         settings: read::<weightings::Famo>,
+    },
+    MethodEntry {
+        name: "f_mtl",
+        label: "F-MTL",
+        kind: Kind::Wrapper,
+        summary: "any of these, where every task's loss is flat",
+        needs: "2 forward, 2 backward passes a task, and what it is put around",
+        reference: "Phan et al. 2022",
+        sharing: Sharing::Shared,
+        settings_from: &["joint", "f_mtl"],
+        settings: fmtl::read,
     },
 ];

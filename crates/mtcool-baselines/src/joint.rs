@@ -12,7 +12,7 @@ use mtcool_core::{LossWeighting, Result};
 pub struct Joint;
 
 impl LossWeighting for Joint {
-    fn weights(&mut self, losses: &[f64]) -> Result<Vec<f64>> {
+    fn weights(&mut self, losses: &[f64], _iteration: u64) -> Result<Vec<f64>> {
         Ok(vec![1.0; losses.len()])
     }
 

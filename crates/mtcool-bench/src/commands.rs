@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
 use crate::config::{self, DataConfig, DataSource, Experiment, Overrides, SyntheticConfig};
-use crate::methods::METHODS;
+use crate::methods::{METHODS, MethodEntry};
 use crate::progress::Console;
 use crate::record::{create_folder, read, write_whole};
 use crate::report::{self, TableContext};
@@ -131,12 +131,20 @@ fn data(arguments: Data) -> Result<()> {
     Ok(())
 }
 
+/// Columns as wide as what stands in them, two spaces apart.
 fn methods_table() -> String {
-    let line = |name: &str, label: &str, summary: &str, reference: &str| {
-        format!("{name:<16} {label:<16} {summary:<44} {reference}\n")
+    let header = ["NAME", "IN TABLES", "KIND", "WHAT IT DOES", "WHAT A STEP NEEDS", "PAPER"];
+    let row = |entry: &MethodEntry| {
+        [entry.name, entry.label, entry.kind.label(), entry.summary, entry.needs, entry.reference]
     };
-    let rows = METHODS.iter().map(|entry| line(entry.name, entry.label, entry.summary, entry.reference));
-    std::iter::once(line("NAME", "IN TABLES", "WHAT IT DOES", "PAPER")).chain(rows).collect()
+    let rows: Vec<_> = std::iter::once(header).chain(METHODS.iter().map(row)).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let line = |row: &[&str; 6]| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}  "));
+        cells.collect::<String>().trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }
 
 fn load(experiment: &str, overrides: &Overrides) -> Result<(Experiment, Figment, String)> {

@@ -85,8 +85,11 @@ mod problem;
 pub mod random;
 
 pub use error::{Error, Result};
-pub use gradient::{Aggregator, Combination, Combine, GradientMethod, Jacobian, LossWeighting};
-pub use method::{LossValues, Method, MethodState, Step, StepReport, TaskLoss};
+pub use gradient::{
+    Aggregator, Combination, Combine, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting, Point,
+    TaskGradients,
+};
+pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
 pub use noise::{Draw, NoiseSource, UniformNoise};
 pub use optimizer::{RateSchedule, Sgd, Velocity};

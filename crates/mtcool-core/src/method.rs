@@ -27,6 +27,39 @@ pub trait Method: Send {
     /// # Errors
     /// If `state` is another method's.
     fn restore(&mut self, state: MethodState) -> Result<()>;
+
+    /// What the last step tells about the tasks besides their losses; nothing, for methods that have nothing to tell.
+    fn diagnostics(&self) -> &Diagnostics {
+        &Diagnostics::NONE
+    }
+}
+
+/// What a step tells about the tasks: the weights it gave them, and how their gradients lie to each other.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Diagnostics {
+    /// One a task, on its loss or on its gradient.
+    pub weights: Option<Vec<f64>>,
+    /// Inner products `[T, T]` of the tasks' gradients with respect to the shared parameters, where the step computed them.
+    pub gramian: Option<Vec<Vec<f64>>>,
+}
+
+impl Diagnostics {
+    /// Nothing to tell.
+    pub const NONE: Self = Self { weights: None, gramian: None };
+
+    /// Lengths `[T]` of the tasks' gradients.
+    pub fn lengths(&self) -> Option<Vec<f64>> {
+        let gramian = self.gramian.as_ref()?;
+        Some((0..gramian.len()).map(|i| gramian[i][i].sqrt()).collect())
+    }
+
+    /// The cosines between gradients i and j > i, as (i, j, cosine); pairs with a zero gradient have none.
+    pub fn cosines(&self) -> Vec<(usize, usize, f64)> {
+        let (Some(gramian), Some(lengths)) = (&self.gramian, self.lengths()) else { return Vec::new() };
+        let pairs = (0..lengths.len()).flat_map(|i| (i + 1..lengths.len()).map(move |j| (i, j)));
+        let nonzero = pairs.filter(|&(i, j)| lengths[i] > 0.0 && lengths[j] > 0.0);
+        nonzero.map(|(i, j)| (i, j, gramian[i][j] / lengths[i] / lengths[j])).collect()
+    }
 }
 
 /// What a method works with in one step.

@@ -202,7 +202,7 @@ fn noise_meets_every_theta_in_the_warm_up_and_only_the_others_theta_after() {
 struct Equal;
 
 impl LossWeighting for Equal {
-    fn weights(&mut self, losses: &[f64]) -> Result<Vec<f64>> {
+    fn weights(&mut self, losses: &[f64], _iteration: u64) -> Result<Vec<f64>> {
         Ok(vec![1.0; losses.len()])
     }
 }

@@ -1,32 +1,60 @@
-//! Settings of methods that combine, then optimise.
+//! Settings of methods that combine, then optimise: what they have in common, and Joint's.
+
+use std::fmt::Debug;
 
 use figment::Figment;
-use mtcool_baselines::Joint;
 use mtcool_core::{Combine, GradientMethod, Method};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{MethodSettings, Read};
 use crate::config::TrainingConfig;
 
-/// What every gradient method has.
+/// The keys of a gradient method's table.
+pub(super) trait Keys: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Positive.
+    fn learning_rate(&self) -> f64;
+
+    /// How it combines the tasks.
+    fn combine(&self, seed: u64) -> mtcool_core::Result<Combine>;
+}
+
+/// Reads the keys of any gradient method.
+pub(super) fn read<K: Keys>(figment: &Figment) -> Read {
+    Ok(Box::new(GradientSettings(figment.extract::<K>().map_err(Box::new)?)))
+}
+
+#[derive(Debug)]
+struct GradientSettings<K>(K);
+
+impl<K: Keys> MethodSettings for GradientSettings<K> {
+    fn describe(&self) -> serde_json::Value {
+        serde_json::json!(self.0)
+    }
+
+    fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
+        let combine = self.0.combine(seed)?;
+        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.sgd(), training.rate())?))
+    }
+
+    fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
+        Some(self.0.combine(seed))
+    }
+}
+
+/// Settings of Joint, and of Independent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GradientSettings {
-    /// Positive.
+pub(super) struct Joint {
     learning_rate: f64,
 }
 
-pub(super) fn joint(figment: &Figment) -> Read {
-    Ok(Box::new(figment.extract::<GradientSettings>().map_err(Box::new)?))
-}
-
-impl MethodSettings for GradientSettings {
-    fn describe(&self) -> serde_json::Value {
-        serde_json::json!(self)
+impl Keys for Joint {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
     }
 
-    fn build(&self, training: &TrainingConfig, _seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
-        let combine = Combine::Losses(Box::new(Joint));
-        Ok(Box::new(GradientMethod::new(combine, self.learning_rate, training.sgd(), training.rate())?))
+    fn combine(&self, _seed: u64) -> mtcool_core::Result<Combine> {
+        Ok(Combine::Losses(Box::new(mtcool_baselines::Joint)))
     }
 }

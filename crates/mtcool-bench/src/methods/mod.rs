@@ -1,14 +1,20 @@
 //! The registry of methods: what `--methods` and an experiment's TOML may name.
 
+mod aggregators;
+mod fmtl;
 mod gradient;
 mod mtcool;
+mod registry;
+mod weightings;
 
 use std::fmt::Debug;
 
 use figment::Figment;
-use mtcool_core::Method;
+use mtcool_core::{Combine, Method};
 
 use crate::config::{ConfigError, TrainingConfig};
+
+pub use registry::METHODS;
 
 /// A method as the program knows it.
 #[derive(Clone, Copy)]
@@ -17,8 +23,12 @@ pub struct MethodEntry {
     pub name: &'static str,
     /// In tables.
     pub label: &'static str,
+    /// What family it is of.
+    pub kind: Kind,
     /// One line on what it does.
     pub summary: &'static str,
+    /// What it computes in a step.
+    pub needs: &'static str,
     /// Where it comes from.
     pub reference: &'static str,
     /// Whether the tasks share a network.
@@ -27,6 +37,34 @@ pub struct MethodEntry {
     pub settings_from: &'static [&'static str],
     /// Reads its settings.
     pub settings: fn(&Figment) -> Read,
+}
+
+/// Families of methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nothing is shared.
+    Separate,
+    /// Tasks are updated in turn.
+    Alternating,
+    /// The losses are weighted before one backward pass.
+    Weighting,
+    /// The tasks' gradients are combined.
+    Aggregator,
+    /// Put around a weighting or an aggregator.
+    Wrapper,
+}
+
+impl Kind {
+    /// In words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Separate => "separate",
+            Self::Alternating => "tasks in turn",
+            Self::Weighting => "loss weighting",
+            Self::Aggregator => "aggregator",
+            Self::Wrapper => "wrapper",
+        }
+    }
 }
 
 /// Settings as read from a configuration, keys relative to the method's table in errors.
@@ -52,6 +90,12 @@ pub trait MethodSettings: Debug + Send + Sync {
     /// If a setting is out of its range.
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>>;
 
+    /// How it combines the tasks, for wrappers; nothing for methods that do not combine, then optimise.
+    fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
+        let _ = seed;
+        None
+    }
+
     /// Batches of each task without which the method does nothing of its own.
     fn least_batches(&self) -> u64 {
         1
@@ -63,62 +107,11 @@ pub trait MethodSettings: Debug + Send + Sync {
     }
 }
 
-const WU: &str = "Wu et al. 2023";
-
-/// Every method, one line each.
-pub const METHODS: [MethodEntry; 5] = [
-    MethodEntry {
-        name: "independent",
-        label: "Independent",
-        summary: "a whole network a task, nothing shared",
-        reference: "-",
-        sharing: Sharing::Separate,
-        settings_from: &["joint", "independent"],
-        settings: gradient::joint,
-    },
-    MethodEntry {
-        name: "joint",
-        label: "Joint",
-        summary: "one network, the sum of the losses",
-        reference: "Caruana 1997",
-        sharing: Sharing::Shared,
-        settings_from: &["joint"],
-        settings: gradient::joint,
-    },
-    MethodEntry {
-        name: "vanilla",
-        label: "Ours (Vanilla)",
-        summary: "tasks in turn; no noise, no clamp, no KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool", "vanilla"],
-        settings: mtcool::vanilla,
-    },
-    MethodEntry {
-        name: "no_regularizer",
-        label: "Ours (w/o Reg)",
-        summary: "tasks in turn with noise and clamp; no KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool", "no_regularizer"],
-        settings: mtcool::no_regularizer,
-    },
-    MethodEntry {
-        name: "mtcool",
-        label: "MT-COOL (Ours)",
-        summary: "tasks in turn with noise, clamp and KL",
-        reference: WU,
-        sharing: Sharing::Shared,
-        settings_from: &["mtcool"],
-        settings: mtcool::full,
-    },
-];
-
 /// The method called `name`.
 ///
 /// # Errors
 /// If there is none; names the nearest.
 pub fn find(name: &str) -> Result<&'static MethodEntry, ConfigError> {
-    let names = METHODS.each_ref().map(|entry| entry.name);
+    let names: Vec<_> = METHODS.iter().map(|entry| entry.name).collect();
     METHODS.iter().find(|entry| entry.name == name).ok_or_else(|| ConfigError::unknown("method", name, &names))
 }

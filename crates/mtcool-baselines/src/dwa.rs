@@ -1,0 +1,72 @@
+//! DWA: more weight to the losses that fall more slowly.
+
+use mtcool_core::{Error, LossWeighting, Result};
+
+use crate::memory;
+
+/// Dynamic weight average (Liu, Johns and Davison 2019, *End-to-end multi-task learning with attention*).
+///
+/// With `L_i(t)` the mean loss over window t, which in the paper is an epoch:
+///
+/// 1. `r_i = L_i(t-1) / L_i(t-2)`, 1 in the first two windows
+/// 2. `w_i = T exp(r_i / temperature) / sum_k exp(r_k / temperature)`
+///
+/// Cost of a step: that of Joint. The weights sum to T; no promise to any task.
+#[derive(Clone, Debug)]
+pub struct Dwa {
+    temperature: f64,
+    window: u64,
+    /// Of the present window.
+    sums: Vec<f64>,
+    /// Means of the last window and of the one before; none before there are.
+    last: Vec<f64>,
+    before: Vec<f64>,
+}
+
+impl Dwa {
+    /// `temperature` is positive (the authors': 2); `window` is a number of steps, at least 1.
+    ///
+    /// # Errors
+    /// If one is out of its range.
+    pub fn new(temperature: f64, window: u64) -> Result<Self> {
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return Err(Error::out_of_range("temperature", temperature, "a positive number"));
+        }
+        if window == 0 {
+            return Err(Error::out_of_range("window", window, "at least 1"));
+        }
+        Ok(Self { temperature, window, sums: Vec::new(), last: Vec::new(), before: Vec::new() })
+    }
+}
+
+impl LossWeighting for Dwa {
+    fn weights(&mut self, losses: &[f64], iteration: u64) -> Result<Vec<f64>> {
+        memory::start(&mut self.sums, losses.len(), 0.0)?;
+        if iteration > 0 && iteration.is_multiple_of(self.window) {
+            let means = self.sums.iter().map(|sum| sum / self.window as f64).collect();
+            self.before = std::mem::replace(&mut self.last, means);
+            self.sums.fill(0.0);
+        }
+        self.sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+        // A loss that has vanished does not fall any more, and falls as slowly as it can.
+        let ratio = |(last, before): (&f64, &f64)| if *before > 0.0 { last / before } else { 1.0 };
+        let ratios: Vec<f64> = self.last.iter().zip(&self.before).map(ratio).collect();
+        if ratios.is_empty() {
+            return Ok(vec![1.0; losses.len()]);
+        }
+        // Against overflow: only differences count.
+        let largest = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = ratios.iter().map(|ratio| ((ratio - largest) / self.temperature).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        Ok(shares.iter().map(|share| losses.len() as f64 * share / total).collect())
+    }
+
+    fn state(&self) -> Vec<(String, f64)> {
+        memory::save(&[("sum", &self.sums), ("last", &self.last), ("before", &self.before)])
+    }
+
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        [self.sums, self.last, self.before] = memory::load(state, ["sum", "last", "before"])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! FAMO: weights under which all losses fall at the same relative rate.
+
+use mtcool_core::{Error, LossWeighting, Result};
+
+use crate::memory;
+
+/// FAMO (Liu et al. 2023, *FAMO: fast adaptive multitask optimization*).
+///
+/// Logits xi start at 0:
+///
+/// 1. `z = softmax(xi)`; `w_i = c z_i / L_i` with c such that the weights sum to 1
+/// 2. after the step, on the same batches: `delta_i = z_i (D_i - sum_j z_j D_j)`, `D_i = log L_i(before) - log L_i(after)`
+/// 3. `xi <- xi - rate Adam(delta + gamma xi)`, Adam as in the authors' program (0.9, 0.999, 1e-8)
+///
+/// Task i gets more weight while it improves less than the others. Losses have 1e-8 added, as there, and none may be negative.
+///
+/// Cost of a step: that of Joint and one more forward pass, for the losses after it: no backward pass a task.
+#[derive(Clone, Debug)]
+pub struct Famo {
+    rate: f64,
+    gamma: f64,
+    /// xi; none before the first step, like what follows.
+    logits: Vec<f64>,
+    /// Losses before the step that is under way.
+    before: Vec<f64>,
+    /// Adam's running means of the gradient and of its square.
+    first: Vec<f64>,
+    second: Vec<f64>,
+    updates: u32,
+}
+
+const SMALLEST_LOSS: f64 = 1e-8;
+const BETA: [f64; 2] = [0.9, 0.999];
+
+impl Famo {
+    /// `weight_rate`, positive, is the learning rate of xi (the authors': 0.025), `gamma`, at least 0, its decay (0.001).
+    ///
+    /// # Errors
+    /// If one is out of its range.
+    pub fn new(weight_rate: f64, gamma: f64) -> Result<Self> {
+        if !(weight_rate > 0.0 && weight_rate.is_finite()) {
+            return Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"));
+        }
+        if !(gamma >= 0.0 && gamma.is_finite()) {
+            return Err(Error::out_of_range("gamma", gamma, "at least 0"));
+        }
+        let none = Vec::new;
+        Ok(Self { rate: weight_rate, gamma, logits: none(), before: none(), first: none(), second: none(), updates: 0 })
+    }
+
+    fn shares(&self) -> Vec<f64> {
+        let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let shares: Vec<f64> = self.logits.iter().map(|logit| (logit - largest).exp()).collect();
+        let total: f64 = shares.iter().sum();
+        shares.iter().map(|share| share / total).collect()
+    }
+}
+
+impl LossWeighting for Famo {
+    fn weights(&mut self, losses: &[f64], _iteration: u64) -> Result<Vec<f64>> {
+        for list in [&mut self.logits, &mut self.first, &mut self.second] {
+            memory::start(list, losses.len(), 0.0)?;
+        }
+        self.before = shifted(losses)?;
+        let raw: Vec<f64> = self.shares().iter().zip(&self.before).map(|(z, loss)| z / loss).collect();
+        let total: f64 = raw.iter().sum();
+        Ok(raw.iter().map(|weight| weight / total).collect())
+    }
+
+    fn reads_losses_after(&self) -> bool {
+        true
+    }
+
+    fn observe(&mut self, losses: &[f64]) -> Result<()> {
+        let gains: Vec<f64> =
+            self.before.iter().zip(shifted(losses)?).map(|(before, after)| before.ln() - after.ln()).collect();
+        let shares = self.shares();
+        let mean: f64 = shares.iter().zip(&gains).map(|(z, gain)| z * gain).sum();
+        self.updates = self.updates.saturating_add(1);
+        let unbias = BETA.map(|beta| 1.0 - beta.powi(self.updates.min(1 << 20) as i32));
+        for i in 0..self.logits.len() {
+            let gradient = shares[i] * (gains[i] - mean) + self.gamma * self.logits[i];
+            self.first[i] += (1.0 - BETA[0]) * (gradient - self.first[i]);
+            self.second[i] += (1.0 - BETA[1]) * (gradient * gradient - self.second[i]);
+            self.logits[i] -= self.rate * (self.first[i] / unbias[0]) / ((self.second[i] / unbias[1]).sqrt() + 1e-8);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> Vec<(String, f64)> {
+        let updates = [f64::from(self.updates)];
+        let (logits, first, second) = (&self.logits[..], &self.first[..], &self.second[..]);
+        memory::save(&[("logit", logits), ("first", first), ("second", second), ("updates", &updates)])
+    }
+
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        let [logits, first, second, updates] = memory::load(state, ["logit", "first", "second", "updates"])?;
+        (self.logits, self.first, self.second) = (logits, first, second);
+        self.updates = updates.first().copied().unwrap_or(0.0) as u32;
+        Ok(())
+    }
+}
+
+/// The losses as the logarithms need them.
+fn shifted(losses: &[f64]) -> Result<Vec<f64>> {
+    match losses.iter().position(|&loss| loss < 0.0) {
+        None => Ok(losses.iter().map(|loss| loss + SMALLEST_LOSS).collect()),
+        Some(task) => Err(Error::Mismatch {
+            what: format!("FAMO, which takes logarithms of losses: that of task {task}"),
+            expected: "at least 0".into(),
+            got: losses[task].to_string(),
+        }),
+    }
+}

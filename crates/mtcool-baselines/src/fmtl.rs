@@ -1,0 +1,149 @@
+//! F-MTL: any gradient method, looking for parameters where every task's loss is flat.
+
+use mtcool_core::{
+    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterName, Parameters,
+    Part, Point, Result, TaskGradients,
+};
+
+/// The method that F-MTL is put around.
+pub enum Wrapped {
+    /// Weights on the losses, which serve both parts.
+    Losses(Box<dyn LossWeighting>),
+    /// Two aggregators of one kind, each with its own memory and randomness.
+    Gradients {
+        /// Combines the gradients at the point itself.
+        loss: Box<dyn Aggregator>,
+        /// Combines what the perturbed gradients differ by.
+        flat: Box<dyn Aggregator>,
+    },
+}
+
+/// F-MTL (Phan et al. 2022, *Improving multi-task learning via seeking task-based flat regions*): sharpness-aware minimisation
+/// (Foret et al. 2021) task by task.
+///
+/// For each task i, with theta the shared parameters, phi_i its own, and A the wrapped aggregator:
+///
+/// 1. `g_i = grad L_i`, at (theta, phi_i)
+/// 2. `eps = rho_shared g_i / |g_i|` on theta, `rho_own g_i / |g_i|` on phi_i, each part by its own length
+/// 3. `s_i = grad L_i`, at (theta, phi_i) + eps
+///
+/// then `d = A(g_1, ..., g_T) + A(s_1 - g_1, ..., s_T - g_T)` on theta, `d = s_i` on phi_i. Around weights on losses,
+/// `d = sum_i w_i s_i` on all parameters.
+///
+/// Cost of a step: two forward and two backward passes a task, and the wrapped method's work twice.
+pub struct Fmtl {
+    wrapped: Wrapped,
+    rho_shared: f64,
+    rho_own: f64,
+}
+
+impl Fmtl {
+    /// Perturbs the shared parameters by the length `rho_shared` and each task's own by `rho_own`, both at least 0.
+    ///
+    /// # Errors
+    /// If one is out of its range.
+    pub fn new(wrapped: Wrapped, rho_shared: f64, rho_own: f64) -> Result<Self> {
+        for (key, rho) in [("rho_shared", rho_shared), ("rho_own", rho_own)] {
+            if !(rho >= 0.0 && rho.is_finite()) {
+                return Err(Error::out_of_range(key, rho, "at least 0"));
+            }
+        }
+        Ok(Self { wrapped, rho_shared, rho_own })
+    }
+
+    /// `s_i`, for the gradient `gradient` g_i of task `task`.
+    fn perturbed_gradient(&self, point: &Point<'_>, gradient: &Gradients, task: usize) -> Result<Gradients> {
+        let mut moved = Parameters::new();
+        for (part, rho) in [(Part::Theta, self.rho_shared), (Part::Phi, self.rho_own)] {
+            let gradient = gradient.filter(|name| name.part == part && (part == Part::Theta || name.task == task));
+            let length = gradient.inner_product(&gradient)?.sqrt();
+            // A gradient that is zero points nowhere.
+            let factor = if length > 0.0 { rho / length } else { 0.0 };
+            let perturbed = point.parameters().filter(|name| gradient.get(name).is_some());
+            moved.update(perturbed.add_scaled(&gradient, factor)?);
+        }
+        let mut parameters = point.parameters().clone();
+        parameters.update(moved);
+        point.gradient_at(&parameters, task)
+    }
+}
+
+fn is_shared(name: &ParameterName) -> bool {
+    name.part == Part::Theta
+}
+
+impl DirectionSource for Fmtl {
+    fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
+        let TaskGradients { losses, values, rows } = point.gradients()?;
+        let perturbed = rows.iter().enumerate().map(|(task, row)| self.perturbed_gradient(point, row, task));
+        let perturbed = perturbed.collect::<Result<Vec<_>>>()?;
+        let (gradients, diagnostics) = match &mut self.wrapped {
+            Wrapped::Losses(weighting) => {
+                let weights = match values.iter().all(|value| value.is_finite()) {
+                    true => weighting.weights(&values, iteration)?,
+                    false => vec![1.0; values.len()],
+                };
+                let mut terms = perturbed.iter().zip(&weights);
+                let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))?;
+                (sum, Diagnostics { weights: Some(weights), gramian: None })
+            }
+            Wrapped::Gradients { loss, flat } => {
+                // The tasks' own parameters follow the perturbed gradients alone.
+                let mut at_point: Vec<_> = rows.iter().map(|row| row.filter(is_shared)).collect();
+                let mut differences = Vec::with_capacity(rows.len());
+                for (row, perturbed) in at_point.iter_mut().zip(&perturbed) {
+                    differences.push(perturbed.filter(is_shared).add_scaled(row, -1.0)?);
+                    row.update(perturbed.filter(|name| !is_shared(name)));
+                }
+                let (direction, diagnostics) = loss.combine_all(&at_point, &values, iteration)?;
+                let (towards_flat, _) = flat.combine_all(&differences, &values, iteration)?;
+                (direction.add_scaled(&towards_flat, 1.0)?, diagnostics)
+            }
+        };
+        Ok(Direction { gradients, losses, diagnostics })
+    }
+
+    fn state(&self) -> Vec<(String, f64)> {
+        match &self.wrapped {
+            Wrapped::Losses(weighting) => weighting.state(),
+            Wrapped::Gradients { loss, flat } => {
+                let named = |part: &'static str, state: Vec<(String, f64)>| {
+                    state.into_iter().map(move |(name, value)| (format!("{part}.{name}"), value))
+                };
+                named("loss", loss.state()).chain(named("flat", flat.state())).collect()
+            }
+        }
+    }
+
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        let (loss, flat) = match &mut self.wrapped {
+            Wrapped::Losses(weighting) => return weighting.restore(state),
+            Wrapped::Gradients { loss, flat } => (loss, flat),
+        };
+        let (mut of_loss, mut of_flat) = (Vec::new(), Vec::new());
+        for (key, value) in state {
+            match (key.strip_prefix("loss."), key.strip_prefix("flat.")) {
+                (Some(name), _) => of_loss.push((name.to_owned(), value)),
+                (_, Some(name)) => of_flat.push((name.to_owned(), value)),
+                _ => {
+                    let expected = "numbers called `loss.*` and `flat.*`".into();
+                    let got = format!("`{key}`: the state of another method");
+                    return Err(Error::Mismatch { what: "method state".into(), expected, got });
+                }
+            }
+        }
+        loss.restore(of_loss)?;
+        flat.restore(of_flat)
+    }
+
+    fn reads_losses_after(&self) -> bool {
+        matches!(&self.wrapped, Wrapped::Losses(weighting) if weighting.reads_losses_after())
+    }
+
+    fn observe(&mut self, losses: &[f64]) -> Result<()> {
+        match &mut self.wrapped {
+            Wrapped::Losses(weighting) => weighting.observe(losses),
+            Wrapped::Gradients { .. } => Ok(()),
+        }
+    }
+}

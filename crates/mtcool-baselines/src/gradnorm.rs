@@ -1,0 +1,96 @@
+//! GradNorm: weights that bring the tasks' gradients to a common length, longer for tasks that lag behind.
+
+use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
+
+use crate::memory;
+
+/// GradNorm (Chen et al. 2018, *GradNorm: gradient normalization for adaptive loss balancing*).
+///
+/// Weights start at 1, with `L_i(0)` the losses of the first step:
+///
+/// 1. step along the gradient of `sum_i w_i L_i`, each task's own parameters included
+/// 2. `G_i = w_i |g_i|`; `r_i = (L_i / L_i(0)) / mean_k (L_k / L_k(0))`, the inverse training rate
+/// 3. `w_i <- w_i - rate |g_i| sign(G_i - mean(G) r_i^alpha)`, the gradient of `sum_i |G_i - mean(G) r_i^alpha|` with its
+///    target held constant; at least 0
+/// 4. `w <- T w / sum_i w_i`
+///
+/// The authors take the gradients of the last shared layer, to save time; here they are those of all shared parameters.
+///
+/// Cost of a step: a backward pass a task, and the lengths of their gradients. At rest the gradients have lengths in the
+/// proportions of `r_i^alpha`.
+#[derive(Clone, Debug)]
+pub struct GradNorm {
+    alpha: f64,
+    rate: f64,
+    /// None before the first step.
+    weights: Vec<f64>,
+    first_losses: Vec<f64>,
+}
+
+impl GradNorm {
+    /// `alpha`, at least 0, pulls tasks that lag behind (the authors': 0.12 to 1.5); `weight_rate` is the positive learning
+    /// rate of the weights.
+    ///
+    /// # Errors
+    /// If one is out of its range.
+    pub fn new(alpha: f64, weight_rate: f64) -> Result<Self> {
+        if !(alpha >= 0.0 && alpha.is_finite()) {
+            return Err(Error::out_of_range("alpha", alpha, "at least 0"));
+        }
+        if !(weight_rate > 0.0 && weight_rate.is_finite()) {
+            return Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"));
+        }
+        Ok(Self { alpha, rate: weight_rate, weights: Vec::new(), first_losses: Vec::new() })
+    }
+
+    /// Steps 2 to 4, for gradients of these lengths.
+    fn update(&mut self, lengths: &[f64], losses: &[f64]) {
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        let weighted: Vec<f64> = self.weights.iter().zip(lengths).map(|(w, length)| w * length).collect();
+        let progress: Vec<f64> = losses.iter().zip(&self.first_losses).map(|(now, first)| now / first).collect();
+        let (length, pace) = (mean(&weighted), mean(&progress));
+        let moved: Vec<f64> = (0..losses.len())
+            .map(|i| {
+                let relative = if pace > 0.0 { progress[i] / pace } else { 1.0 };
+                let excess = weighted[i] - length * relative.max(0.0).powf(self.alpha);
+                let sign = if excess == 0.0 { 0.0 } else { excess.signum() };
+                (self.weights[i] - self.rate * lengths[i] * sign).max(0.0)
+            })
+            .collect();
+        let total: f64 = moved.iter().sum();
+        if total > 0.0 {
+            self.weights = moved.iter().map(|w| w * losses.len() as f64 / total).collect();
+        }
+    }
+}
+
+impl Aggregator for GradNorm {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
+        let (tasks, losses) = (jacobian.tasks(), jacobian.losses());
+        if self.first_losses.is_empty() {
+            if let Some(task) = losses.iter().position(|&loss| loss <= 0.0) {
+                return Err(Error::Mismatch {
+                    what: format!("GradNorm, which divides losses by those of the first step: that of task {task}"),
+                    expected: "a positive number".into(),
+                    got: losses[task].to_string(),
+                });
+            }
+            self.first_losses = losses.to_vec();
+        }
+        memory::start(&mut self.weights, tasks, 1.0)?;
+        let weights = self.weights.clone();
+        let gramian = jacobian.gramian()?;
+        let lengths: Vec<f64> = (0..tasks).map(|i| gramian[i][i].sqrt()).collect();
+        self.update(&lengths, losses);
+        Ok(Combination::LossWeights(weights))
+    }
+
+    fn state(&self) -> Vec<(String, f64)> {
+        memory::save(&[("weight", &self.weights), ("first_loss", &self.first_losses)])
+    }
+
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        [self.weights, self.first_losses] = memory::load(state, ["weight", "first_loss"])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! What methods remember between steps, as the named numbers of a checkpoint.
+
+use mtcool_core::{Error, Result};
+
+/// Lists of numbers as `{name}.0`, `{name}.1`, ...
+pub(crate) fn save(lists: &[(&str, &[f64])]) -> Vec<(String, f64)> {
+    let entries = |(name, values): &(&str, &[f64])| {
+        let named = values.iter().enumerate().map(|(at, &value)| (format!("{name}.{at}"), value));
+        named.collect::<Vec<_>>()
+    };
+    lists.iter().flat_map(entries).collect()
+}
+
+/// The lists called `names`, in that order, each possibly empty.
+///
+/// # Errors
+/// If there is any other number: the state is another method's.
+pub(crate) fn load<const N: usize>(state: Vec<(String, f64)>, names: [&str; N]) -> Result<[Vec<f64>; N]> {
+    let mut lists = [const { Vec::new() }; N];
+    for (key, value) in state {
+        let place = key.rsplit_once('.').and_then(|(name, at)| {
+            let list = names.iter().position(|known| *known == name)?;
+            (at.parse() == Ok(lists[list].len())).then_some(list)
+        });
+        match place {
+            Some(list) => lists[list].push(value),
+            None => {
+                return Err(Error::Mismatch {
+                    what: "method state".into(),
+                    expected: format!("numbers called {}", names.map(|name| format!("`{name}.0`, ...")).join(", ")),
+                    got: format!("`{key}`: the state of another method"),
+                });
+            }
+        }
+    }
+    Ok(lists)
+}
+
+/// Fills a list that is still empty with one `value` a task.
+///
+/// # Errors
+/// If it has another number of tasks.
+pub(crate) fn start(list: &mut Vec<f64>, tasks: usize, value: f64) -> Result<()> {
+    if list.is_empty() {
+        list.resize(tasks, value);
+    }
+    match list.len() == tasks {
+        true => Ok(()),
+        false => Err(Error::Mismatch {
+            what: "method state".into(),
+            expected: format!("numbers of {tasks} tasks"),
+            got: format!("{}: the state of another problem", list.len()),
+        }),
+    }
+}

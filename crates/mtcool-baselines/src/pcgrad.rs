@@ -1,0 +1,70 @@
+//! PCGrad: each gradient projected off those it conflicts with.
+
+use mtcool_core::random::{Purpose, stream};
+use mtcool_core::{Aggregator, Combination, Jacobian, Result};
+use rand::RngCore;
+
+use crate::solver::inner;
+
+/// PCGrad (Yu et al. 2020, *Gradient surgery for multi-task learning*).
+///
+/// For each task i:
+///
+/// 1. `p_i = g_i`
+/// 2. for the others j in random order: if `p_i . g_j < 0`, `p_i <- p_i - (p_i . g_j / |g_j|^2) g_j`
+///
+/// then `d = sum_i p_i`. Every `p_i` is a combination of rows, so its products with them follow from the Gramian.
+///
+/// Cost of a step: a backward pass a task and the Gramian. With two tasks `d` conflicts with neither; with more, a later
+/// projection may bring back a conflict that an earlier one took away.
+#[derive(Clone, Copy, Debug)]
+pub struct PcGrad {
+    seed: u64,
+}
+
+impl PcGrad {
+    /// The orders of projection follow from `seed` and the iteration.
+    pub fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// The weights `[T]` for given orders: `orders[i]` are the tasks that g_i is projected off, first to last.
+    pub fn weights(gramian: &[Vec<f64>], orders: &[Vec<usize>]) -> Vec<f64> {
+        let mut weights = vec![0.0; gramian.len()];
+        for (task, order) in orders.iter().enumerate() {
+            let mut projected = vec![0.0; gramian.len()];
+            projected[task] = 1.0;
+            for &other in order {
+                let product = inner(&projected, &gramian[other]);
+                if product < 0.0 && gramian[other][other] > 0.0 {
+                    projected[other] -= product / gramian[other][other];
+                }
+            }
+            weights.iter_mut().zip(projected).for_each(|(weight, part)| *weight += part);
+        }
+        weights
+    }
+
+    /// A random order of the other tasks for each task of iteration `iteration`.
+    fn orders(&self, tasks: usize, iteration: u64) -> Vec<Vec<usize>> {
+        let order = |task: usize| {
+            let at = [iteration as u32, (iteration >> 32) as u32, task as u32, 0];
+            let mut generator = stream(self.seed, Purpose::Method, at, "pcgrad");
+            let mut others: Vec<usize> = (0..tasks).filter(|&other| other != task).collect();
+            for last in (1..others.len()).rev() {
+                // A multiply instead of a division; the bias is below T / 2^32.
+                let chosen = (u64::from(generator.next_u32()) * (last as u64 + 1)) >> 32;
+                others.swap(last, chosen as usize);
+            }
+            others
+        };
+        (0..tasks).map(order).collect()
+    }
+}
+
+impl Aggregator for PcGrad {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination> {
+        let orders = self.orders(jacobian.tasks(), iteration);
+        Ok(Combination::Weights(Self::weights(jacobian.gramian()?, &orders)))
+    }
+}

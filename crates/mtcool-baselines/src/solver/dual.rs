@@ -1,0 +1,39 @@
+//! The matrix that projections onto the dual cone are computed with.
+
+use mtcool_core::{Error, Result};
+
+use super::Matrix;
+
+/// `G / tr G + reg_eps I`, for gradients with `tr G >= norm_eps`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dual {
+    norm_eps: f64,
+    reg_eps: f64,
+}
+
+impl Dual {
+    /// # Errors
+    /// If one is negative or not finite.
+    pub(crate) fn new(norm_eps: f64, reg_eps: f64) -> Result<Self> {
+        for (key, value) in [("norm_eps", norm_eps), ("reg_eps", reg_eps)] {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::out_of_range(key, value, "at least 0"));
+            }
+        }
+        Ok(Self { norm_eps, reg_eps })
+    }
+
+    /// `None` where the gradients are too short to tell directions apart.
+    pub(crate) fn matrix(self, gramian: &Matrix) -> Option<Vec<Vec<f64>>> {
+        let trace: f64 = (0..gramian.len()).map(|i| gramian[i][i]).sum();
+        if trace == 0.0 || trace < self.norm_eps {
+            return None;
+        }
+        let mut matrix: Vec<Vec<f64>> =
+            gramian.iter().map(|row| row.iter().map(|entry| entry / trace).collect()).collect();
+        for (i, row) in matrix.iter_mut().enumerate() {
+            row[i] += self.reg_eps;
+        }
+        Some(matrix)
+    }
+}

@@ -1,0 +1,183 @@
+//! Convex functions on the simplex, by active sets: Wolfe's minimum-norm-point method, for any function that can be
+//! minimised exactly on the affine hull of a few corners.
+//!
+//! 1. corner j = argmin of the gradient; if it is no lower than the gradient along w, w is optimal (Frank-Wolfe gap)
+//! 2. add j to the set; move to the minimum on the set's affine hull, or until a weight reaches 0 and leaves the set; repeat
+//!
+//! Each set is met once, so it ends after finitely many steps, exact to rounding. Wolfe, *Finding the nearest point in a
+//! polytope*, 1976.
+
+use mtcool_core::{Error, Result};
+
+use super::{Cholesky, Matrix, ROUNDING, inner, magnitude, normalized, product};
+
+/// A convex function of the weights `[T]`.
+pub(crate) trait Objective {
+    /// For messages.
+    fn name(&self) -> &'static str;
+
+    /// Its gradient at `w`, and how much of each entry may be rounding. Infinite rounding says that `w` is optimal.
+    fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>);
+
+    /// Where it is smallest on the affine hull of the corners `set`.
+    fn on_hull(&self, set: &[usize]) -> Hull;
+}
+
+/// The minimum on an affine hull; entries belong to the corners of the set, in its order.
+pub(crate) enum Hull {
+    /// These weights, of sum 1.
+    Minimum(Vec<f64>),
+    /// None: it falls forever in this direction, of sum 0.
+    Descent(Vec<f64>),
+    /// One of the corners adds nothing to the hull of the others, to working precision.
+    Dependent,
+}
+
+/// The minimum of `objective` on the simplex, from `start`, whose corners are affinely independent.
+pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Vec<f64>> {
+    let tasks = start.len();
+    let mut set: Vec<usize> = (0..tasks).filter(|&i| start[i] > 0.0).collect();
+    let mut w = start;
+    // Corners that turned out to add nothing at the present point.
+    let mut useless: Vec<usize> = Vec::new();
+    descend(objective, &mut set, &mut w);
+    for _ in 0..100 * tasks * tasks {
+        let (gradient, rounding) = objective.gradient(&w);
+        let (level, level_rounding) = (inner(&gradient, &w), inner(&rounding, &w));
+        let candidates = (0..tasks).filter(|i| !set.contains(i) && !useless.contains(i));
+        let gap = |i: usize| gradient[i] - level + rounding[i] + level_rounding;
+        let Some(entering) = candidates.filter(|&i| gap(i) < 0.0).min_by(|&i, &j| gap(i).total_cmp(&gap(j))) else {
+            return Ok(w);
+        };
+        let before = (set.clone(), w.clone());
+        set.push(entering);
+        if descend(objective, &mut set, &mut w) && w != before.1 {
+            useless.clear();
+        } else {
+            (set, w) = before;
+            useless.push(entering);
+        }
+    }
+    Err(Error::Mismatch {
+        what: format!("{} for {tasks} tasks", objective.name()),
+        expected: format!("an optimum within {} steps", 100 * tasks * tasks),
+        got: "none: are there NaNs among the gradients?".into(),
+    })
+}
+
+/// Moves to the minimum on the hull of `set`, dropping the corners whose weights reach 0 on the way. Whether it could.
+fn descend(objective: &impl Objective, set: &mut Vec<usize>, w: &mut [f64]) -> bool {
+    while set.len() > 1 {
+        let now: Vec<f64> = set.iter().map(|&i| w[i]).collect();
+        let step: Vec<f64> = match objective.on_hull(set) {
+            Hull::Minimum(target) if target.iter().all(|&weight| weight > 0.0) => {
+                set.iter().zip(target).for_each(|(&i, weight)| w[i] = weight);
+                return true;
+            }
+            Hull::Minimum(target) => target.iter().zip(&now).map(|(target, now)| target - now).collect(),
+            Hull::Descent(direction) => direction,
+            Hull::Dependent => return false,
+        };
+        let until_zero = |at: usize| if step[at] < 0.0 { -now[at] / step[at] } else { f64::INFINITY };
+        let Some(first) = (0..set.len()).min_by(|&a, &b| until_zero(a).total_cmp(&until_zero(b))) else {
+            return false;
+        };
+        let length = until_zero(first);
+        if !length.is_finite() {
+            return false;
+        }
+        for (at, &i) in set.iter().enumerate() {
+            w[i] = (now[at] + length * step[at]).max(0.0);
+        }
+        w[set.remove(first)] = 0.0;
+    }
+    if let [only] = set[..] {
+        w[only] = 1.0;
+    }
+    true
+}
+
+/// The affine hull of some rows, seen from the shortest of them: its point nearest the origin, and projections onto it.
+pub(crate) struct Affine<'a> {
+    gramian: &'a Matrix,
+    base: usize,
+    others: Vec<usize>,
+    /// Of the differences `D_i = g_i - g_base`; `None` if there is no other.
+    differences: Option<Cholesky>,
+}
+
+impl<'a> Affine<'a> {
+    /// `None` if the rows are affinely dependent to working precision.
+    pub(crate) fn new(gramian: &'a Matrix, set: &[usize]) -> Option<Self> {
+        let base = *set.iter().min_by(|&&i, &&j| gramian[i][i].total_cmp(&gramian[j][j]))?;
+        let others: Vec<usize> = set.iter().copied().filter(|&i| i != base).collect();
+        if others.is_empty() {
+            return Some(Self { gramian, base, others, differences: None });
+        }
+        let g = |i: usize, j: usize| gramian[i][j];
+        let difference = |&i: &usize, &j: &usize| g(i, j) - g(i, base) - g(j, base) + g(base, base);
+        let matrix: Vec<Vec<f64>> = others.iter().map(|i| others.iter().map(|j| difference(i, j)).collect()).collect();
+        let differences = Some(Cholesky::new(&matrix)?);
+        Some(Self { gramian, base, others, differences })
+    }
+
+    /// Coordinates x of the projection onto the differences, `sum_i x_i D_i`, of a vector with inner products `h_i = D_i . v`.
+    pub(crate) fn project(&self, h: &[f64]) -> Vec<f64> {
+        self.differences.as_ref().map_or_else(Vec::new, |differences| differences.solve(h))
+    }
+
+    /// `D_i . v` of a vector with inner products `products[i] = g_i . v`.
+    pub(crate) fn along(&self, products: &[f64]) -> Vec<f64> {
+        self.others.iter().map(|&i| products[i] - products[self.base]).collect()
+    }
+
+    /// Coordinates of the point nearest the origin, and its squared length.
+    pub(crate) fn nearest(&self) -> (Vec<f64>, f64) {
+        let h = self.along(&self.gramian[self.base]);
+        let x: Vec<f64> = self.project(&h).iter().map(|x| -x).collect();
+        let length = self.gramian[self.base][self.base] + inner(&x, &h);
+        (x, length)
+    }
+
+    /// Coordinates as entries of `set`, the base's such that the sum is `sum`.
+    pub(crate) fn weights(&self, x: &[f64], set: &[usize], sum: f64) -> Vec<f64> {
+        let weight = |i: &usize| match self.others.iter().position(|other| other == i) {
+            Some(at) => x[at],
+            None => sum - x.iter().sum::<f64>(),
+        };
+        set.iter().map(weight).collect()
+    }
+}
+
+/// `1/2 |sum_i w_i g_i|^2`.
+struct HalfSquaredNorm<'a>(&'a Matrix);
+
+impl Objective for HalfSquaredNorm<'_> {
+    fn name(&self) -> &'static str {
+        "the shortest convex combination of the gradients"
+    }
+
+    fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let rounding = magnitude(self.0, w).iter().map(|magnitude| ROUNDING * magnitude).collect();
+        (product(self.0, w), rounding)
+    }
+
+    fn on_hull(&self, set: &[usize]) -> Hull {
+        match Affine::new(self.0, set) {
+            Some(hull) => Hull::Minimum(hull.weights(&hull.nearest().0, set, 1.0)),
+            None => Hull::Dependent,
+        }
+    }
+}
+
+/// The weights on the simplex of the shortest `sum_i w_i g_i`; equal ones if all rows are zero.
+pub(crate) fn shortest_on_simplex(gramian: &Matrix) -> Result<Vec<f64>> {
+    let tasks = gramian.len();
+    let Some((gramian, _)) = normalized(gramian) else {
+        return Ok(vec![1.0 / tasks as f64; tasks]);
+    };
+    let mut start = vec![0.0; tasks];
+    let shortest = (0..tasks).min_by(|&i, &j| gramian[i][i].total_cmp(&gramian[j][j]));
+    start[shortest.unwrap_or_default()] = 1.0;
+    minimize(&HalfSquaredNorm(&gramian), start)
+}

@@ -1,0 +1,56 @@
+//! Uncertainty weighting: each loss divided by a noise level that is learned.
+
+use mtcool_core::{Error, LossWeighting, Result};
+
+use crate::memory;
+
+/// Uncertainty weighting (Kendall, Gal and Cipolla 2018, *Multi-task learning using uncertainty to weigh losses*).
+///
+/// The objective is `sum_i L_i / sigma_i^2 + log sigma_i`, in `s_i = log sigma_i^2`, which starts at 0:
+///
+/// 1. `w_i = exp(-s_i)`, the weights of this step
+/// 2. `s_i <- s_i - rate (1/2 - exp(-s_i) L_i)`, gradient descent on the same objective
+///
+/// This is the form for classification; that for regression, `L_i / (2 sigma_i^2)`, differs by where s starts. At rest
+/// `w_i = 1 / (2 L_i)`: the method descends `sum_i 1/2 log L_i`, whatever the scales of the losses.
+///
+/// Cost of a step: that of Joint.
+#[derive(Clone, Debug)]
+pub struct Uncertainty {
+    rate: f64,
+    /// `s_i`; none before the first step.
+    log_variances: Vec<f64>,
+}
+
+impl Uncertainty {
+    /// `weight_rate` is the learning rate of s, positive.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn new(weight_rate: f64) -> Result<Self> {
+        match weight_rate > 0.0 && weight_rate.is_finite() {
+            true => Ok(Self { rate: weight_rate, log_variances: Vec::new() }),
+            false => Err(Error::out_of_range("weight_rate", weight_rate, "a positive number")),
+        }
+    }
+}
+
+impl LossWeighting for Uncertainty {
+    fn weights(&mut self, losses: &[f64], _iteration: u64) -> Result<Vec<f64>> {
+        memory::start(&mut self.log_variances, losses.len(), 0.0)?;
+        let weights: Vec<f64> = self.log_variances.iter().map(|s| (-s).exp()).collect();
+        for ((s, w), loss) in self.log_variances.iter_mut().zip(&weights).zip(losses) {
+            *s -= self.rate * (0.5 - w * loss);
+        }
+        Ok(weights)
+    }
+
+    fn state(&self) -> Vec<(String, f64)> {
+        memory::save(&[("log_variance", &self.log_variances)])
+    }
+
+    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+        [self.log_variances] = memory::load(state, ["log_variance"])?;
+        Ok(())
+    }
+}

@@ -59,6 +59,17 @@ pub enum Error {
         expected: String,
     },
 
+    /// A real-valued setting lies outside its valid range.
+    #[error("`{key}` is {value}: expected {expected}")]
+    Setting {
+        /// The setting's name.
+        key: &'static str,
+        /// What was given.
+        value: f64,
+        /// The valid range, in words.
+        expected: String,
+    },
+
     /// A file could not be read or written.
     #[error("`{path}`: {source}")]
     Io {

@@ -26,13 +26,18 @@
 //! # }
 //! ```
 
+pub mod augment;
+pub mod cache;
 mod dataset;
 pub mod digits;
 mod error;
 mod loader;
 pub mod mnist;
+pub mod picture;
+mod prefetch;
 
 pub use dataset::{Dataset, Labelled, Sample};
 pub use error::{Error, Result};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{Mnist, Origin};
+pub use prefetch::Prefetch;

@@ -9,6 +9,7 @@ use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, at};
+use crate::files::hex;
 
 /// Opens every entry; a change of the layout below changes it.
 const MAGIC: &[u8; 8] = b"mtcache1";
@@ -53,7 +54,7 @@ impl CacheKey {
     }
 
     fn name(&self) -> String {
-        self.hash.clone().finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(self.hash.clone().finalize().as_slice())
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::problem::{Problem, list};
+
 /// The result of this crate's operations.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error about a data set.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,26 @@ pub enum Error {
         got: String,
         /// What to do.
         remedy: &'static str,
+    },
+
+    /// Files of a data set are not what they should be; all of them are named.
+    #[error("problems with {} files of {dataset}:\n{}\n{remedy}", problems.len(), list(problems))]
+    Damaged {
+        /// The data set's name.
+        dataset: &'static str,
+        /// One a problem.
+        problems: Vec<Problem>,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// A file could not be downloaded.
+    #[error("`{url}`: {reason}")]
+    Download {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
     },
 
     /// No source could deliver the data set.

@@ -5,6 +5,7 @@
 //! - [`Mnist`]: even and odd digits, two five-class problems, from the four IDX files in a folder.
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
+//! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
 //!
 //! ```
@@ -29,6 +30,7 @@
 mod dataset;
 pub mod digits;
 mod error;
+pub mod fundus;
 mod loader;
 pub mod mnist;
 

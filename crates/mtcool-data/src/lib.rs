@@ -6,6 +6,7 @@
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
 //! - [`HrfAv`]: photographs of the retina, two segmentation tasks on each: vessels, arteries against veins.
+//! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
 //!
 //! ```
@@ -34,6 +35,7 @@ pub mod digits;
 mod download;
 mod error;
 mod files;
+pub mod fundus;
 pub mod hrf_av;
 mod loader;
 pub mod mnist;

@@ -122,29 +122,30 @@ impl Augmentation {
         assert_eq!(out.len(), 3 * plane, "three channels out");
         let (red, rest) = out.split_at_mut(plane);
         let (green, blue) = rest.split_at_mut(plane);
-        let blank = [0.0f32; 3];
-        let at = |x: isize, y: isize| match self.index(source, x, y) {
-            Some(index) => self.levels.of(&source.bytes[3 * index..3 * index + 3]),
-            None => blank,
-        };
         for (index, [x, y]) in self.places(crop).enumerate() {
-            // Of the four pixel centres around the place.
-            let (x, y) = (x - 0.5, y - 0.5);
-            let (left, top) = (x.floor(), y.floor());
-            let (right_share, bottom_share) = ((x - left) as f32, (y - top) as f32);
-            let (left, top) = (left as isize, top as isize);
-            let mut pixel = [0.0f32; 3];
-            for (row, row_share) in [(top, 1.0 - bottom_share), (top + 1, bottom_share)] {
-                for (column, share) in [(left, row_share * (1.0 - right_share)), (left + 1, row_share * right_share)] {
-                    // A share of 0 keeps unturned pixels as they are to the bit.
-                    if share > 0.0 {
-                        let levels = at(column, row);
-                        pixel.iter_mut().zip(levels).for_each(|(sum, level)| *sum += share * level);
-                    }
-                }
-            }
+            let pixel = self.blend(source, x - 0.5, y - 0.5);
             (red[index], green[index], blue[index]) = (pixel[0], pixel[1], pixel[2]);
         }
+    }
+
+    /// The mean of the four pixels whose centres surround a place, weighted by nearness; 0 for those beyond the picture. A place
+    /// on a centre is that very pixel, to the bit.
+    fn blend(&self, source: Source<'_>, x: f64, y: f64) -> [f32; 3] {
+        let (left, top) = (floor(x), floor(y));
+        let (right_share, bottom_share) = ((x - left as f64) as f32, (y - top as f64) as f32);
+        let at = |x: isize, y: isize| match index(source, x, y) {
+            Some(index) => self.levels.of(&source.bytes[3 * index..3 * index + 3]),
+            None => [0.0; 3],
+        };
+        if right_share == 0.0 && bottom_share == 0.0 {
+            return at(left, top);
+        }
+        let corners = [at(left, top), at(left + 1, top), at(left, top + 1), at(left + 1, top + 1)];
+        [0, 1, 2].map(|channel| {
+            let [a, b, c, d] = corners.map(|corner| corner[channel]);
+            let (upper, lower) = (a + right_share * (b - a), c + right_share * (d - c));
+            upper + bottom_share * (lower - upper)
+        })
     }
 
     /// Cuts `crop` from labels of one channel into `out` `[H, W]`, each pixel that of its place; `outside` outside of the source.
@@ -155,7 +156,7 @@ impl Augmentation {
         assert_eq!(source.bytes.len(), source.height * source.width, "one channel");
         assert_eq!(out.len(), crop.size[0] * crop.size[1], "one channel out");
         for (label, [x, y]) in out.iter_mut().zip(self.places(crop)) {
-            let index = self.index(source, x.floor() as isize, y.floor() as isize);
+            let index = index(source, floor(x), floor(y));
             *label = index.map_or(outside, |index| source.bytes[index]);
         }
     }
@@ -173,11 +174,19 @@ impl Augmentation {
             })
         })
     }
+}
 
-    fn index(&self, source: Source<'_>, x: isize, y: isize) -> Option<usize> {
-        let (x, y) = (usize::try_from(x).ok()?, usize::try_from(y).ok()?);
-        (x < source.width && y < source.height).then(|| y * source.width + x)
-    }
+/// Where a pixel lies in the source, if it does.
+fn index(source: Source<'_>, x: isize, y: isize) -> Option<usize> {
+    // A negative number becomes one that is larger than any side.
+    let (x, y) = (x as usize, y as usize);
+    (x < source.width && y < source.height).then(|| y * source.width + x)
+}
+
+/// The whole number below; faster than the function of the same name, which is a call on processors of the base line.
+fn floor(value: f64) -> isize {
+    let truncated = value as isize;
+    truncated - isize::from(value < truncated as f64)
 }
 
 /// What becomes of each of the 256 values of red, green and blue.

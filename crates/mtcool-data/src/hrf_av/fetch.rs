@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::checksums;
 use super::layout::Role;
+use super::synth::origin;
 use crate::download::{Patience, Watch, download};
 use crate::error::{Error, Result, at};
 use crate::files::{sha256, sha256_of, write_whole};
+use crate::mnist::Origin;
 
 /// Photographs, fields of view and experts' vessels (73 MB, CC BY 4.0).
 const ARCHIVE: &str = "https://www5.cs.fau.de/fileadmin/research/datasets/fundus-images/all.zip";
@@ -63,6 +65,14 @@ pub struct Fetched {
 /// [`Error::Corrupt`] if a file is there but is another one, which is left as it is, or if what arrived is not what it should be;
 /// [`Error::Fetch`] if a server does not deliver, with its reason; [`Error::Io`] if the folder cannot be written.
 pub fn fetch(folder: &Path, config: &FetchConfig, watch: &mut Watch<'_>) -> Result<Fetched> {
+    if let (Origin::Synthetic { .. }, _) = origin(folder)? {
+        return Err(Error::Corrupt {
+            file: folder.to_owned(),
+            expected: "the published files, or none".into(),
+            got: "drawn photographs".into(),
+            remedy: "fetch into another folder, or remove this one first",
+        });
+    }
     let missing = missing(folder, config)?;
     let fetched = Fetched { kept: config.checksums.len() - missing.len(), brought: missing.len() };
     if missing.is_empty() {

@@ -114,7 +114,7 @@ fn nearest(colour: [u8; 3]) -> (Class, u32) {
 /// What is known of a pixel besides its colour, in one byte: its [`Class`] in the two lowest bits, then [`FIELD`] and [`VESSEL`].
 ///
 /// Where a set is loaded at a smaller scale, a block of pixels is vessel if at least half of it is, so that the area of vessels
-/// stays what it was; its class is the most frequent one among its vessel pixels, and [`Class::Crossing`] if none is. It lies
+/// stays about what it was; its class is the most frequent one among its vessel pixels, and [`Class::Crossing`] if none is. It lies
 /// inside the field of view if at least half of it does.
 pub type Mark = u8;
 /// The bits of the class.

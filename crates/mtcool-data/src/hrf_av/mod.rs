@@ -10,6 +10,7 @@ mod labels;
 mod layout;
 mod patches;
 mod split;
+mod synth;
 mod verify;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ pub use labels::{CLASS, Class, FIELD, Labels, Mark, VESSEL};
 pub use layout::{Files, Group, PhotographId, Role, SetShape};
 pub use patches::{PatchConfig, Patches};
 pub use split::{Partition, SplitRule};
+pub use synth::{SynthConfig, origin, synthesize};
 pub use verify::{Report, verify};
 
 /// What to do with photographs whose files are missing or damaged.

@@ -229,7 +229,7 @@ mod tests {
             && entry.bytes(1) == [fill + 1]
             && entry.bytes(2).is_empty()
             && entry.bytes(3) == [fill + 2; 4]
-            && entry.bytes(3).as_ptr() as usize % ALIGNMENT == 0
+            && (entry.bytes(3).as_ptr() as usize).is_multiple_of(ALIGNMENT)
     }
 
     #[test]

@@ -103,7 +103,7 @@ fn a_set_is_fetched_once_with_progress_and_only_checked_after_that() {
     assert_eq!(seen[0], ("all.zip".to_owned(), 0, Some(size)));
     assert!(seen.contains(&("all.zip".to_owned(), size, Some(size))));
     let label = seen.iter().filter(|(file, ..)| file == "02_g_AVmanual.png");
-    assert_eq!(label.last().map(|(_, done, total)| Some(*done) == *total), Some(true));
+    assert_eq!(label.max_by_key(|(_, done, _)| *done).map(|(_, done, total)| Some(*done) == *total), Some(true));
     assert_eq!(server.requests().len(), 10, "one archive, nine labels");
     assert_eq!(published.fetch(&server, folder.path()).unwrap(), Fetched { kept: 27, brought: 0 });
     assert_eq!(server.requests().len(), 10);

@@ -10,6 +10,7 @@ pub mod config;
 pub mod datasets;
 pub mod logging;
 pub mod methods;
+pub mod metrics;
 pub mod progress;
 pub mod record;
 pub mod report;

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::problem::{Problem, list};
+
 /// The result of this crate's operations.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error about a data set.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,26 @@ pub enum Error {
         remedy: &'static str,
     },
 
+    /// Files of a data set are not what they should be; all of them are named.
+    #[error("problems with {} files of {dataset}:\n{}\n{remedy}", problems.len(), list(problems))]
+    Damaged {
+        /// The data set's name.
+        dataset: &'static str,
+        /// One a problem.
+        problems: Vec<Problem>,
+        /// What to do.
+        remedy: &'static str,
+    },
+
+    /// A file could not be downloaded.
+    #[error("`{url}`: {reason}")]
+    Download {
+        /// Where from.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+
     /// No source could deliver the data set.
     #[error(
         "could not fetch {dataset}:\n{attempts}\nPlace its files in `{folder}` by hand, or use synthetic data (`--data synth`)"
@@ -55,6 +77,17 @@ pub enum Error {
         key: &'static str,
         /// What was given.
         value: usize,
+        /// The valid range, in words.
+        expected: String,
+    },
+
+    /// A real-valued setting lies outside its valid range.
+    #[error("`{key}` is {value}: expected {expected}")]
+    Setting {
+        /// The setting's name.
+        key: &'static str,
+        /// What was given.
+        value: f64,
         /// The valid range, in words.
         expected: String,
     },

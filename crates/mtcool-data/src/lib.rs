@@ -5,6 +5,8 @@
 //! - [`Mnist`]: even and odd digits, two five-class problems, from the four IDX files in a folder.
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
+//! - [`HrfAv`]: photographs of the retina, two segmentation tasks on each: vessels, arteries against veins.
+//! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
 //!
 //! ```
@@ -26,13 +28,26 @@
 //! # }
 //! ```
 
+pub mod augment;
+pub mod cache;
 mod dataset;
 pub mod digits;
+mod download;
 mod error;
+mod files;
+pub mod fundus;
+pub mod hrf_av;
 mod loader;
 pub mod mnist;
+pub mod picture;
+mod prefetch;
+mod problem;
 
 pub use dataset::{Dataset, Labelled, Sample};
+pub use download::Progress;
 pub use error::{Error, Result};
+pub use hrf_av::HrfAv;
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{Mnist, Origin};
+pub use prefetch::Prefetch;
+pub use problem::{Defect, Problem};

@@ -1,7 +1,6 @@
 //! Batches in an order that follows from a seed and a position alone, prepared on another thread.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, sync_channel};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -9,9 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, Result};
-
-/// Batches prepared ahead.
-const PREFETCH: usize = 2;
+use crate::prefetch::Prefetch;
 
 /// How a [`Loader`] cuts and shuffles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +25,7 @@ pub struct LoaderConfig {
 ///
 /// The batch at position n is a function of the data set, the config and n, so there is no state to save but the position.
 pub struct Loader {
-    batches: Receiver<Result<Sample>>,
+    batches: Prefetch<Sample>,
 }
 
 impl Loader {
@@ -44,18 +41,9 @@ impl Loader {
                 expected: format!("at least 1 and at most the {} samples of the data set", data.len()),
             });
         }
-        let (sender, batches) = sync_channel(PREFETCH);
         let mut order = EpochOrder::new(data.len(), config);
-        std::thread::spawn(move || {
-            // A pool of its own: whoever waits for a batch may be the only worker of the global one.
-            let _pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-            let mut position = position;
-            // The receiver is gone when the loader is dropped; that ends the thread.
-            while sender.send(data.read(order.batch(position))).is_ok() {
-                position += 1;
-            }
-        });
-        Ok(Self { batches })
+        let read = move |position| data.read(order.batch(position));
+        Ok(Self { batches: Prefetch::new(position, vec![read])? })
     }
 
     /// The next batch, waiting for it if it is not ready.
@@ -64,7 +52,7 @@ impl Loader {
     /// If it cannot be read.
     #[expect(clippy::should_implement_trait, reason = "the stream never ends, so an Option would mislead")]
     pub fn next(&mut self) -> Result<Sample> {
-        self.batches.recv().map_err(|_| Error::LoaderGone)?
+        self.batches.next()
     }
 }
 

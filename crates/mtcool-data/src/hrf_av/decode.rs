@@ -1,0 +1,99 @@
+//! From the files of a photograph to its pixels and marks, with every problem of every file.
+
+use std::path::Path;
+
+use super::labels::{Labels, marks};
+use super::layout::Files;
+use crate::cache::{Array, CacheKey};
+use crate::error::{Error, Result};
+use crate::picture::Picture;
+use crate::problem::{Defect, Problem};
+
+/// What makes cache entries; another number makes new ones.
+const KIND: &str = "hrf-av 1";
+
+/// A photograph at full size.
+pub(super) struct Decoded {
+    pub(super) labels: Labels,
+    picture: Picture,
+    field: Vec<bool>,
+    vessels: Option<Vec<bool>>,
+}
+
+impl Decoded {
+    /// Reads all files; each should have `size` (width, height).
+    pub(super) fn read(files: &Files, size: [usize; 2]) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut checked = |file: &Path, picture: Result<Picture>| match sized(file, picture, size) {
+            Ok(picture) => Some(picture),
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        };
+        let picture = checked(&files.image, Picture::read_rgb(&files.image));
+        let field = checked(&files.field, Picture::read_grey(&files.field));
+        let labels = checked(&files.labels, Picture::read_rgb(&files.labels));
+        let vessels = files.vessels.as_ref().map(|file| checked(file, Picture::read_grey(file)));
+        let labels = labels.as_ref().map(Labels::decode);
+        let [field, vessels] = [field, vessels.flatten()].map(|picture| picture.map(|picture| bright(&picture)));
+        let mut miscoded = |file: &Path, expected: &str, got: String| {
+            let defect = Defect::WronglyCoded { expected: expected.into(), got };
+            problems.push(Problem { file: file.to_owned(), defect });
+        };
+        if let Some(labels) = &labels {
+            if let (true, Some((x, y, [r, g, b]))) = (labels.is_miscoloured(), labels.foreign.1) {
+                let got =
+                    format!("{} pixels far from all of them, the first ({r}, {g}, {b}) at {x}, {y}", labels.foreign.0);
+                miscoded(&files.labels, "red arteries, blue veins and green crossings on black", got);
+            } else if labels.classes.iter().all(|&class| class == 0) {
+                miscoded(&files.labels, "red arteries, blue veins and green crossings on black", "black alone".into());
+            }
+        }
+        let all_dark = |pixels: &Option<Vec<bool>>| pixels.as_ref().is_some_and(|pixels| !pixels.contains(&true));
+        if all_dark(&field) {
+            miscoded(&files.field, "a white field of view on black", "black alone".into());
+        }
+        if let (true, Some(file)) = (all_dark(&vessels), &files.vessels) {
+            miscoded(file, "white vessels on black", "black alone".into());
+        }
+        match (picture, field, labels) {
+            (Some(picture), Some(field), Some(labels)) if problems.is_empty() => {
+                Ok(Self { labels, picture, field, vessels })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// The photograph `[H, W, 3]` and its marks `[H, W]`, shrunk by `scale`.
+    pub(super) fn arrays(self, scale: usize) -> Result<Vec<Array>> {
+        let marks = marks(&self.labels, &self.field, self.vessels.as_deref(), scale)?;
+        let Picture { height, width, bytes, .. } = self.picture.reduced(scale)?;
+        Ok(vec![Array { shape: vec![height, width, 3], bytes }, Array { shape: vec![height, width], bytes: marks }])
+    }
+}
+
+/// The key of [`Decoded::arrays`].
+pub(super) fn key(files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey> {
+    let key = CacheKey::new(KIND).setting("scale", scale).setting("size", format!("{size:?}"));
+    let key = key.file("image", &files.image)?.file("field", &files.field)?.file("labels", &files.labels)?;
+    match &files.vessels {
+        Some(vessels) => key.file("vessels", vessels),
+        None => Ok(key),
+    }
+}
+
+fn sized(file: &Path, picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, Problem> {
+    let defect = match picture {
+        Ok(picture) if picture.size() == expected => return Ok(picture),
+        Ok(picture) => Defect::WrongSize { expected, got: picture.size() },
+        Err(Error::Corrupt { got, .. }) => Defect::Unreadable { reason: got },
+        Err(Error::Io { source, .. }) => Defect::Unreadable { reason: source.to_string() },
+        Err(other) => Defect::Unreadable { reason: other.to_string() },
+    };
+    Err(Problem { file: file.to_owned(), defect })
+}
+
+fn bright(picture: &Picture) -> Vec<bool> {
+    picture.bytes.iter().map(|&byte| byte >= 128).collect()
+}

@@ -1,0 +1,97 @@
+//! A look at every file before any training: one entry a problem.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::checksums;
+use super::decode::Decoded;
+use super::layout::{Files, Layout, PhotographId, Role, SetShape};
+use crate::error::Result;
+use crate::files::sha256_of;
+use crate::problem::Problem;
+
+/// What a folder holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Photographs without a problem.
+    pub intact: usize,
+    /// Photographs there should be.
+    pub expected: usize,
+    /// Intact photographs that have a file in `manual1`.
+    pub with_vessels: usize,
+    /// Every problem, photograph by photograph.
+    pub problems: Vec<Problem>,
+    /// Files of labels with pixels of no pure colour, which take the nearest one, and how many.
+    pub snapped: Vec<(PathBuf, usize)>,
+    /// Files of intact photographs whose content is not that of the published ones; empty for sets of another shape.
+    pub unpublished: Vec<PathBuf>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} photographs intact, {} with `manual1`", self.intact, self.expected, self.with_vessels)?;
+        for (file, count) in &self.snapped {
+            write!(f, "\n  note: `{}`: {count} pixels snapped to the nearest pure colour", file.display())?;
+        }
+        for file in &self.unpublished {
+            write!(f, "\n  note: `{}`: intact, but not the published file", file.display())?;
+        }
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// What was seen of one photograph.
+struct Seen {
+    files: Files,
+    snapped: usize,
+    unpublished: Vec<PathBuf>,
+}
+
+/// Decodes every file below `folder`, which should hold a set of `shape`, and lists what is wrong.
+///
+/// # Errors
+/// If the folder is not there or cannot be listed; problems with single files are in the report.
+pub fn verify(folder: &Path, shape: SetShape) -> Result<Report> {
+    let layout = Layout::scan(folder)?;
+    let ids: Vec<PhotographId> = shape.photographs().collect();
+    let seen: Vec<Result<Seen, Vec<Problem>>> = ids.par_iter().map(|&id| see(&layout, id, shape)).collect();
+    let mut report = Report {
+        intact: 0,
+        expected: ids.len(),
+        with_vessels: 0,
+        problems: Vec::new(),
+        snapped: Vec::new(),
+        unpublished: Vec::new(),
+    };
+    for seen in seen {
+        match seen {
+            Err(problems) => report.problems.extend(problems),
+            Ok(seen) => {
+                report.intact += 1;
+                report.with_vessels += usize::from(seen.files.vessels.is_some());
+                if seen.snapped > 0 {
+                    report.snapped.push((seen.files.labels, seen.snapped));
+                }
+                report.unpublished.extend(seen.unpublished);
+            }
+        }
+    }
+    Ok(report)
+}
+
+fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<Seen, Vec<Problem>> {
+    let files = layout.files(id)?;
+    let snapped = Decoded::read(&files, shape.size)?.labels.snapped;
+    let mut unpublished = Vec::new();
+    if shape == SetShape::OFFICIAL {
+        for (role, file) in [(Role::Image, &files.image), (Role::Field, &files.field), (Role::Labels, &files.labels)] {
+            // It was decoded a moment ago, so it can be read; if not, it is not the published one either.
+            if sha256_of(file).ok().as_deref() != checksums::of(&role.path(id)) {
+                unpublished.push(file.clone());
+            }
+        }
+    }
+    Ok(Seen { files, snapped, unpublished })
+}

@@ -1,0 +1,192 @@
+//! Photographs and masks from files: any of the usual formats, truncation noticed, reduced by whole factors.
+
+use std::path::Path;
+
+use image::{DynamicImage, ImageReader};
+
+use crate::error::{Error, Result, at};
+
+/// An 8-bit picture `[H, W, C]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// 3 for red, green, blue; 1 for grey.
+    pub channels: usize,
+    /// `height * width * channels` bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Picture {
+    /// Width and height, as people say it.
+    pub fn size(&self) -> [usize; 2] {
+        [self.width, self.height]
+    }
+
+    /// Reads `file` as red, green and blue.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is no picture or a truncated one; [`Error::Io`] if it cannot be read.
+    pub fn read_rgb(file: &Path) -> Result<Self> {
+        let picture = decode(file)?.into_rgb8();
+        let [height, width] = [picture.height() as usize, picture.width() as usize];
+        Ok(Self { height, width, channels: 3, bytes: picture.into_raw() })
+    }
+
+    /// Reads `file` as grey.
+    ///
+    /// # Errors
+    /// As for [`Self::read_rgb`].
+    pub fn read_grey(file: &Path) -> Result<Self> {
+        let picture = decode(file)?.into_luma8();
+        let [height, width] = [picture.height() as usize, picture.width() as usize];
+        Ok(Self { height, width, channels: 1, bytes: picture.into_raw() })
+    }
+
+    /// Every `scale` x `scale` pixels become their mean, rounded (halves up). Columns and rows beyond the last whole block are cut.
+    ///
+    /// # Errors
+    /// If `scale` is 0 or larger than the picture.
+    pub fn reduced(self, scale: usize) -> Result<Self> {
+        let [height, width] = reduced_size(self.height, self.width, scale)?;
+        if scale == 1 {
+            return Ok(self);
+        }
+        let (line, channels) = (self.width * self.channels, self.channels);
+        let mut bytes = Vec::with_capacity(height * width * channels);
+        let mut sums = vec![0u32; width * channels];
+        let area = (scale * scale) as u32;
+        for rows in self.bytes.chunks_exact(line * scale) {
+            sums.fill(0);
+            for row in rows.chunks_exact(line) {
+                for (sums, block) in sums.chunks_exact_mut(channels).zip(row.chunks_exact(channels * scale)) {
+                    for pixel in block.chunks_exact(channels) {
+                        sums.iter_mut().zip(pixel).for_each(|(sum, &byte)| *sum += u32::from(byte));
+                    }
+                }
+            }
+            bytes.extend(sums.iter().map(|sum| ((sum + area / 2) / area) as u8));
+        }
+        Ok(Self { height, width, channels, bytes })
+    }
+}
+
+/// Height and width after a reduction by `scale`.
+///
+/// # Errors
+/// If `scale` is 0 or larger than a side.
+pub(crate) fn reduced_size(height: usize, width: usize, scale: usize) -> Result<[usize; 2]> {
+    match scale >= 1 && scale <= height.min(width) {
+        true => Ok([height / scale, width / scale]),
+        false => Err(Error::OutOfRange {
+            key: "scale",
+            value: scale,
+            expected: format!("at least 1 and at most {}, the picture's smaller side", height.min(width)),
+        }),
+    }
+}
+
+fn decode(file: &Path) -> Result<DynamicImage> {
+    let bytes = std::fs::read(file).map_err(at(file))?;
+    let corrupt = |got: String| Error::Corrupt {
+        file: file.to_owned(),
+        expected: "a whole picture".into(),
+        got,
+        remedy: "replace the file by an intact copy",
+    };
+    // The decoder fills what is missing with grey and says nothing.
+    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_ends(&bytes) {
+        return Err(corrupt(format!("a JPEG file truncated after {} bytes", bytes.len())));
+    }
+    let reader = ImageReader::new(std::io::Cursor::new(&bytes)).with_guessed_format().map_err(at(file))?;
+    if reader.format().is_none() {
+        return Err(corrupt("a file of no known picture format".into()));
+    }
+    reader.decode().map_err(|error| corrupt(error.to_string()))
+}
+
+/// Whether the end-of-image marker comes, by walking the segments and the entropy-coded scans between them (ITU T.81, annex B).
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xd9;
+    let mut place = 2;
+    loop {
+        // Inside a scan, 0xff stands before 0 (stuffing) or 0xd0..=0xd7 (restart); any byte may fill the gap before a marker.
+        let Some(offset) =
+            bytes[place..].windows(2).position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0xd0..=0xd7 | 0xff))
+        else {
+            return false;
+        };
+        place += offset + 2;
+        if bytes[place - 1] == END_OF_IMAGE {
+            return true;
+        }
+        // A segment, its length first. What a scan holds after its header is passed over by the search above.
+        let Some(&[high, low]) = bytes[place..].first_chunk::<2>() else { return false };
+        place += usize::from(u16::from_be_bytes([high, low]));
+        if place >= bytes.len() {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, RgbImage};
+
+    use super::*;
+
+    fn noise(width: u32, height: u32) -> RgbImage {
+        let byte = |x: u32, y: u32, c: u32| (x * 7 + y * 13 + c * 29 + x * y % 11 * 17) as u8;
+        RgbImage::from_fn(width, height, |x, y| image::Rgb([byte(x, y, 0), byte(x, y, 1), byte(x, y, 2)]))
+    }
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("photograph.jpg");
+        noise(40, 24).save(&file).unwrap();
+        let whole = std::fs::read(&file).unwrap();
+        assert_eq!(Picture::read_rgb(&file).unwrap().size(), [40, 24]);
+        // Cameras may append data of their own.
+        std::fs::write(&file, [&whole[..], b"appended"].concat()).unwrap();
+        assert!(Picture::read_rgb(&file).is_ok());
+        for length in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+            std::fs::write(&file, &whole[..length]).unwrap();
+            let message = Picture::read_rgb(&file).unwrap_err().to_string();
+            assert!(message.contains("photograph.jpg") && message.contains("intact copy"), "{message}");
+        }
+        assert!(Picture::read_rgb(&folder.path().join("none.jpg")).unwrap_err().to_string().contains("none.jpg"));
+    }
+
+    #[test]
+    fn a_picture_is_read_by_its_content_and_not_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mask.jpg");
+        noise(9, 4).save_with_format(&file, ImageFormat::Png).unwrap();
+        let picture = Picture::read_rgb(&file).unwrap();
+        assert_eq!((picture.size(), &picture.bytes), ([9, 4], noise(9, 4).as_raw()));
+        assert_eq!(Picture::read_grey(&file).unwrap().bytes.len(), 36);
+    }
+
+    #[test]
+    fn reduction_is_the_mean_of_whole_blocks() {
+        let bytes: Vec<u8> = (0..5 * 7 * 3).map(|k| (k * 37 % 256) as u8).collect();
+        let picture = Picture { height: 5, width: 7, channels: 3, bytes: bytes.clone() };
+        assert_eq!(picture.clone().reduced(1).unwrap(), picture);
+        let reduced = picture.clone().reduced(2).unwrap();
+        assert_eq!((reduced.size(), reduced.channels), ([3, 2], 3));
+        for (index, &got) in reduced.bytes.iter().enumerate() {
+            let (y, x, c) = (index / 9, index / 3 % 3, index % 3);
+            let at = |y: usize, x: usize| f64::from(bytes[(y * 7 + x) * 3 + c]);
+            let mean =
+                (at(2 * y, 2 * x) + at(2 * y, 2 * x + 1) + at(2 * y + 1, 2 * x) + at(2 * y + 1, 2 * x + 1)) / 4.0;
+            assert_eq!(f64::from(got), (mean + 0.5).floor());
+        }
+        for scale in [0, 6] {
+            let message = picture.clone().reduced(scale).unwrap_err().to_string();
+            assert!(message.contains("`scale`") && message.contains("at most 5"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Work done ahead on other threads and handed out in order.
+
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use crate::error::{Error, Result};
+
+/// An endless sequence of items, each a function of its number alone, made ahead of their use.
+///
+/// Workers take turns, item n being made by worker `n % workers`, so neither the order nor an item depends on who is faster.
+/// There is no state to save but the position.
+pub struct Prefetch<T> {
+    lanes: Vec<Receiver<Result<T>>>,
+    position: u64,
+}
+
+impl<T: Send + 'static> Prefetch<T> {
+    /// Starts one thread a worker, the sequence entered at `position`. `workers[k](n)` makes item n for every n with
+    /// `n % workers.len() == k`; each keeps one finished item waiting and works at the next.
+    ///
+    /// # Errors
+    /// If there is no worker.
+    pub fn new<F>(position: u64, workers: Vec<F>) -> Result<Self>
+    where
+        F: FnMut(u64) -> Result<T> + Send + 'static,
+    {
+        let count = workers.len() as u64;
+        if count == 0 {
+            return Err(Error::OutOfRange { key: "workers", value: 0, expected: "at least 1".into() });
+        }
+        let lanes = workers.into_iter().zip(0..).map(|(mut worker, lane)| {
+            let (sender, receiver) = sync_channel(1);
+            let mut next = position + (lane + count - position % count) % count;
+            std::thread::spawn(move || {
+                // A pool of its own: whoever waits for an item may be the only worker of the global one.
+                let _pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
+                // The receiver is gone when the sequence is dropped; that ends the thread.
+                while sender.send(worker(next)).is_ok() {
+                    next += count;
+                }
+            });
+            receiver
+        });
+        Ok(Self { lanes: lanes.collect(), position })
+    }
+
+    /// The next item, waiting for it if it is not ready.
+    ///
+    /// # Errors
+    /// If it could not be made, or its thread is gone.
+    #[expect(clippy::should_implement_trait, reason = "the sequence never ends, so an Option would mislead")]
+    pub fn next(&mut self) -> Result<T> {
+        let lane = (self.position % self.lanes.len() as u64) as usize;
+        self.position += 1;
+        self.lanes[lane].recv().map_err(|_| Error::LoaderGone)?
+    }
+
+    /// The number of the item that comes next: where to enter again.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn sequence(position: u64, workers: usize) -> Prefetch<u64> {
+        // Later items of a round are ready first.
+        let worker = |n: u64| {
+            std::thread::sleep(Duration::from_millis(3 - n % 3));
+            if n == 7 { Err(Error::LoaderGone) } else { Ok(n * n) }
+        };
+        Prefetch::new(position, vec![worker; workers]).unwrap()
+    }
+
+    #[test]
+    fn order_and_items_are_those_of_a_single_thread() {
+        for workers in 1..5 {
+            for position in [0, 1, 5] {
+                let mut items = sequence(position, workers);
+                for n in position..position + 12 {
+                    assert_eq!(items.position(), n);
+                    match items.next() {
+                        Ok(item) => assert_eq!(item, n * n, "{workers} workers from {position}"),
+                        Err(_) => assert_eq!(n, 7, "an error belongs to its own item"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_worker_that_dies_is_an_error_and_none_at_all_too() {
+        let mut items = Prefetch::<u64>::new(0, vec![|_| panic!("as meant")]).unwrap();
+        assert!(matches!(items.next(), Err(Error::LoaderGone)));
+        assert!(Prefetch::<u64>::new(0, Vec::<fn(u64) -> Result<u64>>::new()).is_err());
+    }
+}

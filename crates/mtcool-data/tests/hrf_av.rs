@@ -1,0 +1,365 @@
+//! HRF-AV's files: what every pixel becomes, which files are refused and in which words, what patches are cut from them.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod hrf_av_set;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use hrf_av_set::{SMALL, class, in_field, path, picture, write, write_image, write_vessels};
+use mtcool_data::augment::AugmentConfig;
+use mtcool_data::cache::Cache;
+use mtcool_data::hrf_av::{
+    CLASS, Class, FIELD, HrfAvConfig, OnDamage, PatchConfig, Patches, Photograph, Role, VESSEL, verify,
+};
+use mtcool_data::picture::Picture;
+use mtcool_data::{Error, HrfAv, Result, Sample};
+
+struct Set {
+    folder: tempfile::TempDir,
+}
+
+impl Set {
+    fn new() -> Self {
+        let set = Self { folder: tempfile::tempdir().unwrap() };
+        write(set.path());
+        set
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn open_as(&self, scale: usize, on_damage: OnDamage) -> Result<HrfAv> {
+        HrfAv::open(self.path(), &Cache::new(self.path().join("cache")), HrfAvConfig { shape: SMALL, scale, on_damage })
+    }
+
+    fn open(&self, scale: usize) -> HrfAv {
+        self.open_as(scale, OnDamage::Refuse).unwrap()
+    }
+
+    /// All problems, a line each, the set's folder left out.
+    fn problems(&self) -> Vec<String> {
+        let report = verify(self.path(), SMALL).unwrap();
+        let folder = format!("{}/", self.path().display());
+        report.problems.iter().map(|problem| problem.to_string().replace(&folder, "")).collect()
+    }
+}
+
+#[test]
+fn every_pixel_is_what_the_files_say() {
+    let set = Set::new();
+    let loaded = set.open(1);
+    assert_eq!(loaded.all().len(), 9);
+    for photograph in loaded.all() {
+        let id = photograph.id;
+        assert_eq!([photograph.width(), photograph.height()], SMALL.size);
+        let file = Picture::read_rgb(&set.path().join(Role::Image.path(id))).unwrap();
+        assert_eq!(photograph.pixels().bytes, file.bytes);
+        let marks = photograph.marks();
+        for (index, &mark) in marks.bytes.iter().enumerate() {
+            let (x, y) = ((index % marks.width) as u32, (index / marks.width) as u32);
+            assert_eq!(mark & CLASS, class(id, x, y) as u8, "{id} {x} {y}");
+            assert_eq!(mark & FIELD != 0, in_field(x, y));
+            assert_eq!(mark & VESSEL != 0, class(id, x, y) != Class::Background);
+        }
+    }
+    assert_eq!(verify(set.path(), SMALL).unwrap().to_string(), "9 of 9 photographs intact, 0 with `manual1`");
+}
+
+#[test]
+fn a_whole_photograph_is_its_pixels_as_tensors() {
+    let set = Set::new();
+    let loaded = set.open(2);
+    let photograph = &loaded.all()[4];
+    let Sample { inputs, targets } = photograph.whole().unwrap();
+    let (height, width) = (photograph.height(), photograph.width());
+    assert_eq!((inputs.dims(), targets.dims()), (&[1, 3, 18, 24][..], &[1, 2, 18, 24][..]));
+    let inputs = inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let targets = targets.flatten_all().unwrap().to_vec1::<u8>().unwrap();
+    let file = Picture::read_rgb(&set.path().join(Role::Image.path(photograph.id))).unwrap();
+    let plane = height * width;
+    for index in 0..plane {
+        let mark = photograph.marks().bytes[index];
+        assert_eq!([targets[index], targets[plane + index]], [u8::from(mark & VESSEL != 0), mark & CLASS]);
+        // The mean of four pixels of the file, rounded.
+        let (x, y) = (index % width * 2, index / width * 2);
+        for channel in 0..3 {
+            let at = |x: usize, y: usize| u32::from(file.bytes[(y * 48 + x) * 3 + channel]);
+            let mean = (at(x, y) + at(x + 1, y) + at(x, y + 1) + at(x + 1, y + 1) + 2) / 4;
+            assert_eq!(inputs[channel * plane + index], mean as f32 / 255.0);
+        }
+    }
+}
+
+#[test]
+fn manual_vessels_decide_on_the_binary_task_where_they_are() {
+    let set = Set::new();
+    let ids: Vec<_> = SMALL.photographs().collect();
+    write_vessels(set.path(), ids[2], |x, y| (x + y) % 5 == 0);
+    assert!(verify(set.path(), SMALL).unwrap().to_string().ends_with("1 with `manual1`"));
+    let loaded = set.open(1);
+    for photograph in loaded.all() {
+        for (index, mark) in photograph.marks().bytes.iter().enumerate() {
+            let (x, y) = ((index % 48) as u32, (index / 48) as u32);
+            let by_class = class(photograph.id, x, y) != Class::Background;
+            let want = if photograph.id == ids[2] { (x + y) % 5 == 0 } else { by_class };
+            assert_eq!((mark & VESSEL != 0, mark & CLASS), (want, class(photograph.id, x, y) as u8));
+        }
+    }
+}
+
+#[test]
+fn anti_aliased_labels_are_snapped_and_counted() {
+    let set = Set::new();
+    let (plain, id) = (set.open(1), SMALL.photographs().nth(5).unwrap());
+    // Every coloured pixel somewhat darker, every black one somewhat lit, never past the middle.
+    let file = set.path().join(Role::Labels.path(id));
+    let soft = |x: u32, y: u32| match class(id, x, y) {
+        Class::Background => [(x % 60) as u8, 0, (y % 60) as u8],
+        other => other.colour().map(|level| level - level / 255 * ((x * y % 100) as u8)),
+    };
+    picture(SMALL.size, soft).save(&file).unwrap();
+    let counted = (0..36).flat_map(|y| (0..48).map(move |x| (x, y)));
+    let counted = counted.filter(|&(x, y)| !Class::ALL.iter().any(|class| class.colour() == soft(x, y))).count();
+    let report = verify(set.path(), SMALL).unwrap();
+    assert_eq!((report.problems, report.snapped), (vec![], vec![(file, counted)]));
+    let snapped = set.open(1);
+    assert_eq!(snapped.all()[5].marks().bytes, plain.all()[5].marks().bytes);
+}
+
+#[test]
+fn names_in_another_case_and_other_picture_formats_are_read() {
+    let set = Set::new();
+    let ids: Vec<_> = SMALL.photographs().collect();
+    let image = set.path().join(Role::Image.path(ids[0]));
+    std::fs::rename(&image, image.with_file_name("01_DR.jpeg")).unwrap();
+    let field = set.path().join(Role::Field.path(ids[1]));
+    image::open(&field).unwrap().into_luma8().save(field.with_extension("png")).unwrap();
+    std::fs::remove_file(&field).unwrap();
+    std::fs::write(set.path().join("images/Thumbs.db"), b"of no picture's name").unwrap();
+    assert_eq!(set.problems(), Vec::<String>::new());
+    assert_eq!(set.open(1).all().len(), 9);
+}
+
+/// Damages one file after the other; each is named with what is wrong.
+#[test]
+fn every_damage_is_named_file_by_file_and_the_rest_is_loaded_only_on_request() {
+    let set = Set::new();
+    let file = |role: Role, id: &str| path(set.path(), role, id);
+    std::fs::remove_file(file(Role::Field, "01_dr")).unwrap();
+    std::fs::copy(file(Role::Image, "01_g"), file(Role::Image, "01_g").with_extension("JPEG")).unwrap();
+    let bytes = std::fs::read(file(Role::Image, "01_h")).unwrap();
+    std::fs::write(file(Role::Image, "01_h"), &bytes[..bytes.len() / 2]).unwrap();
+    std::fs::write(file(Role::Labels, "02_dr"), b"no picture").unwrap();
+    let smaller = |role: Role, id: &str| picture([24, 18], |_, _| [255; 3]).save(file(role, id)).unwrap();
+    write_image(&file(Role::Image, "02_g"), [36, 48], |_, _| [9; 3]);
+    smaller(Role::Labels, "02_g");
+    smaller(Role::Field, "02_h");
+    let white = |x: u32, y: u32| match class(SMALL.photographs().nth(6).unwrap(), x, y) {
+        Class::Crossing => [255; 3],
+        other => other.colour(),
+    };
+    picture(SMALL.size, white).save(file(Role::Labels, "03_dr")).unwrap();
+    picture(SMALL.size, |_, _| [0; 3]).save(file(Role::Labels, "03_g")).unwrap();
+    picture(SMALL.size, |_, _| [0; 3]).save(file(Role::Field, "03_g")).unwrap();
+
+    let problems = set.problems();
+    let want = [
+        "`mask/01_dr_mask.tif`: missing",
+        "`images/01_g.jpg`: doubled by `images/01_g.JPEG`; remove one of them",
+        "`images/01_h.jpg`: unreadable: a JPEG file truncated after",
+        "`HRF_AV_GT/02_dr_AVmanual.png`: unreadable: a file of no known picture format",
+        "`images/02_g.jpg`: wrong size: expected 48x36, got 36x48",
+        "`HRF_AV_GT/02_g_AVmanual.png`: wrong size: expected 48x36, got 24x18",
+        "`mask/02_h_mask.tif`: wrong size: expected 48x36, got 24x18",
+        "`HRF_AV_GT/03_dr_AVmanual.png`: wrongly coded: expected red arteries, blue veins and green crossings on black, got 15 \
+         pixels far from all of them, the first (255, 255, 255) at 22, 13",
+        "`HRF_AV_GT/03_g_AVmanual.png`: wrongly coded: expected red arteries, blue veins and green crossings on black, got black",
+        "`mask/03_g_mask.tif`: wrongly coded: expected a white field of view on black, got black alone",
+    ];
+    for (got, want) in problems.iter().zip(want) {
+        assert!(got.starts_with(want), "{got}\nwanted: {want}");
+    }
+    assert_eq!(problems.len(), want.len(), "{problems:#?}");
+
+    let Err(Error::Damaged { problems: named, .. }) = set.open_as(1, OnDamage::Refuse) else { panic!("was loaded") };
+    assert_eq!(named.len(), want.len());
+    let message = set.open_as(1, OnDamage::Refuse).err().unwrap().to_string();
+    assert!(message.contains("02_dr_AVmanual.png") && message.contains("data verify hrf-av"), "{message}");
+    let rest = set.open_as(1, OnDamage::LeaveOut).unwrap();
+    assert_eq!(rest.all().iter().map(|photograph| photograph.id.to_string()).collect::<Vec<_>>(), ["03_h"]);
+    assert_eq!(rest.left_out(), named);
+    // A part of a split keeps those that are there.
+    let ids: Vec<_> = SMALL.photographs().collect();
+    assert_eq!(rest.photographs(&ids[5..]).len(), 1);
+}
+
+#[test]
+fn a_folder_without_the_set_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = verify(folder.path(), SMALL).unwrap_err().to_string();
+    for part in ["HRF-AV", "`images`", "cargo xtask data fetch hrf-av", "--data DIR"] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+    let set = Set::new();
+    let message = set.open_as(37, OnDamage::Refuse).err().unwrap().to_string();
+    assert!(message.contains("`scale` is 37") && message.contains("at most 36"), "{message}");
+    for id in SMALL.photographs() {
+        std::fs::remove_file(set.path().join(Role::Image.path(id))).unwrap();
+    }
+    assert!(set.open_as(1, OnDamage::LeaveOut).is_err(), "nothing is left");
+}
+
+#[test]
+fn nothing_is_decoded_twice_but_a_changed_file_is() {
+    let set = Set::new();
+    let first = set.open(1).all()[0].pixels().bytes.to_vec();
+    let entries =
+        || std::fs::read_dir(set.path().join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    assert_eq!(entries().len(), 9);
+    // Whoever reads a marked cache did not decode.
+    for entry in entries() {
+        let mut bytes = std::fs::read(&entry).unwrap();
+        let last = bytes.len() - 1;
+        bytes[last] ^= 0x80;
+        std::fs::write(&entry, bytes).unwrap();
+    }
+    let again = set.open(1);
+    assert!(again.all().iter().all(|photograph| photograph.marks().bytes.last().unwrap() & 0x80 != 0));
+    set.open(2);
+    assert_eq!(entries().len(), 18, "another scale is another entry");
+    let id = SMALL.photographs().next().unwrap();
+    write_image(&set.path().join(Role::Image.path(id)), SMALL.size, |x, _| [x as u8, 200, 9]);
+    assert_ne!(set.open(1).all()[0].pixels().bytes, first);
+    assert_eq!(entries().len(), 19);
+    // A file that was damaged since is noticed although its decoded form is still there.
+    std::fs::write(path(set.path(), Role::Labels, "02_g"), b"damaged").unwrap();
+    assert!(set.open_as(1, OnDamage::Refuse).is_err());
+}
+
+const PLAIN: PatchConfig = PatchConfig { side: 9, batch_size: 2, seed: 5, augment: AugmentConfig::NONE, workers: 1 };
+const CHANGED: PatchConfig = PatchConfig {
+    augment: AugmentConfig {
+        flips: true,
+        right_angles: true,
+        rotation: 20.0,
+        scale: 1.2,
+        brightness: 0.2,
+        tint: 0.1,
+        gamma: 0.2,
+    },
+    ..PLAIN
+};
+
+/// The batches `first..first + count` as numbers.
+fn batches(photographs: &[Arc<Photograph>], config: PatchConfig, first: u64, count: usize) -> Vec<(Vec<f32>, Vec<u8>)> {
+    let mut patches = Patches::new(photographs.to_vec(), config, first).unwrap();
+    let flat = |sample: Sample| {
+        let side = config.side;
+        assert_eq!(sample.inputs.dims(), [config.batch_size, 3, side, side]);
+        assert_eq!(sample.targets.dims(), [config.batch_size, 2, side, side]);
+        let inputs = sample.inputs.flatten_all().unwrap().to_vec1().unwrap();
+        (inputs, sample.targets.flatten_all().unwrap().to_vec1().unwrap())
+    };
+    let batches = (0..count).map(|_| flat(patches.next().unwrap())).collect();
+    assert_eq!(patches.position(), first + count as u64);
+    batches
+}
+
+#[test]
+fn patches_are_the_same_to_the_bit_whoever_makes_them_and_wherever_one_starts() {
+    let set = Set::new();
+    let photographs = set.open(1).all().to_vec();
+    let all = batches(&photographs, CHANGED, 0, 12);
+    for workers in [2, 3] {
+        assert!(batches(&photographs, PatchConfig { workers, ..CHANGED }, 0, 12) == all);
+        assert!(batches(&photographs, PatchConfig { workers, ..CHANGED }, 7, 5) == all[7..]);
+    }
+    assert!(batches(&photographs, PatchConfig { seed: 6, ..CHANGED }, 0, 12) != all);
+    // Batches of another size are cut from the same sequence of patches.
+    let single = batches(&photographs, PatchConfig { batch_size: 1, ..CHANGED }, 2, 2);
+    assert!([single[0].0.clone(), single[1].0.clone()].concat() == all[1].0);
+}
+
+#[test]
+fn an_unchanged_patch_is_a_piece_of_its_photograph_around_a_place_in_the_field() {
+    let set = Set::new();
+    let photographs = set.open(1).all().to_vec();
+    let mut corners = Vec::new();
+    for side in [9, 8] {
+        for (inputs, targets) in batches(&photographs, PatchConfig { side, batch_size: 1, ..PLAIN }, 0, 45) {
+            let plane = side * side;
+            let piece = |photograph: &Photograph, left: usize, top: usize| {
+                (0..plane).all(|index| {
+                    let at = (top + index / side) * 48 + left + index % side;
+                    let mark = photograph.marks().bytes[at];
+                    [targets[index], targets[plane + index]] == [u8::from(mark & VESSEL != 0), mark & CLASS]
+                        && (0..3).all(|channel| {
+                            inputs[channel * plane + index]
+                                == f32::from(photograph.pixels().bytes[3 * at + channel]) / 255.0
+                        })
+                })
+            };
+            let places = (0..=36 - side).flat_map(|top| (0..=48 - side).map(move |left| (left, top)));
+            let found =
+                places.clone().find(|&(left, top)| photographs.iter().any(|photograph| piece(photograph, left, top)));
+            let (left, top) = found.expect("a piece of no photograph");
+            assert!(in_field((left + side / 2) as u32, (top + side / 2) as u32), "centre at {left}, {top} is outside");
+            corners.push((left, top));
+        }
+    }
+    corners.sort_unstable();
+    corners.dedup();
+    assert!(corners.len() > 70, "{} places of 90", corners.len());
+}
+
+#[test]
+fn the_photographs_take_turns() {
+    let set = Set::new();
+    let photographs = set.open(1).all().to_vec();
+    // A photograph's blue tells which one it is.
+    let whole = PatchConfig { side: 48, batch_size: 1, ..PLAIN };
+    let middle = |inputs: &[f32]| inputs[2 * 48 * 48 + 24 * 48 + 24].to_bits();
+    let seen: Vec<u32> = batches(&photographs, whole, 0, 36).iter().map(|(inputs, _)| middle(inputs)).collect();
+    let rounds: Vec<Vec<u32>> = seen.chunks(9).map(<[u32]>::to_vec).collect();
+    for round in &rounds {
+        let mut sorted = round.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(sorted.len(), 9, "one came twice");
+    }
+    assert!(rounds[0] != rounds[1] || rounds[1] != rounds[2], "never shuffled anew");
+}
+
+#[test]
+fn a_patch_larger_than_the_photograph_is_filled_with_nothing() {
+    let set = Set::new();
+    let photographs = set.open(1).all().to_vec();
+    for (inputs, targets) in batches(&photographs, PatchConfig { side: 64, batch_size: 1, ..PLAIN }, 0, 9) {
+        for index in 0..64 * 64 {
+            let (x, y) = (index % 64, index / 64);
+            let inside = (8..56).contains(&x) && (14..50).contains(&y);
+            assert_eq!(inputs[index] > 0.0, inside, "{x} {y}");
+            assert!(inside || (targets[index], targets[4096 + index]) == (0, 0));
+        }
+    }
+}
+
+#[test]
+fn settings_without_meaning_are_refused() {
+    let set = Set::new();
+    let photographs = set.open(1).all().to_vec();
+    let tilted = AugmentConfig { rotation: 200.0, ..AugmentConfig::NONE };
+    for (config, key) in [
+        (PatchConfig { side: 0, ..PLAIN }, "`side` is 0"),
+        (PatchConfig { batch_size: 0, ..PLAIN }, "`batch_size` is 0"),
+        (PatchConfig { workers: 0, ..PLAIN }, "`workers` is 0"),
+        (PatchConfig { augment: tilted, ..PLAIN }, "`rotation` is 200"),
+    ] {
+        let message = Patches::new(photographs.clone(), config, 0).err().unwrap().to_string();
+        assert!(message.contains(key), "{message}");
+    }
+    assert!(Patches::new(vec![], PLAIN, 0).err().unwrap().to_string().contains("`photographs` is 0"));
+}

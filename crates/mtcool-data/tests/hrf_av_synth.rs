@@ -1,0 +1,90 @@
+//! Drawn photographs in HRF-AV's layout: complete, from a seed, told apart from the published ones.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mtcool_data::cache::Cache;
+use mtcool_data::hrf_av::{
+    CLASS, FIELD, FetchConfig, HrfAvConfig, OnDamage, Role, SetShape, SynthConfig, fetch, origin, synthesize, verify,
+};
+use mtcool_data::{HrfAv, Origin};
+
+const SMALL: SynthConfig = SynthConfig { shape: SetShape { numbers: 3, size: [150, 100] }, seed: 4 };
+
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folders = [Role::Image, Role::Field, Role::Labels, Role::Vessels].map(|role| folder.join(role.folder()));
+    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn a_drawn_set_loads_like_the_published_one_and_says_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    synthesize(folder.path(), SMALL).unwrap();
+    let (origin, shape) = origin(folder.path()).unwrap();
+    assert!(matches!(origin, Origin::Synthetic { seed: 4, .. }));
+    assert_eq!(shape, SMALL.shape);
+    let report = verify(folder.path(), shape).unwrap();
+    assert_eq!((report.intact, report.problems, report.snapped), (9, vec![], vec![]));
+    let config = HrfAvConfig { shape, scale: 1, on_damage: OnDamage::Refuse };
+    let set = HrfAv::open(folder.path(), &Cache::new(folder.path().join("cache")), config).unwrap();
+    for photograph in set.all() {
+        let marks = photograph.marks().bytes;
+        let count =
+            |is: &dyn Fn(u8) -> bool| marks.iter().filter(|mark| is(**mark)).count() as f64 / marks.len() as f64;
+        assert!(count(&|mark| mark & FIELD != 0) > 0.4, "{}", photograph.id);
+        for class in [1, 2] {
+            assert!((0.005..0.2).contains(&count(&|mark| mark & CLASS == class)), "{} {class}", photograph.id);
+        }
+        assert_eq!(count(&|mark| mark & CLASS != 0 && mark & FIELD == 0), 0.0, "a vessel outside of the field");
+    }
+}
+
+#[test]
+fn a_set_follows_from_its_seed_and_an_interrupted_one_is_completed() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    synthesize(first.path(), SMALL).unwrap();
+    let drawn = files(first.path());
+    assert_eq!(drawn.len(), 27);
+    synthesize(second.path(), SMALL).unwrap();
+    assert!(files(second.path()) == drawn);
+    for (path, _) in drawn.iter().step_by(4) {
+        std::fs::remove_file(first.path().join(path)).unwrap();
+    }
+    synthesize(first.path(), SMALL).unwrap();
+    assert!(files(first.path()) == drawn);
+    // Another seed replaces every photograph, another shape leaves none of the old ones behind.
+    synthesize(first.path(), SynthConfig { seed: 5, ..SMALL }).unwrap();
+    assert!(files(first.path()).iter().all(|(path, bytes)| path.starts_with("mask") || drawn[path] != *bytes));
+    synthesize(first.path(), SynthConfig { shape: SetShape { numbers: 1, size: [60, 40] }, ..SMALL }).unwrap();
+    assert_eq!(files(first.path()).len(), 9);
+}
+
+#[test]
+fn drawn_and_published_photographs_never_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("images")).unwrap();
+    std::fs::write(folder.path().join("images/07_g.jpg"), b"published").unwrap();
+    let message = synthesize(folder.path(), SMALL).unwrap_err().to_string();
+    assert!(message.contains("07_g.jpg") && message.contains("another folder"), "{message}");
+    assert_eq!(origin(folder.path()).unwrap(), (Origin::Real, SetShape::OFFICIAL));
+
+    let folder = tempfile::tempdir().unwrap();
+    synthesize(folder.path(), SynthConfig { shape: SetShape { numbers: 1, ..SMALL.shape }, ..SMALL }).unwrap();
+    let message = fetch(folder.path(), &FetchConfig::default(), &mut |_| {}).unwrap_err().to_string();
+    assert!(message.contains("got drawn photographs") && message.contains("another folder"), "{message}");
+    std::fs::write(folder.path().join("synthetic.json"), b"{}").unwrap();
+    let message = origin(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("synthetic.json") && message.contains("data synth hrf-av"), "{message}");
+}
+
+#[test]
+fn shapes_without_photographs_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let synth = |numbers, size| synthesize(folder.path(), SynthConfig { shape: SetShape { numbers, size }, seed: 0 });
+    assert!(synth(0, [60, 40]).unwrap_err().to_string().contains("`numbers` is 0"));
+    assert!(synth(1, [60, 0]).unwrap_err().to_string().contains("`size` is 0"));
+}

@@ -53,12 +53,16 @@ impl Run<'_> {
         batches.max().unwrap_or(0).max(1) as u64
     }
 
+    fn problem(&self, sharing: Sharing) -> Result<Problem> {
+        self.suite.problem(&self.config.network, self.config.precision.of_operands(), sharing)
+    }
+
     /// Whether network, batches and budget fit the data.
     ///
     /// # Errors
     /// With the setting that does not fit.
     pub fn check(&self) -> Result<()> {
-        self.suite.problem(&self.config.network, self.sharing)?;
+        self.problem(self.sharing)?;
         self.batches(0)?;
         let (least, budget) = (self.settings.least_batches(), self.budget());
         ensure!(
@@ -82,7 +86,7 @@ impl Run<'_> {
         environment: &serde_json::Value,
         progress: &mut SweepProgress,
     ) -> Result<()> {
-        let problem = self.suite.problem(&self.config.network, self.sharing)?;
+        let problem = self.problem(self.sharing)?;
         let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, &Device::Cpu)?;
         let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
         let mut method = self.settings.build(&self.config.training, self.config.seed)?;
@@ -126,7 +130,7 @@ impl Run<'_> {
 
     /// The unit of the Params column, counted on the network itself.
     fn joint_parameters(&self) -> Result<usize> {
-        let problem = self.suite.problem(&self.config.network, Sharing::Shared)?;
+        let problem = self.problem(Sharing::Shared)?;
         Ok(problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?.element_count())
     }
 

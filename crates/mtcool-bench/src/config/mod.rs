@@ -7,6 +7,6 @@ mod schema;
 pub use error::ConfigError;
 pub use resolve::{Overrides, ResolvedRun, find_experiment, load, resolve, resolve_run};
 pub use schema::{
-    Cell, DataConfig, DataSource, Experiment, NetworkConfig, Reference, ReportedSplit, RunConfig, ScheduleKind,
-    SyntheticConfig, TrainingConfig,
+    Cell, DataConfig, DataSource, Experiment, NetworkConfig, Precision, Reference, ReportedSplit, RunConfig,
+    ScheduleKind, SyntheticConfig, TrainingConfig,
 };

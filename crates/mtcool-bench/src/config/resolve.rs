@@ -70,7 +70,7 @@ pub fn load(source: &Path, text: &str, overrides: &Overrides) -> Result<(Experim
     let mut experiment: Experiment = extract(&figment)?;
     let as_written: Experiment = extract(&plain)?;
     // Whoever changes what is trained no longer has the paper's setting, whatever the profile says.
-    let setting = |e: &Experiment| (e.network.clone(), e.training.clone(), plain_values(&e.method));
+    let setting = |e: &Experiment| (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.method));
     experiment.comparable &= setting(&experiment) == setting(&as_written);
     Ok((experiment, figment))
 }
@@ -175,6 +175,7 @@ pub fn resolve_run(
         device: experiment.device.clone(),
         dataset: experiment.dataset.clone(),
         report: experiment.report,
+        precision: experiment.precision,
         origin: origin.clone(),
         network: experiment.network.clone(),
         training: experiment.training.clone(),

@@ -28,6 +28,9 @@ pub struct Experiment {
     /// The split behind the table's figures: `validation` while choosing settings, so that the test split stays unread.
     #[serde(default)]
     pub report: ReportedSplit,
+    /// Of the operands of convolutions and linear layers.
+    #[serde(default)]
+    pub precision: Precision,
     /// Where the data comes from.
     pub data: DataConfig,
     /// Sizes of the network.
@@ -87,6 +90,31 @@ pub enum ReportedSplit {
     /// For the final figures.
     #[default]
     Test,
+}
+
+/// How exact the operands of convolutions and linear layers are; sums, losses and parameters are f32 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to bf16.
+    Bf16,
+}
+
+impl Precision {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The operations' setting.
+    pub fn of_operands(self) -> mtcool_ops::Precision {
+        match self {
+            Self::F32 => mtcool_ops::Precision::Full,
+            Self::Bf16 => mtcool_ops::Precision::Bf16,
+        }
+    }
 }
 
 /// Sizes of the network; the data set decides which network it is.
@@ -188,6 +216,9 @@ pub struct RunConfig {
     pub dataset: String,
     /// The split that is evaluated at the end.
     pub report: ReportedSplit,
+    /// Of the operands of convolutions and linear layers.
+    #[serde(skip_serializing_if = "Precision::is_default")]
+    pub precision: Precision,
     /// What its files turned out to be.
     pub origin: serde_json::Value,
     /// Sizes of the network.

@@ -10,7 +10,7 @@ use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{Source, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Mnist, Origin, Sample};
 use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
-use mtcool_ops::cross_entropy;
+use mtcool_ops::{Precision, cross_entropy};
 
 use super::{Column, DatasetEntry, Evaluation, Measurement, Prediction, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
@@ -90,7 +90,7 @@ impl Suite for MnistSuite {
         Arc::new(self.0.train[task].clone())
     }
 
-    fn problem(&self, network: &NetworkConfig, sharing: Sharing) -> Result<Problem> {
+    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
         let &[conv1, conv2, hidden] = &network.widths[..] else {
             return Err(ConfigError::new(format!(
                 "`network.widths` is {:?}: expected three, [conv1, conv2, hidden]",
@@ -103,7 +103,7 @@ impl Suite for MnistSuite {
             other => return Err(ConfigError::unknown("fusion", other, &["concat", "cross_stitch"]))?,
         };
         let lenet = |tasks: usize| -> Result<Box<dyn Network>> {
-            let config = LeNetConfig { conv1, conv2, hidden, fusion, ..LeNet::mnist(&vec![CLASSES; tasks]) };
+            let config = LeNetConfig { conv1, conv2, hidden, fusion, precision, ..LeNet::mnist(&vec![CLASSES; tasks]) };
             Ok(Box::new(LeNet::new(config).context("`network`")?))
         };
         let network: Box<dyn Network> = match sharing {

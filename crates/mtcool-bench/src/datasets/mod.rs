@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use mtcool_core::{Parameters, Problem};
 use mtcool_data::Dataset;
+use mtcool_ops::Precision;
 
 use crate::config::{ConfigError, DataConfig, DataSource, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
@@ -143,11 +144,11 @@ pub trait Suite: Send + Sync {
     /// The training samples of a task.
     fn training(&self, task: usize) -> Arc<dyn Dataset>;
 
-    /// The network and the losses.
+    /// The network, with its operands in `precision`, and the losses.
     ///
     /// # Errors
     /// If the sizes do not fit the tasks.
-    fn problem(&self, network: &NetworkConfig, sharing: Sharing) -> Result<Problem>;
+    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem>;
 
     /// Metrics of all tasks on a split.
     ///

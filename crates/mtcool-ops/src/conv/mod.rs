@@ -5,6 +5,8 @@ mod channel_gradient;
 mod direct;
 mod direct_gradient;
 mod geometry;
+#[cfg(test)]
+mod guard;
 mod input;
 mod lanes;
 mod patches;

@@ -1,0 +1,77 @@
+//! Slices whose ends no kernel can overrun unseen: for tests.
+
+use std::ops::Deref;
+
+/// A copy of a slice between two pages that cannot be touched, flush with the one behind it: a load one element beyond its
+/// end, or a page before its beginning, ends the test with a fault. Elsewhere than on Linux, a plain copy.
+pub(super) struct Guarded<T> {
+    #[cfg(target_os = "linux")]
+    mapping: (*mut libc::c_void, usize),
+    #[cfg(target_os = "linux")]
+    first: *const T,
+    #[cfg(target_os = "linux")]
+    len: usize,
+    #[cfg(not(target_os = "linux"))]
+    copy: Vec<T>,
+}
+
+#[cfg(target_os = "linux")]
+impl<T: Copy> Guarded<T> {
+    pub(super) fn new(values: &[T]) -> Self {
+        let bytes = size_of_val(values);
+        // SAFETY: the mapping is private and new; it has room for `bytes` between its first and last page, which `mprotect`
+        // closes; elements are plain numbers and their size divides a page.
+        unsafe {
+            let page = libc::sysconf(libc::_SC_PAGESIZE) as usize;
+            let inner = bytes.next_multiple_of(page);
+            let access = libc::PROT_READ | libc::PROT_WRITE;
+            let kind = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+            let base = libc::mmap(std::ptr::null_mut(), inner + 2 * page, access, kind, -1, 0);
+            assert!(base != libc::MAP_FAILED, "no memory for a guarded slice");
+            let first = base.cast::<u8>().add(page + inner - bytes).cast::<T>();
+            first.copy_from_nonoverlapping(values.as_ptr(), values.len());
+            for guard in [base, base.cast::<u8>().add(page + inner).cast()] {
+                assert_eq!(libc::mprotect(guard, page, libc::PROT_NONE), 0, "no guard page");
+            }
+            Self { mapping: (base, inner + 2 * page), first, len: values.len() }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<T> Deref for Guarded<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `new` has written `len` elements there.
+        unsafe { std::slice::from_raw_parts(self.first, self.len) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl<T> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this value's own.
+        unsafe { libc::munmap(self.mapping.0, self.mapping.1) };
+    }
+}
+
+// SAFETY: nothing writes after `new`.
+#[cfg(target_os = "linux")]
+unsafe impl<T: Sync> Sync for Guarded<T> {}
+
+#[cfg(not(target_os = "linux"))]
+impl<T: Copy> Guarded<T> {
+    pub(super) fn new(values: &[T]) -> Self {
+        Self { copy: values.to_vec() }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl<T> Deref for Guarded<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.copy
+    }
+}

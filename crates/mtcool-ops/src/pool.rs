@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
+use crate::memory::written;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Planes a thread takes at a time.
@@ -161,10 +162,12 @@ impl CustomOp1 for MaxPool2d {
         let (out_h, out_w) = (self.output_side(height), self.output_side(width));
         let output = dispatch!(self.name(), storage, T => {
             let x = elements::<T>(self.name(), storage, layout)?;
-            let mut output = vec![T::from_f64(0.0); batch * channels * out_h * out_w];
-            let planes = output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width));
-            planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| self.forward(plane, width, output, out_w));
-            T::to_cpu_storage_owned(output)
+            let write = |output: &mut [T]| {
+                let planes = output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width));
+                planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| self.forward(plane, width, output, out_w));
+            };
+            // SAFETY: every window of every plane is written.
+            T::to_cpu_storage_owned(unsafe { written(batch * channels * out_h * out_w, write) })
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
     }
@@ -193,11 +196,16 @@ impl CustomOp2 for MaxPool2dBackward {
         let result = dispatch!(self.name(), x, T => {
             let x = elements::<T>(self.name(), x, x_layout)?;
             let grad = elements::<T>(self.name(), grad, grad_layout)?;
-            let mut result = vec![T::from_f64(0.0); x.len()];
-            let planes = x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w));
-            let planes = result.par_chunks_mut(height * width).zip(planes).with_min_len(PLANES_A_JOB);
-            planes.for_each(|(result, (plane, grad))| self.0.backward(plane, width, grad, out_w, result));
-            T::to_cpu_storage_owned(result)
+            let write = |result: &mut [T]| {
+                let planes = x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w));
+                let planes = result.par_chunks_mut(height * width).zip(planes).with_min_len(PLANES_A_JOB);
+                planes.for_each(|(result, (plane, grad))| {
+                    result.fill(T::from_f64(0.0));
+                    self.0.backward(plane, width, grad, out_w, result);
+                });
+            };
+            // SAFETY: every plane is filled.
+            T::to_cpu_storage_owned(unsafe { written(x.len(), write) })
         });
         Ok((result, x_layout.shape().clone()))
     }

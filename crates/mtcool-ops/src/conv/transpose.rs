@@ -12,6 +12,7 @@ use super::{Conv2d, strategy};
 use crate::arithmetic::{Arithmetic, Precision};
 use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
 use crate::memory::written;
+use crate::simd::{Kernel, Level, Vector, run};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
 /// `[B, O, kH, kW]`. `precision` is that of the operands of every multiplication.
@@ -70,7 +71,11 @@ impl Sizes {
             true => (self.outputs * self.k * self.k, self.point.in_channels),
             false => (self.point.in_channels, self.outputs * self.k * self.k),
         };
-        (0..rows * columns).map(|at| kernel[at % columns * rows + at / columns]).collect()
+        (0..rows * columns)
+            .into_par_iter()
+            .with_min_len(4096)
+            .map(|at| kernel[at % columns * rows + at / columns])
+            .collect()
     }
 
     /// Visits each row of small pixels: (row of `[B, O k k, H, W]`, first element of `[B, O, kH, kW]` it goes to); its pixels
@@ -94,6 +99,12 @@ impl Sizes {
         let write = |output: &mut [T]| {
             output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
                 let bias = bias[plane % self.outputs];
+                if self.k == 2 {
+                    let small = &small[plane * plane_len..(plane + 1) * plane_len];
+                    return self.quads(small).zip(output.chunks_exact_mut(2 * self.point.width)).for_each(
+                        |((first, second), target)| run(Level::best(), Interleave { first, second, bias, target }),
+                    );
+                }
                 for (from, to) in self.tiles(plane) {
                     let targets = output[to..].iter_mut().step_by(self.k);
                     let pairs = targets.zip(&small[from..from + self.point.width]);
@@ -105,16 +116,35 @@ impl Sizes {
         unsafe { written(small.len(), write) }
     }
 
+    /// The two rows of small pixels that make up each row of a plane, top to bottom, of a 2x2 kernel.
+    fn quads<'a, T>(&self, small: &'a [T]) -> impl Iterator<Item = (&'a [T], &'a [T])> {
+        let Geometry { height, width, .. } = self.point;
+        let row = move |tap: usize, y: usize| &small[(tap * height + y) * width..][..width];
+        (0..2 * height).map(move |y| (row(y % 2 * 2, y / 2), row(y % 2 * 2 + 1, y / 2)))
+    }
+
     fn input<'a, T: Element>(&self, x: &'a [T]) -> Input<'a, T> {
         Input::new(x, self.point.in_channels, self.point.height * self.point.width)
     }
 
     /// The gradient of the output as `[B, O k k, H, W]`.
     fn split<T: Element>(&self, grad: &[T]) -> Vec<T> {
+        let width = self.point.width;
         let plane_len = self.point.out_pixels() * self.k * self.k;
         let write = |small: &mut [T]| {
             let planes = small.par_chunks_mut(plane_len).zip(grad.par_chunks(plane_len));
             planes.for_each(|(small, grad)| {
+                if self.k == 2 {
+                    let (upper, lower) = small.split_at_mut(plane_len / 2);
+                    for (dy, half) in [upper, lower].into_iter().enumerate() {
+                        let (first, second) = half.split_at_mut(plane_len / 4);
+                        let rows = first.chunks_exact_mut(width).zip(second.chunks_exact_mut(width));
+                        for ((first, second), source) in rows.zip(grad.chunks_exact(2 * width).skip(dy).step_by(2)) {
+                            run(Level::best(), Separate { source, first, second });
+                        }
+                    }
+                    return;
+                }
                 for (at, from) in self.tiles(0) {
                     let sources = grad[from..].iter().step_by(self.k);
                     let pairs = small[at..at + self.point.width].iter_mut().zip(sources);
@@ -214,5 +244,42 @@ impl CustomOp3 for Transpose {
             };
             Ok((tensor(of_x, x)?, tensor(of_kernel, kernel)?, tensor(of_bias, bias)?))
         })
+    }
+}
+
+/// Two rows into one, an element of each in turn. A plain loop: inside [`run`] the compiler has the level's vectors for it.
+struct Interleave<'a, T> {
+    first: &'a [T],
+    second: &'a [T],
+    bias: T,
+    target: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Interleave<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let pairs = self.target.chunks_exact_mut(2).zip(self.first.iter().zip(self.second));
+        for (target, (&first, &second)) in pairs {
+            target[0] = first + self.bias;
+            target[1] = second + self.bias;
+        }
+    }
+}
+
+/// The way back.
+struct Separate<'a, T> {
+    source: &'a [T],
+    first: &'a mut [T],
+    second: &'a mut [T],
+}
+
+impl<T: Element> Kernel<T> for Separate<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let pairs = self.source.chunks_exact(2).zip(self.first.iter_mut().zip(self.second));
+        for (source, (first, second)) in pairs {
+            *first = source[0];
+            *second = source[1];
+        }
     }
 }

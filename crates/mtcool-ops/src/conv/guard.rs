@@ -3,19 +3,20 @@
 use std::ops::Deref;
 
 /// A copy of a slice between two pages that cannot be touched, flush with the one behind it: a load one element beyond its
-/// end, or a page before its beginning, ends the test with a fault. Elsewhere than on Linux, a plain copy.
+/// end, or a page before its beginning, ends the test with a fault. Elsewhere than on Linux, and under Miri, which watches
+/// every access itself, a plain copy.
 pub(super) struct Guarded<T> {
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     mapping: (*mut libc::c_void, usize),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     first: *const T,
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     len: usize,
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(any(miri, not(target_os = "linux")))]
     copy: Vec<T>,
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 impl<T: Copy> Guarded<T> {
     pub(super) fn new(values: &[T]) -> Self {
         let bytes = size_of_val(values);
@@ -38,7 +39,7 @@ impl<T: Copy> Guarded<T> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 impl<T> Deref for Guarded<T> {
     type Target = [T];
 
@@ -48,7 +49,7 @@ impl<T> Deref for Guarded<T> {
     }
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 impl<T> Drop for Guarded<T> {
     fn drop(&mut self) {
         // SAFETY: the mapping is this value's own.
@@ -57,17 +58,17 @@ impl<T> Drop for Guarded<T> {
 }
 
 // SAFETY: nothing writes after `new`.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 unsafe impl<T: Sync> Sync for Guarded<T> {}
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(miri, not(target_os = "linux")))]
 impl<T: Copy> Guarded<T> {
     pub(super) fn new(values: &[T]) -> Self {
         Self { copy: values.to_vec() }
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(miri, not(target_os = "linux")))]
 impl<T> Deref for Guarded<T> {
     type Target = [T];
 

@@ -190,3 +190,16 @@ proptest! {
         in_lock_step::<f64>(&g, rows, 1e-12)?;
     }
 }
+
+/// Small enough for an interpreter: `cargo +nightly miri test -p mtcool-ops --lib few_small` runs the portable kernels.
+#[test]
+fn few_small_shapes_agree_with_the_patch_matrix() {
+    let shapes = [([1, 1, 1, 1], [1, 1, 1], 0, 1), ([1, 2, 3, 4], [8, 2, 2], 1, 1), ([2, 3, 5, 9], [16, 3, 2], 2, 2)];
+    for (input @ [_, channels, ..], [outputs, kernel_h, kernel_w], padding, dilation) in shapes {
+        let settings = Conv2d { padding, dilation, ..Conv2d::default() };
+        let g = Geometry::new(&input, &[outputs, channels, kernel_h, kernel_w], &settings).unwrap();
+        in_lock_step::<f32>(&g, 0..outputs, 2e-5).unwrap();
+        in_lock_step::<f64>(&g, 0..outputs, 1e-12).unwrap();
+        bf16_in_lock_step(&g, 0..outputs).unwrap();
+    }
+}

@@ -9,6 +9,7 @@ use std::io::Cursor;
 
 use common::{Lab, fail, succeed, text};
 use mtcool_bench::config::{Overrides, find_experiment};
+use mtcool_bench::methods;
 use polars::prelude::{CsvReader, DataFrame, ParquetReader, SerReader};
 
 const METHODS: [&str; 9] =
@@ -203,4 +204,40 @@ fn methods_are_listed() {
     for method in METHODS {
         assert!(printed.lines().any(|line| line.starts_with(method)), "{printed}");
     }
+    let header = printed.lines().next().unwrap();
+    assert!(["NAME", "KIND", "WHAT A STEP NEEDS", "PAPER"].iter().all(|column| header.contains(column)), "{header}");
+}
+
+#[test]
+fn all_methods_train_with_what_the_experiment_says_of_them() {
+    let lab = Lab::new();
+    let printed = succeed(&mut lab.reproduce("results", &["--methods", "all", "--set", "training.epochs=1"]));
+    let rows: Vec<&str> = printed.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert_eq!(rows.len(), methods::METHODS.len(), "{printed}");
+    // The paper's rows first, in the order of the default table.
+    assert_eq!(methods::METHODS[..METHODS.len()].iter().map(|entry| entry.name).collect::<Vec<_>>(), METHODS);
+    for (entry, row) in methods::METHODS.iter().zip(rows) {
+        assert!(row.starts_with(&format!("| {} ", entry.label)), "{}: {row}", entry.name);
+        let run = lab.rows("results", &format!("{}-s0", entry.name));
+        let losses = run.iter().filter(|row| row.split == "train" && row.metric == "loss");
+        assert!(losses.map(|row| row.value).all(|loss| loss > 0.0 && loss < 3.0), "{}", entry.name);
+    }
+}
+
+#[test]
+fn a_wrapper_takes_the_method_inside_and_its_settings() {
+    let lab = Lab::new();
+    let run = |further: &[&str]| {
+        let mut arguments = vec!["--methods", "f_mtl", "--set", "training.epochs=1"];
+        arguments.extend(further);
+        succeed(&mut lab.reproduce("results", &arguments));
+        std::fs::read_to_string(lab.run_folder("results", "f_mtl-s0").join("config.toml")).unwrap()
+    };
+    assert!(run(&[]).contains("around = \"joint\""));
+    let around = run(&["--set", "method.f_mtl.around=cagrad", "--set", "method.f_mtl.settings.c=0.25"]);
+    assert!(around.contains("c = 0.25") && around.contains("rescale = 1"), "{around}");
+    fail(
+        &mut lab.reproduce("results", &["--methods", "f_mtl", "--set", "method.f_mtl.around=mtcool"]),
+        &["method.f_mtl.around", "expected a method that combines gradients or weighs losses"],
+    );
 }

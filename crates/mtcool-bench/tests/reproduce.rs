@@ -225,6 +225,42 @@ fn all_methods_train_with_what_the_experiment_says_of_them() {
 }
 
 #[test]
+fn what_the_steps_tell_about_the_tasks_is_recorded() {
+    let lab = Lab::new();
+    let means = |method: &str, further: &[&str]| {
+        let mut arguments = vec!["--methods", method, "--set", "training.epochs=1"];
+        arguments.extend(further);
+        succeed(&mut lab.reproduce("results", &arguments));
+        let rows = lab.rows("results", &format!("{method}-s0"));
+        let model =
+            std::fs::read(lab.run_folder("results", &format!("{method}-s0")).join("model.safetensors")).unwrap();
+        let find = move |task: &str, metric: &str| {
+            rows.iter()
+                .find(|row| row.split == "train" && row.task == task && row.metric == metric)
+                .map(|row| row.value)
+        };
+        (find, model)
+    };
+    // Free where the method computes it anyway.
+    let (mgda, _) = means("mgda", &[]);
+    let weights = mgda("even", "weight").unwrap() + mgda("odd", "weight").unwrap();
+    assert!((weights - 1.0).abs() < 1e-9, "{weights}");
+    assert!(mgda("even", "gradient_norm").unwrap() > 0.0);
+    assert!(mgda("even/odd", "gradient_cosine").unwrap().abs() < 1.0);
+    assert!((0.0..=1.0).contains(&mgda("even/odd", "gradient_conflict_rate").unwrap()));
+    // Asked for where it costs; it changes nothing else.
+    for method in ["joint", "mtcool", "independent"] {
+        let (plain, model) = means(method, &[]);
+        assert_eq!(plain("even", "gradient_norm"), None, "{method}");
+        let (probed, same_model) = means(method, &["--set", "probe_every=4"]);
+        assert!(probed("odd", "gradient_norm").unwrap() > 0.0);
+        let cosine = probed("even/odd", "gradient_cosine").unwrap();
+        assert_eq!(cosine == 0.0, method == "independent", "{cosine}");
+        assert!(model == same_model, "{method} was changed by being looked at");
+    }
+}
+
+#[test]
 fn a_wrapper_takes_the_method_inside_and_its_settings() {
     let lab = Lab::new();
     let run = |further: &[&str]| {

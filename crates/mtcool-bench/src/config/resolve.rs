@@ -175,6 +175,7 @@ pub fn resolve_run(
         device: experiment.device.clone(),
         dataset: experiment.dataset.clone(),
         report: experiment.report,
+        probe_every: experiment.probe_every,
         origin: origin.clone(),
         network: experiment.network.clone(),
         training: experiment.training.clone(),

@@ -28,6 +28,10 @@ pub struct Experiment {
     /// The split behind the table's figures: `validation` while choosing settings, so that the test split stays unread.
     #[serde(default)]
     pub report: ReportedSplit,
+    /// Steps from one look at the tasks' gradients to the next, for methods that do not compute them anyway; each costs a
+    /// forward pass and a backward pass a task. 0: never.
+    #[serde(default)]
+    pub probe_every: u64,
     /// Where the data comes from.
     pub data: DataConfig,
     /// Sizes of the network.
@@ -188,6 +192,9 @@ pub struct RunConfig {
     pub dataset: String,
     /// The split that is evaluated at the end.
     pub report: ReportedSplit,
+    /// Steps between looks at the tasks' gradients; 0 is never, and not part of what a run is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub probe_every: u64,
     /// What its files turned out to be.
     pub origin: serde_json::Value,
     /// Sizes of the network.
@@ -196,6 +203,10 @@ pub struct RunConfig {
     pub training: TrainingConfig,
     /// The method's own settings, defaults filled in.
     pub settings: serde_json::Value,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl RunConfig {

@@ -113,6 +113,10 @@ impl Objective for Regret<'_> {
         "CAGrad"
     }
 
+    fn value(&self, w: &[f64]) -> f64 {
+        inner(&self.along_mean, w) + self.radius * self.squared_length(w).0.max(0.0).sqrt()
+    }
+
     fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let (squared, is_zero) = self.squared_length(w);
         if is_zero {

@@ -105,7 +105,9 @@ impl Aggregator for GradDrop {
             let at = [iteration as u32, (iteration >> 32) as u32, 0, 0];
             let mut generator = stream(self.seed, Purpose::Method, at, &format!("graddrop.{name}"));
             let centered = uniform(&mut generator, 0.5, first.shape(), first.dtype(), first.device())?;
-            direction.insert(name.clone(), Self::drop(&rows, &(centered + 0.5)?)?);
+            // Never 0: a coordinate that all tasks want lowered would be dropped.
+            let u = (centered + 0.5)?.maximum(1e-9)?;
+            direction.insert(name.clone(), Self::drop(&rows, &u)?);
         }
         Ok(Combination::Direction(direction))
     }

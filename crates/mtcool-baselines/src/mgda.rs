@@ -88,8 +88,10 @@ impl Aggregator for Mgda {
             .collect();
         let mut weights = shortest_on_simplex(&scaled)?;
         if let [first, second] = &mut weights[..] {
-            *first = first.clamp(self.corner, 1.0 - self.corner);
-            *second = 1.0 - *first;
+            let (smaller, larger) = if first < second { (first, second) } else { (second, first) };
+            if *smaller < self.corner {
+                (*smaller, *larger) = (self.corner, 1.0 - self.corner);
+            }
         }
         Ok(Combination::Weights(weights))
     }

@@ -3,7 +3,7 @@
 use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
 
 use crate::memory;
-use crate::solver::{Cholesky, inner, product};
+use crate::solver::{Cholesky, ROUNDING, inner, product};
 
 /// Nash-MTL (Navon et al. 2022, *Multi-task learning as a bargaining game*).
 ///
@@ -13,8 +13,8 @@ use crate::solver::{Cholesky, inner, product};
 ///
 /// `a` minimises the convex `1/2 a^T G a - sum_i log a_i`, found by Newton's method on gradients scaled to unit length, which
 /// makes it immune to their scales. Every task gains in steps of an update: `g_i . d = 1 / a_i > 0` before shortening.
-/// Where gradients cancel (Pareto-stationary points) there is no such a: the weights are 0 and nothing moves. A task whose
-/// gradient is zero has no say.
+/// Where gradients cancel (Pareto-stationary points) there is no such a: the weights are 0 and nothing moves. Near them a is
+/// large, which is why the authors have `max_norm` 1. A task whose gradient is zero has no say.
 ///
 /// Cost of a step: a backward pass a task, the Gramian, some ten systems of T unknowns.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct NashMtl {
 }
 
 /// Of the weights of unit gradients: beyond, they cancel to the precision of a Gramian.
-const LARGEST: f64 = 1e8;
+const LARGEST: f64 = 1e6;
 const MAX_STEPS: usize = 500;
 
 impl NashMtl {
@@ -75,7 +75,9 @@ fn unit_bargain(cosines: &[Vec<f64>]) -> Result<Vec<f64>> {
         let decrement = inner(&gradient, &step).max(0.0).sqrt();
         let damping = if decrement > 0.25 { 1.0 / (1.0 + decrement) } else { 1.0 };
         b.iter_mut().zip(&step).for_each(|(b, step)| *b -= damping * step);
-        if decrement < 1e-14 * b.len() as f64 || step.iter().zip(&b).all(|(step, b)| step.abs() <= 1e-15 * b) {
+        // The gradient is rounded by about `2^-52 |b|`, in units of `1 / b`.
+        let largest = b.iter().copied().fold(1.0, f64::max);
+        if decrement <= ROUNDING * b.len() as f64 * largest * largest {
             return Ok(b);
         }
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device};
-use mtcool_core::{Batch, BatchSource, Error, LossValues, Method, Parameters, Problem, Step};
+use mtcool_core::{Batch, BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
 use mtcool_data::{Loader, LoaderConfig};
 
 use crate::config::{ReportedSplit, RunConfig};
@@ -165,11 +165,16 @@ impl Run<'_> {
             if is_over {
                 return Ok(());
             }
+            let probed = self.probe(problem, state)?;
             let started = Instant::now();
             let losses = self.step(problem, method, &mut state.parameters, &mut batches, &state.position, budget)?;
             state.position.train_seconds += started.elapsed().as_secs_f64();
             state.position.step += 1;
             state.position.batches += drawn;
+            state.position.diagnostics.add(method.diagnostics());
+            if let (Some(probed), None) = (probed, &method.diagnostics().gramian) {
+                state.position.diagnostics.add(&probed);
+            }
             for entry in &losses {
                 let sums = &mut state.position.sums[entry.task];
                 sums.loss += entry.loss;
@@ -209,6 +214,17 @@ impl Run<'_> {
         }
     }
 
+    /// How the tasks' gradients lie to each other at the present parameters, on the batches of the next step, if it is time.
+    fn probe(&self, problem: &Problem, state: &Checkpoint) -> Result<Option<Diagnostics>> {
+        let every = self.config.probe_every;
+        if every == 0 || !state.position.step.is_multiple_of(every) {
+            return Ok(None);
+        }
+        let batches = self.batches(state.position.batches)?.next_all(problem.tasks())?;
+        let gramian = Point::new(problem, &state.parameters, &batches).gradients()?.shared_gramian()?;
+        Ok(Some(Diagnostics { weights: None, gramian: Some(gramian) }))
+    }
+
     fn describe(&self, position: &Position, losses: &[LossValues]) -> String {
         let losses = losses.iter().map(|entry| format!("{} {:.4}", self.suite.tasks()[entry.task], entry.loss));
         let (epoch, epochs) = (position.epoch + 1, self.config.training.epochs);
@@ -224,6 +240,9 @@ impl Run<'_> {
             let updates = sums.updates.max(1) as f64;
             state.record("train", task, "loss", sums.loss / updates);
             state.record("train", task, "regularizer", sums.regularizer / updates);
+        }
+        for (tasks, metric, mean) in std::mem::take(&mut state.position.diagnostics).rows(self.suite.tasks()) {
+            state.record("train", &tasks, metric, mean);
         }
         state.record_evaluation(Split::Validation, &evaluation);
         let shown =

@@ -9,6 +9,7 @@ use std::io::Cursor;
 
 use common::{Lab, fail, succeed, text};
 use mtcool_bench::config::{Overrides, find_experiment};
+use mtcool_bench::methods;
 use polars::prelude::{CsvReader, DataFrame, ParquetReader, SerReader};
 
 const METHODS: [&str; 9] =
@@ -203,4 +204,76 @@ fn methods_are_listed() {
     for method in METHODS {
         assert!(printed.lines().any(|line| line.starts_with(method)), "{printed}");
     }
+    let header = printed.lines().next().unwrap();
+    assert!(["NAME", "KIND", "WHAT A STEP NEEDS", "PAPER"].iter().all(|column| header.contains(column)), "{header}");
+}
+
+#[test]
+fn all_methods_train_with_what_the_experiment_says_of_them() {
+    let lab = Lab::new();
+    let printed = succeed(&mut lab.reproduce("results", &["--methods", "all", "--set", "training.epochs=1"]));
+    let rows: Vec<&str> = printed.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert_eq!(rows.len(), methods::METHODS.len(), "{printed}");
+    // The paper's rows first, in the order of the default table.
+    assert_eq!(methods::METHODS[..METHODS.len()].iter().map(|entry| entry.name).collect::<Vec<_>>(), METHODS);
+    for (entry, row) in methods::METHODS.iter().zip(rows) {
+        assert!(row.starts_with(&format!("| {} ", entry.label)), "{}: {row}", entry.name);
+        let run = lab.rows("results", &format!("{}-s0", entry.name));
+        let losses = run.iter().filter(|row| row.split == "train" && row.metric == "loss");
+        assert!(losses.map(|row| row.value).all(|loss| loss > 0.0 && loss < 3.0), "{}", entry.name);
+    }
+}
+
+#[test]
+fn what_the_steps_tell_about_the_tasks_is_recorded() {
+    let lab = Lab::new();
+    let means = |method: &str, further: &[&str]| {
+        let mut arguments = vec!["--methods", method, "--set", "training.epochs=1"];
+        arguments.extend(further);
+        succeed(&mut lab.reproduce("results", &arguments));
+        let rows = lab.rows("results", &format!("{method}-s0"));
+        let model =
+            std::fs::read(lab.run_folder("results", &format!("{method}-s0")).join("model.safetensors")).unwrap();
+        let find = move |task: &str, metric: &str| {
+            rows.iter()
+                .find(|row| row.split == "train" && row.task == task && row.metric == metric)
+                .map(|row| row.value)
+        };
+        (find, model)
+    };
+    // Free where the method computes it anyway.
+    let (mgda, _) = means("mgda", &[]);
+    let weights = mgda("even", "weight").unwrap() + mgda("odd", "weight").unwrap();
+    assert!((weights - 1.0).abs() < 1e-9, "{weights}");
+    assert!(mgda("even", "gradient_norm").unwrap() > 0.0);
+    assert!(mgda("even/odd", "gradient_cosine").unwrap().abs() < 1.0);
+    assert!((0.0..=1.0).contains(&mgda("even/odd", "gradient_conflict_rate").unwrap()));
+    // Asked for where it costs; it changes nothing else.
+    for method in ["joint", "mtcool", "independent"] {
+        let (plain, model) = means(method, &[]);
+        assert_eq!(plain("even", "gradient_norm"), None, "{method}");
+        let (probed, same_model) = means(method, &["--set", "probe_every=4"]);
+        assert!(probed("odd", "gradient_norm").unwrap() > 0.0);
+        let cosine = probed("even/odd", "gradient_cosine").unwrap();
+        assert_eq!(cosine == 0.0, method == "independent", "{cosine}");
+        assert!(model == same_model, "{method} was changed by being looked at");
+    }
+}
+
+#[test]
+fn a_wrapper_takes_the_method_inside_and_its_settings() {
+    let lab = Lab::new();
+    let run = |further: &[&str]| {
+        let mut arguments = vec!["--methods", "f_mtl", "--set", "training.epochs=1"];
+        arguments.extend(further);
+        succeed(&mut lab.reproduce("results", &arguments));
+        std::fs::read_to_string(lab.run_folder("results", "f_mtl-s0").join("config.toml")).unwrap()
+    };
+    assert!(run(&[]).contains("around = \"joint\""));
+    let around = run(&["--set", "method.f_mtl.around=cagrad", "--set", "method.f_mtl.settings.c=0.25"]);
+    assert!(around.contains("c = 0.25") && around.contains("rescale = 1"), "{around}");
+    fail(
+        &mut lab.reproduce("results", &["--methods", "f_mtl", "--set", "method.f_mtl.around=mtcool"]),
+        &["method.f_mtl.around", "expected a method that combines gradients or weighs losses"],
+    );
 }

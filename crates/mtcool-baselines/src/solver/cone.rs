@@ -5,7 +5,7 @@
 
 use mtcool_core::{Error, Result};
 
-use super::{Cholesky, Matrix, ROUNDING, magnitude, product};
+use super::{Cholesky, Matrix, ROUNDING, inner, magnitude, product};
 
 /// `argmin v^T A v` over `v >= u`, for a positive semi-definite `matrix` A `[T, T]`.
 pub(crate) fn shortest_above(matrix: &Matrix, u: &[f64]) -> Result<Vec<f64>> {
@@ -24,7 +24,9 @@ pub(crate) fn shortest_above(matrix: &Matrix, u: &[f64]) -> Result<Vec<f64>> {
         };
         let before = (free.clone(), v.clone());
         free.push(entering);
-        if descend(matrix, u, &mut free, &mut v) && v != before.1 {
+        // Rounding could lead in circles, but not downhill.
+        let size = |v: &[f64]| inner(&product(matrix, v), v);
+        if descend(matrix, u, &mut free, &mut v) && size(&v) < size(&before.1) {
             useless.clear();
         } else {
             (free, v) = before;

@@ -16,6 +16,9 @@ pub(crate) trait Objective {
     /// For messages.
     fn name(&self) -> &'static str;
 
+    /// It at `w`.
+    fn value(&self, w: &[f64]) -> f64;
+
     /// Its gradient at `w`, and how much of each entry may be rounding. Infinite rounding says that `w` is optimal.
     fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>);
 
@@ -51,7 +54,8 @@ pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Ve
         };
         let before = (set.clone(), w.clone());
         set.push(entering);
-        if descend(objective, &mut set, &mut w) && w != before.1 {
+        // Rounding could lead in circles, but not downhill.
+        if descend(objective, &mut set, &mut w) && objective.value(&w) < objective.value(&before.1) {
             useless.clear();
         } else {
             (set, w) = before;
@@ -69,16 +73,21 @@ pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Ve
 fn descend(objective: &impl Objective, set: &mut Vec<usize>, w: &mut [f64]) -> bool {
     while set.len() > 1 {
         let now: Vec<f64> = set.iter().map(|&i| w[i]).collect();
-        let step: Vec<f64> = match objective.on_hull(set) {
+        let (step, is_bounded): (Vec<f64>, _) = match objective.on_hull(set) {
             Hull::Minimum(target) if target.iter().all(|&weight| weight > 0.0) => {
                 set.iter().zip(target).for_each(|(&i, weight)| w[i] = weight);
                 return true;
             }
-            Hull::Minimum(target) => target.iter().zip(&now).map(|(target, now)| target - now).collect(),
-            Hull::Descent(direction) => direction,
+            Hull::Minimum(target) => (target.iter().zip(&now).map(|(target, now)| target - now).collect(), true),
+            Hull::Descent(direction) => (direction, false),
             Hull::Dependent => return false,
         };
-        let until_zero = |at: usize| if step[at] < 0.0 { -now[at] / step[at] } else { f64::INFINITY };
+        let until_zero = |at: usize| match step[at] {
+            step if step < 0.0 => -now[at] / step,
+            // It stands at 0 and is to stay there.
+            _ if is_bounded && now[at] == 0.0 && step[at] == 0.0 => 0.0,
+            _ => f64::INFINITY,
+        };
         let Some(first) = (0..set.len()).min_by(|&a, &b| until_zero(a).total_cmp(&until_zero(b))) else {
             return false;
         };
@@ -155,6 +164,10 @@ struct HalfSquaredNorm<'a>(&'a Matrix);
 impl Objective for HalfSquaredNorm<'_> {
     fn name(&self) -> &'static str {
         "the shortest convex combination of the gradients"
+    }
+
+    fn value(&self, w: &[f64]) -> f64 {
+        0.5 * inner(&product(self.0, w), w)
     }
 
     fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>) {

@@ -176,6 +176,7 @@ pub fn resolve_run(
         dataset: experiment.dataset.clone(),
         report: experiment.report,
         precision: experiment.precision,
+        probe_every: experiment.probe_every,
         origin: origin.clone(),
         network: experiment.network.clone(),
         training: experiment.training.clone(),

@@ -31,6 +31,10 @@ pub struct Experiment {
     /// Of the operands of convolutions and linear layers.
     #[serde(default)]
     pub precision: Precision,
+    /// Steps from one look at the tasks' gradients to the next, for methods that do not compute them anyway; each costs a
+    /// forward pass and a backward pass a task. 0: never.
+    #[serde(default)]
+    pub probe_every: u64,
     /// Where the data comes from.
     pub data: DataConfig,
     /// Sizes of the network.
@@ -219,6 +223,9 @@ pub struct RunConfig {
     /// Of the operands of convolutions and linear layers.
     #[serde(skip_serializing_if = "Precision::is_default")]
     pub precision: Precision,
+    /// Steps between looks at the tasks' gradients; 0 is never, and not part of what a run is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub probe_every: u64,
     /// What its files turned out to be.
     pub origin: serde_json::Value,
     /// Sizes of the network.
@@ -227,6 +234,10 @@ pub struct RunConfig {
     pub training: TrainingConfig,
     /// The method's own settings, defaults filled in.
     pub settings: serde_json::Value,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl RunConfig {

@@ -13,6 +13,7 @@ use candle_core::{Device, Tensor};
 use mtcool_core::{MethodState, ParameterName, Parameters};
 use serde::{Deserialize, Serialize};
 
+use super::diagnostics::DiagnosticSums;
 use super::files::{StorageError, create_folder, read, sync_folder, write_whole};
 use super::metrics::{Row, parquet_bytes, read_rows, rows_frame};
 
@@ -30,6 +31,9 @@ pub struct Position {
     pub epoch: u64,
     /// Since the last epoch was recorded, by task.
     pub sums: Vec<TaskSums>,
+    /// Since the last epoch was recorded.
+    #[serde(default)]
+    pub diagnostics: DiagnosticSums,
     /// Time spent training so far, in seconds.
     pub train_seconds: f64,
     /// The method's own counter.

@@ -1,12 +1,14 @@
 //! The only place that writes results: whole files, run folders, checkpoints, metrics.
 
 mod checkpoint;
+mod diagnostics;
 mod environment;
 mod files;
 mod metrics;
 mod run_folder;
 
 pub use checkpoint::{Checkpoint, Position, TaskSums};
+pub use diagnostics::DiagnosticSums;
 pub use environment::environment;
 pub use files::{StorageError, create_folder, read, write_whole};
 pub use metrics::{Row, parquet_bytes, predictions_frame, read_rows, rows_frame};

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::{Direction, LossWeighting, are_finite, one_a_task};
+use super::{Direction, Jacobian, LossWeighting, are_finite, is_shared, one_a_task};
 use crate::error::Result;
 use crate::method::Diagnostics;
 use crate::objective;
@@ -95,6 +95,17 @@ pub struct TaskGradients {
     pub values: Vec<f64>,
     /// Each one's gradient, with respect to all parameters it depends on.
     pub rows: Vec<Gradients>,
+}
+
+impl TaskGradients {
+    /// Inner products `[T, T]` of the gradients with respect to the shared parameters.
+    ///
+    /// # Errors
+    /// If two rows disagree on a parameter's shape.
+    pub fn shared_gramian(&self) -> Result<Vec<Vec<f64>>> {
+        let shared: Vec<_> = self.rows.iter().map(|row| row.filter(is_shared)).collect();
+        Ok(Jacobian::new(&shared, &self.values).gramian()?.to_vec())
+    }
 }
 
 /// The losses' values, from their device.

@@ -1,0 +1,116 @@
+//! Every method by name, and gradients from plain numbers.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
+
+pub mod quadratics;
+
+use candle_core::{Device, Tensor};
+use mtcool_baselines::{
+    AlignedMtl, AlignedScale, CaGrad, DualProj, Dwa, Famo, Fmtl, GradDrop, GradNorm, ImtlG, Joint, Mgda, NashMtl,
+    Normalization, PcGrad, RandomWeighting, Rescale, Scalarization, Uncertainty, UpGrad, Wrapped,
+};
+use mtcool_core::{Aggregator, Combination, Combine, Gradients, Jacobian, LossWeighting, ParameterName};
+
+/// A name and how to make a fresh one.
+pub type Entry<T> = (&'static str, fn() -> Box<T>);
+
+/// The aggregators whose direction follows from the gradients alone.
+pub const AGGREGATORS: [Entry<dyn Aggregator>; 13] = [
+    ("mgda", || Box::new(Mgda::new(Normalization::None))),
+    ("mgda l2", || Box::new(Mgda::new(Normalization::L2))),
+    ("mgda loss", || Box::new(Mgda::new(Normalization::Loss))),
+    ("mgda loss+", || Box::new(Mgda::new(Normalization::LossPlus))),
+    ("pcgrad", || Box::new(PcGrad::new(3))),
+    ("graddrop", || Box::new(GradDrop::new(3, Vec::new()).unwrap())),
+    ("cagrad", || Box::new(CaGrad::new(0.4, Rescale::Square).unwrap())),
+    ("imtl_g", || Box::new(ImtlG)),
+    ("nash_mtl", || Box::new(NashMtl::new(1.0, 1).unwrap())),
+    ("nash_mtl every 3", || Box::new(NashMtl::new(1.0, 3).unwrap())),
+    ("aligned_mtl", || Box::new(AlignedMtl::new(AlignedScale::Min))),
+    ("upgrad", || Box::new(UpGrad::new(0.0, 0.0).unwrap())),
+    ("dualproj", || Box::new(DualProj::new(0.0, 0.0).unwrap())),
+];
+
+pub const WEIGHTINGS: [Entry<dyn LossWeighting>; 6] = [
+    ("joint", || Box::new(Joint)),
+    ("scalarization", || Box::new(Scalarization::new(vec![0.2, 0.8]).unwrap())),
+    ("uncertainty", || Box::new(Uncertainty::new(0.05).unwrap())),
+    ("dwa", || Box::new(Dwa::new(2.0, 4).unwrap())),
+    ("rlw", || Box::new(RandomWeighting::new(3))),
+    ("famo", || Box::new(Famo::new(0.025, 1e-3).unwrap())),
+];
+
+/// Every method of the crate, wrapped and not.
+pub fn methods() -> Vec<(String, Box<dyn Fn() -> Combine>)> {
+    let mut methods: Vec<(String, Box<dyn Fn() -> Combine>)> = Vec::new();
+    for (name, build) in AGGREGATORS.into_iter().chain([gradnorm()]) {
+        methods.push((name.into(), Box::new(move || Combine::Gradients(build()))));
+        let wrapped = move || Wrapped::Gradients { loss: build(), flat: build() };
+        methods.push((format!("f_mtl around {name}"), Box::new(move || fmtl(wrapped(), 1e-3))));
+    }
+    for (name, build) in WEIGHTINGS {
+        methods.push((name.into(), Box::new(move || Combine::Losses(build()))));
+        methods.push((format!("f_mtl around {name}"), Box::new(move || fmtl(Wrapped::Losses(build()), 1e-3))));
+    }
+    methods
+}
+
+/// An aggregator in form, a loss weighting in kind: it has a memory of the first losses.
+pub fn gradnorm() -> Entry<dyn Aggregator> {
+    ("gradnorm", || Box::new(GradNorm::new(0.5, 0.01).unwrap()))
+}
+
+pub fn fmtl(wrapped: Wrapped, rho: f64) -> Combine {
+    Combine::Direction(Box::new(Fmtl::new(wrapped, rho, rho).unwrap()))
+}
+
+/// Rows of plain numbers, each as the gradients of two parameters.
+pub fn gradients(rows: &[Vec<f64>]) -> Vec<Gradients> {
+    let part =
+        |layer: &str, values: &[f64]| (ParameterName::theta(0, layer), Tensor::new(values, &Device::Cpu).unwrap());
+    let row = |row: &Vec<f64>| {
+        let (a, b) = row.split_at(row.len() / 2);
+        [part("a", a), part("b", b)].into_iter().collect()
+    };
+    rows.iter().map(row).collect()
+}
+
+pub fn flat(gradients: &Gradients) -> Vec<f64> {
+    gradients.iter().flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap()).collect()
+}
+
+/// The direction of `rows`, all losses 1.
+pub fn direction(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64> {
+    let (rows, losses) = (gradients(rows), vec![1.0; rows.len()]);
+    let jacobian = Jacobian::new(&rows, &losses);
+    match aggregator.combine(&jacobian, 0).unwrap() {
+        Combination::Direction(direction) => flat(&direction),
+        Combination::Weights(weights) | Combination::LossWeights(weights) => {
+            flat(&jacobian.weighted_sum(&weights).unwrap())
+        }
+    }
+}
+
+/// The weights of `rows`, all losses 1, by an aggregator that works from the Gramian.
+pub fn weights(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64> {
+    let (rows, losses) = (gradients(rows), vec![1.0; rows.len()]);
+    match aggregator.combine(&Jacobian::new(&rows, &losses), 0).unwrap() {
+        Combination::Weights(weights) => weights,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+pub fn length(a: &[f64]) -> f64 {
+    // Scaled, so that squares neither vanish nor overflow.
+    let largest = a.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+    if largest == 0.0 { 0.0 } else { largest * a.iter().map(|x| (x / largest).powi(2)).sum::<f64>().sqrt() }
+}
+
+/// `sum_i w_i g_i`.
+pub fn combined(rows: &[Vec<f64>], weights: &[f64]) -> Vec<f64> {
+    (0..rows[0].len()).map(|k| rows.iter().zip(weights).map(|(row, w)| w * row[k]).sum()).collect()
+}

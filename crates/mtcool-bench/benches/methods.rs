@@ -1,0 +1,188 @@
+//! What a training step costs by each method, relative to Joint: LeNet 10/20/50 with 2, 3 and 5 tasks, batches of 128.
+//!
+//! usage: `cargo bench --profile dev --workspace --bench methods -- [--json] [--seconds 4] [--threads N] [METHOD ...]`
+//!
+//! Steps of the method and of Joint take turns, so that a machine that slows down slows both. `passes` is the time of what no
+//! method of its kind can do without (forward and backward passes, a backward pass a task where it needs them all), `combine`
+//! that of finding the direction from the tasks' gradients; both are medians of their own. Plain SGD, random inputs.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
+
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use mtcool_bench::config::{ScheduleKind, TrainingConfig};
+use mtcool_bench::methods::{Kind, METHODS, MethodEntry, Sharing, find};
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_core::{Batch, BatchSource, Combine, Loss, Method, Parameters, Point, Problem, Result, Step};
+use mtcool_models::LeNet;
+use mtcool_ops::cross_entropy;
+
+const TASKS: [usize; 3] = [2, 3, 5];
+const BATCH: usize = 128;
+
+/// The same batch again and again.
+struct Fixed(Vec<Batch>);
+
+impl BatchSource for Fixed {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        Ok(self.0[task].clone())
+    }
+}
+
+/// One method at work on its own copy of the network.
+struct Training {
+    problem: Problem,
+    parameters: Parameters,
+    method: Box<dyn Method>,
+    batches: Fixed,
+}
+
+impl Training {
+    fn new(method: Box<dyn Method>, tasks: usize) -> Self {
+        let network = LeNet::new(LeNet::mnist(&vec![5; tasks])).unwrap();
+        let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
+        let problem = Problem::new(Box::new(network), losses.collect()).unwrap();
+        let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
+        let batch = |task: usize| {
+            let mut generator = stream(0, Purpose::Method, [task as u32, 0, 0, 0], "images");
+            let input = uniform(&mut generator, 1.7, &(BATCH, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
+            let target = (0..BATCH as u32).map(|n| n % 5).collect();
+            Batch { input, target: Tensor::from_vec(target, BATCH, &Device::Cpu).unwrap() }
+        };
+        let batches = Fixed((0..tasks).map(batch).collect());
+        Self { problem, parameters, method, batches }
+    }
+
+    fn step(&mut self) {
+        let Self { problem, parameters, method, batches } = self;
+        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
+    }
+}
+
+/// The method with what it has by default, but for the learning rate.
+fn settings(entry: &MethodEntry) -> Box<dyn mtcool_bench::methods::MethodSettings> {
+    (entry.settings)(&figment::Figment::from(("learning_rate", 0.01))).unwrap()
+}
+
+fn build(entry: &MethodEntry) -> Box<dyn Method> {
+    let training = TrainingConfig {
+        epochs: 1,
+        batch_size: BATCH,
+        momentum: 0.0,
+        weight_decay: 0.0,
+        schedule: ScheduleKind::Constant,
+        milestones: Vec::new(),
+        gamma: 1.0,
+    };
+    settings(entry).build(&training, 0).unwrap()
+}
+
+fn milliseconds(work: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+/// One line.
+struct Measured {
+    step: f64,
+    joint: f64,
+    passes: Option<f64>,
+    combine: Option<f64>,
+}
+
+fn measure(entry: &MethodEntry, tasks: usize, seconds: f64) -> Measured {
+    let mut method = Training::new(build(entry), tasks);
+    let mut joint = Training::new(build(find("joint").unwrap()), tasks);
+    let mut aggregator = match settings(entry).combine(0) {
+        Some(Ok(Combine::Gradients(aggregator))) => Some(aggregator),
+        _ => None,
+    };
+    let (mut step, mut of_joint, mut passes, mut combine) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let started = Instant::now();
+    for round in 0.. {
+        let times = (milliseconds(|| method.step()), milliseconds(|| joint.step()));
+        let is_warm = round >= 3;
+        if is_warm {
+            step.push(times.0);
+            of_joint.push(times.1);
+        }
+        if let Some(aggregator) = &mut aggregator {
+            let mut found = None;
+            let point = Point::new(&joint.problem, &joint.parameters, &joint.batches.0);
+            let of_passes = milliseconds(|| found = Some(point.gradients().unwrap()));
+            let found = found.unwrap();
+            let of_combine = milliseconds(|| {
+                aggregator.combine_all(&found.rows, &found.values, round).unwrap();
+            });
+            if is_warm {
+                passes.push(of_passes);
+                combine.push(of_combine);
+            }
+        }
+        if started.elapsed().as_secs_f64() >= seconds && step.len() >= 5 {
+            break;
+        }
+    }
+    let known = |times: Vec<f64>| (!times.is_empty()).then(|| median(times));
+    Measured { step: median(step), joint: median(of_joint), passes: known(passes), combine: known(combine) }
+}
+
+fn report(entry: &MethodEntry, tasks: usize, threads: usize, measured: &Measured, json: bool) {
+    let Measured { step, joint, passes, combine } = *measured;
+    let relative = step / joint;
+    if json {
+        let round = |ms: f64| (ms * 1e3).round() / 1e3;
+        let line = serde_json::json!({
+            "case": format!("lenet_t{tasks}_{}", entry.name),
+            "method": entry.name,
+            "tasks": tasks,
+            "ms_per_step": round(step),
+            "joint_ms_per_step": round(joint),
+            "relative": round(relative),
+            "passes_ms": passes.map(round),
+            "combine_ms": combine.map(round),
+            "threads": threads,
+            "device": "cpu",
+        });
+        println!("{line}");
+    } else {
+        let part = |time: Option<f64>| time.map_or_else(|| "-".into(), |time| format!("{time:.2}"));
+        let (passes, combine) = (part(passes), part(combine));
+        println!("{:<14} {tasks:>5} {step:>8.2} {joint:>8.2} {relative:>8.2} {passes:>8} {combine:>8}", entry.label);
+    }
+}
+
+fn main() {
+    mtcool_ops::keep_freed_memory();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
+    let seconds: f64 = value("--seconds").map_or(4.0, |text| text.parse().expect("--seconds takes a number"));
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    let json = arguments.iter().any(|argument| argument == "--json");
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    let shared = METHODS.iter().filter(|entry| entry.sharing == Sharing::Shared && entry.kind != Kind::Alternating);
+    let named = |entry: &&MethodEntry| arguments.iter().any(|argument| argument == entry.name);
+    let any_named = shared.clone().any(|entry| named(&entry));
+    if !json {
+        println!(
+            "{:<14} {:>5} {:>8} {:>8} {:>8} {:>8} {:>8}",
+            "METHOD", "TASKS", "MS", "JOINT", "RATIO", "PASSES", "COMBINE"
+        );
+    }
+    // Inside the pool, as the program trains.
+    rayon::scope(|_| {
+        for entry in shared.filter(|entry| !any_named || named(entry)) {
+            for tasks in TASKS {
+                report(entry, tasks, threads, &measure(entry, tasks, seconds), json);
+            }
+        }
+    });
+}

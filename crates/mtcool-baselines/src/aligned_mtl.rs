@@ -22,7 +22,7 @@ pub enum AlignedScale {
 /// 2. `B = sigma V diag(1 / sqrt(lambda)) V^T`, `sigma = sqrt(min lambda)` (or median, or mean)
 /// 3. `d = sum_i w_i g_i`, `w = B (1/T, ..., 1/T)`
 ///
-/// The rows of `B J` are orthogonal and of one length: no task dominates and none conflicts. Preferences are equal and sum to
+/// The rows of `B J` are orthogonal and of one length: none of them dominates or conflicts with another. Preferences are equal and sum to
 /// 1; some programs have them sum to T instead, a learning rate T times as large.
 ///
 /// Cost of a step: a backward pass a task, the Gramian, its eigenvectors. It converges to a point where the mean loss is

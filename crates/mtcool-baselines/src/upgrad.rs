@@ -11,8 +11,8 @@ use crate::solver::{Dual, shortest_above};
 ///    `{d : g_j . d >= 0 for all j}`
 /// 3. `d = sum_i w_i g_i`, `w = sum_i v_i`
 ///
-/// With `reg_eps = norm_eps = 0` no task's loss rises for a short enough step, and d scales with each gradient it does not
-/// project. `reg_eps` buys well-conditioned problems with a conflict of that order. Below a trace of `norm_eps` d is the mean.
+/// With `reg_eps = norm_eps = 0` no task's loss rises for a short enough step, and d is linear in the lengths of the gradients.
+/// `reg_eps` buys well-conditioned problems with a conflict of that order. Below a trace of `norm_eps` d is the mean.
 ///
 /// Cost of a step: a backward pass a task, the Gramian, T problems of T unknowns.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,7 @@ cargo xtask COMMAND
   report EXPERIMENT                write and print the table again from the runs that are finished
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
-  bench [--json] [CASE ...]        time training steps and single operations; --json prints one line a case
+  bench [--json] [CASE ...]        time training steps, operations and methods, or cases named; --json: one line a case
   check [--fast]                   format, tidiness, lints, docs, tests; --fast leaves out docs and tests
 
 `cargo xtask reproduce --help` and the like show the flags of each.
@@ -50,10 +50,26 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
 }
 
 /// In the profile of everything else: kernels and dependencies are optimised there, and nothing is built twice.
+/// Runs the benches that the arguments name cases of, or all of them.
 fn bench(arguments: &[String]) -> Result<(), String> {
+    let is_value = |at: usize| at > 0 && ["--seconds", "--threads"].contains(&arguments[at - 1].as_str());
+    let numbered = arguments.iter().enumerate();
+    let (flags, names): (Vec<_>, Vec<_>) = numbered.partition(|&(at, word)| word.starts_with("--") || is_value(at));
+    let bench_of = |name: &str| match name {
+        "training" | "operations" | "methods" => name.to_owned(),
+        case if case.starts_with("lenet_") || case.starts_with("unet_") => "training".to_owned(),
+        _ => "methods".to_owned(),
+    };
     let root = workspace_root();
-    for bench in ["training", "operations"] {
-        run(cargo(&root).args(["bench", "--profile", "dev", "--workspace", "--bench", bench, "--"]).args(arguments))?;
+    for bench in ["training", "operations", "methods"] {
+        let own: Vec<&String> = names.iter().map(|&(_, name)| name).filter(|name| bench_of(name) == bench).collect();
+        if names.is_empty() || !own.is_empty() {
+            let cases = own.into_iter().filter(|name| *name != bench);
+            let arguments = flags.iter().map(|&(_, flag)| flag).chain(cases);
+            run(cargo(&root)
+                .args(["bench", "--profile", "dev", "--workspace", "--bench", bench, "--"])
+                .args(arguments))?;
+        }
     }
     Ok(())
 }

@@ -225,14 +225,14 @@ proptest! {
         let v = test.degrees_of_freedom;
         let theta = (test.t.abs() / (v as f64).sqrt()).atan();
         let (sin, cos) = theta.sin_cos();
-        let (mut term, mut sum) = (if v % 2 == 0 { 1.0 } else { cos }, 0.0);
-        let mut k = if v % 2 == 0 { 2.0 } else { 3.0 };
+        let (mut term, mut sum) = (if v.is_multiple_of(2) { 1.0 } else { cos }, 0.0);
+        let mut k = if v.is_multiple_of(2) { 2.0 } else { 3.0 };
         while k <= v as f64 {
             sum += term;
             term *= cos * cos * (k - 1.0) / k;
             k += 2.0;
         }
-        let within = if v % 2 == 0 { sin * sum } else { (theta + sin * sum) * 2.0 / std::f64::consts::PI };
+        let within = if v.is_multiple_of(2) { sin * sum } else { (theta + sin * sum) * 2.0 / std::f64::consts::PI };
         prop_assert!((test.p - (1.0 - within)).abs() < 1e-13 + 1e-11 * test.p, "v {} t {} p {} sum {}", v, test.t, test.p, 1.0 - within);
     }
 }

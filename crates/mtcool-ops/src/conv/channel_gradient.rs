@@ -215,8 +215,8 @@ impl<T: Element, A: Arithmetic<T>> Unit<'_, T, A> {
                         let mut channels = self.turned.as_ptr().add(line * views.steps_a_row * views.channels);
                         for _ in 0..views.steps_a_row {
                             let mut gradients = [V::splat(T::zero()); VECTORS];
-                            for vector in 0..VECTORS {
-                                gradients[vector] = V::load(channels.add(vector * V::LANES));
+                            for (vector, gradient) in gradients.iter_mut().enumerate() {
+                                *gradient = V::load(channels.add(vector * V::LANES));
                             }
                             for (tap, sums) in sums.iter_mut().enumerate() {
                                 let pixel = V::splat(pixels.add(offsets[tap]).cast::<T>().read_unaligned());

@@ -251,9 +251,10 @@ impl<T: Element> Job<'_, T> {
                 let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
                 let rows = first..(first + rows_a_unit).min(self.out_h);
                 let own = rows.start * row_len..rows.end * row_len;
-                // SAFETY: the outputs have room for all samples and channels.
                 let planes = self.parts.iter().zip(&bases).flat_map(|(&channels, base)| {
-                    (0..channels).map(move |at| unsafe { base.get().add((sample * channels + at) * self.plane) })
+                    let first = sample * channels;
+                    // SAFETY: the outputs have room for all samples and channels.
+                    (first..first + channels).map(|plane| unsafe { base.get().add(plane * self.plane) })
                 });
                 let outputs: Vec<*mut T> = planes.collect();
                 // Spots come in order, so that each must begin where the elements before it end, or earlier.

@@ -146,8 +146,7 @@ impl ConvOp {
             let input = match x.track_op() {
                 true => {
                     let kernel = kernels.elements::<T>()?;
-                    let whole = strategy::input_gradient::<T, A>(g, kernel, &map, &[0..g.in_channels]).swap_remove(0);
-                    tensor(whole, x)?
+                    tensor(strategy::input_gradient::<T, A>(g, kernel, &map), x)?
                 }
                 false => None,
             };

@@ -140,9 +140,14 @@ pub(super) fn map_gradient<T: Element>(
     }
 }
 
+/// Gradient of the input, `[B, C, H, W]`, from that of the linear map in the strategy's layout.
+pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(g: &Geometry, kernel: &[T], grad: &[T]) -> Vec<T> {
+    input_gradients::<T, A>(g, kernel, grad, std::slice::from_ref(&(0..g.in_channels))).swap_remove(0)
+}
+
 /// Gradient of the input from that of the linear map in the strategy's layout: `[B, C_i, H, W]` for each of `parts` of the
 /// channels.
-pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(
+pub(super) fn input_gradients<T: Element, A: Arithmetic<T>>(
     g: &Geometry,
     kernel: &[T],
     grad: &[T],

@@ -60,7 +60,9 @@ fn in_lock_step<T: Element>(
             tolerance * g.out_pixels() as f64,
         )?;
         in_lanes(level, g, (&x, &grad, &kernel, &bias), rows.clone(), tolerance)?;
-        if let Some(got) = direct::input_gradient::<T, Exact>(level, g, &kernel, &grad, &[0..g.in_channels]) {
+        if let Some(got) =
+            direct::input_gradient::<T, Exact>(level, g, &kernel, &grad, std::slice::from_ref(&(0..g.in_channels)))
+        {
             close(&got[0], &patches::input_gradient(g, &kernel, &grad), tolerance)?;
         }
     }
@@ -75,7 +77,7 @@ fn bf16_in_lock_step(g: &Geometry, rows: Range<usize>) -> std::result::Result<()
     let round = |values: &[f32]| rounded::<f32, Bf16>(values.into()).into_owned();
     let (x_near, grad_near, kernel_near) = (round(&x), round(&grad), round(&kernel));
     prop_assert!(x.iter().zip(&x_near).all(|(x, near)| (x - near).abs() <= x.abs() / 256.0));
-    let (input, whole) = (Input::new(&x, g.in_channels, g.height * g.width), [0..g.in_channels]);
+    let (input, whole) = (Input::new(&x, g.in_channels, g.height * g.width), 0..g.in_channels);
     let (want, want_kernel) = (
         patches::forward(g, &x_near, &kernel_near, None, Activation::Identity),
         patches::kernel_gradient(g, &x_near, &grad_near, rows.clone()),
@@ -84,7 +86,7 @@ fn bf16_in_lock_step(g: &Geometry, rows: Range<usize>) -> std::result::Result<()
     let mut first: Option<(Vec<f32>, Option<Vec<Vec<f32>>>)> = None;
     for level in Level::available() {
         let output = direct::forward::<f32, Bf16>(level, g, &input, &kernel, None, Activation::Identity);
-        let gradient = direct::input_gradient::<f32, Bf16>(level, g, &kernel, &grad, &whole);
+        let gradient = direct::input_gradient::<f32, Bf16>(level, g, &kernel, &grad, std::slice::from_ref(&whole));
         close(&output, &want, 2e-5)?;
         if let Some(gradient) = &gradient {
             close(&gradient[0], &want_input, 2e-5)?;

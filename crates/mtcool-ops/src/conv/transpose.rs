@@ -171,10 +171,7 @@ impl Sizes {
             false => Cow::Borrowed(&small[..]),
         };
         let [of_x, of_kernel, of_bias] = wanted;
-        let of_x = of_x.then(|| {
-            let whole = [0..point.in_channels];
-            strategy::input_gradient::<T, A>(point, &self.turn(kernel, true), &map, &whole).swap_remove(0)
-        });
+        let of_x = of_x.then(|| strategy::input_gradient::<T, A>(point, &self.turn(kernel, true), &map));
         let of_kernel = match of_kernel {
             true => {
                 let rows = 0..point.out_channels;

@@ -104,9 +104,8 @@ impl Chain {
                 let of_kernel = kernel_gradient::<T, A>(unit, &input, &linear)?;
                 of_parameters[unit.kernel.clone()].copy_from_slice(&of_kernel);
             }
-            let whole = [0..unit.geometry.in_channels];
             let kernel = &parameters[unit.kernel.clone()];
-            grad = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear, &whole).swap_remove(0);
+            grad = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear);
         }
         self.enter::<T, A>(maps, parameters, tracked, grad, of_parameters)
     }
@@ -139,7 +138,7 @@ impl Chain {
         if !wanted.is_empty() {
             let ranges: Vec<Range<usize>> = wanted.iter().map(|(_, range)| range.clone()).collect();
             let kernel = &parameters[unit.kernel.clone()];
-            let of_parts = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear, &ranges);
+            let of_parts = strategy::input_gradients::<T, A>(&unit.geometry, kernel, &linear, &ranges);
             wanted.iter().zip(of_parts).for_each(|((part, _), gradient)| gradients[*part] = Some(gradient));
         }
         drop(linear);

@@ -83,7 +83,7 @@ fn bf16_in_lock_step(g: &Geometry, rows: Range<usize>) -> std::result::Result<()
         patches::kernel_gradient(g, &x_near, &grad_near, rows.clone()),
     );
     let want_input = patches::input_gradient(g, &kernel_near, &grad_near);
-    let mut first: Option<(Vec<f32>, Option<Vec<Vec<f32>>>)> = None;
+    let mut first = None;
     for level in Level::available() {
         let output = direct::forward::<f32, Bf16>(level, g, &input, &kernel, None, Activation::Identity);
         let gradient = direct::input_gradient::<f32, Bf16>(level, g, &kernel, &grad, std::slice::from_ref(&whole));
@@ -91,7 +91,7 @@ fn bf16_in_lock_step(g: &Geometry, rows: Range<usize>) -> std::result::Result<()
         if let Some(gradient) = &gradient {
             close(&gradient[0], &want_input, 2e-5)?;
         }
-        let (want_output, want_gradient) = first.get_or_insert((output.clone(), gradient.clone()));
+        let (want_output, want_gradient) = &*first.get_or_insert((output.clone(), gradient.clone()));
         prop_assert!(*want_output == output && *want_gradient == gradient, "{:?} has other bits", level);
         let tolerance = 2e-5 * g.out_pixels() as f64;
         let got = direct_gradient::kernel_gradient::<f32, Bf16>(level, g, &input, &grad, rows.clone());

@@ -6,7 +6,8 @@
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
 //! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
-//! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
+//! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread;
+//!   [`SharedLoader`] for tasks that share their images.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -27,14 +28,20 @@
 //! # }
 //! ```
 
+mod augment;
 mod dataset;
 pub mod digits;
 mod error;
 pub mod fundus;
 mod loader;
 pub mod mnist;
+mod prefetch;
+mod shared;
+mod whole_file;
 
+pub use augment::{Augmentation, Change};
 pub use dataset::{Dataset, Labelled, Sample};
 pub use error::{Error, Result};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{Mnist, Origin};
+pub use shared::{Draw, SharedDataset, SharedLoader, SharedSample};

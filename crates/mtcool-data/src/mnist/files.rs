@@ -1,12 +1,12 @@
 //! The four IDX files: their checksums, their reading and writing, and how a synthetic set is told from the real one.
 
-use std::io::Write;
 use std::path::Path;
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, at};
+use crate::whole_file::write_whole;
 
 /// Names of the four files, training images and labels first, as [`write`] takes their contents.
 pub(super) const FILES: [&str; 4] =
@@ -157,13 +157,4 @@ fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
 
 fn md5_hex(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Under a temporary name first, so that nobody ever sees half a file.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
-    file.persist(path).map_err(|error| at(path)(error.error))?;
-    Ok(())
 }

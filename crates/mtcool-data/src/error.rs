@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::refuge::Report;
+
 /// The result of this crate's operations.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -47,6 +49,15 @@ pub enum Error {
         /// One line a source that was tried: its name and why it failed.
         attempts: String,
     },
+
+    /// A folder's files have defects that must be solved before training.
+    #[error(
+        "`{}` has {}\nRun `cargo xtask data verify refuge --data {}` for the whole list",
+        .0.folder.display(),
+        .0.excerpt(),
+        .0.folder.display()
+    )]
+    Defective(Box<Report>),
 
     /// A setting lies outside its valid range.
     #[error("`{key}` is {value}: expected {expected}")]

@@ -5,7 +5,8 @@
 //! - [`Mnist`]: even and odd digits, two five-class problems, from the four IDX files in a folder.
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
-//! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
+//! - [`Refuge`]: segmentation of disc and cup, and glaucoma, on the same photographs, from the official folders.
+//! - [`fundus`] draws such photographs with all that is true of them, and [`refuge::RefugeSynthesis`] whole sets of them.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread;
 //!   [`SharedLoader`] for tasks that share their images.
 //!
@@ -29,13 +30,17 @@
 //! ```
 
 mod augment;
+mod cache;
 mod dataset;
 pub mod digits;
 mod error;
+mod fingerprint;
 pub mod fundus;
 mod loader;
 pub mod mnist;
+mod picture;
 mod prefetch;
+pub mod refuge;
 mod shared;
 mod whole_file;
 
@@ -44,4 +49,5 @@ pub use dataset::{Dataset, Labelled, Sample};
 pub use error::{Error, Result};
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{Mnist, Origin};
+pub use refuge::Refuge;
 pub use shared::{Draw, SharedDataset, SharedLoader, SharedSample};

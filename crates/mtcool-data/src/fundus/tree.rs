@@ -138,7 +138,7 @@ impl Tree {
                 }
                 parent = self.push(point, Some(parent), false);
                 self.nodes[parent].trunk = true;
-                self.nodes[parent].open = self.nodes.len() % 6 == 0 && piece > 0;
+                self.nodes[parent].open = self.nodes.len().is_multiple_of(6) && piece > 0;
             }
         }
         self.nodes[parent].open = true;

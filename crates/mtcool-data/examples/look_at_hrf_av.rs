@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use mtcool_data::HrfAv;
-use mtcool_data::augment::AugmentConfig;
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{CLASS, FIELD, HrfAvConfig, OnDamage, PatchConfig, Patches, SetShape, verify};
+use mtcool_data::{Augmentation, HrfAv};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::args().nth(1).ok_or("name the folder that holds `images`, `mask` and `HRF_AV_GT`")?;
@@ -38,8 +37,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             share(inside)
         );
         for augment in [
-            AugmentConfig::NONE,
-            AugmentConfig { flips: true, rotation: 15.0, scale: 1.2, gamma: 0.2, ..AugmentConfig::NONE },
+            Augmentation::NONE,
+            Augmentation { mirror: true, flip: true, rotation: 15.0, scale: 0.2, gamma: 0.2, ..Augmentation::NONE },
         ] {
             let config = PatchConfig { side: 2048 / scale, batch_size: 1, seed: 0, augment, workers: 1 };
             let mut patches = Patches::new(set.all().to_vec(), config, 0)?;

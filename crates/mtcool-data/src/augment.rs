@@ -1,75 +1,104 @@
-//! Random changes that move a picture and its labels together: flips, rotation, scale, colour.
+//! Random changes of a picture that do not change what it shows: image and labels move together.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 
-/// How much pictures may change. Every amount is drawn evenly from its range, whatever the other amounts are.
+/// How far pictures may be changed. Every amount is drawn evenly from its range, whatever the other amounts are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AugmentConfig {
-    /// Mirror left and right, top and bottom, each half of the time.
-    pub flips: bool,
-    /// Turn by a multiple of 90 degrees.
+pub struct Augmentation {
+    /// Whether every second picture is mirrored left to right.
+    pub mirror: bool,
+    /// Whether every second picture is turned upside down.
+    pub flip: bool,
+    /// Whether pictures are turned by a multiple of 90 degrees.
     pub right_angles: bool,
-    /// Turn by up to so many degrees either way.
-    pub rotation: f64,
-    /// Magnify or shrink by up to this factor, at least 1 (evenly in the logarithm).
-    pub scale: f64,
-    /// Brighten or darken: the logarithm of the factor lies within this of 0.
-    pub brightness: f64,
-    /// The same for each colour by itself.
-    pub tint: f64,
-    /// The same for the exponent of the brightness in 0..1.
-    pub gamma: f64,
+    /// Largest rotation either way, in degrees.
+    pub rotation: f32,
+    /// Largest magnification: pictures are scaled by `1 / (1 + scale)..=1 + scale`, evenly in the logarithm.
+    pub scale: f32,
+    /// Largest change of brightness, as a part of white. Black becomes grey by it; by `exposure` it stays black.
+    pub brightness: f32,
+    /// Contrast changes by a factor of `1 - contrast..=1 + contrast`, middle grey staying what it is.
+    pub contrast: f32,
+    /// All channels change by one factor whose logarithm lies within `-exposure..=exposure`.
+    pub exposure: f32,
+    /// Each channel changes by a factor of `1 - tint..=1 + tint`.
+    pub tint: f32,
+    /// The exponent of values in 0..1 has its logarithm within `-gamma..=gamma`.
+    pub gamma: f32,
 }
 
-impl AugmentConfig {
+/// What fundus photographs bear.
+impl Default for Augmentation {
+    fn default() -> Self {
+        let geometry = Self { mirror: true, flip: true, rotation: 20.0, scale: 0.15, ..Self::NONE };
+        Self { brightness: 0.08, contrast: 0.2, tint: 0.1, ..geometry }
+    }
+}
+
+impl Augmentation {
     /// No change at all.
-    pub const NONE: Self =
-        Self { flips: false, right_angles: false, rotation: 0.0, scale: 1.0, brightness: 0.0, tint: 0.0, gamma: 0.0 };
+    pub const NONE: Self = Self {
+        mirror: false,
+        flip: false,
+        right_angles: false,
+        rotation: 0.0,
+        scale: 0.0,
+        brightness: 0.0,
+        contrast: 0.0,
+        exposure: 0.0,
+        tint: 0.0,
+        gamma: 0.0,
+    };
 
     /// Refuses amounts that mean nothing.
     ///
     /// # Errors
-    /// If `scale` is below 1, or another amount negative or not finite.
+    /// [`Error::Setting`] if an amount is negative, not finite or too large; the message names its range.
     pub fn check(&self) -> Result<()> {
         let amounts = [
-            ("rotation", self.rotation, 0.0, 180.0),
-            ("scale", self.scale, 1.0, 8.0),
-            ("brightness", self.brightness, 0.0, 2.0),
-            ("tint", self.tint, 0.0, 2.0),
-            ("gamma", self.gamma, 0.0, 2.0),
+            ("rotation", self.rotation, 180.0),
+            ("scale", self.scale, 7.0),
+            ("brightness", self.brightness, 1.0),
+            ("contrast", self.contrast, 1.0),
+            ("exposure", self.exposure, 2.0),
+            ("tint", self.tint, 1.0),
+            ("gamma", self.gamma, 2.0),
         ];
-        for (key, value, least, most) in amounts {
-            if !(least..=most).contains(&value) {
-                return Err(Error::Setting { key, value, expected: format!("at least {least} and at most {most}") });
+        match amounts.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+            Some((key, value, most)) => {
+                Err(Error::Setting { key, value, expected: format!("at least 0 and at most {most}") })
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// Draws one change. It takes the same numbers from `generator` whatever the amounts are.
-    pub fn draw(&self, generator: &mut ChaCha8Rng) -> Augmentation {
-        let mut either = || generator.random_range(-1.0..1.0f64);
-        let (turn, scale, brightness, gamma) = (either(), either(), either(), either());
-        let tint = [either(), either(), either()];
-        let (quarters, mirror_x, mirror_y) =
+    /// Draws a change. It takes the same numbers from `generator` whatever the amounts are.
+    pub fn draw(&self, generator: &mut ChaCha8Rng) -> Change {
+        let mut within = |amount: f32| f64::from(amount) * generator.random_range(-1.0..1.0f64);
+        let (turn, zoom) = (within(self.rotation), within(1.0));
+        let (brightness, contrast) = (within(self.brightness), 1.0 + within(self.contrast));
+        let (exposure, exponent) = (within(self.exposure).exp(), within(self.gamma).exp());
+        let gain = [0, 1, 2].map(|_| contrast * exposure * (1.0 + within(self.tint)));
+        let (quarters, mirrored, flipped) =
             (generator.random_range(0..4usize), generator.random::<bool>(), generator.random::<bool>());
         // Whole numbers, so that flips and right angles move pixels without touching them.
         let (sin, cos) =
             [(0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)][if self.right_angles { quarters } else { 0 }];
-        let mirror = |mirrored: bool| if self.flips && mirrored { -1.0 } else { 1.0 };
-        let mut to_source = times([[cos, -sin], [sin, cos]], [[mirror(mirror_x), 0.0], [0.0, mirror(mirror_y)]]);
+        let sign = |is_turned: bool| if is_turned { -1.0 } else { 1.0 };
+        let signs = [[sign(self.mirror && mirrored), 0.0], [0.0, sign(self.flip && flipped)]];
+        let mut to_source = times([[cos, -sin], [sin, cos]], signs);
         if self.rotation > 0.0 {
-            let (sin, cos) = (turn * self.rotation).to_radians().sin_cos();
+            let (sin, cos) = turn.to_radians().sin_cos();
             to_source = times([[cos, -sin], [sin, cos]], to_source);
         }
         // A picture is magnified where a step in it is a smaller step in its source.
-        let step = self.scale.powf(-scale);
+        let step = (1.0 + f64::from(self.scale)).powf(-zoom);
         to_source = to_source.map(|row| row.map(|element| element * step));
-        let gain = tint.map(|tint| (brightness * self.brightness + tint * self.tint).exp());
-        Augmentation { to_source, levels: Levels::new((gamma * self.gamma).exp(), gain) }
+        // Contrast turns around middle grey.
+        Change { to_source, exponent, gain, offset: 0.5 * (1.0 - contrast) + brightness }
     }
 }
 
@@ -98,21 +127,31 @@ pub struct Crop {
     pub size: [usize; 2],
 }
 
-/// A change that was drawn: the same for a picture and its labels.
-#[derive(Clone, Debug)]
-pub struct Augmentation {
-    /// From an offset (x, y) off the crop's centre to one in the source.
-    to_source: [[f64; 2]; 2],
-    levels: Levels,
+impl Crop {
+    /// All of `source`.
+    pub fn whole(source: Source<'_>) -> Self {
+        let [width, height] = [source.width, source.height];
+        Self { center: [width, height].map(|side| side as f64 / 2.0), size: [height, width] }
+    }
 }
 
-impl Augmentation {
-    /// No change.
-    pub fn none() -> Self {
-        Self { to_source: [[1.0, 0.0], [0.0, 1.0]], levels: Levels::new(1.0, [1.0; 3]) }
-    }
+/// One drawn change: the same for a picture and its labels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// From an offset (x, y) off the crop's centre to one in the source.
+    to_source: [[f64; 2]; 2],
+    /// Value v in 0..=1 of channel c becomes `gain[c] * v^exponent + offset`.
+    exponent: f64,
+    gain: [f64; 3],
+    offset: f64,
+}
 
-    /// Cuts `crop` from a picture of three channels into `out` `[3, H, W]`, values in 0..=1, bilinear; outside of the picture 0.
+impl Change {
+    /// No change.
+    pub const NONE: Self = Self { to_source: [[1.0, 0.0], [0.0, 1.0]], exponent: 1.0, gain: [1.0; 3], offset: 0.0 };
+
+    /// Cuts `crop` from a picture of three channels into `out` `[3, H, W]`, values in 0..=1, bilinear. Outside of the picture
+    /// all is black, and changed as black is.
     ///
     /// # Panics
     /// If the slices have other lengths.
@@ -122,30 +161,11 @@ impl Augmentation {
         assert_eq!(out.len(), 3 * plane, "three channels out");
         let (red, rest) = out.split_at_mut(plane);
         let (green, blue) = rest.split_at_mut(plane);
+        let levels = Levels::new(self);
         for (index, [x, y]) in self.places(crop).enumerate() {
-            let pixel = self.blend(source, x - 0.5, y - 0.5);
+            let pixel = levels.blend(source, x - 0.5, y - 0.5);
             (red[index], green[index], blue[index]) = (pixel[0], pixel[1], pixel[2]);
         }
-    }
-
-    /// The mean of the four pixels whose centres surround a place, weighted by nearness; 0 for those beyond the picture. A place
-    /// on a centre is that very pixel, to the bit.
-    fn blend(&self, source: Source<'_>, x: f64, y: f64) -> [f32; 3] {
-        let (left, top) = (floor(x), floor(y));
-        let (right_share, bottom_share) = ((x - left as f64) as f32, (y - top as f64) as f32);
-        let at = |x: isize, y: isize| match index(source, x, y) {
-            Some(index) => self.levels.of(&source.bytes[3 * index..3 * index + 3]),
-            None => [0.0; 3],
-        };
-        if right_share == 0.0 && bottom_share == 0.0 {
-            return at(left, top);
-        }
-        let corners = [at(left, top), at(left + 1, top), at(left, top + 1), at(left + 1, top + 1)];
-        [0, 1, 2].map(|channel| {
-            let [a, b, c, d] = corners.map(|corner| corner[channel]);
-            let (upper, lower) = (a + right_share * (b - a), c + right_share * (d - c));
-            upper + bottom_share * (lower - upper)
-        })
     }
 
     /// Cuts `crop` from labels of one channel into `out` `[H, W]`, each pixel that of its place; `outside` outside of the source.
@@ -190,17 +210,15 @@ fn floor(value: f64) -> isize {
 }
 
 /// What becomes of each of the 256 values of red, green and blue.
-#[derive(Clone, Debug)]
-struct Levels(Box<[[f32; 3]; 256]>);
+struct Levels([[f32; 3]; 256]);
 
 impl Levels {
-    /// `gain * (value / 255)^gamma`, at most 1: black stays black.
-    fn new(gamma: f64, gain: [f64; 3]) -> Self {
-        let mut levels = Box::new([[0.0; 3]; 256]);
+    fn new(change: &Change) -> Self {
+        let mut levels = [[0.0; 3]; 256];
         for (value, level) in levels.iter_mut().enumerate() {
             let bright = value as f64 / 255.0;
-            let bright = if gamma == 1.0 { bright } else { bright.powf(gamma) };
-            *level = gain.map(|gain| (gain * bright).min(1.0) as f32);
+            let bright = if change.exponent == 1.0 { bright } else { bright.powf(change.exponent) };
+            *level = change.gain.map(|gain| (gain * bright + change.offset).clamp(0.0, 1.0) as f32);
         }
         Self(levels)
     }
@@ -208,11 +226,39 @@ impl Levels {
     fn of(&self, pixel: &[u8]) -> [f32; 3] {
         [0, 1, 2].map(|channel| self.0[usize::from(pixel[channel])][channel])
     }
+
+    /// The mean of the four pixels whose centres surround a place, weighted by nearness; black for those beyond the picture. A
+    /// place on a centre is that very pixel, to the bit.
+    fn blend(&self, source: Source<'_>, x: f64, y: f64) -> [f32; 3] {
+        let (left, top) = (floor(x), floor(y));
+        let (right_share, bottom_share) = ((x - left as f64) as f32, (y - top as f64) as f32);
+        let at = |x: isize, y: isize| match index(source, x, y) {
+            Some(index) => self.of(&source.bytes[3 * index..3 * index + 3]),
+            None => self.0[0],
+        };
+        if right_share == 0.0 && bottom_share == 0.0 {
+            return at(left, top);
+        }
+        let corners = match (index(source, left, top), index(source, left + 1, top + 1)) {
+            // Nearly every place: all four exist, two rows of two neighbours.
+            (Some(first), Some(last)) => {
+                let (upper, lower) = (&source.bytes[3 * first..][..6], &source.bytes[3 * last - 3..][..6]);
+                [self.of(&upper[..3]), self.of(&upper[3..]), self.of(&lower[..3]), self.of(&lower[3..])]
+            }
+            _ => [at(left, top), at(left + 1, top), at(left, top + 1), at(left + 1, top + 1)],
+        };
+        [0, 1, 2].map(|channel| {
+            let [a, b, c, d] = corners.map(|corner| corner[channel]);
+            let (upper, lower) = (a + right_share * (b - a), c + right_share * (d - c));
+            upper + bottom_share * (lower - upper)
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng};
 
     use super::*;
 
@@ -220,8 +266,14 @@ mod tests {
     const WIDTH: usize = 20;
     const SQUARE: Crop = Crop { center: [9.0, 6.0], size: [8, 8] };
 
-    const GEOMETRY: AugmentConfig =
-        AugmentConfig { flips: true, right_angles: true, rotation: 180.0, scale: 1.5, ..AugmentConfig::NONE };
+    const GEOMETRY: Augmentation = Augmentation {
+        mirror: true,
+        flip: true,
+        right_angles: true,
+        rotation: 180.0,
+        scale: 0.5,
+        ..Augmentation::NONE
+    };
 
     /// Red is the column, green the row, so that a bilinear value says where it was taken.
     fn coordinates() -> (Vec<u8>, Vec<u8>) {
@@ -247,7 +299,7 @@ mod tests {
     }
 
     /// (picture in 0..=255, labels) of `crop`.
-    fn cut(change: &Augmentation, crop: Crop) -> (Vec<f32>, Vec<u8>) {
+    fn cut(change: &Change, crop: Crop) -> (Vec<f32>, Vec<u8>) {
         let (picture, labels) = coordinates();
         let pixels = crop.size[0] * crop.size[1];
         let (mut values, mut classes) = (vec![0.0; 3 * pixels], vec![0; pixels]);
@@ -259,7 +311,7 @@ mod tests {
     #[test]
     fn without_change_a_crop_is_the_source_and_0_beyond_it() {
         for crop in [SQUARE, Crop { center: [1.5, 11.0], size: [6, 9] }] {
-            let (values, classes) = cut(&Augmentation::none(), crop);
+            let (values, classes) = cut(&Change::NONE, crop);
             let [height, width] = crop.size;
             for row in 0..height {
                 for column in 0..width {
@@ -283,8 +335,8 @@ mod tests {
 
     #[test]
     fn flips_and_right_angles_move_pixels_untouched_and_all_eight_come() {
-        let config = AugmentConfig { rotation: 0.0, scale: 1.0, ..GEOMETRY };
-        let (plain, plain_labels) = cut(&Augmentation::none(), SQUARE);
+        let config = Augmentation { rotation: 0.0, scale: 0.0, ..GEOMETRY };
+        let (plain, plain_labels) = cut(&Change::NONE, SQUARE);
         let mut seen = std::collections::BTreeSet::new();
         for stream in 0..200 {
             let (values, labels) = cut(&config.draw(&mut generator(stream)), SQUARE);
@@ -318,7 +370,7 @@ mod tests {
 
     #[test]
     fn scale_magnifies_and_shrinks_within_its_range() {
-        let config = AugmentConfig { scale: 2.0, ..AugmentConfig::NONE };
+        let config = Augmentation { scale: 1.0, ..Augmentation::NONE };
         let crop = Crop { center: [10.0, 6.0], size: [4, 4] };
         let mut steps: Vec<f32> = (0..300)
             .map(|stream| {
@@ -333,39 +385,161 @@ mod tests {
 
     #[test]
     fn colour_changes_leave_labels_and_black_alone_and_stay_in_range() {
-        let config = AugmentConfig { brightness: 0.4, tint: 0.2, gamma: 0.3, ..AugmentConfig::NONE };
-        let (_, labels) = cut(&Augmentation::none(), SQUARE);
+        let config = Augmentation { exposure: 0.4, tint: 0.2, gamma: 0.3, ..Augmentation::NONE };
+        let (_, labels) = cut(&Change::NONE, SQUARE);
         for stream in 0..50 {
             let change = config.draw(&mut generator(stream));
             assert_eq!(cut(&change, SQUARE).1, labels);
-            assert_eq!(change.levels.0[0], [0.0; 3]);
+            let all = Levels::new(&change).0;
+            assert_eq!(all[0], [0.0; 3]);
             for channel in 0..3 {
-                let levels: Vec<f32> = change.levels.0.iter().map(|level| level[channel]).collect();
+                let levels: Vec<f32> = all.iter().map(|level| level[channel]).collect();
                 assert!(levels.is_sorted() && levels[255] <= 1.0);
                 let log = f64::from(levels[128]).ln() / (128.0f64 / 255.0).ln();
                 assert!(log > 0.0, "{log}");
             }
         }
-        assert!(Augmentation::none().levels.0.iter().enumerate().all(|(v, level)| *level == [v as f32 / 255.0; 3]));
+        assert!(Levels::new(&Change::NONE).0.iter().enumerate().all(|(v, level)| *level == [v as f32 / 255.0; 3]));
     }
 
     #[test]
     fn a_change_takes_the_same_numbers_whatever_the_amounts() {
         let (mut a, mut b) = (generator(3), generator(3));
-        AugmentConfig::NONE.draw(&mut a);
-        AugmentConfig { brightness: 0.1, ..GEOMETRY }.draw(&mut b);
+        Augmentation::NONE.draw(&mut a);
+        Augmentation { brightness: 0.1, ..GEOMETRY }.draw(&mut b);
         assert_eq!(a.random::<u64>(), b.random::<u64>());
     }
 
     #[test]
     fn amounts_without_meaning_are_refused_by_name() {
-        assert!(AugmentConfig::NONE.check().is_ok() && GEOMETRY.check().is_ok());
+        assert!([Augmentation::NONE, GEOMETRY, Augmentation::default()].iter().all(|config| config.check().is_ok()));
         for (config, key) in [
-            (AugmentConfig { scale: 0.9, ..AugmentConfig::NONE }, "`scale` is 0.9"),
-            (AugmentConfig { rotation: -1.0, ..AugmentConfig::NONE }, "`rotation` is -1"),
-            (AugmentConfig { gamma: f64::NAN, ..AugmentConfig::NONE }, "`gamma` is NaN"),
+            (Augmentation { scale: -0.5, ..Augmentation::NONE }, "`scale` is -0.5"),
+            (Augmentation { rotation: -1.0, ..Augmentation::NONE }, "`rotation` is -1"),
+            (
+                Augmentation { contrast: 1.1, ..Augmentation::NONE },
+                "`contrast` is 1.1: expected at least 0 and at most 1",
+            ),
+            (Augmentation { gamma: f32::NAN, ..Augmentation::NONE }, "`gamma` is NaN"),
         ] {
-            assert!(config.check().unwrap_err().to_string().contains(key));
+            let message = config.check().unwrap_err().to_string();
+            assert!(message.contains(key), "{message}");
         }
+    }
+
+    const SIZE: [usize; 2] = [40, 50];
+    const OUTSIDE: u8 = 3;
+
+    /// A picture whose every channel shows its labels, 80 grey levels a class, and the labels: two overlapping discs.
+    fn discs() -> (Vec<u8>, Vec<u8>) {
+        let label = |index: usize| {
+            let (y, x) = ((index / SIZE[1]) as f32, (index % SIZE[1]) as f32);
+            let within = |cx: f32, cy: f32, radius: f32| u8::from((x - cx).hypot(y - cy) < radius);
+            within(22.0, 15.0, 11.0) + within(25.0, 17.0, 6.0)
+        };
+        let labels: Vec<u8> = (0..SIZE[0] * SIZE[1]).map(label).collect();
+        (labels.iter().flat_map(|&label| [80 * label + 40; 3]).collect(), labels)
+    }
+
+    fn apply(change: &Change) -> (Vec<f32>, Vec<u8>) {
+        let (pixels, labels) = discs();
+        let (mut image, mut moved) = (vec![0.0; pixels.len()], vec![0; labels.len()]);
+        let source = |bytes| Source { bytes, height: SIZE[0], width: SIZE[1] };
+        let crop = Crop::whole(source(&pixels));
+        change.picture(source(&pixels), crop, &mut image);
+        change.labels(source(&labels), crop, OUTSIDE, &mut moved);
+        (image, moved)
+    }
+
+    proptest! {
+        #[test]
+        fn image_and_labels_move_together(seed: u64) {
+            let geometry = Augmentation { brightness: 0.0, contrast: 0.0, tint: 0.0, ..Augmentation::default() };
+            let change = geometry.draw(&mut ChaCha8Rng::seed_from_u64(seed));
+            let (image, labels) = apply(&change);
+            let plane = SIZE[0] * SIZE[1];
+            let mut agreeing = 0;
+            for row in 2..SIZE[0] - 2 {
+                for column in 2..SIZE[1] - 2 {
+                    // Where all neighbours carry one label, the image shows exactly its grey.
+                    let around = (row - 2..row + 3).flat_map(|r| (column - 2..column + 3).map(move |c| r * SIZE[1] + c));
+                    let label = labels[row * SIZE[1] + column];
+                    if around.into_iter().all(|index| labels[index] == label) {
+                        let expected = if label == OUTSIDE { 0.0 } else { f32::from(80 * label + 40) / 255.0 };
+                        for channel in 0..3 {
+                            let got = image[channel * plane + row * SIZE[1] + column];
+                            prop_assert!((got - expected).abs() < 1e-4, "{got} for label {label} at {row}, {column}");
+                        }
+                        agreeing += 1;
+                    }
+                }
+            }
+            prop_assert!(agreeing > 500 && labels.contains(&1) && labels.contains(&2), "{agreeing}");
+        }
+
+        #[test]
+        fn a_change_follows_from_its_generator(seed: u64) {
+            let draw = |seed| Augmentation::default().draw(&mut ChaCha8Rng::seed_from_u64(seed));
+            prop_assert_eq!(draw(seed), draw(seed));
+            prop_assert!(draw(seed) != draw(seed ^ 1));
+        }
+    }
+
+    #[test]
+    fn no_change_changes_nothing() {
+        let change = Augmentation::NONE.draw(&mut ChaCha8Rng::seed_from_u64(1));
+        assert_eq!(change, Change::NONE);
+        let ((image, labels), (pixels, original)) = (apply(&change), discs());
+        assert_eq!(labels, original);
+        for (index, pixel) in pixels.chunks_exact(3).enumerate() {
+            assert!((image[index] - f32::from(pixel[0]) / 255.0).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn mirrored_and_flipped_pictures_are_exact() {
+        let turn = |to_source| apply(&Change { to_source, ..Change::NONE });
+        let (_, original) = discs();
+        let at = |labels: &[u8], row: usize, column: usize| labels[row * SIZE[1] + column];
+        let [(_, mirrored), (_, flipped)] = [turn([[-1.0, 0.0], [0.0, 1.0]]), turn([[1.0, 0.0], [0.0, -1.0]])];
+        for row in 0..SIZE[0] {
+            for column in 0..SIZE[1] {
+                assert_eq!(at(&mirrored, row, column), at(&original, row, SIZE[1] - 1 - column));
+                assert_eq!(at(&flipped, row, column), at(&original, SIZE[0] - 1 - row, column));
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_of_change_is_drawn_within_its_range() {
+        let augmentation = Augmentation::default();
+        let changes: Vec<Change> =
+            (0..400).map(|seed| augmentation.draw(&mut ChaCha8Rng::seed_from_u64(seed))).collect();
+        let determinant = |change: &Change| {
+            let [[a, b], [c, d]] = change.to_source;
+            a * d - b * c
+        };
+        let mirrored = changes.iter().filter(|change| determinant(change) < 0.0).count();
+        assert!((140..260).contains(&mirrored), "{mirrored} of 400 turned over");
+        for change in &changes {
+            let zoom = determinant(change).abs().sqrt().recip();
+            assert!((1.0 / 1.1501..=1.1501).contains(&zoom), "{zoom}");
+            let turned = change.to_source[0][1].abs().atan2(change.to_source[0][0].abs()).to_degrees();
+            assert!(turned <= 20.01, "{turned}");
+            assert!(change.gain.iter().all(|gain| (0.719..=1.321).contains(gain)) && change.offset.abs() <= 0.181);
+        }
+        let color = |change: &Change| (change.gain, change.offset);
+        assert!(
+            changes.iter().any(|change| change.gain[0] > 1.15) && changes.iter().any(|change| change.gain[2] < 0.85)
+        );
+        assert!(color(&changes[0]) != color(&changes[1]));
+    }
+
+    #[test]
+    fn what_comes_in_at_the_edges_is_black_as_the_change_has_it() {
+        let brighter = Change { to_source: [[2.0, 0.0], [0.0, 2.0]], offset: 0.25, ..Change::NONE };
+        let (image, labels) = apply(&brighter);
+        assert_eq!((labels[0], image[0]), (OUTSIDE, 0.25));
+        assert!(image.iter().all(|value| (0.25..=1.0).contains(value)));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::problem::{Problem, list};
+use crate::finding::Defects;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,17 +37,6 @@ pub enum Error {
         remedy: &'static str,
     },
 
-    /// Files of a data set are not what they should be; all of them are named.
-    #[error("problems with {} files of {dataset}:\n{}\n{remedy}", problems.len(), list(problems))]
-    Damaged {
-        /// The data set's name.
-        dataset: &'static str,
-        /// One a problem.
-        problems: Vec<Problem>,
-        /// What to do.
-        remedy: &'static str,
-    },
-
     /// A file could not be downloaded.
     #[error("`{url}`: {reason}")]
     Download {
@@ -70,6 +59,10 @@ pub enum Error {
         attempts: String,
     },
 
+    /// Files of a data set are not what they should be; all of them are named.
+    #[error("{0}")]
+    Defective(Box<Defects>),
+
     /// A setting lies outside its valid range.
     #[error("`{key}` is {value}: expected {expected}")]
     OutOfRange {
@@ -87,7 +80,7 @@ pub enum Error {
         /// The setting's name.
         key: &'static str,
         /// What was given.
-        value: f64,
+        value: f32,
         /// The valid range, in words.
         expected: String,
     },

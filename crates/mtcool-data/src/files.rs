@@ -1,17 +1,28 @@
 //! Files that appear whole or not at all, and their checksums.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, at};
 
-/// Under a temporary name first, so that nobody ever sees half a file.
+/// Writes `bytes` under a temporary name first, so that nobody ever sees half a file. Makes the folder if it is missing.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    write_whole_with(path, |file| file.write_all(bytes).map_err(at(path)))
+}
+
+/// As [`write_whole`], for contents that are made while they are written.
+pub(crate) fn write_whole_with(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(at(folder))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(path))?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    write(&mut buffered)?;
+    buffered.flush().map_err(at(path))?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(at(path))?;
     file.persist(path).map_err(|error| at(path)(error.error))?;
     Ok(())
 }
@@ -23,7 +34,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 
 /// SHA-256 of a file's content.
 pub(crate) fn sha256_of(path: &Path) -> Result<String> {
-    let mut file = std::fs::File::open(path).map_err(at(path))?;
+    let mut file = File::open(path).map_err(at(path))?;
     let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer).map_err(at(path))? {

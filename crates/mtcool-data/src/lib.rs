@@ -6,8 +6,11 @@
 //! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
 //! - [`HrfAv`]: photographs of the retina, two segmentation tasks on each: vessels, arteries against veins.
-//! - [`fundus`] draws photographs of the back of the eye, with all that is true of them.
-//! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread.
+//! - [`Refuge`]: segmentation of disc and cup, and glaucoma, on the same photographs, from the official folders.
+//! - [`fundus`] draws such photographs with all that is true of them; [`hrf_av::synthesize`] and [`refuge::RefugeSynthesis`]
+//!   whole sets of them.
+//! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread;
+//!   [`SharedLoader`] for tasks that share their images.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,19 +38,25 @@ pub mod digits;
 mod download;
 mod error;
 mod files;
+mod finding;
+mod fingerprint;
 pub mod fundus;
 pub mod hrf_av;
 mod loader;
 pub mod mnist;
 pub mod picture;
 mod prefetch;
-mod problem;
+pub mod refuge;
+mod shared;
 
+pub use augment::{Augmentation, Change};
 pub use dataset::{Dataset, Labelled, Sample};
 pub use download::Progress;
 pub use error::{Error, Result};
+pub use finding::{Defects, Finding, Problem};
 pub use hrf_av::HrfAv;
 pub use loader::{Loader, LoaderConfig};
 pub use mnist::{Mnist, Origin};
 pub use prefetch::Prefetch;
-pub use problem::{Defect, Problem};
+pub use refuge::Refuge;
+pub use shared::{Draw, SharedDataset, SharedLoader, SharedSample};

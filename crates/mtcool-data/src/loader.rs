@@ -10,6 +10,9 @@ use crate::dataset::{Dataset, Sample};
 use crate::error::{Error, Result};
 use crate::prefetch::Prefetch;
 
+/// Batches prepared ahead.
+const PREFETCH: usize = 2;
+
 /// How a [`Loader`] cuts and shuffles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoaderConfig {
@@ -19,6 +22,17 @@ pub struct LoaderConfig {
     pub seed: u64,
     /// Tells loaders of one seed apart, such as the task.
     pub stream: u64,
+}
+
+impl LoaderConfig {
+    /// The random numbers of `epoch`, told apart by `detail`.
+    pub(crate) fn generator(&self, epoch: u64, detail: u64) -> ChaCha8Rng {
+        let mut key = [0; 32];
+        for (bytes, number) in key.chunks_exact_mut(8).zip([self.seed, self.stream, epoch, detail]) {
+            bytes.copy_from_slice(&number.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
+    }
 }
 
 /// An endless stream of batches. Every epoch is a new shuffle of the whole set, its last incomplete batch left out.
@@ -34,16 +48,9 @@ impl Loader {
     /// # Errors
     /// If the batch size is 0 or larger than the data set.
     pub fn new(data: Arc<dyn Dataset>, config: LoaderConfig, position: u64) -> Result<Self> {
-        if config.batch_size == 0 || config.batch_size > data.len() {
-            return Err(Error::OutOfRange {
-                key: "batch_size",
-                value: config.batch_size,
-                expected: format!("at least 1 and at most the {} samples of the data set", data.len()),
-            });
-        }
-        let mut order = EpochOrder::new(data.len(), config);
+        let mut order = EpochOrder::new(data.len(), config)?;
         let read = move |position| data.read(order.batch(position));
-        Ok(Self { batches: Prefetch::new(position, vec![read])? })
+        Ok(Self { batches: Prefetch::new(position, PREFETCH, vec![read])? })
     }
 
     /// The next batch, waiting for it if it is not ready.
@@ -57,28 +64,41 @@ impl Loader {
 }
 
 /// The shuffle of the epoch last asked for.
-struct EpochOrder {
+#[derive(Clone)]
+pub(crate) struct EpochOrder {
     config: LoaderConfig,
     epoch: Option<u64>,
     indices: Vec<u32>,
 }
 
 impl EpochOrder {
-    fn new(len: usize, config: LoaderConfig) -> Self {
-        Self { config, epoch: None, indices: vec![0; len] }
+    /// The order of a set of `len` samples.
+    ///
+    /// # Errors
+    /// If the batch size is 0 or larger than the set.
+    pub(crate) fn new(len: usize, config: LoaderConfig) -> Result<Self> {
+        match (1..=len).contains(&config.batch_size) {
+            true => Ok(Self { config, epoch: None, indices: vec![0; len] }),
+            false => Err(Error::OutOfRange {
+                key: "batch_size",
+                value: config.batch_size,
+                expected: format!("at least 1 and at most the {len} samples of the data set"),
+            }),
+        }
+    }
+
+    /// The epoch in which batch `position` lies.
+    pub(crate) fn epoch(&self, position: u64) -> u64 {
+        position / (self.indices.len() / self.config.batch_size) as u64
     }
 
     /// The indices of batch `position`.
-    fn batch(&mut self, position: u64) -> &[u32] {
+    pub(crate) fn batch(&mut self, position: u64) -> &[u32] {
         let batches_an_epoch = (self.indices.len() / self.config.batch_size) as u64;
-        let epoch = position / batches_an_epoch;
+        let epoch = self.epoch(position);
         if self.epoch != Some(epoch) {
             self.indices.iter_mut().zip(0..).for_each(|(index, value)| *index = value);
-            let mut key = [0; 32];
-            for (bytes, number) in key.chunks_exact_mut(8).zip([self.config.seed, self.config.stream, epoch, 0]) {
-                bytes.copy_from_slice(&number.to_le_bytes());
-            }
-            self.indices.shuffle(&mut ChaCha8Rng::from_seed(key));
+            self.indices.shuffle(&mut self.config.generator(epoch, 0));
             self.epoch = Some(epoch);
         }
         let first = (position % batches_an_epoch) as usize * self.config.batch_size;
@@ -100,7 +120,7 @@ mod tests {
             prop_assume!(batch <= len);
             let config = LoaderConfig { batch_size: batch, seed, stream: 1 };
             let per_epoch = len / batch;
-            let mut order = EpochOrder::new(len, config);
+            let mut order = EpochOrder::new(len, config).unwrap();
             let batches: Vec<Vec<u32>> = (0..3 * per_epoch as u64).map(|n| order.batch(n).to_vec()).collect();
             for epoch in batches.chunks(per_epoch) {
                 let seen: BTreeSet<u32> = epoch.iter().flatten().copied().collect();
@@ -108,7 +128,7 @@ mod tests {
                 prop_assert!(seen.iter().all(|&index| (index as usize) < len));
             }
             for (position, batch) in batches.iter().enumerate().rev() {
-                prop_assert_eq!(EpochOrder::new(len, config).batch(position as u64).to_vec(), batch.clone());
+                prop_assert_eq!(EpochOrder::new(len, config).unwrap().batch(position as u64).to_vec(), batch.clone());
             }
         }
     }
@@ -143,7 +163,7 @@ mod tests {
     #[test]
     fn epochs_streams_and_seeds_are_shuffled_differently() {
         let order = |seed, stream, epoch: u64| {
-            EpochOrder::new(100, LoaderConfig { batch_size: 100, seed, stream }).batch(epoch).to_vec()
+            EpochOrder::new(100, LoaderConfig { batch_size: 100, seed, stream }).unwrap().batch(epoch).to_vec()
         };
         let orders = [order(0, 0, 0), order(0, 0, 1), order(0, 1, 0), order(1, 0, 0)];
         let distinct: BTreeSet<_> = orders.iter().collect();

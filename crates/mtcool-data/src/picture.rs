@@ -1,8 +1,8 @@
-//! Photographs and masks from files: any of the usual formats, truncation noticed, reduced by whole factors.
+//! Photographs and masks from files: any of the usual formats, truncation noticed, drawn ones told, reduced by whole factors.
 
 use std::path::Path;
 
-use image::{DynamicImage, ImageReader};
+use image::DynamicImage;
 
 use crate::error::{Error, Result, at};
 
@@ -30,9 +30,7 @@ impl Picture {
     /// # Errors
     /// [`Error::Corrupt`] if it is no picture or a truncated one; [`Error::Io`] if it cannot be read.
     pub fn read_rgb(file: &Path) -> Result<Self> {
-        let picture = decode(file)?.into_rgb8();
-        let [height, width] = [picture.height() as usize, picture.width() as usize];
-        Ok(Self { height, width, channels: 3, bytes: picture.into_raw() })
+        read(file).map(Self::rgb)
     }
 
     /// Reads `file` as grey.
@@ -40,9 +38,16 @@ impl Picture {
     /// # Errors
     /// As for [`Self::read_rgb`].
     pub fn read_grey(file: &Path) -> Result<Self> {
-        let picture = decode(file)?.into_luma8();
+        let picture = read(file)?.into_luma8();
         let [height, width] = [picture.height() as usize, picture.width() as usize];
         Ok(Self { height, width, channels: 1, bytes: picture.into_raw() })
+    }
+
+    /// A decoded picture as red, green and blue.
+    pub(crate) fn rgb(picture: DynamicImage) -> Self {
+        let picture = picture.into_rgb8();
+        let [height, width] = [picture.height() as usize, picture.width() as usize];
+        Self { height, width, channels: 3, bytes: picture.into_raw() }
     }
 
     /// Every `scale` x `scale` pixels become their mean, rounded (halves up). Columns and rows beyond the last whole block are cut.
@@ -88,23 +93,27 @@ pub(crate) fn reduced_size(height: usize, width: usize, scale: usize) -> Result<
     }
 }
 
-fn decode(file: &Path) -> Result<DynamicImage> {
+fn read(file: &Path) -> Result<DynamicImage> {
     let bytes = std::fs::read(file).map_err(at(file))?;
-    let corrupt = |got: String| Error::Corrupt {
+    decode(&bytes).map_err(|got| Error::Corrupt {
         file: file.to_owned(),
         expected: "a whole picture".into(),
         got,
         remedy: "replace the file by an intact copy",
-    };
+    })
+}
+
+/// The picture in `bytes`, whose format is told by its content.
+///
+/// # Errors
+/// In words, if it is none or was cut off.
+pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     // The decoder fills what is missing with grey and says nothing.
-    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_ends(&bytes) {
-        return Err(corrupt(format!("a JPEG file truncated after {} bytes", bytes.len())));
+    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_ends(bytes) {
+        return Err(format!("a JPEG file truncated after {} bytes", bytes.len()));
     }
-    let reader = ImageReader::new(std::io::Cursor::new(&bytes)).with_guessed_format().map_err(at(file))?;
-    if reader.format().is_none() {
-        return Err(corrupt("a file of no known picture format".into()));
-    }
-    reader.decode().map_err(|error| corrupt(error.to_string()))
+    let format = image::guess_format(bytes).map_err(|_| "a file of no known picture format".to_owned())?;
+    image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string())
 }
 
 /// Whether the end-of-image marker comes, by walking the segments and the entropy-coded scans between them (ITU T.81, annex B).
@@ -131,11 +140,27 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
     }
 }
 
+/// What every synthetic photograph says about itself, in a comment that survives copying and renaming.
+const DRAWN: &[u8] = b"drawn by mtcool, not photographed";
+
+/// The JPEG file `bytes` with a comment that it was drawn.
+pub(crate) fn mark_as_drawn(bytes: &[u8]) -> Vec<u8> {
+    let (start, rest) = bytes.split_at(2);
+    let length = (DRAWN.len() as u16 + 2).to_be_bytes();
+    [start, &[0xff, 0xfe], &length, DRAWN, rest].concat()
+}
+
+/// Whether `bytes`, the beginning of a file at least, carry the comment of [`mark_as_drawn`].
+pub(crate) fn is_marked_as_drawn(bytes: &[u8]) -> bool {
+    bytes.get(6..6 + DRAWN.len()) == Some(DRAWN)
+}
+
 #[cfg(test)]
 mod tests {
     use image::{ImageFormat, RgbImage};
 
     use super::*;
+    use crate::fundus::Fundus;
 
     fn noise(width: u32, height: u32) -> RgbImage {
         let byte = |x: u32, y: u32, c: u32| (x * 7 + y * 13 + c * 29 + x * y % 11 * 17) as u8;
@@ -188,5 +213,23 @@ mod tests {
             let message = picture.clone().reduced(scale).unwrap_err().to_string();
             assert!(message.contains("`scale`") && message.contains("at most 5"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_marked_picture_is_the_same_picture() {
+        let plain = Fundus::draw(1, 1, [40, 50]).jpeg().unwrap();
+        let marked = mark_as_drawn(&plain);
+        assert!(is_marked_as_drawn(&marked) && !is_marked_as_drawn(&plain) && !is_marked_as_drawn(b"\xff\xd8"));
+        assert_eq!(decode(&marked).unwrap(), decode(&plain).unwrap());
+    }
+
+    #[test]
+    fn a_picture_that_was_cut_off_anywhere_is_refused() {
+        let whole = Fundus::draw(1, 1, [40, 50]).jpeg().unwrap();
+        for kept in [0, 1, 2, 3, 20, whole.len() / 2, whole.len() - 3, whole.len() - 2, whole.len() - 1] {
+            assert!(decode(&whole[..kept]).is_err(), "{kept} of {} bytes", whole.len());
+        }
+        let padded = [&whole[..], &[0; 7]].concat();
+        assert!(decode(&padded).is_ok());
     }
 }

@@ -15,11 +15,11 @@ pub struct Prefetch<T> {
 
 impl<T: Send + 'static> Prefetch<T> {
     /// Starts one thread a worker, the sequence entered at `position`. `workers[k](n)` makes item n for every n with
-    /// `n % workers.len() == k`; each keeps one finished item waiting and works at the next.
+    /// `n % workers.len() == k`; each keeps up to `ahead` finished items waiting and works at the next.
     ///
     /// # Errors
     /// If there is no worker.
-    pub fn new<F>(position: u64, workers: Vec<F>) -> Result<Self>
+    pub fn new<F>(position: u64, ahead: usize, workers: Vec<F>) -> Result<Self>
     where
         F: FnMut(u64) -> Result<T> + Send + 'static,
     {
@@ -28,7 +28,7 @@ impl<T: Send + 'static> Prefetch<T> {
             return Err(Error::OutOfRange { key: "workers", value: 0, expected: "at least 1".into() });
         }
         let lanes = workers.into_iter().zip(0..).map(|(mut worker, lane)| {
-            let (sender, receiver) = sync_channel(1);
+            let (sender, receiver) = sync_channel(ahead);
             let mut next = position + (lane + count - position % count) % count;
             std::thread::spawn(move || {
                 // A pool of its own: whoever waits for an item may be the only worker of the global one.
@@ -72,7 +72,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(3 - n % 3));
             if n == 7 { Err(Error::LoaderGone) } else { Ok(n * n) }
         };
-        Prefetch::new(position, vec![worker; workers]).unwrap()
+        Prefetch::new(position, 1, vec![worker; workers]).unwrap()
     }
 
     #[test]
@@ -93,8 +93,46 @@ mod tests {
 
     #[test]
     fn a_worker_that_dies_is_an_error_and_none_at_all_too() {
-        let mut items = Prefetch::<u64>::new(0, vec![|_| panic!("as meant")]).unwrap();
+        let mut items = Prefetch::<u64>::new(0, 1, vec![|_| panic!("as meant")]).unwrap();
         assert!(matches!(items.next(), Err(Error::LoaderGone)));
-        assert!(Prefetch::<u64>::new(0, Vec::<fn(u64) -> Result<u64>>::new()).is_err());
+        assert!(Prefetch::<u64>::new(0, 1, Vec::<fn(u64) -> Result<u64>>::new()).is_err());
+    }
+
+    #[test]
+    fn values_come_in_order_from_any_position_whatever_the_workers_and_their_speed() {
+        for workers in 1..5 {
+            for first in [0, 1, 7] {
+                let make = |position| {
+                    std::thread::sleep(Duration::from_micros(position * 7919 % 1500));
+                    Ok(position)
+                };
+                let mut values = Prefetch::new(first, workers % 3, vec![make; workers]).unwrap();
+                for position in first..first + 20 {
+                    assert_eq!(values.next().unwrap(), position);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_arrives_in_its_place() {
+        let make = |position| match position {
+            3 => Err(Error::LoaderGone),
+            _ => Ok(position),
+        };
+        let mut values = Prefetch::new(0, 1, vec![make; 2]).unwrap();
+        let seen: Vec<Option<u64>> = (0..5).map(|_| values.next().ok()).collect();
+        assert_eq!(seen, [Some(0), Some(1), Some(2), None, Some(4)]);
+    }
+
+    #[test]
+    fn a_worker_that_panics_is_an_error_for_whoever_waits() {
+        let make = |position| match position {
+            1 => std::panic::resume_unwind(Box::new("no value")),
+            _ => Ok(position),
+        };
+        let mut values: Prefetch<u64> = Prefetch::new(0, 1, vec![make]).unwrap();
+        assert_eq!(values.next().unwrap(), 0);
+        assert!(matches!(values.next(), Err(Error::LoaderGone)));
     }
 }

@@ -9,7 +9,7 @@ use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
     CLASS, FIELD, FetchConfig, HrfAvConfig, OnDamage, Role, SetShape, SynthConfig, fetch, origin, synthesize, verify,
 };
-use mtcool_data::{HrfAv, Origin};
+use mtcool_data::{Error, HrfAv, Origin, Problem};
 
 const SMALL: SynthConfig = SynthConfig { shape: SetShape { numbers: 3, size: [150, 100] }, seed: 4 };
 
@@ -79,6 +79,41 @@ fn drawn_and_published_photographs_never_mix() {
     std::fs::write(folder.path().join("synthetic.json"), b"{}").unwrap();
     let message = origin(folder.path()).unwrap_err().to_string();
     assert!(message.contains("synthetic.json") && message.contains("data synth hrf-av"), "{message}");
+}
+
+#[test]
+fn without_its_manifest_a_drawn_set_is_not_taken_for_the_published_one() {
+    let folder = tempfile::tempdir().unwrap();
+    synthesize(folder.path(), SMALL).unwrap();
+    let cache = Cache::new(folder.path().join("cache"));
+    let open = |on_damage| HrfAv::open(folder.path(), &cache, HrfAvConfig { shape: SMALL.shape, scale: 1, on_damage });
+    // It was read while it still said what it is, so all of it lies in the cache.
+    assert_eq!(open(OnDamage::Refuse).unwrap().all().len(), 9);
+    let manifest = folder.path().join("synthetic.json");
+    let text = std::fs::read(&manifest).unwrap();
+    std::fs::remove_file(&manifest).unwrap();
+    let report = verify(folder.path(), SMALL.shape).unwrap();
+    assert_eq!((report.intact, report.problems.len()), (0, 9), "every photograph says that it was drawn");
+    assert!(report.problems.iter().all(|finding| finding.problem == Problem::Synthetic && finding.is_defect));
+    for on_damage in [OnDamage::Refuse, OnDamage::LeaveOut] {
+        let Err(Error::Defective(defects)) = open(on_damage) else { panic!("was taken for photographs") };
+        assert_eq!(defects.findings, report.problems);
+    }
+    // One among published photographs is told too, whatever its name.
+    let other = folder.path().join("other");
+    std::fs::create_dir_all(other.join("images")).unwrap();
+    std::fs::copy(folder.path().join("images/02_h.jpg"), other.join("images/01_g.JPEG")).unwrap();
+    for role in [Role::Field, Role::Labels] {
+        std::fs::create_dir_all(other.join(role.folder())).unwrap();
+        let id = SMALL.shape.photographs().nth(1).unwrap();
+        std::fs::copy(folder.path().join(role.path(id)), other.join(role.path(id))).unwrap();
+    }
+    let told = verify(&other, SMALL.shape).unwrap().problems;
+    let told: Vec<_> = told.iter().filter(|finding| finding.problem == Problem::Synthetic).collect();
+    assert!(told.len() == 1 && told[0].path == Path::new("images/01_g.JPEG"), "{told:?}");
+
+    std::fs::write(&manifest, text).unwrap();
+    assert_eq!(open(OnDamage::Refuse).unwrap().all().len(), 9);
 }
 
 #[test]

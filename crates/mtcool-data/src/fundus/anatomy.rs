@@ -107,6 +107,11 @@ impl Anatomy {
         density(&GLAUCOMA) - density(&HEALTHY)
     }
 
+    /// The fovea as (x, y) in pixels, on a photograph of `size` = (height, width).
+    pub fn fovea(&self, size: [usize; 2]) -> [f32; 2] {
+        self.view(size).pixel([0.0, 0.0])
+    }
+
     pub(super) fn view(&self, size: [usize; 2]) -> View {
         View::new(self.view_center, self.view_rotation, self.left_eye, size)
     }

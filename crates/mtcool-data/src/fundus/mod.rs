@@ -113,7 +113,7 @@ impl Fundus {
 fn truth(scene: &Scene<'_>, [height, width]: [usize; 2]) -> Truth {
     let mut truth = Truth {
         glaucoma: scene.anatomy.glaucoma,
-        fovea: scene.view.pixel([0.0, 0.0]),
+        fovea: scene.anatomy.fovea([height, width]),
         disc_cup: vec![BACKGROUND; height * width],
         vessels: vec![0; height * width],
         field_of_view: vec![0; height * width],

@@ -1,16 +1,17 @@
 //! From the files of a photograph to its pixels and marks, with every problem of every file.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::labels::{Labels, marks};
-use super::layout::Files;
+use super::layout::{Files, Layout};
 use crate::cache::{Array, CacheKey};
 use crate::error::{Error, Result};
-use crate::picture::Picture;
-use crate::problem::{Defect, Problem};
+use crate::finding::{Finding, Problem};
+use crate::picture::{Picture, is_marked_as_drawn};
 
 /// What makes cache entries; another number makes new ones.
-const KIND: &str = "hrf-av 1";
+const KIND: &str = "hrf-av 2";
 
 /// A photograph at full size.
 pub(super) struct Decoded {
@@ -22,12 +23,15 @@ pub(super) struct Decoded {
 
 impl Decoded {
     /// Reads all files; each should have `size` (width, height).
-    pub(super) fn read(files: &Files, size: [usize; 2]) -> Result<Self, Vec<Problem>> {
+    pub(super) fn read(layout: &Layout, files: &Files, size: [usize; 2]) -> Result<Self, Vec<Finding>> {
         let mut problems = Vec::new();
-        let mut checked = |file: &Path, picture: Result<Picture>| match sized(file, picture, size) {
+        if !layout.is_drawn && says_it_was_drawn(&files.image) {
+            problems.push(layout.undeclared(&files.image));
+        }
+        let mut checked = |file: &Path, picture: Result<Picture>| match sized(picture, size) {
             Ok(picture) => Some(picture),
-            Err(problem) => {
-                problems.push(problem);
+            Err((problem, detail)) => {
+                problems.push(layout.defect(file, problem, detail));
                 None
             }
         };
@@ -38,8 +42,8 @@ impl Decoded {
         let labels = labels.as_ref().map(Labels::decode);
         let [field, vessels] = [field, vessels.flatten()].map(|picture| picture.map(|picture| bright(&picture)));
         let mut miscoded = |file: &Path, expected: &str, got: String| {
-            let defect = Defect::WronglyCoded { expected: expected.into(), got };
-            problems.push(Problem { file: file.to_owned(), defect });
+            let detail = format!("expected {expected}, got {got}");
+            problems.push(layout.defect(file, Problem::WronglyCoded, detail));
         };
         if let Some(labels) = &labels {
             if let (true, Some((x, y, [r, g, b]))) = (labels.is_miscoloured(), labels.foreign.1) {
@@ -74,8 +78,10 @@ impl Decoded {
 }
 
 /// The key of [`Decoded::arrays`].
-pub(super) fn key(files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey> {
+pub(super) fn key(layout: &Layout, files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey> {
     let key = CacheKey::new(KIND).setting("scale", scale).setting("size", format!("{size:?}"));
+    // Whether the set says that it was drawn decides whether drawn photographs are let pass.
+    let key = key.setting("drawn", layout.is_drawn);
     let key = key.file("image", &files.image)?.file("field", &files.field)?.file("labels", &files.labels)?;
     match &files.vessels {
         Some(vessels) => key.file("vessels", vessels),
@@ -83,15 +89,24 @@ pub(super) fn key(files: &Files, size: [usize; 2], scale: usize) -> Result<Cache
     }
 }
 
-fn sized(file: &Path, picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, Problem> {
-    let defect = match picture {
-        Ok(picture) if picture.size() == expected => return Ok(picture),
-        Ok(picture) => Defect::WrongSize { expected, got: picture.size() },
-        Err(Error::Corrupt { got, .. }) => Defect::Unreadable { reason: got },
-        Err(Error::Io { source, .. }) => Defect::Unreadable { reason: source.to_string() },
-        Err(other) => Defect::Unreadable { reason: other.to_string() },
-    };
-    Err(Problem { file: file.to_owned(), defect })
+/// A file that cannot be read says nothing.
+fn says_it_was_drawn(photograph: &Path) -> bool {
+    const BEGINNING: u64 = 64;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(photograph).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes));
+    read.is_ok() && is_marked_as_drawn(&bytes)
+}
+
+/// The picture if it has the size `expected` (width, height), or what is wrong with it.
+fn sized(picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, (Problem, String)> {
+    let by = |[width, height]: [usize; 2]| format!("{width}x{height}");
+    match picture {
+        Ok(picture) if picture.size() == expected => Ok(picture),
+        Ok(picture) => Err((Problem::WronglySized, format!("expected {}, got {}", by(expected), by(picture.size())))),
+        Err(Error::Corrupt { got, .. }) => Err((Problem::Unreadable, got)),
+        Err(Error::Io { source, .. }) => Err((Problem::Unreadable, source.to_string())),
+        Err(other) => Err((Problem::Unreadable, other.to_string())),
+    }
 }
 
 fn bright(picture: &Picture) -> Vec<bool> {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::synth::{MANIFEST, origin};
 use crate::error::{Error, Result, at};
-use crate::problem::{Defect, Problem};
+use crate::finding::{Finding, Problem};
+use crate::mnist::Origin;
 
 /// The diagnosis of a photograph's eye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,7 +134,9 @@ pub struct Files {
 
 /// Every file below a folder that plays a role, whatever the case of its name and the kind of its picture.
 pub(super) struct Layout {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
+    /// Whether the folder says that its photographs were drawn.
+    pub(super) is_drawn: bool,
     found: BTreeMap<(Role, String), Vec<PathBuf>>,
 }
 
@@ -140,7 +144,8 @@ impl Layout {
     /// Looks through the official folders.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is no folder of photographs; [`Error::Io`] if a folder cannot be read.
+    /// [`Error::Missing`] if there is no folder of photographs; [`Error::Corrupt`] if the manifest of a drawn set is damaged;
+    /// [`Error::Io`] if a folder cannot be read.
     pub(super) fn scan(folder: &Path) -> Result<Self> {
         if !folder.join(Role::Image.folder()).is_dir() {
             return Err(Error::Missing {
@@ -168,31 +173,41 @@ impl Layout {
             }
         }
         found.values_mut().for_each(|files| files.sort());
-        Ok(Self { folder: folder.to_owned(), found })
+        let is_drawn = origin(folder)?.0 != Origin::Real;
+        Ok(Self { folder: folder.to_owned(), is_drawn, found })
+    }
+
+    /// A problem of `file` that must be solved.
+    pub(super) fn defect(&self, file: &Path, problem: Problem, detail: impl Into<String>) -> Finding {
+        Finding::defect(&self.folder, file, problem, detail)
+    }
+
+    /// What is wrong with a photograph that says it was drawn while its folder does not.
+    pub(super) fn undeclared(&self, file: &Path) -> Finding {
+        Finding::undeclared(&self.folder, file, MANIFEST)
     }
 
     /// The files of `id`, or every file that is missing or doubled.
-    pub(super) fn files(&self, id: PhotographId) -> Result<Files, Vec<Problem>> {
+    pub(super) fn files(&self, id: PhotographId) -> Result<Files, Vec<Finding>> {
         let mut problems = Vec::new();
-        let mut of =
-            |role: Role| {
-                let stem = role.stem(id).to_ascii_lowercase();
-                match self.found.get(&(role, stem)).map_or(&[][..], Vec::as_slice) {
-                    [file] => Some(file.clone()),
-                    [] if role == Role::Vessels => None,
-                    [] => {
-                        problems.push(Problem { file: self.folder.join(role.path(id)), defect: Defect::Missing });
-                        None
-                    }
-                    [first, others @ ..] => {
-                        problems.extend(others.iter().map(|other| Problem {
-                            file: other.clone(),
-                            defect: Defect::Doubled { also: first.clone() },
-                        }));
-                        None
-                    }
+        let mut of = |role: Role| {
+            let stem = role.stem(id).to_ascii_lowercase();
+            match self.found.get(&(role, stem)).map_or(&[][..], Vec::as_slice) {
+                [file] => Some(file.clone()),
+                [] if role == Role::Vessels => None,
+                [] => {
+                    let detail = format!("no file of this name, in any case or format, in `{}`", role.folder());
+                    problems.push(self.defect(&role.path(id), Problem::Missing, detail));
+                    None
                 }
-            };
+                [first, others @ ..] => {
+                    let first = first.strip_prefix(&self.folder).unwrap_or(first).display();
+                    let detail = format!("by `{first}`; remove one of them");
+                    problems.extend(others.iter().map(|other| self.defect(other, Problem::Doubled, &*detail)));
+                    None
+                }
+            }
+        };
         let (image, field, labels, vessels) = (of(Role::Image), of(Role::Field), of(Role::Labels), of(Role::Vessels));
         match (image, field, labels) {
             (Some(image), Some(field), Some(labels)) if problems.is_empty() => {

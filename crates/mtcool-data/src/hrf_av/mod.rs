@@ -23,7 +23,7 @@ use crate::augment::Source;
 use crate::cache::{Cache, Cached};
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
-use crate::problem::Problem;
+use crate::finding::{Defects, Finding};
 use decode::Decoded;
 use layout::Layout;
 
@@ -58,14 +58,14 @@ pub struct HrfAvConfig {
 /// The photographs of a folder, decoded once and kept in a cache.
 pub struct HrfAv {
     photographs: Vec<Arc<Photograph>>,
-    left_out: Vec<Problem>,
+    left_out: Vec<Finding>,
 }
 
 impl HrfAv {
     /// Loads all photographs below `folder`, those that `cache` does not hold yet from their files.
     ///
     /// # Errors
-    /// [`Error::Damaged`] with every problem if files are missing or damaged and `config` does not leave them out, or if no
+    /// [`Error::Defective`] with every problem if files are missing or damaged and `config` does not leave them out, or if no
     /// photograph is left; [`Error::OutOfRange`] if the scale does not fit; [`Error::Io`] if the cache cannot be written.
     pub fn open(folder: &Path, cache: &Cache, config: HrfAvConfig) -> Result<Self> {
         let layout = Layout::scan(folder)?;
@@ -75,12 +75,12 @@ impl HrfAv {
         for loaded in loaded {
             match loaded {
                 Ok(photograph) => photographs.push(Arc::new(photograph)),
-                Err(Error::Damaged { problems, .. }) => left_out.extend(problems),
+                Err(Error::Defective(defects)) => left_out.extend(defects.findings),
                 Err(error) => return Err(error),
             }
         }
         if !left_out.is_empty() && (config.on_damage == OnDamage::Refuse || photographs.is_empty()) {
-            return Err(damaged(left_out));
+            return Err(defective(&layout, left_out));
         }
         for problem in &left_out {
             tracing::warn!(%problem, "photograph left out");
@@ -100,17 +100,19 @@ impl HrfAv {
     }
 
     /// Why photographs were left out.
-    pub fn left_out(&self) -> &[Problem] {
+    pub fn left_out(&self) -> &[Finding] {
         &self.left_out
     }
 }
 
-fn damaged(problems: Vec<Problem>) -> Error {
-    Error::Damaged {
+fn defective(layout: &Layout, findings: Vec<Finding>) -> Error {
+    Error::Defective(Box::new(Defects {
         dataset: "HRF-AV",
-        problems,
-        remedy: "repair or replace them (`cargo xtask data verify hrf-av` lists all), or ask for the intact photographs alone",
-    }
+        folder: layout.folder.clone(),
+        findings,
+        remedy: "Repair or replace them (`cargo xtask data verify hrf-av` lists all), or ask for the intact photographs alone"
+            .into(),
+    }))
 }
 
 /// A decoded photograph, its pixels mapped from the cache.
@@ -123,12 +125,13 @@ pub struct Photograph {
 }
 
 impl Photograph {
-    /// [`Error::Damaged`] for problems with the files, any other error for the rest.
+    /// [`Error::Defective`] for problems with the files, any other error for the rest.
     fn load(layout: &Layout, cache: &Cache, config: HrfAvConfig, id: PhotographId) -> Result<Self> {
-        let files = layout.files(id).map_err(damaged)?;
+        let defective = |findings| defective(layout, findings);
+        let files = layout.files(id).map_err(defective)?;
         let size = config.shape.size;
-        let make = || Decoded::read(&files, size).map_err(damaged)?.arrays(config.scale);
-        Ok(Self { id, arrays: cache.entry(&decode::key(&files, size, config.scale)?, make)? })
+        let make = || Decoded::read(layout, &files, size).map_err(defective)?.arrays(config.scale);
+        Ok(Self { id, arrays: cache.entry(&decode::key(layout, &files, size, config.scale)?, make)? })
     }
 
     /// Rows.

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::labels::{CLASS, FIELD};
 use super::{Photograph, vessel};
-use crate::augment::{AugmentConfig, Crop};
+use crate::augment::{Augmentation, Crop};
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
 use crate::prefetch::Prefetch;
@@ -29,12 +29,12 @@ pub struct PatchConfig {
     /// Every patch follows from it.
     pub seed: u64,
     /// How patches are changed.
-    pub augment: AugmentConfig,
+    pub augment: Augmentation,
     /// Threads that prepare batches ahead. The batches do not depend on it.
     pub workers: usize,
 }
 
-/// An endless stream of batches: inputs `[B, 3, S, S]` f32 in 0..=1, 0 beyond the photograph; targets `[B, 2, S, S]` u8, first
+/// An endless stream of batches: inputs `[B, 3, S, S]` f32 in 0..=1, black beyond the photograph; targets `[B, 2, S, S]` u8, first
 /// vessel (1) or not, then the artery/vein [`Class`](super::Class), both 0 beyond the photograph.
 ///
 /// The photographs take turns, shuffled anew every round. A patch's centre lies in the field of view, evenly among the places
@@ -59,7 +59,7 @@ impl Patches {
             let mut cutter = Cutter::new(photographs.clone(), config);
             move |position| cutter.batch(position)
         });
-        Ok(Self { batches: Prefetch::new(position, workers.collect())? })
+        Ok(Self { batches: Prefetch::new(position, 1, workers.collect())? })
     }
 
     /// The next batch, waiting for it if it is not ready.

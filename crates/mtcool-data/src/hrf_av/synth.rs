@@ -12,9 +12,10 @@ use crate::error::{Error, Result, at};
 use crate::files::write_whole;
 use crate::fundus::{ARTERY, Anatomy, Fundus, GENERATOR, VEIN};
 use crate::mnist::Origin;
+use crate::picture::mark_as_drawn;
 
 /// Present in a folder of drawn photographs only.
-const MANIFEST: &str = "synthetic.json";
+pub(super) const MANIFEST: &str = "synthetic.json";
 
 /// Which photographs to draw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +118,7 @@ fn encode(fundus: &Fundus, role: Role) -> image::ImageResult<Vec<u8>> {
     let [height, width] = fundus.size.map(|side| side as u32);
     let mut file = Cursor::new(Vec::new());
     match role {
-        Role::Image => return fundus.jpeg(),
+        Role::Image => return Ok(mark_as_drawn(&fundus.jpeg()?)),
         Role::Field => {
             let pixels: Vec<u8> = fundus.truth.field_of_view.iter().flat_map(|&inside| [inside * 255; 3]).collect();
             let encoder = image::codecs::tiff::TiffEncoder::new(&mut file);

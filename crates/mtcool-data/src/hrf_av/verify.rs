@@ -10,7 +10,7 @@ use super::decode::Decoded;
 use super::layout::{Files, Layout, PhotographId, Role, SetShape};
 use crate::error::Result;
 use crate::files::sha256_of;
-use crate::problem::Problem;
+use crate::finding::Finding;
 
 /// What a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Report {
     /// Intact photographs that have a file in `manual1`.
     pub with_vessels: usize,
     /// Every problem, photograph by photograph.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<Finding>,
     /// Files of labels with pixels of no pure colour, which take the nearest one, and how many.
     pub snapped: Vec<(PathBuf, usize)>,
     /// Files of intact photographs whose content is not that of the published ones; empty for sets of another shape.
@@ -56,7 +56,7 @@ struct Seen {
 pub fn verify(folder: &Path, shape: SetShape) -> Result<Report> {
     let layout = Layout::scan(folder)?;
     let ids: Vec<PhotographId> = shape.photographs().collect();
-    let seen: Vec<Result<Seen, Vec<Problem>>> = ids.par_iter().map(|&id| see(&layout, id, shape)).collect();
+    let seen: Vec<Result<Seen, Vec<Finding>>> = ids.par_iter().map(|&id| see(&layout, id, shape)).collect();
     let mut report = Report {
         intact: 0,
         expected: ids.len(),
@@ -81,9 +81,9 @@ pub fn verify(folder: &Path, shape: SetShape) -> Result<Report> {
     Ok(report)
 }
 
-fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<Seen, Vec<Problem>> {
+fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<Seen, Vec<Finding>> {
     let files = layout.files(id)?;
-    let snapped = Decoded::read(&files, shape.size)?.labels.snapped;
+    let snapped = Decoded::read(layout, &files, shape.size)?.labels.snapped;
     let mut unpublished = Vec::new();
     if shape == SetShape::OFFICIAL {
         for (role, file) in [(Role::Image, &files.image), (Role::Field, &files.field), (Role::Labels, &files.labels)] {

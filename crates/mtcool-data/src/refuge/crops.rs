@@ -1,0 +1,157 @@
+//! Squares around the disc, cut once and kept in a cache.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::mask::Mask;
+use super::scan::Inventory;
+use super::{Progress, RefugeConfig};
+use crate::cache::{Array, Cache, CacheKey, Cached};
+use crate::error::Result;
+use crate::fundus::BACKGROUND;
+use crate::picture::Picture;
+
+/// Changes when crops are cut differently.
+const KIND: &str = "refuge crops 2";
+
+/// The crops of all cases: array 2n is the image `[S, S, 3]` of case n, array 2n + 1 its classes `[S, S]`.
+pub(super) fn open(inventory: &Inventory, config: &RefugeConfig, progress: &Progress<'_>) -> Result<Cached> {
+    let cache = Cache::new(&config.cache);
+    let files: Vec<&Path> =
+        inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
+    // Gigabytes: they are not read before every training.
+    let checksums = cache.checksums(&files)?;
+    let key = CacheKey::new(KIND).setting("crop", config.crop).setting("shrink", config.shrink);
+    // Whether the set says that it is synthetic decides how its files are examined.
+    let mut key = key.setting("synthetic", inventory.manifest.is_some());
+    for (found, checksums) in inventory.found.iter().zip(checksums.chunks(2)) {
+        key = key.setting(&found.name.text(), checksums.join(" "));
+    }
+    let done = AtomicUsize::new(0);
+    cache.entry_of(&key, inventory.found.len(), |index| {
+        let examined = inventory.examine(&inventory.found[index]);
+        let has_defect = examined.findings.iter().any(|finding| finding.is_defect);
+        match (examined.image, examined.mask) {
+            (Some(image), Some(mask)) if !has_defect => {
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, inventory.found.len());
+                cut(&image, &mask, config.crop, config.shrink)
+            }
+            _ => Err(inventory.report(examined.findings).into_error()),
+        }
+    })
+}
+
+/// A square of `crop` pixels around the centre of the disc's bounding box, padded with zeros and background, then `shrink`
+/// times smaller: image and classes.
+fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<Array>> {
+    let [height, width] = mask.size;
+    let [top, left] = disc_center(mask).map(|center| center as i64 - crop as i64 / 2);
+    let inside = |row: usize, column: usize| {
+        let (row, column) = (top + row as i64, left + column as i64);
+        let is_inside = (0..height as i64).contains(&row) && (0..width as i64).contains(&column);
+        is_inside.then(|| row as usize * width + column as usize)
+    };
+    let mut pixels = vec![0; 3 * crop * crop];
+    for (index, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+        if let Some(at) = inside(index / crop, index % crop) {
+            pixel.copy_from_slice(&image.bytes[3 * at..3 * at + 3]);
+        }
+    }
+    let picture = Picture { height: crop, width: crop, channels: 3, bytes: pixels }.reduced(shrink)?;
+    let side = crop / shrink;
+    // Classes have no mean: the middle pixel stands for all.
+    let middle = |index: usize| inside(index / side * shrink + shrink / 2, index % side * shrink + shrink / 2);
+    let classes = (0..side * side).map(|index| middle(index).map_or(BACKGROUND, |at| mask.classes[at])).collect();
+    Ok(vec![
+        Array { shape: vec![side, side, 3], bytes: picture.bytes },
+        Array { shape: vec![side, side], bytes: classes },
+    ])
+}
+
+/// Row and column in the middle of the disc's bounding box.
+fn disc_center(mask: &Mask) -> [usize; 2] {
+    let [mut top, mut bottom, mut left, mut right] = [usize::MAX, 0, usize::MAX, 0];
+    for (row, classes) in mask.classes.chunks_exact(mask.size[1]).enumerate() {
+        let disc = |&class: &u8| class != BACKGROUND;
+        if let (Some(first), Some(last)) = (classes.iter().position(disc), classes.iter().rposition(disc)) {
+            (top, bottom) = (top.min(row), bottom.max(row + 1));
+            (left, right) = (left.min(first), right.max(last + 1));
+        }
+    }
+    // `mask::decode` lets no mask without a disc pass.
+    [(top.min(bottom) + bottom) / 2, (left.min(right) + right) / 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mask::Coding;
+    use super::*;
+    use crate::fundus::{CUP, RIM};
+
+    /// A photograph whose pixels say where they are, with a disc of rows 3..8 and columns 10..14.
+    fn photograph() -> (Picture, Mask) {
+        let bytes = (0..240).flat_map(|index| [10 + index % 20, 100 + index / 20, 7]).collect();
+        let image = Picture { height: 12, width: 20, channels: 3, bytes };
+        let class = |index: usize| match (index / 20, index % 20) {
+            (5, 12) => CUP,
+            (3..8, 10..14) => RIM,
+            _ => BACKGROUND,
+        };
+        let classes = (0..240).map(class).collect();
+        (image, Mask { size: [12, 20], classes, coding: Coding::Official, has_cup: true })
+    }
+
+    /// The crop's image and classes, one after the other.
+    fn record(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Vec<u8> {
+        cut(image, mask, crop, shrink).unwrap().into_iter().flat_map(|array| array.bytes).collect()
+    }
+
+    #[test]
+    fn a_crop_is_native_pixels_around_the_disc() {
+        let (image, mask) = photograph();
+        assert_eq!(disc_center(&mask), [5, 12]);
+        let record = record(&image, &mask, 4, 1);
+        let (pixels, classes) = record.split_at(48);
+        for (index, pixel) in pixels.chunks(3).enumerate() {
+            assert_eq!(pixel, [10 + 10 + (index % 4) as u8, 100 + 3 + (index / 4) as u8, 7]);
+        }
+        assert_eq!(classes, [RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, CUP, RIM, RIM, RIM, RIM, RIM]);
+    }
+
+    #[test]
+    fn what_lies_outside_of_the_photograph_is_black_background() {
+        let (image, mask) = photograph();
+        let record = record(&image, &mask, 32, 1);
+        let (pixels, classes) = record.split_at(3 * 32 * 32);
+        // The crop starts at row 5 - 16 and column 12 - 16.
+        for row in 0..32usize {
+            for column in 0..32usize {
+                let index = row * 32 + column;
+                let inside = (11..23).contains(&row) && (4..24).contains(&column);
+                let expected = if inside { [10 + column as u8 - 4, 100 + row as u8 - 11, 7] } else { [0; 3] };
+                assert_eq!(pixels[3 * index..3 * index + 3], expected);
+                assert!(inside || classes[index] == BACKGROUND);
+            }
+        }
+        assert_eq!(classes.iter().filter(|&&class| class == RIM).count(), 19);
+    }
+
+    #[test]
+    fn a_shrunken_crop_is_the_mean_of_its_pixels() {
+        let (image, mask) = photograph();
+        let (whole, small) = (record(&image, &mask, 8, 1), record(&image, &mask, 8, 2));
+        assert_eq!(small.len(), 4 * 16);
+        let at = |row: usize, column: usize, channel: usize| usize::from(whole[3 * (8 * row + column) + channel]);
+        for index in 0..16 {
+            let (row, column) = (2 * (index / 4), 2 * (index % 4));
+            for channel in 0..3 {
+                let sum = at(row, column, channel)
+                    + at(row, column + 1, channel)
+                    + at(row + 1, column, channel)
+                    + at(row + 1, column + 1, channel);
+                assert_eq!(usize::from(small[3 * index + channel]), (sum + 2) / 4);
+            }
+            assert_eq!(small[48 + index], whole[192 + 8 * (row + 1) + column + 1]);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! REFUGE2018: fundus photographs with disc and cup to segment and glaucoma to recognise, two tasks on one image.
+//!
+//! - [`verify`] looks at every file of the official folders, or of doubled or repacked ones, and lists every problem.
+//! - [`Refuge::open`] reads them: squares around the disc, cut once and kept in a cache.
+//! - [`RefugeSynthesis`] draws a set of synthetic photographs in the same folders, marked as such.
+
+mod crops;
+mod labels;
+mod manifest;
+mod mask;
+mod names;
+mod report;
+mod samples;
+mod scan;
+mod splits;
+mod spreadsheet;
+mod synthetic;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::augment::Augmentation;
+use crate::cache::Cached;
+use crate::error::{Error, Result};
+use crate::mnist::Origin;
+
+pub use crate::finding::{Finding, Problem};
+pub use names::Part;
+pub use report::Report;
+pub use samples::{FundusSamples, GLAUCOMA, SEGMENTATION};
+pub use splits::Splits;
+pub use synthetic::RefugeSynthesis;
+pub use verify::verify;
+
+/// Hears how many of how many photographs are done, from any thread.
+pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// How photographs are cut, and where the crops are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefugeConfig {
+    /// Side of the square around the disc, in pixels of the photograph.
+    pub crop: usize,
+    /// How many times smaller the crop becomes, a divisor of `crop`; 1 leaves native resolution.
+    pub shrink: usize,
+    /// Folder of the cached crops; may be deleted at any time.
+    pub cache: PathBuf,
+}
+
+/// A photograph as experiments know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Such as `g0012` or `V0400`.
+    pub name: String,
+    /// In which it was published.
+    pub part: Part,
+    /// The diagnosis.
+    pub glaucoma: bool,
+}
+
+/// REFUGE2018 with all its crops at hand.
+#[derive(Clone, Debug)]
+pub struct Refuge {
+    cases: Arc<Vec<Case>>,
+    crops: Arc<Cached>,
+    side: usize,
+    origin: Origin,
+    notes: Vec<Finding>,
+}
+
+impl Refuge {
+    /// Opens the photographs in `folder`. The first time, every one is decoded, examined and cut, of which `progress` hears;
+    /// later, only whether files have changed is looked at.
+    ///
+    /// # Errors
+    /// [`Error::Defective`] with everything that [`verify`] finds if a file is not what it should be; [`Error::Missing`] if
+    /// there is nothing of the set; [`Error::OutOfRange`] if a setting is; or if the cache cannot be written.
+    pub fn open(folder: &Path, config: &RefugeConfig, progress: &Progress<'_>) -> Result<Self> {
+        let RefugeConfig { crop, shrink, .. } = *config;
+        if !(1..=8192).contains(&crop) {
+            return Err(Error::OutOfRange { key: "crop", value: crop, expected: "1 to 8192 pixels".into() });
+        }
+        if shrink == 0 || crop % shrink != 0 {
+            let expected = format!("a divisor of `crop`, which is {crop}");
+            return Err(Error::OutOfRange { key: "shrink", value: shrink, expected });
+        }
+        let inventory = scan::scan(folder)?;
+        let whole_report = || -> Result<Report> { verify(folder, &|_, _| {}) };
+        if inventory.findings.iter().any(|finding| finding.is_defect) {
+            return Err(whole_report()?.into_error());
+        }
+        let crops = match crops::open(&inventory, config, progress) {
+            // One defect was found; whoever repairs it wants to know of the others.
+            Err(Error::Defective(first)) => {
+                let report = whole_report()?;
+                let has_defects = report.defects().next().is_some();
+                return Err(if has_defects { report.into_error() } else { Error::Defective(first) });
+            }
+            crops => crops?,
+        };
+        let case = |found: &scan::Found| {
+            Some(Case { name: found.name.text(), part: found.name.part(), glaucoma: found.glaucoma? })
+        };
+        let cases = Arc::new(inventory.found.iter().filter_map(case).collect());
+        let (origin, notes) = (inventory.origin(), inventory.findings);
+        Ok(Self { cases, crops: Arc::new(crops), side: crop / shrink, origin, notes })
+    }
+
+    /// All photographs, by part and name.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// Whether the photographs are real.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// What is worth knowing about the folder's files, such as ones that are there twice.
+    pub fn notes(&self) -> &[Finding] {
+        &self.notes
+    }
+
+    /// Side of a crop in pixels.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// The crop of case `index` as red, green and blue, `[S, S, 3]`.
+    pub fn pixels(&self, index: usize) -> &[u8] {
+        self.crops.bytes(2 * index)
+    }
+
+    /// The classes of the crop of case `index`, `[S, S]`: 0 background, 1 rim, 2 cup.
+    pub fn classes(&self, index: usize) -> &[u8] {
+        self.crops.bytes(2 * index + 1)
+    }
+
+    /// 800 to train and select on, 400 to report; a stratified tenth of the 800, drawn from `seed`, is for selection.
+    pub fn splits(&self, seed: u64) -> Splits {
+        Splits::draw(&self.cases, seed)
+    }
+
+    /// The cases `indices` as samples that [`crate::SharedLoader`] reads, changed by `augmentation`.
+    pub fn samples(&self, indices: Vec<u32>, augmentation: Augmentation) -> FundusSamples {
+        FundusSamples::new(self.clone(), indices, augmentation)
+    }
+}

@@ -1,0 +1,85 @@
+//! Crops as tensors, for both tasks.
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::Refuge;
+use crate::augment::{Augmentation, Crop, Source};
+use crate::error::{Error, Result};
+use crate::fundus::BACKGROUND;
+use crate::shared::{Draw, SharedDataset, SharedSample};
+
+/// The task whose targets are classes of pixels, `[B, S, S]` u8: 0 background, 1 rim, 2 cup.
+pub const SEGMENTATION: usize = 0;
+/// The task whose targets are diagnoses, `[B]` u32: 0 healthy, 1 glaucoma.
+pub const GLAUCOMA: usize = 1;
+
+/// Red, green and blue of an average crop on the scale 0..1, and how far they spread, by which inputs are standardised.
+const PIXEL_MEAN: [f32; 3] = [0.66, 0.33, 0.18];
+/// See [`PIXEL_MEAN`].
+const PIXEL_STD: [f32; 3] = [0.16, 0.14, 0.11];
+
+/// Some cases: inputs `[B, 3, S, S]` f32, standardised; targets of [`SEGMENTATION`] and of [`GLAUCOMA`].
+#[derive(Clone, Debug)]
+pub struct FundusSamples {
+    refuge: Refuge,
+    indices: Vec<u32>,
+    augmentation: Augmentation,
+}
+
+impl FundusSamples {
+    pub(super) fn new(refuge: Refuge, indices: Vec<u32>, augmentation: Augmentation) -> Self {
+        Self { refuge, indices, augmentation }
+    }
+
+    /// The case of sample `index`, as an index into [`Refuge::cases`].
+    pub fn case(&self, index: u32) -> Option<u32> {
+        self.indices.get(index as usize).copied()
+    }
+
+    fn checked_case(&self, draw: &Draw) -> Result<usize> {
+        let case = self.case(draw.index).map(|case| case as usize).filter(|&case| case < self.refuge.cases().len());
+        case.ok_or_else(|| Error::OutOfRange {
+            key: "index",
+            value: draw.index as usize,
+            expected: format!("below {}, of a case below {}", self.indices.len(), self.refuge.cases().len()),
+        })
+    }
+}
+
+impl SharedDataset for FundusSamples {
+    fn tasks(&self) -> usize {
+        2
+    }
+
+    fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    fn read(&self, draws: &[Draw]) -> Result<SharedSample> {
+        self.augmentation.check()?;
+        let (batch, side) = (draws.len(), self.refuge.side());
+        let cases: Vec<usize> = draws.iter().map(|draw| self.checked_case(draw)).collect::<Result<_>>()?;
+        let mut inputs = vec![0.0f32; batch * 3 * side * side];
+        let mut classes = vec![0u8; batch * side * side];
+        let places = inputs.par_chunks_exact_mut(3 * side * side).zip(classes.par_chunks_exact_mut(side * side));
+        places.zip(draws.par_iter().zip(&cases)).for_each(|((input, target), (draw, &case))| {
+            let change = self.augmentation.draw(&mut draw.generator());
+            let source = |bytes| Source { bytes, height: side, width: side };
+            let pixels = source(self.refuge.pixels(case));
+            change.picture(pixels, Crop::whole(pixels), input);
+            change.labels(source(self.refuge.classes(case)), Crop::whole(pixels), BACKGROUND, target);
+            for (channel, values) in input.chunks_exact_mut(side * side).enumerate() {
+                values.iter_mut().for_each(|value| *value = (*value - PIXEL_MEAN[channel]) / PIXEL_STD[channel]);
+            }
+        });
+        let glaucoma: Vec<u32> = cases.iter().map(|&case| u32::from(self.refuge.cases()[case].glaucoma)).collect();
+        Ok(SharedSample {
+            inputs: Tensor::from_vec(inputs, (batch, 3, side, side), &Device::Cpu)?,
+            targets: vec![
+                Tensor::from_vec(classes, (batch, side, side), &Device::Cpu)?,
+                Tensor::from_vec(glaucoma, batch, &Device::Cpu)?,
+            ],
+        })
+    }
+}

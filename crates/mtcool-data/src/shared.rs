@@ -1,0 +1,221 @@
+//! Samples that serve several tasks at once: one image, a target for each task.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use rand_chacha::ChaCha8Rng;
+
+use crate::dataset::Sample;
+use crate::error::{Error, Result};
+use crate::loader::{EpochOrder, LoaderConfig};
+use crate::prefetch::Prefetch;
+
+/// Most threads that prepare batches.
+const MOST_WORKERS: usize = 4;
+
+/// Some samples side by side, with what every task wants of them.
+#[derive(Clone, Debug)]
+pub struct SharedSample {
+    /// `[B, ...]`.
+    pub inputs: Tensor,
+    /// `[B, ...]` for each task.
+    pub targets: Vec<Tensor>,
+}
+
+/// A sample to read, and the random numbers by which it may be changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// Which sample.
+    pub index: u32,
+    epoch: u64,
+    config: LoaderConfig,
+}
+
+impl Draw {
+    /// Sample `index` outside of any training: its random numbers follow from the index alone.
+    pub fn plain(index: u32) -> Self {
+        Self { index, epoch: 0, config: LoaderConfig { batch_size: 1, seed: 0, stream: 0 } }
+    }
+
+    /// Random numbers of this sample in this epoch, whatever batch it is in.
+    pub fn generator(&self) -> ChaCha8Rng {
+        // The shuffle of the epoch is number 0.
+        self.config.generator(self.epoch, 1 + u64::from(self.index))
+    }
+}
+
+/// A finite set of samples, each of which serves all tasks.
+pub trait SharedDataset: Send + Sync {
+    /// How many tasks there are.
+    fn tasks(&self) -> usize;
+
+    /// How many samples there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The samples `draws`, in that order.
+    ///
+    /// # Errors
+    /// If one cannot be read.
+    fn read(&self, draws: &[Draw]) -> Result<SharedSample>;
+}
+
+/// An endless stream of batches for each task; batch n is the same images for all of them. Shuffled and cut as [`crate::Loader`]
+/// does it.
+///
+/// The batch at position n is a function of the data set, the config and n, so there is no state to save but the position. A
+/// batch waits here until every task has had it: tasks may run ahead of each other.
+pub struct SharedLoader {
+    batches: Prefetch<SharedSample>,
+    waiting: VecDeque<SharedSample>,
+    /// Position of the first batch that waits.
+    first: u64,
+    /// Each task's next position.
+    next: Vec<u64>,
+}
+
+impl SharedLoader {
+    /// A loader whose first batch, for every task, is number `position` of the stream.
+    ///
+    /// # Errors
+    /// If the batch size is 0 or larger than the data set.
+    pub fn new(data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
+        let mut order = EpochOrder::new(data.len(), config)?;
+        let next = vec![position; data.tasks()];
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let read = move |position| {
+            let epoch = order.epoch(position);
+            let draws: Vec<Draw> = order.batch(position).iter().map(|&index| Draw { index, epoch, config }).collect();
+            data.read(&draws)
+        };
+        let batches = Prefetch::new(position, 1, vec![read; (cores / 2).clamp(1, MOST_WORKERS)])?;
+        Ok(Self { batches, waiting: VecDeque::new(), first: position, next })
+    }
+
+    /// The next batch of task `task`, waiting for it if it is not ready. Tasks at the same position get the same input tensor.
+    ///
+    /// # Errors
+    /// If it cannot be read, or there is no such task.
+    pub fn next(&mut self, task: usize) -> Result<Sample> {
+        let tasks = self.next.len();
+        let position = self.next.get_mut(task).ok_or_else(|| Error::OutOfRange {
+            key: "task",
+            value: task,
+            expected: format!("one of the {tasks} tasks"),
+        })?;
+        let place = (*position - self.first) as usize;
+        while self.waiting.len() <= place {
+            self.waiting.push_back(self.batches.next()?);
+        }
+        *position += 1;
+        let batch = &self.waiting[place];
+        let sample = Sample { inputs: batch.inputs.clone(), targets: batch.targets[task].clone() };
+        while self.next.iter().all(|&next| next > self.first) {
+            self.waiting.pop_front();
+            self.first += 1;
+        }
+        Ok(sample)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Device;
+    use rand::RngCore;
+
+    use super::*;
+
+    /// Task 0 wants the index, task 1 its random number.
+    struct Numbers;
+
+    impl SharedDataset for Numbers {
+        fn tasks(&self) -> usize {
+            2
+        }
+
+        fn len(&self) -> usize {
+            10
+        }
+
+        fn read(&self, draws: &[Draw]) -> Result<SharedSample> {
+            let indices: Vec<u32> = draws.iter().map(|draw| draw.index).collect();
+            let random: Vec<u32> = draws.iter().map(|draw| draw.generator().next_u32()).collect();
+            let inputs = Tensor::new(indices, &Device::Cpu)?;
+            Ok(SharedSample { targets: vec![inputs.clone(), Tensor::new(random, &Device::Cpu)?], inputs })
+        }
+    }
+
+    fn loader(batch_size: usize, position: u64) -> SharedLoader {
+        SharedLoader::new(Arc::new(Numbers), LoaderConfig { batch_size, seed: 5, stream: 2 }, position).unwrap()
+    }
+
+    fn numbers(tensor: &Tensor) -> Vec<u32> {
+        tensor.to_vec1().unwrap()
+    }
+
+    #[test]
+    fn tasks_get_the_same_images_however_far_they_run_ahead_of_each_other() {
+        let mut even = loader(3, 0);
+        let expected: Vec<[Sample; 2]> = (0..12).map(|_| [even.next(0).unwrap(), even.next(1).unwrap()]).collect();
+        for [first, second] in &expected {
+            assert_eq!(first.inputs.id(), second.inputs.id());
+            assert_eq!(numbers(&first.targets), numbers(&second.inputs));
+        }
+        let mut uneven = loader(3, 0);
+        let mut position = [0, 0];
+        for task in [0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 0, 0, 0] {
+            let sample = uneven.next(task).unwrap();
+            let wanted = &expected[position[task]][task];
+            assert_eq!(numbers(&sample.inputs), numbers(&wanted.inputs));
+            assert_eq!(numbers(&sample.targets), numbers(&wanted.targets));
+            position[task] += 1;
+        }
+        assert_eq!(uneven.waiting.len(), position[0].abs_diff(position[1]));
+        assert!(uneven.next(2).is_err());
+    }
+
+    #[test]
+    fn a_loader_goes_on_from_any_position() {
+        let mut whole = loader(3, 0);
+        let all: Vec<Vec<u32>> = (0..14).map(|_| numbers(&whole.next(1).unwrap().targets)).collect();
+        for position in [1, 4, 9] {
+            let mut resumed = loader(3, position);
+            for expected in &all[position as usize..] {
+                assert_eq!(&numbers(&resumed.next(1).unwrap().targets), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_samples_random_numbers_depend_on_the_epoch_and_not_on_its_batch() {
+        let epochs = |batch_size: usize| -> Vec<std::collections::BTreeMap<u32, u32>> {
+            let mut loader = loader(batch_size, 0);
+            let mut epoch = || {
+                let batches = (0..10 / batch_size).map(|_| (loader.next(0).unwrap(), loader.next(1).unwrap()));
+                batches.flat_map(|(a, b)| numbers(&a.targets).into_iter().zip(numbers(&b.targets))).collect()
+            };
+            vec![epoch(), epoch()]
+        };
+        let (single, five) = (epochs(1), epochs(5));
+        assert_eq!(single, five);
+        assert_eq!(single[0].len(), 10);
+        for (index, number) in &single[0] {
+            assert_ne!(single[1][index], *number, "sample {index} is changed alike in both epochs");
+        }
+        assert_ne!(Draw::plain(0).generator().next_u32(), Draw::plain(1).generator().next_u32());
+    }
+
+    #[test]
+    fn an_impossible_batch_size_is_refused() {
+        for batch_size in [0, 11] {
+            let config = LoaderConfig { batch_size, seed: 0, stream: 0 };
+            let message = SharedLoader::new(Arc::new(Numbers), config, 0).err().unwrap().to_string();
+            assert!(message.contains("batch_size") && message.contains("10 samples"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! REFUGE2018's files: every layout that is accepted and every defect that is named, on files that the tests write themselves.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod refuge_files;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mtcool_data::refuge::{Finding, Part, Problem, Refuge, RefugeConfig, Report, verify};
+use mtcool_data::{Error, Origin};
+use refuge_files::{Coding, Layout, SIZE, jpeg, mask, plain, sheet, write_set};
+
+fn look(folder: &Path) -> Report {
+    verify(folder, &|_, _| {}).unwrap()
+}
+
+fn open(folder: &Path, cache: &Path) -> mtcool_data::Result<Refuge> {
+    let config = RefugeConfig { crop: 16, shrink: 1, cache: cache.to_owned() };
+    Refuge::open(folder, &config, &|_, _| {})
+}
+
+fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let (data, cache) = (root.path().join("refuge"), root.path().join("cache"));
+    (root, data, cache)
+}
+
+/// Findings without the note on the tests' small pictures.
+fn findings(report: &Report) -> Vec<&Finding> {
+    let is_size_note = |finding: &Finding| !finding.is_defect && finding.problem == Problem::WronglySized;
+    report.findings.iter().filter(|finding| !is_size_note(finding)).collect()
+}
+
+#[test]
+fn the_official_folders_are_read() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let report = look(&data);
+    assert_eq!(findings(&report), Vec::<&Finding>::new());
+    assert_eq!(report.complete, [(400, 40), (400, 40), (400, 40)]);
+    let notes: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(notes.len(), 4, "one a folder of photographs: {notes:?}");
+    assert!(notes.iter().any(|note| note.contains("expected 1634x1634, got 32x24 (400 files, such as V0001.jpg)")));
+
+    let refuge = open(&data, &cache).unwrap();
+    assert_eq!(refuge.origin(), &Origin::Real);
+    assert_eq!(refuge.cases().len(), 1200);
+    for (index, case) in refuge.cases().iter().enumerate() {
+        let (expected, classes) = plain(&case.name);
+        assert_eq!(case.glaucoma, expected.glaucoma, "{}", case.name);
+        assert_eq!(refuge.classes(index), classes, "{}", case.name);
+        // JPEG changes plain colours by little.
+        let middle = &refuge.pixels(index)[3 * (8 * 16 + 8)..][..3];
+        assert!(middle.iter().zip(expected.color).all(|(&a, b)| a.abs_diff(b) < 6), "{}: {middle:?}", case.name);
+    }
+    let splits = refuge.splits(1);
+    let glaucoma = |indices: &[u32]| indices.iter().filter(|&&index| refuge.cases()[index as usize].glaucoma).count();
+    assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| split.len()), [720, 80, 400]);
+    assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| glaucoma(split)), [72, 8, 40]);
+    assert!(splits.test.iter().all(|&index| refuge.cases()[index as usize].part == Part::Test));
+}
+
+#[test]
+fn other_layouts_hold_the_same_photographs() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let official = open(&data, &cache).unwrap();
+    let doubled = |path: &Path| {
+        let (first, rest) = path.to_str().unwrap().split_once('/').unwrap();
+        PathBuf::from(first).join(first).join(rest)
+    };
+    let repacked = |path: &Path| {
+        let text =
+            path.to_str().unwrap().replace("Annotation-Training400/", "").replace("REFUGE-Validation400-GT/", "");
+        let part = match path.to_str().unwrap() {
+            text if text.contains("Training400") => "REFUGE1-train",
+            text if text.contains("Validation400") => "REFUGE1-val",
+            _ => "REFUGE1-test",
+        };
+        Path::new("REFUGE2/Train").join(part).join(text.replace("REFUGE-Test-GT/", ""))
+    };
+    let upper = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let name = if name.ends_with("xlsx") { name.replace("xlsx", "XLSX") } else { name.to_uppercase() };
+        path.with_file_name(name.replace(".JPG", ".JPEG"))
+    };
+    let flat =
+        |path: &Path| PathBuf::from(path.to_str().unwrap().replace("Masks/G/", "Masks/").replace("Masks/N/", "Masks/"));
+    type Place = dyn Fn(&Path) -> PathBuf;
+    let layouts: [(&str, &Place); 4] =
+        [("doubled", &doubled), ("repacked", &repacked), ("upper case", &upper), ("flat test masks", &flat)];
+    for (name, place) in layouts {
+        let (_root, data, cache) = folders();
+        write_set(&data, &Layout { place, ..Layout::default() });
+        let report = look(&data);
+        assert_eq!(findings(&report), Vec::<&Finding>::new(), "{name}");
+        let refuge = open(&data, &cache).unwrap();
+        assert_eq!(refuge.cases(), official.cases(), "{name}");
+        for index in (0..1200).step_by(37) {
+            assert_eq!(refuge.classes(index), official.classes(index), "{name}");
+            assert_eq!(refuge.pixels(index), official.pixels(index), "{name}");
+        }
+    }
+}
+
+#[test]
+fn copies_coded_otherwise_are_read_and_told() {
+    for (coding, text) in [
+        (Coding::BackgroundZero, "a copy coded 0 background, 1 rim, 2 cup; read as such"),
+        (Coding::CupZero, "a copy coded 2 background, 1 rim, 0 cup; read as such"),
+    ] {
+        let (_root, data, cache) = folders();
+        write_set(&data, &Layout { coding, ..Layout::default() });
+        let report = look(&data);
+        assert_eq!(report.defects().count(), 0);
+        let told = findings(&report);
+        assert_eq!(told.len(), 5, "one a folder of masks: {told:?}");
+        assert!(
+            told.iter().all(|finding| finding.problem == Problem::WronglyCoded && finding.detail.starts_with(text))
+        );
+        let refuge = open(&data, &cache).unwrap();
+        for index in (0..1200).step_by(37) {
+            assert_eq!(refuge.classes(index), plain(&refuge.cases()[index].name).1);
+        }
+    }
+}
+
+#[test]
+fn diagnoses_of_the_test_part_may_come_from_folders_alone() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    fs::remove_file(data.join("REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx")).unwrap();
+    assert_eq!(findings(&look(&data)), Vec::<&Finding>::new());
+    let refuge = open(&data, &cache).unwrap();
+    assert!(refuge.cases().iter().all(|case| case.glaucoma == plain(&case.name).0.glaucoma));
+
+    // Without folders either, there is nobody left to ask.
+    for kind in ["G", "N"] {
+        let folder = data.join("REFUGE-Test-GT/Disc_Cup_Masks").join(kind);
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            fs::rename(&path, data.join("REFUGE-Test-GT/Disc_Cup_Masks").join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let report = look(&data);
+    let told = findings(&report);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].is_defect && told[0].problem == Problem::Missing);
+    assert_eq!(told[0].path, Path::new("REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx"));
+    assert!(matches!(open(&data, &cache), Err(Error::Defective(_))));
+}
+
+#[test]
+fn what_comes_along_in_the_archives_does_no_harm() {
+    let (_root, data, _cache) = folders();
+    write_set(&data, &Layout::default());
+    let put = |path: &str, bytes: &[u8]| {
+        let path = data.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    // The macula challenge's own photographs share the archive, and the letter N.
+    put("Training400/AMD/AMD/A0001.jpg", b"");
+    put("Training400/AMD/Non-AMD/N0001.jpg", b"");
+    put("__MACOSX/Training400/Glaucoma/g0001.jpg", b"");
+    put("Training400/Glaucoma/._g0001.jpg", b"");
+    put("Training400/Glaucoma/Thumbs.db", b"");
+    put("readme.txt", b"");
+    assert_eq!(findings(&look(&data)), Vec::<&Finding>::new());
+    // The second challenge's photographs go on counting.
+    put("Validation/Images/V0401.jpg", b"");
+    put("Validation/Images/V0402.jpg", b"");
+    put("figures/example.png", b"");
+    let report = look(&data);
+    let told: Vec<_> =
+        findings(&report).into_iter().map(|finding| (finding.problem, finding.is_defect, &finding.path)).collect();
+    let foreign = |path: &'static str| (Problem::Foreign, false, PathBuf::from(path));
+    let expected = [foreign("Validation/Images"), foreign("figures")];
+    assert_eq!(told, expected.iter().map(|(problem, defect, path)| (*problem, *defect, path)).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_defect_is_listed_file_by_file() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let remove = |path: &str| fs::remove_file(data.join(path)).unwrap();
+    let write = |path: &str, bytes: &[u8]| {
+        fs::create_dir_all(data.join(path).parent().unwrap()).unwrap();
+        fs::write(data.join(path), bytes).unwrap();
+    };
+    let read = |path: &str| fs::read(data.join(path)).unwrap();
+    let train_masks = "Annotation-Training400/Disc_Cup_Masks";
+    let validation_masks = "REFUGE-Validation400-GT/Disc_Cup_Masks";
+    remove("Training400/Glaucoma/g0003.jpg");
+    remove("REFUGE-Validation400/V0004.jpg");
+    remove(&format!("{train_masks}/Non-Glaucoma/n0005.bmp"));
+    remove("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.bmp");
+    // The same bytes twice are a note, others a defect.
+    write("Training400/Training400/Glaucoma/g0007.jpg", &read("Training400/Glaucoma/g0007.jpg"));
+    write("copy/V0008.jpg", &jpeg([1, 2, 3], SIZE));
+    let whole = read("Test400/T0009.jpg");
+    write("Test400/T0009.jpg", &whole[..whole.len() - 40]);
+    write("Training400/Non-Glaucoma/n0010.jpg", b"no picture");
+    let whole = read(&format!("{validation_masks}/V0011.bmp"));
+    write(&format!("{validation_masks}/V0011.bmp"), &whole[..whole.len() / 2]);
+    write(&format!("{validation_masks}/V0012.bmp"), &mask(SIZE, |class| [255, 127, 0][usize::from(class)]));
+    write(&format!("{validation_masks}/V0013.bmp"), &mask(SIZE, |class| [255, 0, 0][usize::from(class)]));
+    write(&format!("{validation_masks}/V0014.bmp"), &mask(SIZE, |_| 255));
+    write(&format!("{train_masks}/Glaucoma/g0015.bmp"), &mask([20, 32], |class| [255, 128, 0][usize::from(class)]));
+    write(&format!("{train_masks}/Glaucoma/g0016.bmp"), &mask(SIZE, |class| [255, 128, 128][usize::from(class)]));
+    fs::rename(data.join("Training400/Non-Glaucoma/n0017.jpg"), data.join("Training400/Glaucoma/n0017.jpg")).unwrap();
+    // A row too few, one that says neither yes nor no, and one that contradicts the folder of the mask.
+    let labels = |part: &str, change: &dyn Fn(u32) -> Option<&'static str>| {
+        let rows = (1..=400).filter_map(|number| Some((format!("{part}{number:04}.jpg"), change(number)?.to_owned())));
+        sheet(&["ImgName", "Glaucoma Label"], rows.map(|(name, label)| vec![name, label]))
+    };
+    let usual = |number: u32| if number.is_multiple_of(10) { "1" } else { "0" };
+    let file = "REFUGE-Validation400-GT/Fovea_locations.xlsx";
+    write(file, &labels("V", &|number| (number != 18).then(|| if number == 19 { "yes" } else { usual(number) })));
+    let test_file = "REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx";
+    write(test_file, &labels("T", &|number| Some(if number == 20 { "0" } else { usual(number) })));
+
+    let report = look(&data);
+    let told: BTreeSet<(String, Problem, bool)> = findings(&report)
+        .into_iter()
+        .map(|finding| (finding.path.to_str().unwrap().to_owned(), finding.problem, finding.is_defect))
+        .collect();
+    let defect = |path: &str, problem| (path.to_owned(), problem, true);
+    let expected: BTreeSet<(String, Problem, bool)> = [
+        defect("Training400/Glaucoma/g0003.jpg", Problem::Missing),
+        defect("REFUGE-Validation400/V0004.jpg", Problem::Missing),
+        defect(&format!("{train_masks}/Non-Glaucoma/n0005.bmp"), Problem::Missing),
+        defect("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.bmp", Problem::Missing),
+        ("Training400/Training400/Glaucoma/g0007.jpg".into(), Problem::Doubled, false),
+        defect("copy/V0008.jpg", Problem::Doubled),
+        defect("Test400/T0009.jpg", Problem::Unreadable),
+        defect("Training400/Non-Glaucoma/n0010.jpg", Problem::Unreadable),
+        defect(&format!("{validation_masks}/V0011.bmp"), Problem::Unreadable),
+        defect(&format!("{validation_masks}/V0012.bmp"), Problem::WronglyCoded),
+        defect(&format!("{validation_masks}/V0013.bmp"), Problem::WronglyCoded),
+        defect(&format!("{validation_masks}/V0014.bmp"), Problem::WronglyCoded),
+        defect(&format!("{train_masks}/Glaucoma/g0015.bmp"), Problem::WronglySized),
+        (format!("{train_masks}/Glaucoma/g0016.bmp"), Problem::WronglyCoded, false),
+        defect("Training400/Glaucoma/n0017.jpg", Problem::Mislabelled),
+        defect(file, Problem::Mislabelled),
+        defect("REFUGE-Test-GT/Disc_Cup_Masks/G/T0020.bmp", Problem::Mislabelled),
+    ]
+    .into();
+    let difference: Vec<_> = told.symmetric_difference(&expected).collect();
+    assert!(difference.is_empty(), "{difference:#?}\n{report}");
+    // 18 has no row, 19 no label: two of the same file, told one by one.
+    let rows: Vec<&str> =
+        report.defects().filter(|found| found.path == Path::new(file)).map(|found| found.detail.as_str()).collect();
+    assert!(rows.len() == 3 && rows.iter().any(|row| row.contains("V0018")), "{rows:?}");
+    assert!(rows.iter().any(|row| row.contains("V0019: expected 0 or 1, got `yes`")), "{rows:?}");
+    assert!(report.to_string().contains("expected 32x24 like its photograph, got 32x20"), "{report}");
+    assert!(report.to_string().contains("got [0, 127, 255]"), "{report}");
+    assert_eq!(report.complete, [(398, 39), (397, 40), (399, 39)]);
+
+    // Opening refuses, says what is wrong and how to see the rest.
+    let message = open(&data, &cache).unwrap_err().to_string();
+    for part in ["defects", "g0015.bmp", "and ", " more", "cargo xtask data verify refuge --data "] {
+        assert!(message.contains(part), "no `{part}` in: {message}");
+    }
+}
+
+#[test]
+fn a_defect_inside_a_picture_is_found_while_opening() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    for name in ["V0011", "V0300"] {
+        fs::write(data.join(format!("REFUGE-Validation400/{name}.jpg")), b"no picture").unwrap();
+    }
+    match open(&data, &cache).unwrap_err() {
+        Error::Defective(report) => assert_eq!(report.defects().count(), 2, "{report}"),
+        other => panic!("{other}"),
+    }
+    let left: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["fingerprints.json"]);
+}
+
+#[test]
+fn an_empty_folder_says_what_to_do() {
+    let (_root, data, cache) = folders();
+    for _ in 0..2 {
+        let message = open(&data, &cache).unwrap_err().to_string();
+        for part in ["REFUGE2018", "g0001.jpg", "--data DIR", "--data synth"] {
+            assert!(message.contains(part), "no `{part}` in: {message}");
+        }
+        fs::create_dir_all(&data).unwrap();
+    }
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let (_root, data, cache) = folders();
+    for (crop, shrink, key) in [(0, 1, "crop"), (9000, 1, "crop"), (16, 0, "shrink"), (16, 3, "shrink")] {
+        let config = RefugeConfig { crop, shrink, cache: cache.clone() };
+        let message = Refuge::open(&data, &config, &|_, _| {}).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("`{key}` is")), "{message}");
+    }
+}

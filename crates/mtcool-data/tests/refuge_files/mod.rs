@@ -1,0 +1,143 @@
+//! A whole set of tiny photographs in the official layout, or in any other, without anything that marks synthetic ones.
+
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use image::{ExtendedColorType, GrayImage, ImageFormat, RgbImage};
+
+/// (height, width) of the photographs.
+pub(crate) const SIZE: [u32; 2] = [24, 32];
+
+/// How masks write background, rim and cup.
+#[derive(Clone, Copy)]
+pub(crate) enum Coding {
+    Official,
+    BackgroundZero,
+    CupZero,
+}
+
+/// Where files lie and how masks are coded.
+pub(crate) struct Layout<'a> {
+    /// From the official path to this layout's.
+    pub(crate) place: &'a dyn Fn(&Path) -> PathBuf,
+    pub(crate) coding: Coding,
+}
+
+impl Default for Layout<'_> {
+    fn default() -> Self {
+        Self { place: &Path::to_owned, coding: Coding::Official }
+    }
+}
+
+/// What a photograph is by its name.
+pub(crate) struct Plain {
+    pub(crate) glaucoma: bool,
+    pub(crate) color: [u8; 3],
+}
+
+/// What the photograph `name` is, and the classes of its crop of 16 x 16: a disc of 8 x 8 around a cup of 4 x 4.
+pub(crate) fn plain(name: &str) -> (Plain, Vec<u8>) {
+    let number: u32 = name[1..].parse().unwrap();
+    let glaucoma = name.starts_with('g') || (!name.starts_with('n') && number.is_multiple_of(10));
+    let color = [150 + (number % 97) as u8, 50 + (number % 89) as u8, name.as_bytes()[0] / 2];
+    (Plain { glaucoma, color }, (0..256).map(|index| class(index / 16, index % 16, [4, 4])).collect())
+}
+
+/// The class of a pixel when the disc begins at `[row, column]`.
+fn class(row: u32, column: u32, [top, left]: [u32; 2]) -> u8 {
+    let within = |margin: u32| {
+        (top + margin..top + 8 - margin).contains(&row) && (left + margin..left + 8 - margin).contains(&column)
+    };
+    u8::from(within(0)) + u8::from(within(2))
+}
+
+/// A photograph of one colour as a JPEG file.
+pub(crate) fn jpeg(color: [u8; 3], [height, width]: [u32; 2]) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    RgbImage::from_pixel(width, height, image::Rgb(color)).write_to(&mut file, ImageFormat::Jpeg).unwrap();
+    file.into_inner()
+}
+
+/// A mask as a BMP file, its classes written as `code` says.
+pub(crate) fn mask([height, width]: [u32; 2], code: impl Fn(u8) -> u8) -> Vec<u8> {
+    let picture = GrayImage::from_fn(width, height, |x, y| image::Luma([code(class(y, x, [8, 12]))]));
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::bmp::BmpEncoder::new(&mut file);
+    encoder.encode(&picture, width, height, ExtendedColorType::L8).unwrap();
+    file
+}
+
+/// A spreadsheet of text cells.
+pub(crate) fn sheet(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Vec<u8> {
+    let rows = std::iter::once(header.iter().map(|&title| title.to_owned()).collect()).chain(rows);
+    let mut data = String::new();
+    for (number, row) in (1..).zip(rows) {
+        data += &format!("<row r=\"{number}\">");
+        for (column, text) in ('A'..).zip(row) {
+            data += &format!("<c r=\"{column}{number}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+        }
+        data += "</row>";
+    }
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let relation = |kind: &str, target: &str| {
+        format!(
+            "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" Type=\"{office}/{kind}\" Target=\"{target}\"/></Relationships>"
+        )
+    };
+    let book = format!(
+        "<workbook xmlns=\"{main}\" xmlns:r=\"{office}\"><sheets><sheet name=\"S\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+    );
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in [
+        ("_rels/.rels", relation("officeDocument", "xl/workbook.xml")),
+        ("xl/workbook.xml", book),
+        ("xl/_rels/workbook.xml.rels", relation("worksheet", "worksheets/sheet1.xml")),
+        ("xl/worksheets/sheet1.xml", format!("<worksheet xmlns=\"{main}\"><sheetData>{data}</sheetData></worksheet>")),
+    ] {
+        archive.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        archive.write_all(text.as_bytes()).unwrap();
+    }
+    archive.finish().unwrap().into_inner()
+}
+
+/// All 1200 photographs with masks and spreadsheets; columns are not where the official ones are.
+pub(crate) fn write_set(folder: &Path, layout: &Layout<'_>) {
+    let write = |path: String, bytes: &[u8]| {
+        let path = folder.join((layout.place)(Path::new(&path)));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    };
+    let codes = match layout.coding {
+        Coding::Official => [255, 128, 0],
+        Coding::BackgroundZero => [0, 1, 2],
+        Coding::CupZero => [2, 1, 0],
+    };
+    let mask = mask(SIZE, |class| codes[usize::from(class)]);
+    let (train, validation, test) = ("Annotation-Training400", "REFUGE-Validation400-GT", "REFUGE-Test-GT");
+    for (letter, count) in [('g', 40), ('n', 360), ('V', 400), ('T', 400)] {
+        for number in 1..=count {
+            let name = format!("{letter}{number:04}");
+            let plain = plain(&name).0;
+            let (images, masks) = match (letter, plain.glaucoma) {
+                ('g', _) => ("Training400/Glaucoma", format!("{train}/Disc_Cup_Masks/Glaucoma")),
+                ('n', _) => ("Training400/Non-Glaucoma", format!("{train}/Disc_Cup_Masks/Non-Glaucoma")),
+                ('V', _) => ("REFUGE-Validation400", format!("{validation}/Disc_Cup_Masks")),
+                (_, true) => ("Test400", format!("{test}/Disc_Cup_Masks/G")),
+                (_, false) => ("Test400", format!("{test}/Disc_Cup_Masks/N")),
+            };
+            write(format!("{images}/{name}.jpg"), &jpeg(plain.color, SIZE));
+            write(format!("{masks}/{name}.bmp"), &mask);
+        }
+    }
+    let label = |name: &str| u8::from(plain(name).0.glaucoma).to_string();
+    let names = |letter: char| (1..=400).map(move |number| format!("{letter}{number:04}"));
+    let rows = names('V').map(|name| vec![label(&name), "7".into(), format!("{name}.jpg")]);
+    write(format!("{validation}/Fovea_locations.xlsx"), &sheet(&["Glaucoma Label", "Fovea_X", "ImgName"], rows));
+    let rows = names('T').map(|name| vec![format!("{name}.jpg"), "x".into(), label(&name)]);
+    let header = ["ImgName", "ID", "Label(Glaucoma=1)"];
+    write(format!("{test}/Glaucoma_label_and_Fovea_location.xlsx"), &sheet(&header, rows));
+    let rows = std::iter::once(vec!["g0001.jpg".into(), "7".into()]);
+    write(format!("{train}/Fovea_location.xlsx"), &sheet(&["ImgName", "Fovea_X"], rows));
+}

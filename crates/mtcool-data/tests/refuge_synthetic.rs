@@ -1,0 +1,204 @@
+//! Synthetic photographs in REFUGE's layout: complete, repeatable, readable, and never taken for real ones.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mtcool_data::refuge::{Part, Problem, Refuge, RefugeConfig, RefugeSynthesis, verify};
+use mtcool_data::{Error, Origin};
+
+const SMALL: RefugeSynthesis = RefugeSynthesis { train: 12, validation: 11, test: 6, size: Some([96, 120]), seed: 3 };
+
+fn draw(config: RefugeSynthesis) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    config.draw(folder.path(), &|_, _| {}).unwrap();
+    folder
+}
+
+fn open(folder: &Path) -> mtcool_data::Result<Refuge> {
+    let config = RefugeConfig { crop: 32, shrink: 1, cache: folder.join(".cache") };
+    Refuge::open(folder, &config, &|_, _| {})
+}
+
+/// Every file below `folder` with its bytes.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
+            match path.is_dir() {
+                true => folders.push(path),
+                false => drop(files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_drawn_set_is_complete_and_says_what_it_is() {
+    let folder = draw(SMALL);
+    let report = verify(folder.path(), &|_, _| {}).unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!(report.complete, [(12, 1), (11, 1), (6, 1)]);
+    assert!(report.to_string().contains("(synthetic, seed 3)"), "{report}");
+
+    let refuge = open(folder.path()).unwrap();
+    assert_eq!(refuge.origin(), &SMALL.origin());
+    assert!(matches!(refuge.origin(), Origin::Synthetic { seed: 3, .. }));
+    for (index, case) in refuge.cases().iter().enumerate() {
+        let share = |class: u8| refuge.classes(index).iter().filter(|&&found| found == class).count();
+        // The disc lies whole in the middle of the crop.
+        assert!(share(1) > 20 && share(2) > 0, "{}", case.name);
+        let border = (0..32).flat_map(|n| [n, 31 * 32 + n, 32 * n, 32 * n + 31]);
+        assert!(border.into_iter().all(|at| refuge.classes(index)[at] == 0), "{}", case.name);
+        assert!(refuge.classes(index)[16 * 32 + 16] > 0, "{}", case.name);
+    }
+    let mask = image::open(folder.path().join("REFUGE-Validation400-GT/Disc_Cup_Masks/V0003.bmp")).unwrap().to_luma8();
+    assert_eq!(mask.dimensions(), (120, 96));
+    for value in [0, 128, 255] {
+        assert!(mask.contains(&value));
+    }
+    assert!(mask.iter().all(|value| [0, 128, 255].contains(value)));
+}
+
+#[test]
+fn a_set_follows_from_its_settings_for_any_number_of_threads() {
+    let bytes = |threads: usize, config: RefugeSynthesis| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        contents(pool.install(|| draw(config)).path())
+    };
+    let first = bytes(1, SMALL);
+    assert_eq!(first.len(), 2 * 29 + 3 + 1);
+    assert!(first == bytes(3, SMALL));
+    let other = bytes(2, RefugeSynthesis { seed: 4, ..SMALL });
+    let same = |path: &PathBuf| first[path] == other[path];
+    assert!(first.keys().filter(|path| path.extension().is_some_and(|e| e == "jpg")).all(|path| !same(path)));
+    // No photograph comes twice.
+    let mut photographs: Vec<&Vec<u8>> =
+        first.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "jpg")).map(|(_, bytes)| bytes).collect();
+    let count = photographs.len();
+    photographs.sort();
+    photographs.dedup();
+    assert_eq!((count, photographs.len()), (29, 29));
+}
+
+#[test]
+fn official_sizes_are_drawn_unless_others_are_asked_for() {
+    let folder = draw(RefugeSynthesis { train: 2, validation: 2, test: 2, size: None, seed: 1 });
+    for (path, part, size) in [
+        ("Training400/Glaucoma/g0001.jpg", Part::Train, (2124, 2056)),
+        ("Annotation-Training400/Disc_Cup_Masks/Non-Glaucoma/n0001.bmp", Part::Train, (2124, 2056)),
+        ("REFUGE-Validation400/V0002.jpg", Part::Validation, (1634, 1634)),
+        ("Test400/T0001.jpg", Part::Test, (1634, 1634)),
+    ] {
+        assert_eq!(image::image_dimensions(folder.path().join(path)).unwrap(), size);
+        assert_eq!(part.official_size(), [size.1 as usize, size.0 as usize]);
+    }
+    let config = RefugeConfig { crop: 512, shrink: 4, cache: folder.path().join(".cache") };
+    let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
+    assert_eq!((refuge.side(), refuge.classes(0).len(), refuge.pixels(0).len()), (128, 128 * 128, 3 * 128 * 128));
+}
+
+#[test]
+fn without_its_marker_a_drawn_set_is_not_taken_for_the_real_one() {
+    let folder = draw(SMALL);
+    open(folder.path()).unwrap();
+    fs::remove_file(folder.path().join("synthetic.json")).unwrap();
+    let report = verify(folder.path(), &|_, _| {}).unwrap();
+    let told = report.defects().filter(|finding| finding.problem == Problem::Synthetic).count();
+    assert_eq!(told, 29, "every photograph says that it was drawn");
+    assert!(matches!(open(folder.path()), Err(Error::Defective(_))));
+}
+
+#[test]
+fn a_drawn_photograph_among_real_ones_is_found_whatever_its_name() {
+    let (real, drawn) = (tempfile::tempdir().unwrap(), draw(SMALL));
+    let place = real.path().join("REFUGE-Validation400");
+    fs::create_dir_all(&place).unwrap();
+    fs::copy(drawn.path().join("Test400/T0003.jpg"), place.join("V0200.JPG")).unwrap();
+    let report = verify(real.path(), &|_, _| {}).unwrap();
+    let told: Vec<_> = report.defects().filter(|finding| finding.problem == Problem::Synthetic).collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].path, Path::new("REFUGE-Validation400/V0200.JPG"));
+}
+
+#[test]
+fn a_changed_file_of_a_drawn_set_is_named() {
+    let folder = draw(SMALL);
+    let changed =
+        ["Test400/T0002.jpg", "REFUGE-Test-GT/Disc_Cup_Masks/G", "REFUGE-Validation400-GT/Fovea_locations.xlsx"];
+    let change = |path: &Path| {
+        let mut bytes = fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(path, bytes).unwrap();
+    };
+    change(&folder.path().join(changed[0]));
+    let mask = fs::read_dir(folder.path().join(changed[1])).unwrap().next().unwrap().unwrap().path();
+    change(&mask);
+    fs::write(folder.path().join("Training400/Glaucoma/g0002.jpg"), fs::read(folder.path().join(changed[0])).unwrap())
+        .unwrap();
+    change(&folder.path().join(changed[2]));
+    let report = verify(folder.path(), &|_, _| {}).unwrap();
+    let told: Vec<&Path> = report
+        .defects()
+        .filter(|finding| finding.problem == Problem::Synthetic)
+        .map(|finding| finding.path.as_path())
+        .collect();
+    let mask = mask.strip_prefix(folder.path()).unwrap();
+    assert_eq!(told, [mask, Path::new(changed[2]), Path::new(changed[0])]);
+    assert!(report.findings.iter().any(|finding| finding.problem == Problem::Foreign), "{report}");
+}
+
+#[test]
+fn drawing_goes_on_where_it_was_interrupted_and_replaces_other_drawings_only() {
+    let folder = draw(SMALL);
+    assert!(SMALL.is_drawn(folder.path()).unwrap());
+    let whole = contents(folder.path());
+    // An interrupted drawing: a manifest without files, and some photographs.
+    let interrupt = || {
+        let manifest = folder.path().join("synthetic.json");
+        let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+        text["files"] = serde_json::json!({});
+        fs::write(&manifest, text.to_string()).unwrap();
+        fs::remove_file(folder.path().join("Test400/T0001.jpg")).unwrap();
+    };
+    interrupt();
+    assert!(!SMALL.is_drawn(folder.path()).unwrap());
+    assert!(verify(folder.path(), &|_, _| {}).unwrap().defects().next().is_some());
+    let kept = folder.path().join("Test400/T0002.jpg");
+    let time = fs::metadata(&kept).unwrap().modified().unwrap();
+    SMALL.draw(folder.path(), &|_, _| {}).unwrap();
+    assert!(contents(folder.path()) == whole);
+    assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), time, "what was drawn is kept");
+
+    // Other settings replace the set, a whole one or not, and leave nothing of it.
+    for other in [RefugeSynthesis { train: 5, ..SMALL }, RefugeSynthesis { test: 3, seed: 4, ..SMALL }] {
+        assert!(!other.is_drawn(folder.path()).unwrap());
+        other.draw(folder.path(), &|_, _| {}).unwrap();
+        assert!(contents(folder.path()) == contents(draw(other).path()));
+        interrupt();
+    }
+
+    let foreign = tempfile::tempdir().unwrap();
+    fs::write(foreign.path().join("thesis.txt"), b"the only copy").unwrap();
+    let message = SMALL.draw(foreign.path(), &|_, _| {}).unwrap_err().to_string();
+    assert!(message.contains("other files") && message.contains("another folder"), "{message}");
+}
+
+#[test]
+fn settings_out_of_range_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (config, key) in [
+        (RefugeSynthesis { train: 1, ..SMALL }, "train"),
+        (RefugeSynthesis { test: 10_000, ..SMALL }, "test"),
+        (RefugeSynthesis { size: Some([96, 95]), ..SMALL }, "size"),
+    ] {
+        let message = config.draw(folder.path(), &|_, _| {}).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("`{key}` is")), "{message}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

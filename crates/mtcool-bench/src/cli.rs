@@ -100,15 +100,18 @@ pub enum Data {
         /// Where it goes; by default `data/DATASET-synth`.
         #[arg(long)]
         data: Option<PathBuf>,
-        /// Training images, validation included.
-        #[arg(long, default_value_t = 60_000)]
-        train: usize,
-        /// Test images.
-        #[arg(long, default_value_t = 10_000)]
-        test: usize,
+        /// Training images, validation included; by default as many as the real set has.
+        #[arg(long)]
+        train: Option<usize>,
+        /// Test images; by default as many as the real set has.
+        #[arg(long)]
+        test: Option<usize>,
         /// Every image follows from it.
         #[arg(long, default_value_t = 0)]
         seed: u64,
+        /// How many times shorter than the official photographs' sides the images' sides are; 1 by default.
+        #[arg(long)]
+        shrink: Option<usize>,
     },
     /// Check the files of a data set.
     Verify {

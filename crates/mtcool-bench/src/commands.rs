@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use figment::Figment;
+use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -65,7 +66,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
             tracing::warn!("method.{}: {warning}", run.method);
         }
     }
-    let suite = dataset.prepare(&experiment.data)?;
+    let suite = dataset.prepare(&experiment.data, &config::data_settings(&experiment, &figment)?)?;
     let runs = config::resolve(&name, &experiment, &figment, &suite.origin())?;
     sweep::check(&runs, suite.as_ref())?;
     let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, origin: suite.origin() };
@@ -108,11 +109,10 @@ fn write_table(
 
 fn data(arguments: Data) -> Result<()> {
     logging::start(&Console::default(), None)?;
-    let whole = SyntheticConfig { train: 0, test: 0, seed: 0 };
     let place = |dataset: &str, folder: Option<PathBuf>, source| -> Result<_> {
         let entry = datasets::find(dataset)?;
-        let folder = entry.folder(&DataConfig { source, folder, synthetic: whole });
-        Ok((entry, folder))
+        let config = DataConfig { source, folder, synthetic: entry.synthetic, settings: Dict::new() };
+        Ok((entry, entry.folder(&config)))
     };
     let (entry, folder) = match arguments {
         Data::Fetch { dataset, data } => {
@@ -120,9 +120,12 @@ fn data(arguments: Data) -> Result<()> {
             (entry.fetch)(&folder)?;
             (entry, folder)
         }
-        Data::Synth { dataset, data, train, test, seed } => {
+        Data::Synth { dataset, data, train, test, seed, shrink } => {
             let (entry, folder) = place(&dataset, data, DataSource::Synth)?;
-            (entry.synthesize)(&folder, SyntheticConfig { train, test, seed })?;
+            let usual = entry.synthetic;
+            let (train, test) = (train.unwrap_or(usual.train), test.unwrap_or(usual.test));
+            let shrink = shrink.unwrap_or(usual.shrink);
+            (entry.synthesize)(&folder, SyntheticConfig { train, test, seed, shrink })?;
             (entry, folder)
         }
         Data::Verify { dataset, data } => place(&dataset, data, DataSource::Folder)?,

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
-use mtcool_core::{Batch, BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
-use mtcool_data::{Loader, LoaderConfig};
+use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
 
 use crate::config::{ReportedSplit, RunConfig};
 use crate::datasets::{Evaluation, Split, Suite};
@@ -49,7 +48,7 @@ impl Run<'_> {
     /// An epoch is over when the larger tasks' samples have been seen once.
     fn batches_an_epoch(&self) -> u64 {
         let batches =
-            (0..self.suite.tasks().len()).map(|task| self.suite.training(task).len() / self.config.training.batch_size);
+            (0..self.suite.tasks().len()).map(|task| self.suite.samples(task) / self.config.training.batch_size);
         batches.max().unwrap_or(0).max(1) as u64
     }
 
@@ -119,12 +118,12 @@ impl Run<'_> {
             ReportedSplit::Validation => Split::Validation,
             ReportedSplit::Test => Split::Test,
         };
-        let evaluation = self.suite.evaluate(&problem, &state.parameters, split)?;
+        let evaluation = self.suite.evaluate(&problem, &state.parameters, split, None)?;
         if split == Split::Test {
             state.record_evaluation(split, &evaluation);
         }
         folder.write_rows(&state.rows)?;
-        folder.write_outcome(&evaluation.predictions, &state.parameters)?;
+        folder.write_outcome(&evaluation, &state.parameters)?;
         folder.set_status(self.config, Status::Finished, None, size, state.position.train_seconds)
     }
 
@@ -167,7 +166,8 @@ impl Run<'_> {
             }
             let probed = self.probe(problem, state)?;
             let started = Instant::now();
-            let losses = self.step(problem, method, &mut state.parameters, &mut batches, &state.position, budget)?;
+            let losses =
+                self.step(problem, method, &mut state.parameters, batches.as_mut(), &state.position, budget)?;
             state.position.train_seconds += started.elapsed().as_secs_f64();
             state.position.step += 1;
             state.position.batches += drawn;
@@ -185,14 +185,8 @@ impl Run<'_> {
         }
     }
 
-    fn batches(&self, position: u64) -> Result<Batches> {
-        let config = &self.config.training;
-        let loader = |(task, name): (usize, &&str)| {
-            let config = LoaderConfig { batch_size: config.batch_size, seed: self.config.seed, stream: task as u64 };
-            Loader::new(self.suite.training(task), config, position)
-                .with_context(|| format!("training data of task `{name}`"))
-        };
-        Ok(Batches(self.suite.tasks().iter().enumerate().map(loader).collect::<Result<_>>()?))
+    fn batches(&self, position: u64) -> Result<Box<dyn BatchSource>> {
+        self.suite.batches(self.config.training.batch_size, self.config.seed, position)
     }
 
     fn step(
@@ -200,7 +194,7 @@ impl Run<'_> {
         problem: &Problem,
         method: &mut dyn Method,
         parameters: &mut Parameters,
-        batches: &mut Batches,
+        batches: &mut dyn BatchSource,
         position: &Position,
         budget: u64,
     ) -> Result<Vec<LossValues>> {
@@ -234,7 +228,7 @@ impl Run<'_> {
 
     /// Mean training losses of the epoch, then the validation split.
     fn record_epoch(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
-        let evaluation = self.suite.evaluate(problem, &state.parameters, Split::Validation)?;
+        let evaluation = self.suite.evaluate(problem, &state.parameters, Split::Validation, None)?;
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         for (task, sums) in self.suite.tasks().iter().zip(sums) {
             let updates = sums.updates.max(1) as f64;
@@ -268,18 +262,6 @@ impl Checkpoint {
     fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation) {
         for measurement in &evaluation.measurements {
             self.record(split.name(), measurement.task, measurement.metric, measurement.value);
-        }
-    }
-}
-
-/// A loader a task.
-struct Batches(Vec<Loader>);
-
-impl BatchSource for Batches {
-    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
-        match self.0[task].next() {
-            Ok(sample) => Ok(Batch { input: sample.inputs, target: sample.targets }),
-            Err(error) => Err(Error::Batch { task, source: Box::new(error) }),
         }
     }
 }

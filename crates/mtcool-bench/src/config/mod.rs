@@ -5,7 +5,7 @@ mod resolve;
 mod schema;
 
 pub use error::ConfigError;
-pub use resolve::{Overrides, ResolvedRun, find_experiment, load, resolve, resolve_run};
+pub use resolve::{Overrides, ResolvedRun, data_settings, find_experiment, load, resolve, resolve_run};
 pub use schema::{
     Cell, DataConfig, DataSource, Experiment, NetworkConfig, Precision, Reference, ReportedSplit, RunConfig,
     ScheduleKind, SyntheticConfig, TrainingConfig,

@@ -10,6 +10,7 @@ use figment::{Figment, Profile};
 
 use super::error::ConfigError;
 use super::schema::{Experiment, RunConfig};
+use crate::datasets;
 use crate::methods::{self, MethodSettings};
 
 /// The experiments that come with the program, for use away from its source.
@@ -70,8 +71,12 @@ pub fn load(source: &Path, text: &str, overrides: &Overrides) -> Result<(Experim
     let mut experiment: Experiment = extract(&figment)?;
     let as_written: Experiment = extract(&plain)?;
     // Whoever changes what is trained no longer has the paper's setting, whatever the profile says.
-    let setting = |e: &Experiment| (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.method));
+    let setting = |e: &Experiment| {
+        let data = plain_values(&BTreeMap::from([(String::new(), e.data.settings.clone())]));
+        (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.method), data)
+    };
     experiment.comparable &= setting(&experiment) == setting(&as_written);
+    experiment.first_block = as_written.methods;
     Ok((experiment, figment))
 }
 
@@ -178,11 +183,26 @@ pub fn resolve_run(
         precision: experiment.precision,
         probe_every: experiment.probe_every,
         origin: origin.clone(),
+        data: data_settings(experiment, figment)?,
         network: experiment.network.clone(),
         training: experiment.training.clone(),
         settings: settings.describe(),
     };
     Ok((run, settings))
+}
+
+/// The settings of the experiment's data set, checked, defaults filled in; `null` if it has none.
+///
+/// # Errors
+/// [`ConfigError`] with the setting that is unknown or of the wrong type.
+pub fn data_settings(experiment: &Experiment, figment: &Figment) -> Result<serde_json::Value, ConfigError> {
+    let entry = datasets::find(&experiment.dataset)?;
+    let table = match experiment.data.settings.is_empty() {
+        true => Figment::new(),
+        false => figment.focus("data.settings"),
+    };
+    let settings = (entry.settings)(&table).map_err(|error| ConfigError::from_figment(*error, "data.settings"))?;
+    Ok(if settings.as_object().is_some_and(|fields| fields.is_empty()) { serde_json::Value::Null } else { settings })
 }
 
 /// A method's settings, checked by building it once.

@@ -18,6 +18,9 @@ pub struct Experiment {
     pub dataset: String,
     /// Methods of the registry, in the order of the table's rows.
     pub methods: Vec<String>,
+    /// The methods that the file itself asks for: the first block of the table, whatever else is run.
+    #[serde(skip)]
+    pub first_block: Vec<String>,
     /// Runs a method: seeds 0, 1, ...
     pub seeds: u64,
     /// `cpu`.
@@ -50,7 +53,7 @@ pub struct Experiment {
 }
 
 /// Where the data comes from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
     /// How it gets there.
@@ -59,6 +62,9 @@ pub struct DataConfig {
     pub folder: Option<PathBuf>,
     /// Size and seed of a synthetic set.
     pub synthetic: SyntheticConfig,
+    /// The data set's own settings, which it checks itself.
+    #[serde(default)]
+    pub settings: Dict,
 }
 
 /// How the data gets into its folder.
@@ -83,6 +89,13 @@ pub struct SyntheticConfig {
     pub test: usize,
     /// Every image follows from it.
     pub seed: u64,
+    /// How many times shorter than the official photographs' sides the images' sides are.
+    #[serde(default = "whole_size")]
+    pub shrink: usize,
+}
+
+fn whole_size() -> usize {
+    1
 }
 
 /// The split behind a table's figures.
@@ -129,6 +142,9 @@ pub struct NetworkConfig {
     pub widths: Vec<usize>,
     /// `concat` or `cross_stitch`.
     pub fusion: String,
+    /// Groups of each normalisation, for networks that have any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
 }
 
 /// What all methods of an experiment share.
@@ -228,6 +244,9 @@ pub struct RunConfig {
     pub probe_every: u64,
     /// What its files turned out to be.
     pub origin: serde_json::Value,
+    /// The data set's own settings, defaults filled in; `null` where it has none, and then not part of what a run is.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub data: serde_json::Value,
     /// Sizes of the network.
     pub network: NetworkConfig,
     /// What all methods share.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use candle_core::D;
-use mtcool_core::{Loss, Network, Parameters, Problem};
+use mtcool_core::{Batch, BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{Source, fetch, verify};
-use mtcool_data::{Dataset, Labelled, Mnist, Origin, Sample};
+use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
 use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
 use mtcool_ops::{Precision, cross_entropy};
 
-use super::{Column, DatasetEntry, Evaluation, Measurement, Prediction, Split, Suite};
+use super::{Column, DatasetEntry, Evaluation, MapSink, Measurement, NoSettings, Prediction, Split, Suite, batch};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
 
@@ -23,9 +23,11 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
         Ok(())
     },
     synthesize,
+    synthetic: SyntheticConfig { train: 60_000, test: 10_000, seed: 0, shrink: 1 },
     verify: |folder| Ok(describe(&verify(folder)?)),
     columns: &COLUMNS,
-    open: |folder| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
+    settings: super::settings::<NoSettings>,
+    open: |folder, _| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
 };
 
 const TASKS: [&str; 2] = ["even", "odd"];
@@ -46,7 +48,8 @@ fn describe(origin: &Origin) -> String {
 
 /// Draws the digits unless the folder already holds what the same settings drew.
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
-    let SyntheticConfig { train, test, seed } = config;
+    let SyntheticConfig { train, test, seed, shrink } = config;
+    ensure!(shrink == 1, "`data.synthetic.shrink` is {shrink}: digits are 28x28 always; expected 1");
     let wanted = DigitsConfig { train, test, seed };
     if verify(folder).is_ok_and(|origin| origin == digits_origin(seed)) {
         let present = Mnist::read(folder)?;
@@ -63,6 +66,15 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     );
     tracing::info!(folder = %folder.display(), train, test, seed, "drawing synthetic digits");
     Ok(write_digits(folder, wanted)?)
+}
+
+/// A loader a task.
+struct DigitBatches(Vec<Loader>);
+
+impl BatchSource for DigitBatches {
+    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
+        batch(task, self.0[task].next())
+    }
 }
 
 struct MnistSuite(Mnist);
@@ -86,8 +98,17 @@ impl Suite for MnistSuite {
         }
     }
 
-    fn training(&self, task: usize) -> Arc<dyn Dataset> {
-        Arc::new(self.0.train[task].clone())
+    fn samples(&self, task: usize) -> usize {
+        self.0.train[task].len()
+    }
+
+    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+        let loader = |(task, name): (usize, &&str)| {
+            let config = LoaderConfig { batch_size, seed, stream: task as u64 };
+            let data = Arc::new(self.0.train[task].clone());
+            Loader::new(data, config, position).with_context(|| format!("training data of task `{name}`"))
+        };
+        Ok(Box::new(DigitBatches(TASKS.iter().enumerate().map(loader).collect::<Result<_>>()?)))
     }
 
     fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
@@ -114,7 +135,13 @@ impl Suite for MnistSuite {
         Ok(Problem::new(network, losses.collect())?)
     }
 
-    fn evaluate(&self, problem: &Problem, parameters: &Parameters, split: Split) -> Result<Evaluation> {
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        split: Split,
+        _: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
         let tasks = match split {
             Split::Validation => &self.0.validation,
             Split::Test => &self.0.test,

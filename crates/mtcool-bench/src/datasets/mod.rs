@@ -1,14 +1,18 @@
 //! The registry of data sets: what an experiment's `dataset` key and the `data` commands may name.
 
 mod mnist;
+mod unet;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
-use mtcool_core::{Parameters, Problem};
-use mtcool_data::Dataset;
+use figment::Figment;
+use mtcool_core::{Batch, BatchSource, Error, Parameters, Problem};
+use mtcool_data::{Sample, SharedLoader};
 use mtcool_ops::Precision;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::config::{ConfigError, DataConfig, DataSource, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
@@ -22,13 +26,28 @@ pub struct DatasetEntry {
     pub fetch: fn(&Path) -> Result<()>,
     /// Draws a synthetic set into a folder.
     pub synthesize: fn(&Path, SyntheticConfig) -> Result<()>,
+    /// What `data synth` draws unless told otherwise.
+    pub synthetic: SyntheticConfig,
     /// Checks a folder; the answer says what it holds.
     pub verify: fn(&Path) -> Result<String>,
     /// Columns of its table.
     pub columns: &'static [Column],
-    /// Opens a folder.
-    pub open: fn(&Path) -> Result<Box<dyn Suite>>,
+    /// Checks its own settings, the table `data.settings`, and fills in defaults: part of a run's identity.
+    pub settings: fn(&Figment) -> Result<Value, Box<figment::Error>>,
+    /// Opens a folder with settings so checked.
+    pub open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
 }
+
+/// [`DatasetEntry::settings`] for settings of type `S`, whose defaults are those of its fields.
+pub(crate) fn settings<S: DeserializeOwned + Serialize>(table: &Figment) -> Result<Value, Box<figment::Error>> {
+    let settings: S = table.extract().map_err(Box::new)?;
+    serde_json::to_value(settings).map_err(|error| Box::new(figment::Error::from(error.to_string())))
+}
+
+/// Of a data set that has no settings.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct NoSettings {}
 
 /// Every data set, one line each.
 const DATASETS: [DatasetEntry; 1] = [mnist::ENTRY];
@@ -56,14 +75,14 @@ impl DatasetEntry {
     ///
     /// # Errors
     /// If it cannot be had or is not what it should be.
-    pub fn prepare(&self, config: &DataConfig) -> Result<Box<dyn Suite>> {
+    pub fn prepare(&self, config: &DataConfig, settings: &Value) -> Result<Box<dyn Suite>> {
         let folder = self.folder(config);
         match config.source {
             DataSource::Fetch => (self.fetch)(&folder)?,
             DataSource::Synth => (self.synthesize)(&folder, config.synthetic)?,
             DataSource::Folder => {}
         }
-        (self.open)(&folder)
+        (self.open)(&folder, settings)
     }
 }
 
@@ -110,13 +129,59 @@ pub struct Prediction {
     pub predicted: u32,
 }
 
+/// A metric of one case, kept for paired tests and for choosing the cases of a figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseScore {
+    /// The task's name.
+    pub task: &'static str,
+    /// Such as `T0012`.
+    pub case: String,
+    /// Such as `cup_dice`.
+    pub metric: &'static str,
+    /// In the metric's unit.
+    pub value: f64,
+}
+
+/// The class predicted for each pixel of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseMap {
+    /// The task's name.
+    pub task: &'static str,
+    /// Such as `T0012`.
+    pub case: String,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// `[H, W]`.
+    pub classes: Vec<u8>,
+}
+
+/// Takes the maps of an evaluation one at a time, so that they need not all be in memory.
+pub type MapSink<'a> = dyn FnMut(CaseMap) -> Result<()> + 'a;
+
+/// A case as a figure shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CasePicture {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Red, green and blue, `[H, W, 3]`.
+    pub rgb: Vec<u8>,
+    /// The true classes `[H, W]` of each dense task.
+    pub truth: Vec<(&'static str, Vec<u8>)>,
+}
+
 /// An evaluation of all tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Evaluation {
     /// Numbers, task by task.
     pub measurements: Vec<Measurement>,
-    /// Sample by sample.
+    /// Sample by sample, of tasks with one class a sample.
     pub predictions: Vec<Prediction>,
+    /// Case by case.
+    pub scores: Vec<CaseScore>,
 }
 
 /// A column of the table.
@@ -141,8 +206,14 @@ pub trait Suite: Send + Sync {
     /// What the files are, as part of a run's identity; `null` for the real data.
     fn origin(&self) -> serde_json::Value;
 
-    /// The training samples of a task.
-    fn training(&self, task: usize) -> Arc<dyn Dataset>;
+    /// Training samples of task `task` in an epoch.
+    fn samples(&self, task: usize) -> usize;
+
+    /// The training batches of all tasks, entered at batch `position` of each: a function of the three arguments alone.
+    ///
+    /// # Errors
+    /// If the batch size does not fit the samples.
+    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>>;
 
     /// The network, with its operands in `precision`, and the losses.
     ///
@@ -150,9 +221,41 @@ pub trait Suite: Send + Sync {
     /// If the sizes do not fit the tasks.
     fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem>;
 
-    /// Metrics of all tasks on a split.
+    /// Metrics of all tasks on a split; `maps`, if given, gets what dense tasks predict.
     ///
     /// # Errors
     /// If a forward pass fails.
-    fn evaluate(&self, problem: &Problem, parameters: &Parameters, split: Split) -> Result<Evaluation>;
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation>;
+
+    /// The case that [`CaseMap`]s and [`CaseScore`]s call `case`; `None` if there is none, or its tasks are not dense.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
+        let _ = case;
+        Ok(None)
+    }
+}
+
+/// Batches of tasks that share their images.
+pub(crate) struct SharedBatches(pub(crate) SharedLoader);
+
+impl BatchSource for SharedBatches {
+    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
+        batch(task, self.0.next(task))
+    }
+}
+
+/// A loader's answer as training takes it.
+pub(crate) fn batch(task: usize, sample: mtcool_data::Result<Sample>) -> mtcool_core::Result<Batch> {
+    match sample {
+        Ok(sample) => Ok(Batch { input: sample.inputs, target: sample.targets }),
+        Err(error) => Err(Error::Batch { task, source: Box::new(error) }),
+    }
 }

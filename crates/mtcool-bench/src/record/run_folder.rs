@@ -10,7 +10,7 @@ use super::checkpoint::safetensors_bytes;
 use super::files::{StorageError, create_folder, read, write_whole};
 use super::metrics::{Row, parquet_bytes, predictions_frame, rows_frame};
 use crate::config::RunConfig;
-use crate::datasets::Prediction;
+use crate::datasets::Evaluation;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,8 +175,9 @@ impl RunFolder {
     ///
     /// # Errors
     /// If the disk does not take it.
-    pub fn write_outcome(&self, predictions: &[Prediction], parameters: &mtcool_core::Parameters) -> Result<()> {
-        write_whole(&self.path.join("predictions.parquet"), &parquet_bytes(predictions_frame(predictions)?)?)?;
+    pub fn write_outcome(&self, evaluation: &Evaluation, parameters: &mtcool_core::Parameters) -> Result<()> {
+        let predictions = predictions_frame(&evaluation.predictions)?;
+        write_whole(&self.path.join("predictions.parquet"), &parquet_bytes(predictions)?)?;
         Ok(write_whole(&self.path.join("model.safetensors"), &safetensors_bytes(parameters)?)?)
     }
 

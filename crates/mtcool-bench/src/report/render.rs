@@ -19,7 +19,12 @@ pub(super) fn markdown(table: &Table) -> String {
     let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
     let mut text = format!("## {}\n\n", table.title);
+    let first_block = table.rows.iter().filter(|row| row.is_in_first_block).count();
     for (index, line) in lines.iter().enumerate() {
+        if index == first_block + 1 && first_block > 0 {
+            let gap: Vec<_> = widths.iter().map(|&width| " ".repeat(width)).collect();
+            text += &format!("| {} |\n", gap.join(" | "));
+        }
         let padded: Vec<_> = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
         text += &format!("| {} |\n", padded.join(" | "));
         if index == 0 {
@@ -79,7 +84,7 @@ fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
 }
 
-/// One row a figure: method, label, runs, params, paper_params, seconds_per_epoch, task, metric, mean, std, paper_mean,
+/// One row a figure: method, label, block (1: asked for by the experiment's file, 2: further methods), runs, params, paper_params, seconds_per_epoch, task, metric, mean, std, paper_mean,
 /// paper_std.
 ///
 /// # Errors
@@ -97,6 +102,10 @@ pub(super) fn frame(table: &Table) -> Result<DataFrame> {
     let columns = vec![
         text("method", &|row, _| row.method.name),
         text("label", &|row, _| row.method.label),
+        Series::new(
+            "block".into(),
+            pairs().map(|(row, ..)| if row.is_in_first_block { 1u64 } else { 2 }).collect::<Vec<_>>(),
+        ),
         Series::new("runs".into(), pairs().map(|(row, ..)| row.runs as u64).collect::<Vec<_>>()),
         figure("params", &|row, _, _| row.params),
         figure("paper_params", &|row, _, _| row.reference.as_ref().map(|reference| reference.params)),

@@ -31,6 +31,8 @@ impl Summary {
 pub struct TableRow {
     /// The method.
     pub method: &'static MethodEntry,
+    /// Whether it is one that the experiment's file asks for: the table's first block.
+    pub is_in_first_block: bool,
     /// Finished runs.
     pub runs: usize,
     /// Diverged runs, in words.
@@ -53,7 +55,7 @@ pub struct Table {
     pub title: String,
     /// Its columns.
     pub columns: &'static [Column],
-    /// Its rows, in the experiment's order, further methods after.
+    /// Its rows: those of the experiment's file in its order, then further methods.
     pub rows: Vec<TableRow>,
     /// What a reader must know before comparing.
     pub notes: Vec<String>,
@@ -66,14 +68,18 @@ impl Table {
     /// If a run's files are damaged.
     pub fn collect(context: &TableContext<'_>) -> Result<Self> {
         let columns = datasets::find(&context.experiment.dataset)?.columns;
-        let asked = &context.experiment.methods;
-        let rank = |entry: &MethodEntry| asked.iter().position(|name| name == entry.name).unwrap_or(asked.len());
+        let (first, asked) = (&context.experiment.first_block, &context.experiment.methods);
+        let place = |names: &[String], entry: &MethodEntry| names.iter().position(|name| name == entry.name);
+        let rank = |entry: &MethodEntry| {
+            let further = || first.len() + place(asked, entry).unwrap_or(asked.len());
+            place(first, entry).unwrap_or_else(further)
+        };
         let mut entries: Vec<_> = METHODS.iter().collect();
         entries.sort_by_key(|entry| rank(entry));
         let mut rows = Vec::new();
         for method in entries {
             let row = Self::row(context, method, columns)?;
-            if rank(method) < asked.len() || row.runs > 0 {
+            if place(asked, method).is_some() || row.runs > 0 {
                 rows.push(row);
             }
         }
@@ -101,6 +107,7 @@ impl Table {
         let params = finished.first().map(|(_, status)| status.parameters as f64 / status.joint_parameters as f64);
         Ok(TableRow {
             method,
+            is_in_first_block: context.experiment.first_block.iter().any(|name| name == method.name),
             runs: finished.len(),
             failures: failed.into_iter().filter_map(|(_, status)| status.message).collect(),
             params,

@@ -56,7 +56,22 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
         let params = if *method == "independent" { 2.0 * 21_585.0 / 21_840.0 } else { 1.0 };
         assert!((figure(&parquet, "params", 2 * index) - params).abs() < 1e-12, "{method}");
     }
+    // Over all test images, a paired difference is that of the means.
+    let (_, paired) = printed.split_once("### Paired").unwrap();
+    let of_mtcool = 2 * METHODS.iter().position(|method| *method == "mtcool").unwrap();
+    for (index, label) in [(0, "Independent"), (4, "Joint"), (8, "CAGrad")] {
+        let line = paired.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        for task in 0..2 {
+            let difference = figure(&csv, "mean", of_mtcool + task) - figure(&csv, "mean", 2 * index + task);
+            let shown: f64 = cells[2 + 2 * task].parse().unwrap();
+            let p: f64 = cells[3 + 2 * task].trim_start_matches('<').parse().unwrap();
+            assert!((shown - difference).abs() <= 0.005 + 1e-9, "{line}");
+            assert!((0.0..=1.0).contains(&p), "{line}");
+        }
+    }
     let page = std::fs::read_to_string(table.join("report.html")).unwrap();
+    assert_eq!(page.matches("<table>").count(), 2, "{page}");
     assert_eq!(page.matches("<svg").count(), 2, "a learning curve a task");
     assert!(page.contains("MT-COOL"));
 }
@@ -212,7 +227,10 @@ fn methods_are_listed() {
 fn all_methods_train_with_what_the_experiment_says_of_them() {
     let lab = Lab::new();
     let printed = succeed(&mut lab.reproduce("results", &["--methods", "all", "--set", "training.epochs=1"]));
-    let rows: Vec<&str> = printed.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    let (table, _) = printed.split_once("### ").unwrap();
+    let mut rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    let gap = rows.remove(METHODS.len());
+    assert!(gap.chars().all(|character| "| ".contains(character)), "the second block stands apart: {printed}");
     assert_eq!(rows.len(), methods::METHODS.len(), "{printed}");
     // The paper's rows first, in the order of the default table.
     assert_eq!(methods::METHODS[..METHODS.len()].iter().map(|entry| entry.name).collect::<Vec<_>>(), METHODS);

@@ -66,6 +66,26 @@ pub fn parquet_bytes(mut frame: DataFrame) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// For each sample of `task`, whether its class was predicted, in percent; empty if the task has no such samples.
+///
+/// # Errors
+/// If the file cannot be read or has other columns.
+pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
+    let parse = || -> Result<Vec<(String, f64)>> {
+        let frame = ParquetReader::new(Cursor::new(read(path)?)).finish()?;
+        let number = |name: &str| frame.column(name)?.u32();
+        let (tasks, indices) = (frame.column("task")?.str()?, number("index")?);
+        let (targets, predicted) = (number("target")?, number("predicted")?);
+        let of_task = (0..frame.height()).filter(|&at| tasks.get(at) == Some(task));
+        let hit = |at: usize| {
+            let is_hit = targets.get(at)? == predicted.get(at)?;
+            Some((indices.get(at)?.to_string(), if is_hit { 100.0 } else { 0.0 }))
+        };
+        of_task.map(|at| hit(at).context("a value is missing")).collect()
+    };
+    parse().with_context(|| format!("`{}` is no predictions file of this program", path.display()))
+}
+
 /// Reads the rows back, to the bit.
 ///
 /// # Errors

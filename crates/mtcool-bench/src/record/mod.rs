@@ -11,5 +11,5 @@ pub use checkpoint::{Checkpoint, Position, TaskSums};
 pub use diagnostics::DiagnosticSums;
 pub use environment::environment;
 pub use files::{StorageError, create_folder, read, write_whole};
-pub use metrics::{Row, parquet_bytes, predictions_frame, read_rows, rows_frame};
+pub use metrics::{Row, parquet_bytes, predictions_frame, read_hits, read_rows, rows_frame};
 pub use run_folder::{Claim, NetworkSize, RunFolder, RunStatus, Status};

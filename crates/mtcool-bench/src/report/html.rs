@@ -11,24 +11,7 @@ use super::table::Table;
 /// # Errors
 /// If a plot cannot be drawn.
 pub(super) fn page(table: &Table) -> Result<String> {
-    let markdown = render::markdown(table);
-    let mut rows = String::new();
-    let cells = |line: &str, tag: &str| -> String {
-        let cells = line.trim_matches('|').split('|').map(|cell| format!("<{tag}>{}</{tag}>", escape(cell.trim())));
-        format!("<tr>{}</tr>\n", cells.collect::<String>())
-    };
-    for (index, line) in markdown.lines().filter(|line| line.starts_with('|')).enumerate() {
-        match index {
-            0 => rows += &cells(line, "th"),
-            1 => {}
-            _ => rows += &cells(line, "td"),
-        }
-    }
-    let notes: String = markdown
-        .lines()
-        .filter_map(|line| line.strip_prefix("- "))
-        .map(|note| format!("<li>{}</li>\n", escape(note)))
-        .collect();
+    let body = body(&render::markdown(table));
     let mut plots = String::new();
     for column in table.columns {
         plots += &format!("<figure>{}</figure>\n", learning_curves(table, column)?);
@@ -38,8 +21,43 @@ pub(super) fn page(table: &Table) -> Result<String> {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>\n\
          body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}\n\
          table {{ border-collapse: collapse; }} th, td {{ padding: .3rem .7rem; border-bottom: 1px solid #ccc; text-align: left; }}\n\
-         figure {{ margin: 1.5rem 0; }}\n</style></head>\n<body>\n<h1>{title}</h1>\n<table>\n{rows}</table>\n<ul>\n{notes}</ul>\n{plots}</body></html>\n"
+         figure {{ margin: 1.5rem 0; }}\n</style></head>\n<body>\n{body}{plots}</body></html>\n"
     ))
+}
+
+/// The report's Markdown as HTML: headings, tables, lists and paragraphs, which is all it has.
+fn body(markdown: &str) -> String {
+    let kind = |line: &str| match line {
+        line if line.starts_with('|') => "table",
+        line if line.starts_with("- ") => "ul",
+        _ => "",
+    };
+    let mut html = String::new();
+    let lines: Vec<&str> = markdown.lines().filter(|line| !line.is_empty()).collect();
+    for block in lines.chunk_by(|a, b| kind(a) == kind(b) && !kind(a).is_empty()) {
+        html += &match (kind(block[0]), block[0]) {
+            ("table", _) => format!("<table>\n{}</table>\n", block.iter().enumerate().map(row).collect::<String>()),
+            ("ul", _) => {
+                let items = block.iter().map(|item| format!("<li>{}</li>\n", escape(item.trim_start_matches("- "))));
+                format!("<ul>\n{}</ul>\n", items.collect::<String>())
+            }
+            (_, heading) if heading.starts_with("### ") => format!("<h2>{}</h2>\n", escape(&heading[4..])),
+            (_, heading) if heading.starts_with("## ") => format!("<h1>{}</h1>\n", escape(&heading[3..])),
+            (_, text) => format!("<p>{}</p>\n", escape(text)),
+        };
+    }
+    html
+}
+
+/// Line `index` of a table; the second only separates the head from the rest.
+fn row((index, line): (usize, &&str)) -> String {
+    let tag = match index {
+        0 => "th",
+        1 => return String::new(),
+        _ => "td",
+    };
+    let cells = line.trim_matches('|').split('|').map(|cell| format!("<{tag}>{}</{tag}>", escape(cell.trim())));
+    format!("<tr>{}</tr>\n", cells.collect::<String>())
 }
 
 fn escape(text: &str) -> String {

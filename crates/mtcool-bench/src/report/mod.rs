@@ -1,5 +1,6 @@
 //! The table of an experiment, from the runs that are finished. Nothing here trains.
 
+mod comparison;
 mod html;
 mod plot;
 mod render;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use crate::config::Experiment;
 use crate::record::{parquet_bytes, write_whole};
 
+pub use comparison::Comparison;
 pub use table::{Summary, Table, TableRow};
 
 /// What a table is about.

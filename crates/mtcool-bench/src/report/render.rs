@@ -3,6 +3,7 @@
 use anyhow::Result;
 use polars::prelude::{Column as Series, CsvWriter, DataFrame, SerWriter};
 
+use super::comparison::Comparison;
 use super::table::{Summary, Table, TableRow};
 use crate::config::Cell;
 use crate::datasets::Column;
@@ -14,28 +15,61 @@ pub(super) fn markdown(table: &Table) -> String {
         head.extend([column.label.to_owned(), "paper".into(), "difference".into()]);
     }
     head.extend(["runs".into(), "s/epoch".into()]);
-    let lines: Vec<Vec<String>> =
-        std::iter::once(head).chain(table.rows.iter().map(|row| cells(row, table.columns))).collect();
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-    let mut text = format!("## {}\n\n", table.title);
+    let mut lines: Vec<Vec<String>> = table.rows.iter().map(|row| cells(row, table.columns)).collect();
     let first_block = table.rows.iter().filter(|row| row.is_in_first_block).count();
-    for (index, line) in lines.iter().enumerate() {
-        if index == first_block + 1 && first_block > 0 {
-            let gap: Vec<_> = widths.iter().map(|&width| " ".repeat(width)).collect();
-            text += &format!("| {} |\n", gap.join(" | "));
-        }
-        let padded: Vec<_> = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
-        text += &format!("| {} |\n", padded.join(" | "));
-        if index == 0 {
-            let rule: Vec<_> = widths.iter().map(|&width| "-".repeat(width)).collect();
-            text += &format!("| {} |\n", rule.join(" | "));
-        }
+    if (1..lines.len()).contains(&first_block) {
+        lines.insert(first_block, vec![String::new(); head.len()]);
     }
+    let mut text = format!("## {}\n\n{}", table.title, grid(&head, &lines));
     for note in table.notes.iter().cloned().chain(verdicts(table)) {
         text += &format!("\n- {note}");
     }
-    text + "\n"
+    text + "\n" + &paired(table)
+}
+
+/// The lines below their head, columns as wide as what stands in them.
+fn grid(head: &[String], lines: &[Vec<String>]) -> String {
+    let all = || std::iter::once(head).chain(lines.iter().map(Vec::as_slice));
+    let width = |at: usize| all().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let padded =
+        |line: &[String]| row(line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect());
+    let rule = row(widths.iter().map(|&width| "-".repeat(width)).collect());
+    padded(head) + &rule + &lines.iter().map(|line| padded(line)).collect::<String>()
+}
+
+/// Each row against MT-COOL's, image by image.
+fn paired(table: &Table) -> String {
+    let Some(first) = table.comparisons.first() else { return String::new() };
+    let pairs: Vec<_> = first.pairs.iter().filter(|(_, pair)| pair.is_some()).map(|&(column, _)| column).collect();
+    let mut head = vec![format!("{} minus", first.subject)];
+    for column in &pairs {
+        head.extend([column.label.to_owned(), "p".into()]);
+    }
+    let line = |comparison: &Comparison| {
+        let mut cells = vec![comparison.method.to_owned()];
+        for (_, pair) in
+            comparison.pairs.iter().filter(|(column, _)| pairs.iter().any(|other| other.label == column.label))
+        {
+            cells.push(pair.map_or_else(|| "-".into(), |pair| format!("{:+.2}", pair.difference)));
+            cells.push(pair.map_or_else(
+                || "-".into(),
+                |pair| if pair.p < 0.001 { "<0.001".into() } else { format!("{:.3}", pair.p) },
+            ));
+        }
+        cells
+    };
+    let images: Vec<String> =
+        first.pairs.iter().filter_map(|(column, pair)| Some(format!("{} {}", (*pair)?.images, column.label))).collect();
+    let lines: Vec<_> = table.comparisons.iter().map(line).collect();
+    format!(
+        "\n### Paired over test images\n\n{}\nImages: {}. Each image counts with the mean of a method's runs; p is Wilcoxon's signed-rank test (the paired t-test where \
+         more than {} images differ), two-sided, not corrected for the number of comparisons. It takes the trained networks as they are: other seeds are other networks.\n",
+        grid(&head, &lines),
+        images.join(", "),
+        crate::metrics::WilcoxonTest::MOST_PAIRS
+    )
 }
 
 fn cells(row: &TableRow, columns: &[Column]) -> Vec<String> {

@@ -1,8 +1,11 @@
 //! Gathering: finished runs of one configuration, summarised by method.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use super::TableContext;
+use super::comparison::{Comparison, compare};
 use crate::config::{Reference, ReportedSplit, RunConfig, resolve_run};
 use crate::datasets::{self, Column};
 use crate::methods::{METHODS, MethodEntry};
@@ -47,6 +50,8 @@ pub struct TableRow {
     pub reference: Option<Reference>,
     /// What the finished runs recorded, for plots.
     pub histories: Vec<Vec<Row>>,
+    /// Folders of the finished runs, by seed.
+    pub folders: Vec<PathBuf>,
 }
 
 /// A table.
@@ -57,6 +62,8 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Its rows: those of the experiment's file in its order, then further methods.
     pub rows: Vec<TableRow>,
+    /// Each row against MT-COOL's, image by image.
+    pub comparisons: Vec<Comparison>,
     /// What a reader must know before comparing.
     pub notes: Vec<String>,
 }
@@ -83,7 +90,8 @@ impl Table {
                 rows.push(row);
             }
         }
-        Ok(Self { title: context.experiment.title.clone(), columns, notes: notes(context, &rows), rows })
+        let title = context.experiment.title.clone();
+        Ok(Self { title, columns, comparisons: compare(&rows, columns)?, notes: notes(context, &rows), rows })
     }
 
     fn row(context: &TableContext<'_>, method: &'static MethodEntry, columns: &[Column]) -> Result<TableRow> {
@@ -91,8 +99,9 @@ impl Table {
         let (finished, failed): (Vec<_>, Vec<_>) =
             runs.into_iter().partition(|(_, status)| status.status == Status::Finished);
         let folder = context.folder.join("runs");
-        let path = |run: &RunConfig| folder.join(run.id()).join("metrics.parquet");
-        let histories = finished.iter().map(|(run, _)| read_rows(&path(run))).collect::<Result<Vec<_>>>()?;
+        let folders: Vec<PathBuf> = finished.iter().map(|(run, _)| folder.join(run.id())).collect();
+        let histories =
+            folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
         let split = match context.experiment.report {
             ReportedSplit::Validation => "validation",
             ReportedSplit::Test => "test",
@@ -115,6 +124,7 @@ impl Table {
             seconds_per_epoch: Summary::of(&per_epoch).map(|summary| summary.mean),
             reference: context.experiment.reference.get(method.name).cloned(),
             histories,
+            folders,
         })
     }
 }

@@ -1,0 +1,107 @@
+//! Whether methods differ on the same test images: three or five seeds alone cannot tell.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::table::TableRow;
+use crate::datasets::Column;
+use crate::metrics::{PairedTTest, WilcoxonTest};
+use crate::record::read_hits;
+
+/// The method that the others are compared with, where it has run.
+const SUBJECT: &str = "mtcool";
+
+/// The subject against another method.
+pub struct Comparison {
+    /// The subject's label.
+    pub subject: &'static str,
+    /// The other method's label.
+    pub method: &'static str,
+    /// One a column; `None` where the metric belongs to no single image.
+    pub pairs: Vec<(Column, Option<Paired>)>,
+}
+
+/// A paired test over images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paired {
+    /// Images that both have results for.
+    pub images: usize,
+    /// Mean of the subject's score minus the other's, in the metric's unit.
+    pub difference: f64,
+    /// Two-sided; 1 if no image differs.
+    pub p: f64,
+}
+
+/// MT-COOL, or the first row that has finished runs, against every other such row.
+///
+/// # Errors
+/// If a run's files are damaged.
+pub(super) fn compare(rows: &[TableRow], columns: &'static [Column]) -> Result<Vec<Comparison>> {
+    let with_runs = || rows.iter().filter(|row| row.runs > 0);
+    let subject = with_runs().find(|row| row.method.name == SUBJECT).or_else(|| with_runs().next());
+    let Some(subject) = subject else { return Ok(Vec::new()) };
+    let own = columns.iter().map(|column| scores(subject, column)).collect::<Result<Vec<_>>>()?;
+    if own.iter().all(BTreeMap::is_empty) {
+        return Ok(Vec::new());
+    }
+    let mut comparisons = Vec::new();
+    for row in with_runs().filter(|row| row.method.name != subject.method.name) {
+        let pair = |(column, own): (&Column, &Scores)| Ok((*column, paired(own, &scores(row, column)?)));
+        let pairs = columns.iter().zip(&own).map(pair).collect::<Result<_>>()?;
+        comparisons.push(Comparison { subject: subject.method.label, method: row.method.label, pairs });
+    }
+    Ok(comparisons)
+}
+
+/// By image, the mean over a method's runs.
+type Scores = BTreeMap<String, f64>;
+
+fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
+    let mut sums: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    for folder in &row.folders {
+        for (image, score) in scores_of_run(folder, column)? {
+            let entry = sums.entry(image).or_default();
+            *entry = (entry.0 + score, entry.1 + 1);
+        }
+    }
+    // An image that some runs lack, because they tested on others, would be compared with other networks.
+    sums.retain(|_, (_, count)| *count == row.folders.len());
+    Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
+}
+
+fn scores_of_run(folder: &Path, column: &Column) -> Result<Vec<(String, f64)>> {
+    match column.metric {
+        "accuracy" => read_hits(&folder.join("predictions.parquet"), column.task),
+        _ => Ok(Vec::new()),
+    }
+}
+
+fn paired(own: &Scores, other: &Scores) -> Option<Paired> {
+    let both: (Vec<f64>, Vec<f64>) = own.iter().filter_map(|(image, score)| Some((other.get(image)?, score))).unzip();
+    let t_test = PairedTTest::new(&both.0, &both.1).ok()?;
+    let p = match WilcoxonTest::new(&both.0, &both.1) {
+        Ok(test) => test.p,
+        Err(_) => t_test.p,
+    };
+    Some(Paired { images: both.0.len(), difference: t_test.mean_difference, p })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_paired_by_name() {
+        let scores = |pairs: &[(&str, f64)]| pairs.iter().map(|&(image, score)| (image.to_owned(), score)).collect();
+        let own: Scores = scores(&[("a", 1.0), ("b", 4.0), ("c", 9.0), ("only here", 50.0)]);
+        let other: Scores = scores(&[("only there", -7.0), ("a", 0.0), ("b", 2.0), ("c", 6.0)]);
+        let pair = paired(&own, &other).unwrap();
+        assert_eq!((pair.images, pair.difference), (3, 2.0));
+        // All three signs agree: 2 of 8 equally likely outcomes are as extreme.
+        assert_eq!(pair.p, 0.25);
+        assert_eq!(paired(&own, &own).unwrap().p, 1.0);
+        assert_eq!(paired(&own, &scores(&[("x", 1.0)])), None);
+    }
+}

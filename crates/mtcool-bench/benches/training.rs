@@ -113,7 +113,9 @@ fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize, pr
             Head::Segmentation { classes } => {
                 Tensor::from_vec(numbers(classes, count * side * side), (count, side, side), &Device::Cpu)
             }
-            Head::Classification { classes } => Tensor::from_vec(numbers(classes, count), count, &Device::Cpu),
+            Head::Classification { classes } | Head::LoneClassification { classes, .. } => {
+                Tensor::from_vec(numbers(classes, count), count, &Device::Cpu)
+            }
         };
         Batch { input: input.clone(), target: target.unwrap() }
     };

@@ -1,6 +1,7 @@
 //! Progress for people: a bar with the time left on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
@@ -21,6 +22,32 @@ impl Console {
             self.0.add(bar)
         });
         SweepProgress { bar, total, done: 0, fresh: 0, started: Instant::now(), last_line: Instant::now() }
+    }
+}
+
+/// Hears how many of how many items are done, from any thread: a bar on a terminal, plain lines elsewhere.
+pub fn counter(what: &'static str) -> impl Fn(usize, usize) + Sync {
+    let bar = std::io::stderr().is_terminal().then(|| {
+        let style = ProgressStyle::with_template("{bar:30} {pos} of {len}  {elapsed} gone, {eta} left  {msg}");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.with_message(what)
+    });
+    let last_line = Mutex::new(Instant::now());
+    move |done, total| match &bar {
+        Some(bar) => {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+            if done >= total {
+                bar.finish_and_clear();
+            }
+        }
+        None => {
+            let Ok(mut last_line) = last_line.lock() else { return };
+            if last_line.elapsed() >= LINE_INTERVAL {
+                *last_line = Instant::now();
+                tracing::info!("{what}: {done} of {total}");
+            }
+        }
     }
 }
 

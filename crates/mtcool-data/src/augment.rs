@@ -2,11 +2,13 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// How far pictures may be changed. Every amount is drawn evenly from its range, whatever the other amounts are.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
     /// Whether every second picture is mirrored left to right.
     pub mirror: bool,

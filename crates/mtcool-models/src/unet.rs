@@ -25,6 +25,14 @@ pub enum Head {
         /// K.
         classes: usize,
     },
+    /// The same beside a map of its own, which nothing but this head's loss trains: a classification that stands alone, with
+    /// all the layers that the other has.
+    LoneClassification {
+        /// K.
+        classes: usize,
+        /// Classes of its map.
+        map: usize,
+    },
 }
 
 /// Sizes of a [`UNet`].
@@ -85,13 +93,15 @@ impl UNet {
     pub fn new(config: UNetConfig) -> Result<Self> {
         let tasks = config.heads.len();
         let is_segmented = matches!(config.heads.first(), Some(Head::Segmentation { .. }));
-        let classes_missing = config
-            .heads
-            .iter()
-            .any(|head| matches!(head, Head::Segmentation { classes: 0 } | Head::Classification { classes: 0 }));
-        if !is_segmented || classes_missing || config.in_channels == 0 {
+        let is_missing = |head: &Head| match *head {
+            Head::Segmentation { classes } => classes == 0,
+            Head::Classification { classes } => classes == 0 || !is_segmented,
+            Head::LoneClassification { classes, map } => classes == 0 || map == 0,
+        };
+        if config.heads.is_empty() || config.heads.iter().any(is_missing) || config.in_channels == 0 {
             bail!(
-                "UNet: expected input channels, heads with at least one class, and a segmentation as task 0, got {config:?}"
+                "UNet: expected input channels, heads with at least one class, and a segmentation as task 0 for \
+                 classifications that read it, got {config:?}"
             );
         }
         let width = |level: usize| config.base << level;
@@ -106,7 +116,7 @@ impl UNet {
         let encoder = (0..=config.depth).map(level).collect::<Result<_>>()?;
         let decoder = |(task, head): (usize, &Head)| match head {
             Head::Classification { .. } => Ok(Vec::new()),
-            Head::Segmentation { .. } => {
+            Head::Segmentation { .. } | Head::LoneClassification { .. } => {
                 let block = |level| double(format!("dec{level}"), 2 * width(level), width(level), Owner::Task(task));
                 (0..config.depth).map(block).collect::<Result<_>>()
             }
@@ -131,19 +141,22 @@ impl UNet {
         };
         let (bottom, hidden) = (self.width(self.config.depth), self.config.classifier_width);
         for (task, head) in self.config.heads.iter().enumerate() {
-            match *head {
-                Head::Segmentation { classes } => {
-                    for level in 0..self.config.depth {
-                        let (from, to) = (self.width(level + 1), self.width(level));
-                        add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
-                    }
-                    add(task, "out".into(), vec![classes, self.config.base, 1, 1], classes, self.config.base);
+            let (map, classes, read) = match *head {
+                Head::Segmentation { classes } => (Some(classes), None, 0),
+                Head::Classification { classes } => (None, Some(classes), self.map_classes()),
+                Head::LoneClassification { classes, map } => (Some(map), Some(classes), map),
+            };
+            if let Some(map) = map {
+                for level in 0..self.config.depth {
+                    let (from, to) = (self.width(level + 1), self.width(level));
+                    add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
                 }
-                Head::Classification { classes } => {
-                    let inputs = bottom + self.map_classes();
-                    add(task, "conv".into(), vec![hidden, inputs, 3, 3], hidden, 9 * inputs);
-                    add(task, "fc".into(), vec![classes, hidden], classes, hidden);
-                }
+                add(task, "out".into(), vec![map, self.config.base, 1, 1], map, self.config.base);
+            }
+            if let Some(classes) = classes {
+                let inputs = bottom + read;
+                add(task, "conv".into(), vec![hidden, inputs, 3, 3], hidden, 9 * inputs);
+                add(task, "fc".into(), vec![classes, hidden], classes, hidden);
             }
         }
         specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
@@ -200,7 +213,7 @@ impl UNet {
         conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }
 
-    /// Logits of a classification head from the bottom features and task 0's logits.
+    /// Logits of a classification head from the bottom features and the logits of the map that it reads.
     fn classify(&self, parameters: &Parameters, task: usize, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
         let (batch, classes, ..) = map.dims4()?;
         let (_, _, height, width) = bottom.dims4()?;
@@ -237,6 +250,10 @@ impl Network for UNet {
                 let map = self.segment(parameters, 0, &features)?;
                 self.classify(parameters, task, &features[self.config.depth], &map)
             }
+            Head::LoneClassification { .. } => {
+                let map = self.segment(parameters, task, &features)?;
+                self.classify(parameters, task, &features[self.config.depth], &map)
+            }
         }
     }
 
@@ -252,6 +269,10 @@ impl Network for UNet {
                 Head::Segmentation { .. } => self.segment(parameters, task, &features)?,
                 Head::Classification { .. } => {
                     self.classify(parameters, task, &features[self.config.depth], &outputs[0])?
+                }
+                Head::LoneClassification { .. } => {
+                    let map = self.segment(parameters, task, &features)?;
+                    self.classify(parameters, task, &features[self.config.depth], &map)?
                 }
             });
         }

@@ -13,6 +13,24 @@ use crate::element::{Element, dispatch, elements};
 /// # Errors
 /// If the shapes do not fit each other or a target is not in `0..K`.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    cross_entropy_with(logits, targets, &CrossEntropy::default())
+}
+
+/// How [`cross_entropy_with`] weighs targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CrossEntropy {
+    /// One a class, finite and at least 0; all 1 if `None`.
+    pub class_weights: Option<Vec<f64>>,
+    /// A target, in `0..K` or not, whose positions count for nothing.
+    pub ignored: Option<u32>,
+}
+
+/// [`cross_entropy`] with weights: `sum_i w_i l_i / sum_i w_i` over positions i, `l_i` as there and `w_i` the weight of the
+/// target; 0 if no position has any weight.
+///
+/// # Errors
+/// As [`cross_entropy`]; and if there is not a weight a class or one is not finite or below 0.
+pub fn cross_entropy_with(logits: &Tensor, targets: &Tensor, settings: &CrossEntropy) -> Result<Tensor> {
     let dims = logits.dims();
     let fits = dims.len() >= 2
         && targets.rank() + 1 == dims.len()
@@ -25,12 +43,41 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
         );
     }
     let targets = targets.to_dtype(DType::I64)?.contiguous()?;
-    logits.contiguous()?.apply_op2(&targets, CrossEntropy)
+    if let Some(weights) = &settings.class_weights
+        && (weights.len() != dims[1] || weights.iter().any(|weight| !(0.0..f64::INFINITY).contains(weight)))
+    {
+        bail!("cross_entropy: expected {} class weights, finite and at least 0, got {weights:?}", dims[1]);
+    }
+    logits.contiguous()?.apply_op2(&targets, Forward(settings.clone()))
 }
 
-struct CrossEntropy;
+impl CrossEntropy {
+    /// Of a position with this target.
+    fn weight(&self, target: usize) -> f64 {
+        match (self.ignored, &self.class_weights) {
+            (Some(ignored), _) if ignored as usize == target => 0.0,
+            (_, Some(weights)) => weights[target],
+            (_, None) => 1.0,
+        }
+    }
 
-impl CustomOp2 for CrossEntropy {
+    /// Weights of all targets together.
+    ///
+    /// # Errors
+    /// If a target that counts is not in `0..classes`.
+    fn total(&self, targets: &[i64], classes: usize) -> Result<f64> {
+        let ignored = self.ignored.map(i64::from);
+        let is_bad = |target: &&i64| !(0..classes as i64).contains(*target) && Some(**target) != ignored;
+        match targets.iter().find(is_bad) {
+            Some(bad) => bail!("cross_entropy: target {bad} is not a class in 0..{classes}"),
+            None => Ok(targets.iter().map(|&target| self.weight(target as usize)).sum()),
+        }
+    }
+}
+
+struct Forward(CrossEntropy);
+
+impl CustomOp2 for Forward {
     fn name(&self) -> &'static str {
         "cross-entropy"
     }
@@ -44,22 +91,23 @@ impl CustomOp2 for CrossEntropy {
     ) -> Result<(CpuStorage, Shape)> {
         let targets = elements::<i64>(self.name(), targets, tl)?;
         let classes = ll.dims()[1];
-        if let Some(bad) = targets.iter().find(|&&t| t < 0 || t >= classes as i64) {
-            bail!("cross_entropy: target {bad} is not a class in 0..{classes}");
-        }
+        let weights = self.0.total(targets, classes)?;
         let loss = dispatch!(self.name(), logits, T => {
             let logits = elements::<T>(self.name(), logits, ll)?;
             let sums = positions(ll, targets.len()).into_par_iter().map(|part| {
                 let mut sum = T::from_f64(0.0);
                 for (first, step, target) in part.iter(ll, targets) {
-                    let at = |class: usize| logits[first + class * step];
-                    let (max, normaliser) = normaliser(classes, at);
-                    sum += max + normaliser.ln() - at(target);
+                    let weight = self.0.weight(target);
+                    if weight > 0.0 {
+                        let at = |class: usize| logits[first + class * step];
+                        let (max, normaliser) = normaliser(classes, at);
+                        sum += (max + normaliser.ln() - at(target)) * T::from_f64(weight);
+                    }
                 }
                 sum
             });
             let total = sums.collect::<Vec<T>>().into_iter().fold(T::from_f64(0.0), |total, sum| total + sum);
-            T::to_cpu_storage_owned(vec![total / T::from_f64(targets.len() as f64)])
+            T::to_cpu_storage_owned(vec![if weights > 0.0 { total / T::from_f64(weights) } else { total }])
         });
         Ok((loss, Shape::from(())))
     }
@@ -71,15 +119,15 @@ impl CustomOp2 for CrossEntropy {
         _loss: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = logits.apply_op2_no_bwd(targets, &CrossEntropyBackward)?;
+        let gradient = logits.apply_op2_no_bwd(targets, &Backward(self.0.clone()))?;
         Ok((Some(gradient.broadcast_mul(grad)?), None))
     }
 }
 
-/// `(softmax(logits) - onehot(targets)) / positions`.
-struct CrossEntropyBackward;
+/// `w_i (softmax(logits_i) - onehot(target_i)) / sum_i w_i`.
+struct Backward(CrossEntropy);
 
-impl CustomOp2 for CrossEntropyBackward {
+impl CustomOp2 for Backward {
     fn name(&self) -> &'static str {
         "cross-entropy-backward"
     }
@@ -93,15 +141,21 @@ impl CustomOp2 for CrossEntropyBackward {
     ) -> Result<(CpuStorage, Shape)> {
         let targets = elements::<i64>(self.name(), targets, tl)?;
         let classes = ll.dims()[1];
+        let weights = self.0.total(targets, classes)?;
         let result = dispatch!(self.name(), logits, T => {
             let logits = elements::<T>(self.name(), logits, ll)?;
-            let scale = T::from_f64(1.0 / targets.len() as f64);
             let mut result = vec![T::from_f64(0.0); logits.len()];
             let parts: Vec<(Part, Vec<T>)> = positions(ll, targets.len())
                 .into_par_iter()
                 .map(|part| {
                     let mut gradients = Vec::with_capacity(part.positions.len() * classes);
                     for (first, step, target) in part.iter(ll, targets) {
+                        let weight = self.0.weight(target);
+                        if weight == 0.0 {
+                            gradients.resize(gradients.len() + classes, T::from_f64(0.0));
+                            continue;
+                        }
+                        let scale = T::from_f64(weight / weights);
                         let (max, normaliser) = normaliser(classes, |class| logits[first + class * step]);
                         for class in 0..classes {
                             let softmax = (logits[first + class * step] - max).exp() / normaliser;

@@ -40,7 +40,7 @@ mod upsample;
 pub use activation::{Activation, relu};
 pub use arithmetic::Precision;
 pub use conv::{ChainInput, Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;
 pub use norm::{Norm, Statistics, norm};

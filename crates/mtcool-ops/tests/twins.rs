@@ -4,8 +4,9 @@
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    Activation, ChainInput, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
-    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, linear, max_pool2d, norm, relu, upsample_bilinear2d,
+    Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
+    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, cross_entropy_with, linear, max_pool2d, norm, relu,
+    upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
@@ -262,6 +263,42 @@ proptest! {
         let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
         assert_close(&cross_entropy(&logits, &targets).unwrap(), &[want], 1e-12);
     }
+
+    #[test]
+    fn weighted_cross_entropy_equals_its_definition(k in 1usize..5, pixels in 1usize..9, ignored in 0u32..6, seed: u64) {
+        let logits = (tensor(&[2, k, pixels], seed) * 5.0).unwrap();
+        let weights: Vec<f64> = (0..k).map(|class| ((seed >> class) % 4) as f64 / 2.0).collect();
+        let draw = |i: usize| ((seed >> (i % 50)) % (k as u64 + 1)) as u32;
+        // The ignored target may be one that is no class at all.
+        let targets: Vec<u32> = (0..2 * pixels).map(|i| if draw(i) < k as u32 { draw(i) } else { ignored }).collect();
+        if targets.iter().all(|&target| target < k as u32 || target == ignored) {
+            let elements = flat(&logits);
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (position, &target) in targets.iter().enumerate().filter(|(_, target)| **target != ignored) {
+                let at = |class: usize| elements[(position / pixels * k + class) * pixels + position % pixels];
+                let all: f64 = (0..k).map(|class| at(class).exp()).sum();
+                sum -= weights[target as usize] * (at(target as usize).exp() / all).ln();
+                total += weights[target as usize];
+            }
+            let want = if total > 0.0 { sum / total } else { 0.0 };
+            let targets = Tensor::from_vec(targets, (2, pixels), &Device::Cpu).unwrap();
+            let settings = CrossEntropy { class_weights: Some(weights), ignored: Some(ignored) };
+            assert_close(&cross_entropy_with(&logits, &targets, &settings).unwrap(), &[want], 1e-12);
+        }
+    }
+}
+
+#[test]
+fn where_nothing_counts_loss_and_gradient_are_zero() {
+    let logits = Var::from_tensor(&tensor(&[1, 3, 4], 2)).unwrap();
+    let targets = Tensor::new(&[[7u8, 7, 7, 7]], &Device::Cpu).unwrap();
+    let loss = cross_entropy_with(&logits, &targets, &CrossEntropy { class_weights: None, ignored: Some(7) }).unwrap();
+    assert_eq!(loss.to_scalar::<f64>().unwrap(), 0.0);
+    let gradients = loss.backward().unwrap();
+    assert!(flat(gradients.get(&logits).unwrap()).iter().all(|&gradient| gradient == 0.0));
+    let refused =
+        cross_entropy_with(&logits, &targets, &CrossEntropy { class_weights: Some(vec![1.0; 2]), ignored: Some(7) });
+    assert!(refused.unwrap_err().to_string().contains("expected 3 class weights"));
 }
 
 #[test]
@@ -300,6 +337,8 @@ fn gradients_agree_with_finite_differences() {
     check_gradients(&[tensor(&[3, 5], 8)], |t| relu(&t[0]));
     let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
     check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));
+    let settings = CrossEntropy { class_weights: Some(vec![0.5, 2.0, 0.0, 1.0]), ignored: Some(3) };
+    check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy_with(&t[0], &targets, &settings));
 }
 
 #[test]

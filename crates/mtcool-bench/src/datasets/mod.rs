@@ -1,6 +1,7 @@
 //! The registry of data sets: what an experiment's `dataset` key and the `data` commands may name.
 
 mod mnist;
+mod refuge;
 mod unet;
 
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ pub(crate) fn settings<S: DeserializeOwned + Serialize>(table: &Figment) -> Resu
 struct NoSettings {}
 
 /// Every data set, one line each.
-const DATASETS: [DatasetEntry; 1] = [mnist::ENTRY];
+const DATASETS: [DatasetEntry; 2] = [mnist::ENTRY, refuge::ENTRY];
 
 /// The data set called `name`.
 ///

@@ -1,0 +1,195 @@
+//! REFUGE2018, disc and cup to segment and glaucoma to recognise on the same photographs, with a U-Net.
+
+mod evaluate;
+mod settings;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use mtcool_core::{BatchSource, Loss, Parameters, Problem};
+use mtcool_data::refuge::{FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
+use mtcool_data::{Augmentation, LoaderConfig, Origin, Refuge, SharedLoader};
+use mtcool_models::Head;
+use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use serde_json::{Value, json};
+
+use super::unet::unet;
+use super::{CasePicture, Column, DatasetEntry, Evaluation, MapSink, SharedBatches, Split, Suite};
+use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
+use crate::methods::Sharing;
+use crate::progress::counter;
+use settings::RefugeSettings;
+
+pub(super) const ENTRY: DatasetEntry = DatasetEntry {
+    name: "refuge",
+    fetch: |folder| {
+        bail!(
+            "REFUGE2018 is given to whoever registers for it, so it cannot be downloaded here: register at \
+             https://refuge.grand-challenge.org, unpack its folders below `{}` or name their place by `--data DIR`, or use \
+             `--data synth` for synthetic photographs",
+            folder.display()
+        )
+    },
+    synthesize,
+    synthetic: SyntheticConfig { train: 800, test: 400, seed: 0, shrink: 1 },
+    verify: |folder| {
+        let report = verify(folder, &counter("verifying photographs"))?;
+        ensure!(report.defects().next().is_none(), "{report}");
+        Ok(format!("REFUGE2018\n{report}"))
+    },
+    columns: &COLUMNS,
+    settings: super::settings::<RefugeSettings>,
+    open: |folder, settings| Ok(Box::new(RefugeSuite::open(folder, settings)?)),
+};
+
+/// Task 0 segments, task 1 classifies.
+const TASKS: [&str; 2] = ["segmentation", "glaucoma"];
+const COLUMNS: [Column; 6] = [
+    Column { task: TASKS[0], metric: "dice_cup", label: "Cup Dice" },
+    Column { task: TASKS[0], metric: "dice_disc", label: "Disc Dice" },
+    Column { task: TASKS[1], metric: "accuracy", label: "Acc" },
+    Column { task: TASKS[1], metric: "auroc", label: "AUROC" },
+    Column { task: TASKS[1], metric: "sensitivity", label: "Sen" },
+    Column { task: TASKS[1], metric: "specificity", label: "Spe" },
+];
+/// Background, rim, cup.
+const CLASSES: usize = 3;
+const HEADS: [Head; 2] = [Head::Segmentation { classes: CLASSES }, Head::Classification { classes: 2 }];
+/// The same tasks, each with a network of its own.
+const SEPARATE: [Head; 2] =
+    [Head::Segmentation { classes: CLASSES }, Head::LoneClassification { classes: 2, map: CLASSES }];
+/// Sides of the official photographs of training and of test, (height, width).
+const OFFICIAL: [usize; 2] = [2056, 2124];
+
+/// Draws the photographs unless the folder already holds what the same settings drew.
+fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
+    let SyntheticConfig { train, test, seed, shrink } = config;
+    ensure!(shrink >= 1, "`data.synthetic.shrink` is 0: expected at least 1");
+    let part = |key: &str, count: usize| {
+        u32::try_from(count).with_context(|| format!("`data.synthetic.{key}` is {count}: expected at most 19998"))
+    };
+    let (train, test) = (part("train", train)?, part("test", test)?);
+    let size = (shrink > 1).then(|| OFFICIAL.map(|side| side / shrink));
+    // Two parts of one size, as the challenge has them.
+    let synthesis = RefugeSynthesis { train: train.div_ceil(2), validation: train / 2, test, size, seed };
+    if synthesis.is_drawn(folder)? {
+        return Ok(());
+    }
+    tracing::info!(folder = %folder.display(), train, test, seed, "drawing synthetic fundus photographs");
+    Ok(synthesis.draw(folder, &counter("drawing photographs"))?)
+}
+
+struct RefugeSuite {
+    refuge: Refuge,
+    splits: Splits,
+    settings: RefugeSettings,
+    /// Training crops, changed at random.
+    training: Arc<FundusSamples>,
+    /// Crops to select on, and to report, as they are.
+    held_out: [FundusSamples; 2],
+}
+
+impl RefugeSuite {
+    fn open(folder: &Path, settings: &Value) -> Result<Self> {
+        let settings: RefugeSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
+        settings.augmentation.check().context("data.settings.augmentation")?;
+        let weights = &settings.class_weights;
+        if !(weights.is_empty() || weights.len() == CLASSES)
+            || weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0)
+        {
+            return Err(ConfigError::new(format!(
+                "`data.settings.class_weights` is {weights:?}: expected nothing, or a number of at least 0 for each of background, rim, cup"
+            )))?;
+        }
+        let config = RefugeConfig { crop: settings.crop, shrink: settings.shrink, cache: PathBuf::from("data/cache") };
+        let refuge = Refuge::open(folder, &config, &counter("cutting photographs"))?;
+        for note in refuge.notes() {
+            tracing::warn!("{note}");
+        }
+        let splits = refuge.splits(settings.split_seed);
+        let training = Arc::new(refuge.samples(splits.train.clone(), settings.augmentation));
+        let held_out =
+            [&splits.selection, &splits.test].map(|indices| refuge.samples(indices.clone(), Augmentation::NONE));
+        Ok(Self { refuge, splits, settings, training, held_out })
+    }
+
+    fn segmentation_loss(&self) -> Loss {
+        let weights = self.settings.class_weights.clone();
+        let class_weights = (!weights.is_empty()).then_some(weights);
+        let settings = CrossEntropy { class_weights, ignored: None };
+        Box::new(move |logits, targets| cross_entropy_with(logits, targets, &settings))
+    }
+
+    fn samples_of(&self, split: Split) -> &FundusSamples {
+        &self.held_out[match split {
+            Split::Validation => 0,
+            Split::Test => 1,
+        }]
+    }
+}
+
+impl Suite for RefugeSuite {
+    fn tasks(&self) -> &'static [&'static str] {
+        &TASKS
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn origin(&self) -> Value {
+        match self.refuge.origin() {
+            Origin::Real => Value::Null,
+            Origin::Synthetic { seed, generator } => {
+                let (train, test) = (self.splits.train.len() + self.splits.selection.len(), self.splits.test.len());
+                json!({ "synthetic": { "seed": seed, "generator": generator, "train": train, "test": test } })
+            }
+        }
+    }
+
+    fn samples(&self, _: usize) -> usize {
+        self.splits.train.len()
+    }
+
+    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+        let config = LoaderConfig { batch_size, seed, stream: 0 };
+        let loader = SharedLoader::new(self.training.clone(), config, position).context("training photographs")?;
+        Ok(Box::new(SharedBatches(loader)))
+    }
+
+    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
+        let step = 1usize << network.widths.len().saturating_sub(1).min(16);
+        if !self.refuge.side().is_multiple_of(step) {
+            return Err(ConfigError::new(format!(
+                "crops are {} pixels wide, and {} levels of `network.widths` need a multiple of {step}; change `data.settings.crop` or `shrink`",
+                self.refuge.side(),
+                network.widths.len()
+            )))?;
+        }
+        let heads = match sharing {
+            Sharing::Shared => HEADS,
+            Sharing::Separate => SEPARATE,
+        };
+        let network = unet(network, &heads, precision, sharing)?;
+        Ok(Problem::new(network, vec![self.segmentation_loss(), Box::new(cross_entropy)])?)
+    }
+
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
+        let losses: [Loss; 2] = [self.segmentation_loss(), Box::new(cross_entropy)];
+        evaluate::evaluate(&self.refuge, self.samples_of(split), problem, &losses, parameters, maps)
+    }
+
+    fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
+        let Some(index) = self.refuge.cases().iter().position(|known| known.name == case) else { return Ok(None) };
+        let side = self.refuge.side();
+        let truth = vec![(TASKS[0], self.refuge.classes(index).to_vec())];
+        Ok(Some(CasePicture { height: side, width: side, rgb: self.refuge.pixels(index).to_vec(), truth }))
+    }
+}

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
 use crate::config::{self, DataConfig, DataSource, Experiment, Overrides, SyntheticConfig};
+use crate::datasets::Suite;
 use crate::methods::{METHODS, MethodEntry};
 use crate::progress::Console;
 use crate::record::{create_folder, read, write_whole};
@@ -74,7 +75,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
     // Inside the thread pool: the parallel parts of a step then need no hand-over from one thread to another.
     let outcome = rayon::scope(|_| sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console));
-    let table = write_table(&name, &experiment, &figment, &record.origin, &folder);
+    let table = write_table(&name, &experiment, &figment, &record.origin, &folder, Some(suite.as_ref()));
     let failures = outcome?;
     print!("{}", table?);
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
@@ -93,8 +94,23 @@ fn report(arguments: &Report) -> Result<()> {
     let as_run = given.profile.is_none() && given.assignments.is_empty();
     let overrides = if as_run { Overrides { profile: record.profile, assignments: record.assignments } } else { given };
     let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
-    print!("{}", write_table(&name, &experiment, &figment, &record.origin, &folder)?);
+    let suite = open_again(&experiment, &figment, &record.origin);
+    print!("{}", write_table(&name, &experiment, &figment, &record.origin, &folder, suite.as_deref())?);
     Ok(())
+}
+
+/// The data of finished runs, for the figure; a table needs none.
+fn open_again(experiment: &Experiment, figment: &Figment, origin: &Value) -> Option<Box<dyn Suite>> {
+    let open = || -> Result<Box<dyn Suite>> {
+        let dataset = datasets::find(&experiment.dataset)?;
+        let settings = config::data_settings(experiment, figment)?;
+        let suite = (dataset.open)(&dataset.folder(&experiment.data), &settings)?;
+        ensure!(suite.origin() == *origin, "the data there is not what the runs were made from");
+        Ok(suite)
+    };
+    let dataset = datasets::find(&experiment.dataset).ok()?;
+    let warn = |error: &anyhow::Error| tracing::warn!("no figure is drawn, since it needs the data: {error:#}");
+    dataset.has_figure.then(open)?.inspect_err(warn).ok()
 }
 
 fn write_table(
@@ -103,8 +119,9 @@ fn write_table(
     figment: &Figment,
     origin: &Value,
     folder: &Path,
+    suite: Option<&dyn Suite>,
 ) -> Result<String> {
-    report::write(&TableContext { name, experiment, figment, origin, folder })
+    report::write(&TableContext { name, experiment, figment, origin, folder }, suite)
 }
 
 fn data(arguments: Data) -> Result<()> {

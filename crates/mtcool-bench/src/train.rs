@@ -118,7 +118,8 @@ impl Run<'_> {
             ReportedSplit::Validation => Split::Validation,
             ReportedSplit::Test => Split::Test,
         };
-        let evaluation = self.suite.evaluate(&problem, &state.parameters, split, None)?;
+        let mut keep = |map| folder.write_map(&map);
+        let evaluation = self.suite.evaluate(&problem, &state.parameters, split, Some(&mut keep))?;
         if split == Split::Test {
             state.record_evaluation(split, &evaluation);
         }

@@ -27,6 +27,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     verify: |folder| Ok(describe(&verify(folder)?)),
     columns: &COLUMNS,
     settings: super::settings::<NoSettings>,
+    has_figure: false,
     open: |folder, _| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
 };
 

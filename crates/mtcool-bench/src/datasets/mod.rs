@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::config::{ConfigError, DataConfig, DataSource, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
+use crate::report::figure::FigureStyle;
 
 /// A data set as the program knows it.
 #[derive(Clone, Copy)]
@@ -35,6 +36,8 @@ pub struct DatasetEntry {
     pub columns: &'static [Column],
     /// Checks its own settings, the table `data.settings`, and fills in defaults: part of a run's identity.
     pub settings: fn(&Figment) -> Result<Value, Box<figment::Error>>,
+    /// Whether its suite has a figure.
+    pub has_figure: bool,
     /// Opens a folder with settings so checked.
     pub open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
 }
@@ -161,6 +164,17 @@ pub struct CaseMap {
 /// Takes the maps of an evaluation one at a time, so that they need not all be in memory.
 pub type MapSink<'a> = dyn FnMut(CaseMap) -> Result<()> + 'a;
 
+/// What a figure shows of a data set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FigureTask {
+    /// The dense task whose maps are drawn.
+    pub task: &'static str,
+    /// Its [`CaseScore`]s that rank the cases by their mean, and what they are called below a panel.
+    pub metrics: [(&'static str, &'static str); 2],
+    /// How.
+    pub style: FigureStyle,
+}
+
 /// A case as a figure shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CasePicture {
@@ -233,6 +247,11 @@ pub trait Suite: Send + Sync {
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation>;
+
+    /// What a figure shows of this data set, if it has a dense task.
+    fn figure(&self) -> Option<FigureTask> {
+        None
+    }
 
     /// The case that [`CaseMap`]s and [`CaseScore`]s call `case`; `None` if there is none, or its tasks are not dense.
     ///

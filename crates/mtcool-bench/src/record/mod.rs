@@ -1,5 +1,6 @@
 //! The only place that writes results: whole files, run folders, checkpoints, metrics.
 
+mod cases;
 mod checkpoint;
 mod diagnostics;
 mod environment;
@@ -7,6 +8,7 @@ mod files;
 mod metrics;
 mod run_folder;
 
+pub use cases::{read_map, read_scores};
 pub use checkpoint::{Checkpoint, Position, TaskSums};
 pub use diagnostics::DiagnosticSums;
 pub use environment::environment;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::cases::{scores_frame, write_map};
 use super::checkpoint::safetensors_bytes;
 use super::files::{StorageError, create_folder, read, write_whole};
 use super::metrics::{Row, parquet_bytes, predictions_frame, rows_frame};
 use crate::config::RunConfig;
-use crate::datasets::Evaluation;
+use crate::datasets::{CaseMap, Evaluation};
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,13 +172,24 @@ impl RunFolder {
         Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(rows_frame(rows)?)?)?)
     }
 
-    /// Test predictions and final parameters.
+    /// What a dense task predicts for a case.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn write_map(&self, map: &CaseMap) -> Result<()> {
+        write_map(&self.path, map)
+    }
+
+    /// Test predictions, scores of cases and final parameters.
     ///
     /// # Errors
     /// If the disk does not take it.
     pub fn write_outcome(&self, evaluation: &Evaluation, parameters: &mtcool_core::Parameters) -> Result<()> {
         let predictions = predictions_frame(&evaluation.predictions)?;
         write_whole(&self.path.join("predictions.parquet"), &parquet_bytes(predictions)?)?;
+        if !evaluation.scores.is_empty() {
+            write_whole(&self.path.join("cases.parquet"), &parquet_bytes(scores_frame(&evaluation.scores)?)?)?;
+        }
         Ok(write_whole(&self.path.join("model.safetensors"), &safetensors_bytes(parameters)?)?)
     }
 

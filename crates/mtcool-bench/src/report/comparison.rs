@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::table::TableRow;
 use crate::datasets::Column;
 use crate::metrics::{PairedTTest, WilcoxonTest};
-use crate::record::read_hits;
+use crate::record::{read_hits, read_scores};
 
 /// The method that the others are compared with, where it has run.
 const SUBJECT: &str = "mtcool";
@@ -74,7 +74,7 @@ fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
 fn scores_of_run(folder: &Path, column: &Column) -> Result<Vec<(String, f64)>> {
     match column.metric {
         "accuracy" => read_hits(&folder.join("predictions.parquet"), column.task),
-        _ => Ok(Vec::new()),
+        metric => read_scores(folder, column.task, metric),
     }
 }
 

@@ -10,9 +10,9 @@ use super::table::Table;
 ///
 /// # Errors
 /// If a plot cannot be drawn.
-pub(super) fn page(table: &Table) -> Result<String> {
+pub(super) fn page(table: &Table, figure: Option<&str>) -> Result<String> {
     let body = body(&render::markdown(table));
-    let mut plots = String::new();
+    let mut plots = figure.map_or_else(String::new, |svg| format!("<figure>{svg}</figure>\n"));
     for column in table.columns {
         plots += &format!("<figure>{}</figure>\n", learning_curves(table, column)?);
     }
@@ -60,6 +60,7 @@ fn row((index, line): (usize, &&str)) -> String {
     format!("<tr>{}</tr>\n", cells.collect::<String>())
 }
 
-fn escape(text: &str) -> String {
+/// Text as it may stand in HTML or SVG.
+pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,6 +1,7 @@
 //! The table of an experiment, from the runs that are finished. Nothing here trains.
 
 mod comparison;
+pub mod figure;
 mod html;
 mod plot;
 mod render;
@@ -13,6 +14,7 @@ use figment::Figment;
 use serde_json::Value;
 
 use crate::config::Experiment;
+use crate::datasets::Suite;
 use crate::record::{parquet_bytes, write_whole};
 
 pub use comparison::Comparison;
@@ -32,16 +34,26 @@ pub struct TableContext<'a> {
     pub folder: &'a Path,
 }
 
-/// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`; returns the Markdown.
+/// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`, and `figure.svg` and `figure.png` where the data is at hand
+/// and has dense tasks; returns the Markdown.
 ///
 /// # Errors
 /// If a run's files cannot be read or the disk does not take the table.
-pub fn write(context: &TableContext<'_>) -> Result<String> {
+pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<String> {
     let table = Table::collect(context)?;
     let markdown = render::markdown(&table);
     write_whole(&context.folder.join("table.md"), markdown.as_bytes())?;
     write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
     write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
-    write_whole(&context.folder.join("report.html"), html::page(&table)?.as_bytes())?;
+    let figure = match suite {
+        Some(suite) => figure::draw(&table, suite, !context.origin.is_null())?,
+        None => None,
+    };
+    if let Some(figure) = &figure {
+        write_whole(&context.folder.join("figure.svg"), figure.svg.as_bytes())?;
+        write_whole(&context.folder.join("figure.png"), &figure.png)?;
+    }
+    let figure = figure.map(|figure| figure.svg);
+    write_whole(&context.folder.join("report.html"), html::page(&table, figure.as_deref())?.as_bytes())?;
     Ok(markdown)
 }

@@ -11,11 +11,17 @@ use crate::datasets::Column;
 /// Ours beside the paper's, aligned for a terminal, with a verdict below.
 pub(super) fn markdown(table: &Table) -> String {
     let mut head = vec!["Method".to_owned(), "Params".into()];
-    for column in table.columns {
-        head.extend([column.label.to_owned(), "paper".into(), "difference".into()]);
+    // Where nothing is known of the paper's figures, no room is left for them.
+    let known = table.columns.iter().map(|column| table.rows.iter().any(|row| paper_cell(row, column).is_some()));
+    let columns: Vec<(&Column, bool)> = table.columns.iter().zip(known).collect();
+    for &(column, is_known) in &columns {
+        head.push(column.label.to_owned());
+        if is_known {
+            head.extend(["paper".into(), "difference".into()]);
+        }
     }
     head.extend(["runs".into(), "s/epoch".into()]);
-    let mut lines: Vec<Vec<String>> = table.rows.iter().map(|row| cells(row, table.columns)).collect();
+    let mut lines: Vec<Vec<String>> = table.rows.iter().map(|row| cells(row, &columns)).collect();
     let first_block = table.rows.iter().filter(|row| row.is_in_first_block).count();
     if (1..lines.len()).contains(&first_block) {
         lines.insert(first_block, vec![String::new(); head.len()]);
@@ -72,11 +78,14 @@ fn paired(table: &Table) -> String {
     )
 }
 
-fn cells(row: &TableRow, columns: &[Column]) -> Vec<String> {
+fn cells(row: &TableRow, columns: &[(&Column, bool)]) -> Vec<String> {
     let mut cells = vec![row.method.label.to_owned(), number(row.params, 2)];
-    for (column, ours) in columns.iter().zip(&row.cells) {
+    for (&(column, is_known), ours) in columns.iter().zip(&row.cells) {
         let paper = paper_cell(row, column);
         cells.push(ours.map_or_else(|| "-".into(), spread));
+        if !is_known {
+            continue;
+        }
         cells.push(paper.map_or_else(|| "-".into(), |cell| format!("{:.2} ± {:.3}", cell.mean, cell.std)));
         cells.push(match (ours, paper) {
             (Some(ours), Some(paper)) => format!("{:+.2}", ours.mean - paper.mean),
@@ -91,8 +100,11 @@ fn cells(row: &TableRow, columns: &[Column]) -> Vec<String> {
 /// Who is best, here and in the paper, in words.
 fn verdicts(table: &Table) -> Vec<String> {
     let best = |figure: &dyn Fn(&TableRow) -> Option<f64>| {
-        let known = table.rows.iter().filter_map(|row| Some((row.method.label, figure(row)?)));
-        known.reduce(|best, other| if other.1 > best.1 { other } else { best }).map(|(label, _)| label)
+        let known: Vec<(&str, f64)> =
+            table.rows.iter().filter_map(|row| Some((row.method.label, figure(row)?))).collect();
+        let most = known.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+        let labels: Vec<&str> = known.iter().filter(|(_, value)| *value == most).map(|(label, _)| *label).collect();
+        (!labels.is_empty()).then(|| labels.join(", "))
     };
     let verdict = |(at, column): (usize, &Column)| {
         let here = best(&|row| row.cells[at].map(|cell| cell.mean))?;

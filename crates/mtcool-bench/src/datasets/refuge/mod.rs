@@ -15,10 +15,12 @@ use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
 
 use super::unet::unet;
-use super::{CasePicture, Column, DatasetEntry, Evaluation, MapSink, SharedBatches, Split, Suite};
+use super::{CasePicture, Column, DatasetEntry, Evaluation, FigureTask, MapSink, SharedBatches, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
+use crate::metrics::Metric;
 use crate::progress::counter;
+use crate::report::figure::FigureStyle;
 use settings::RefugeSettings;
 
 pub(super) const ENTRY: DatasetEntry = DatasetEntry {
@@ -40,6 +42,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     },
     columns: &COLUMNS,
     settings: super::settings::<RefugeSettings>,
+    has_figure: true,
     open: |folder, settings| Ok(Box::new(RefugeSuite::open(folder, settings)?)),
 };
 
@@ -184,6 +187,11 @@ impl Suite for RefugeSuite {
     ) -> Result<Evaluation> {
         let losses: [Loss; 2] = [self.segmentation_loss(), Box::new(cross_entropy)];
         evaluate::evaluate(&self.refuge, self.samples_of(split), problem, &losses, parameters, maps)
+    }
+
+    fn figure(&self) -> Option<FigureTask> {
+        let metrics = [(Metric::DiceDisc.name(), "disc"), (Metric::DiceCup.name(), "cup")];
+        Some(FigureTask { task: TASKS[0], metrics, style: FigureStyle::DiscAndCup })
     }
 
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {

@@ -1,0 +1,146 @@
+//! The figure of an experiment with dense tasks: three cases, from hard to easy, as each method sees them.
+
+mod outline;
+mod raster;
+mod scene;
+mod style;
+mod svg;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::table::{Table, TableRow};
+use crate::datasets::{CasePicture, FigureTask, Suite};
+use crate::record::{read_map, read_scores};
+use scene::{Grid, Panel, Picture};
+pub use style::FigureStyle;
+
+/// The method whose scores choose the cases, where it has run.
+const CHOOSER: &str = "independent";
+/// Where in the ranking the cases stand, and what that is called.
+const RANKS: [(f64, &str); 3] = [(0.25, "first quartile"), (0.5, "median"), (0.75, "third quartile")];
+
+/// A figure, twice.
+pub struct Figure {
+    /// With pictures inside.
+    pub svg: String,
+    /// The same as pixels.
+    pub png: Vec<u8>,
+}
+
+/// The figure of the runs with the lowest seed of each row; `None` if no run kept maps, or the data set has no figure.
+///
+/// # Errors
+/// If a run's files are damaged or a photograph cannot be read.
+pub fn draw(table: &Table, suite: &dyn Suite, synthetic: bool) -> Result<Option<Figure>> {
+    let Some(task) = suite.figure() else { return Ok(None) };
+    let has_maps = |row: &&TableRow| row.folders.first().is_some_and(|run| run.join("maps").join(task.task).is_dir());
+    let rows: Vec<&TableRow> = table.rows.iter().filter(has_maps).collect();
+    let Some(chooser) = rows.iter().find(|row| row.method.name == CHOOSER).or(rows.first()) else { return Ok(None) };
+    let scores = rows.iter().map(|row| scores(&row.folders[0], &task)).collect::<Result<Vec<_>>>()?;
+    let ranked: Vec<(String, f64)> = {
+        let own = rows.iter().position(|row| row.method.name == chooser.method.name).unwrap_or(0);
+        scores[own].iter().map(|(case, values)| (case.clone(), mean(values))).collect()
+    };
+    let mut grid = Grid {
+        title: format!(
+            "{}: cases at the quartiles of {} by {}",
+            table.title,
+            chooser.method.label,
+            task.metrics.map(|(_, label)| label).join(" and ")
+        ),
+        warning: synthetic.then(|| "SYNTHETIC DATA, not comparable with photographs of patients".to_owned()),
+        heads: ["Photograph", "Truth"]
+            .into_iter()
+            .chain(rows.iter().map(|row| row.method.label))
+            .map(str::to_owned)
+            .collect(),
+        rows: Vec::new(),
+        legend: task.style.legend(),
+    };
+    for (case, rank) in choose(&ranked) {
+        let picture = suite.picture(&case)?.with_context(|| format!("case {case} is not in the data any more"))?;
+        let folders: Vec<(&PathBuf, String)> = rows
+            .iter()
+            .zip(&scores)
+            .map(|(row, scores)| (&row.folders[0], caption(&task, scores.get(&case))))
+            .collect();
+        grid.rows.push((format!("{case} ({rank})"), panels(&case, &picture, &task, &folders)?));
+    }
+    let scene = grid.layout();
+    Ok(Some(Figure { svg: svg::svg(&scene)?, png: raster::raster(&scene)? }))
+}
+
+/// By case, the task's metrics in order.
+type CaseScores = BTreeMap<String, Vec<f64>>;
+
+fn scores(run: &std::path::Path, task: &FigureTask) -> Result<CaseScores> {
+    let mut scores = CaseScores::new();
+    for (metric, _) in task.metrics {
+        for (case, value) in read_scores(run, task.task, metric)? {
+            scores.entry(case).or_default().push(value);
+        }
+    }
+    Ok(scores)
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+/// The cases at [`RANKS`] of `scores`, worst first; ties by name, and no case twice.
+fn choose(scores: &[(String, f64)]) -> Vec<(String, &'static str)> {
+    let mut ranked: Vec<&(String, f64)> = scores.iter().collect();
+    ranked.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+    let mut chosen: Vec<(String, &str)> = Vec::new();
+    for (rank, name) in RANKS {
+        let at = (rank * ranked.len().saturating_sub(1) as f64).round() as usize;
+        let case = ranked.get(at).map(|(case, _)| case.clone());
+        chosen.extend(case.filter(|case| chosen.iter().all(|(other, _)| other != case)).map(|case| (case, name)));
+    }
+    chosen
+}
+
+fn caption(task: &FigureTask, scores: Option<&Vec<f64>>) -> String {
+    let parts =
+        task.metrics.iter().zip(scores.into_iter().flatten()).map(|((_, label), value)| format!("{label} {value:.1}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn panels(case: &str, shown: &CasePicture, task: &FigureTask, runs: &[(&PathBuf, String)]) -> Result<Vec<Panel>> {
+    let photograph = Picture { height: shown.height, width: shown.width, rgb: shown.rgb.clone() };
+    let truth = shown.truth.iter().find(|(name, _)| *name == task.task).map(|(_, classes)| classes);
+    let truth = truth.with_context(|| format!("case {case} has no truth of task `{}`", task.task))?;
+    let mut panels = vec![
+        Panel { picture: photograph.clone(), strokes: Vec::new(), caption: String::new() },
+        task.style.truth(&photograph, truth),
+    ];
+    for (run, caption) in runs {
+        panels.push(match read_map(run, task.task, case, [shown.height, shown.width])? {
+            Some(classes) => task.style.prediction(&photograph, truth, &classes, caption.clone()),
+            None => {
+                Panel { picture: photograph.clone(), strokes: Vec::new(), caption: "not predicted by this run".into() }
+            }
+        });
+    }
+    Ok(panels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_stand_at_the_quartiles() {
+        let scores = |values: &[f64]| -> Vec<(String, f64)> {
+            values.iter().enumerate().map(|(at, &value)| (format!("c{at}"), value)).collect()
+        };
+        let names = |values: &[f64]| choose(&scores(values)).into_iter().map(|(case, _)| case).collect::<Vec<_>>();
+        assert_eq!(names(&[50.0, 10.0, 40.0, 20.0, 30.0]), ["c3", "c4", "c2"]);
+        assert_eq!(names(&[5.0; 5]), ["c1", "c2", "c3"]);
+        assert_eq!(names(&[1.0]), ["c0"]);
+        assert!(names(&[]).is_empty());
+    }
+}

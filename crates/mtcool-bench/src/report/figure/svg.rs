@@ -1,0 +1,72 @@
+//! A scene as SVG, pictures inside.
+
+use std::fmt::Write;
+
+use anyhow::Result;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::raster::png;
+use super::scene::{CHARACTER, Colour, Item, Scene, Stroke};
+use crate::report::html::escape;
+
+/// The whole document.
+///
+/// # Errors
+/// If a picture cannot be encoded.
+pub(super) fn svg(scene: &Scene) -> Result<String> {
+    let Scene { height, width, items } = scene;
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"sans-serif\" font-size=\"{}\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        CHARACTER[0] * 4 / 5
+    );
+    for item in items {
+        text += &element(item)?;
+    }
+    Ok(text + "</svg>\n")
+}
+
+fn element(item: &Item) -> Result<String> {
+    Ok(match item {
+        Item::Picture { at: [y, x], size: [height, width], picture } => format!(
+            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" image-rendering=\"pixelated\" \
+             href=\"data:image/png;base64,{}\"/>\n",
+            BASE64_STANDARD.encode(png(picture.width, picture.height, picture.rgb.clone())?)
+        ),
+        Item::Stroke { at: [y, x], scale, stroke } => {
+            let Stroke { outlines, colour, thickness } = stroke;
+            let mut path = String::new();
+            for outline in outlines {
+                for (index, [column, row]) in outline.iter().enumerate() {
+                    let command = if index == 0 { 'M' } else { 'L' };
+                    write!(
+                        path,
+                        "{command}{} {} ",
+                        *x as f64 + *column as f64 * scale,
+                        *y as f64 + *row as f64 * scale
+                    )?;
+                }
+                path.push_str("Z ");
+            }
+            format!(
+                "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{thickness}\"/>\n",
+                path.trim_end(),
+                hex(colour)
+            )
+        }
+        Item::Box { at: [y, x], size: [height, width], colour } => {
+            format!("<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" fill=\"{}\"/>\n", hex(colour))
+        }
+        Item::Text { at: [y, x], text, centred, colour } => {
+            let anchor = if *centred { "middle" } else { "start" };
+            let baseline = y + CHARACTER[0] * 3 / 4;
+            let (fill, text) = (hex(colour), escape(text));
+            format!("<text x=\"{x}\" y=\"{baseline}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>\n")
+        }
+    })
+}
+
+fn hex([red, green, blue]: &Colour) -> String {
+    format!("#{red:02x}{green:02x}{blue:02x}")
+}

@@ -32,6 +32,7 @@ mod fusion;
 mod independent;
 mod lenet;
 mod spec;
+mod tiles;
 mod unet;
 
 pub use cooperative::{CooperativeLayer, Transform, shares};
@@ -39,4 +40,5 @@ pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
+pub use tiles::Tiling;
 pub use unet::{Head, UNet, UNetConfig};

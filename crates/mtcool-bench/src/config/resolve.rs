@@ -14,9 +14,10 @@ use crate::datasets;
 use crate::methods::{self, MethodSettings};
 
 /// The experiments that come with the program, for use away from its source.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("table1", include_str!("../../../../experiments/table1.toml")),
     ("table2", include_str!("../../../../experiments/table2.toml")),
+    ("table3", include_str!("../../../../experiments/table3.toml")),
 ];
 /// `MTCOOL_*` variables that are no configuration keys.
 const OTHER_VARIABLES: [&str; 2] = ["golden_dir", "log"];

@@ -1,5 +1,6 @@
 //! The registry of data sets: what an experiment's `dataset` key and the `data` commands may name.
 
+mod hrf_av;
 mod mnist;
 mod refuge;
 mod unet;
@@ -54,7 +55,7 @@ pub(crate) fn settings<S: DeserializeOwned + Serialize>(table: &Figment) -> Resu
 struct NoSettings {}
 
 /// Every data set, one line each.
-const DATASETS: [DatasetEntry; 2] = [mnist::ENTRY, refuge::ENTRY];
+const DATASETS: [DatasetEntry; 3] = [mnist::ENTRY, refuge::ENTRY, hrf_av::ENTRY];
 
 /// The data set called `name`.
 ///

@@ -1,0 +1,158 @@
+//! Table 3's figures: confusion counts of whole photographs, pooled over all of them.
+
+use anyhow::Result;
+use candle_core::{D, DType, Tensor};
+use mtcool_core::{Parameters, Problem};
+use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
+use mtcool_models::Tiling;
+
+use super::TASKS;
+use super::batches::standardise;
+use super::settings::{Green, HrfAvSettings, Region};
+use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement};
+use crate::metrics::{ClassMap, ClassSet, Confusion};
+
+/// What is measured: names of accuracy and F1, task, predicted classes and true marks that are positive.
+struct Target {
+    task: usize,
+    accuracy: &'static str,
+    f1: &'static str,
+    predicted: ClassSet,
+    positive: fn(u8) -> bool,
+    /// Whether it tells arteries from veins, so that crossings are a question.
+    tells_kinds: bool,
+}
+
+const ARTERY: u8 = Class::Artery as u8;
+const VEIN: u8 = Class::Vein as u8;
+const TARGETS: [Target; 4] = [
+    Target {
+        task: 1,
+        accuracy: "artery_accuracy",
+        f1: "artery_f1",
+        predicted: ClassSet::of(&[ARTERY]),
+        positive: |mark| mark & CLASS == ARTERY,
+        tells_kinds: true,
+    },
+    Target {
+        task: 1,
+        accuracy: "vein_accuracy",
+        f1: "vein_f1",
+        predicted: ClassSet::of(&[VEIN]),
+        positive: |mark| mark & CLASS == VEIN,
+        tells_kinds: true,
+    },
+    Target {
+        task: 1,
+        accuracy: "av_accuracy",
+        f1: "av_f1",
+        predicted: ClassSet::of(&[ARTERY, VEIN]),
+        positive: |mark| mark & CLASS != 0,
+        tells_kinds: false,
+    },
+    Target {
+        task: 0,
+        accuracy: "accuracy",
+        f1: "f1",
+        predicted: ClassSet::of(&[1]),
+        positive: |mark| mark & VESSEL != 0,
+        tells_kinds: false,
+    },
+];
+
+/// All metrics on `photographs`, predicted whole.
+pub(super) fn evaluate(
+    photographs: &[std::sync::Arc<Photograph>],
+    settings: &HrfAvSettings,
+    tiling: Tiling,
+    problem: &Problem,
+    parameters: &Parameters,
+    mut maps: Option<&mut MapSink<'_>>,
+) -> Result<Evaluation> {
+    let mut pooled = [Confusion::default(); TARGETS.len()];
+    let mut scores = Vec::new();
+    for photograph in photographs {
+        let predicted = predict(photograph, tiling, problem, parameters)?;
+        let marks = photograph.marks().bytes;
+        for (target, pooled) in TARGETS.iter().zip(&mut pooled) {
+            let counts = count(target, &predicted[target.task], marks, settings)?;
+            *pooled = [*pooled, counts].into_iter().sum();
+            for (metric, value) in [(target.accuracy, counts.accuracy()), (target.f1, counts.f1())] {
+                let (task, case) = (TASKS[target.task], photograph.id.to_string());
+                scores.push(CaseScore { task, case, metric, value: 100.0 * value });
+            }
+        }
+        if let Some(maps) = maps.as_mut() {
+            for (task, classes) in TASKS.into_iter().zip(predicted) {
+                let (height, width) = (photograph.height(), photograph.width());
+                maps(CaseMap { task, case: photograph.id.to_string(), height, width, classes })?;
+            }
+        }
+    }
+    let measure = |(target, counts): (&Target, Confusion)| {
+        [(target.accuracy, counts.accuracy()), (target.f1, counts.f1())].map(|(metric, value)| Measurement {
+            task: TASKS[target.task],
+            metric,
+            value: 100.0 * value,
+        })
+    };
+    let measurements = TARGETS.iter().zip(pooled).flat_map(measure).collect();
+    Ok(Evaluation { measurements, predictions: Vec::new(), scores })
+}
+
+/// The likeliest class of each pixel, `[H * W]` for each task.
+fn predict(
+    photograph: &Photograph,
+    tiling: Tiling,
+    problem: &Problem,
+    parameters: &Parameters,
+) -> Result<Vec<Vec<u8>>> {
+    let image = standardise(&photograph.whole()?.inputs)?.squeeze(0)?;
+    let probabilities =
+        tiling.probabilities(&image, |tile| problem.network().forward_all(parameters, &[tile, tile]))?;
+    let likeliest = |probabilities: Tensor| -> Result<Vec<u8>> {
+        Ok(probabilities.argmax(0)?.to_dtype(DType::U8)?.flatten_from(0)?.contiguous()?.to_vec1::<u8>()?)
+    };
+    debug_assert!(probabilities.iter().all(|map| map.dim(D::Minus1).is_ok_and(|width| width == photograph.width())));
+    probabilities.into_iter().map(likeliest).collect()
+}
+
+/// One photograph's counts of `target`.
+fn count(target: &Target, predicted: &[u8], marks: &[u8], settings: &HrfAvSettings) -> Result<Confusion> {
+    let positives: Vec<u8> = marks.iter().map(|&mark| u8::from((target.positive)(mark))).collect();
+    let is_measured = |&mark: &u8| {
+        let outside = settings.region == Region::Fov && mark & FIELD == 0;
+        let undecided = target.tells_kinds && mark & CLASS == Class::Crossing as u8;
+        !(outside || undecided && settings.green == Green::Excluded)
+    };
+    let region: Vec<bool> = marks.iter().map(is_measured).collect();
+    let prediction = ClassMap { classes: predicted, positive: target.predicted };
+    let truth = ClassMap { classes: &positives, positive: ClassSet::of(&[1]) };
+    Ok(Confusion::of_pixels(prediction, truth, Some(&region))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (artery, vein, AV, binary) as (true positives, false positives, false negatives, true negatives).
+    fn counts(region: Region, green: Green) -> [[u64; 4]; 4] {
+        // Background in and out of the field, artery, vein, crossing, vessel of the binary task alone.
+        let marks = [FIELD, 0, FIELD | VESSEL | 1, FIELD | VESSEL | 2, FIELD | VESSEL | 3, FIELD | VESSEL];
+        let av = [0, 1, 1, 1, 2, 2];
+        let binary = [1, 1, 1, 0, 1, 1];
+        let settings = HrfAvSettings { region, green, ..HrfAvSettings::default() };
+        [0, 1, 2, 3].map(|at| {
+            let predicted = if TARGETS[at].task == 0 { &binary } else { &av };
+            let counts = count(&TARGETS[at], predicted, &marks, &settings).unwrap();
+            [counts.true_positives, counts.false_positives, counts.false_negatives, counts.true_negatives]
+        })
+    }
+
+    #[test]
+    fn each_column_counts_what_it_says() {
+        assert_eq!(counts(Region::Image, Green::Negative), [[1, 2, 0, 3], [0, 2, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]);
+        assert_eq!(counts(Region::Fov, Green::Negative), [[1, 1, 0, 3], [0, 2, 1, 2], [3, 1, 0, 1], [3, 1, 1, 0]]);
+        assert_eq!(counts(Region::Image, Green::Excluded), [[1, 2, 0, 2], [0, 1, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]);
+    }
+}

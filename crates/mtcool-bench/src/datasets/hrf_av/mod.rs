@@ -1,0 +1,239 @@
+//! HRF-AV, vessels and arteries against veins on the same photographs, with a U-Net.
+
+mod batches;
+mod evaluate;
+mod settings;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use mtcool_core::{BatchSource, Parameters, Problem};
+use mtcool_data::cache::Cache;
+use mtcool_data::hrf_av::{
+    CLASS, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape, SynthConfig, fetch,
+    origin, synthesize as draw, verify,
+};
+use mtcool_data::{HrfAv, Origin, Progress};
+use mtcool_models::Head;
+use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use serde_json::{Value, json};
+
+use super::unet::unet;
+use super::{CasePicture, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
+use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
+use crate::methods::Sharing;
+use crate::progress::counter;
+use crate::report::figure::FigureStyle;
+use batches::PatchBatches;
+use settings::HrfAvSettings;
+
+pub(super) const ENTRY: DatasetEntry = DatasetEntry {
+    name: "hrf-av",
+    fetch: |folder| {
+        let show = counter("bytes of HRF-AV");
+        let mut watch = |progress: Progress<'_>| show(progress.done as usize, progress.total.unwrap_or(0) as usize);
+        let brought = fetch(folder, &FetchConfig::default(), &mut watch)?;
+        tracing::info!(kept = brought.kept, brought = brought.brought, "HRF-AV is there");
+        Ok(())
+    },
+    synthesize,
+    synthetic: SyntheticConfig { train: 15, test: 30, seed: 0, shrink: 1 },
+    verify: |folder| {
+        let report = verify(folder, origin(folder)?.1)?;
+        ensure!(report.problems.is_empty(), "{report}");
+        Ok(format!("HRF-AV: {report}"))
+    },
+    columns: &COLUMNS,
+    settings: super::settings::<HrfAvSettings>,
+    has_figure: true,
+    open: |folder, settings| Ok(Box::new(HrfAvSuite::open(folder, settings)?)),
+};
+
+/// Task 0 finds vessels, task 1 tells arteries from veins.
+const TASKS: [&str; 2] = ["binary", "av"];
+const COLUMNS: [Column; 8] = [
+    Column { task: TASKS[1], metric: "artery_accuracy", label: "Artery Acc" },
+    Column { task: TASKS[1], metric: "artery_f1", label: "Artery F1" },
+    Column { task: TASKS[1], metric: "vein_accuracy", label: "Vein Acc" },
+    Column { task: TASKS[1], metric: "vein_f1", label: "Vein F1" },
+    Column { task: TASKS[1], metric: "av_accuracy", label: "AV Acc" },
+    Column { task: TASKS[1], metric: "av_f1", label: "AV F1" },
+    Column { task: TASKS[0], metric: "accuracy", label: "Binary Acc" },
+    Column { task: TASKS[0], metric: "f1", label: "Binary F1" },
+];
+/// Vessel or not; background, artery, vein.
+const HEADS: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
+/// Of a U-Net.
+const MOST_POOLINGS: usize = 5;
+/// Threads that cut patches ahead.
+const WORKERS: usize = 1;
+
+/// Draws the photographs that are not there yet.
+fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
+    let SyntheticConfig { train, test, seed, shrink } = config;
+    let numbers = train / 3;
+    let fits = (1..=99).contains(&numbers) && train == 3 * numbers && test == 2 * train && (1..=16).contains(&shrink);
+    ensure!(
+        fits,
+        "`data.synthetic` asks for {train} training and {test} test photographs, sides {shrink} times shorter: HRF-AV has three \
+         groups, a third of each for training, so expected a multiple of 3 up to 297, twice as many to test, and 1 to 16"
+    );
+    let official = SetShape::OFFICIAL;
+    let shape = SetShape { numbers: 3 * numbers as u8, size: official.size.map(|side| side / shrink) };
+    let is_drawn = matches!(origin(folder), Ok((Origin::Synthetic { .. }, _)));
+    if !is_drawn {
+        tracing::info!(folder = %folder.display(), photographs = train + test, seed, "drawing synthetic fundus photographs");
+    }
+    Ok(draw(folder, SynthConfig { shape, seed })?)
+}
+
+/// How many times shorter the sides of photographs of `shape` must become to be `scale` times shorter than the published ones.
+fn own_scale(scale: usize, shape: SetShape) -> Result<usize, ConfigError> {
+    let (official, own) = (SetShape::OFFICIAL.size[0], shape.size[0]);
+    match (scale * own).is_multiple_of(official) && scale * own >= official {
+        true => Ok(scale * own / official),
+        false => Err(ConfigError::new(format!(
+            "`data.settings.scale` is {scale}: these photographs are {own} pixels wide, so expected a multiple of {}",
+            official.div_ceil(own)
+        ))),
+    }
+}
+
+struct HrfAvSuite {
+    settings: HrfAvSettings,
+    origin: (Origin, SetShape),
+    training: Vec<Arc<Photograph>>,
+    /// To select on, and to report.
+    held_out: [Vec<Arc<Photograph>>; 2],
+}
+
+impl HrfAvSuite {
+    fn open(folder: &Path, settings: &Value) -> Result<Self> {
+        let settings: HrfAvSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
+        settings.tiling(1).check().context("data.settings: `tile`, `overlap`, `margin`")?;
+        settings.augmentation.check().context("data.settings.augmentation")?;
+        ensure!(
+            settings.patches_per_photograph >= 1,
+            "`data.settings.patches_per_photograph` is 0: expected at least 1"
+        );
+        let origin = origin(folder)?;
+        let partition = Partition::new(origin.1, settings.split.rule(), settings.held_out).context("data.settings")?;
+        let config = HrfAvConfig {
+            shape: origin.1,
+            scale: own_scale(settings.scale, origin.1)?,
+            on_damage: settings.on_damage.policy(),
+        };
+        let set = HrfAv::open(folder, &Cache::new(PathBuf::from("data/cache")), config)?;
+        let training = set.photographs(&partition.train);
+        let held_out = [&partition.validation, &partition.test].map(|ids| set.photographs(ids));
+        for (part, photographs) in [("train", &training), ("test", &held_out[1])] {
+            ensure!(!photographs.is_empty(), "no intact photograph is left to {part} with in `{}`", folder.display());
+        }
+        Ok(Self { settings, origin, training, held_out })
+    }
+
+    fn photographs(&self, split: Split) -> &[Arc<Photograph>] {
+        match split {
+            Split::Validation => &self.held_out[0],
+            Split::Test => &self.held_out[1],
+        }
+    }
+}
+
+impl Suite for HrfAvSuite {
+    fn tasks(&self) -> &'static [&'static str] {
+        &TASKS
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn origin(&self) -> Value {
+        match &self.origin {
+            (Origin::Real, _) => Value::Null,
+            (Origin::Synthetic { seed, generator }, SetShape { numbers, size }) => {
+                json!({ "synthetic": { "seed": seed, "generator": generator, "photographs": 3 * u32::from(*numbers), "size": size } })
+            }
+        }
+    }
+
+    fn samples(&self, _: usize) -> usize {
+        self.training.len() * self.settings.patches_per_photograph
+    }
+
+    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+        let config = PatchConfig {
+            side: self.settings.patch,
+            batch_size,
+            seed,
+            augment: self.settings.augmentation,
+            workers: WORKERS,
+        };
+        let patches = Patches::new(self.training.clone(), config, position).context("training photographs")?;
+        Ok(Box::new(PatchBatches::new(patches)))
+    }
+
+    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
+        let depth = network.widths.len().saturating_sub(1);
+        if depth > MOST_POOLINGS {
+            return Err(ConfigError::new(format!(
+                "`network.widths` has {} levels: expected at most {}, for which tiles are laid out",
+                depth + 1,
+                MOST_POOLINGS + 1
+            )))?;
+        }
+        let step = 1usize << depth;
+        for (key, side) in [("patch", self.settings.patch), ("tile", self.settings.tile)] {
+            if !side.is_multiple_of(step) || side < step {
+                return Err(ConfigError::new(format!(
+                    "`data.settings.{key}` is {side}: {} levels of `network.widths` need a multiple of {step}",
+                    network.widths.len()
+                )))?;
+            }
+        }
+        let green = CrossEntropy { class_weights: None, ignored: Some(Class::Crossing as u32) };
+        let network = unet(network, &HEADS, precision, sharing)?;
+        let av = move |logits: &_, targets: &_| cross_entropy_with(logits, targets, &green);
+        Ok(Problem::new(network, vec![Box::new(cross_entropy), Box::new(av)])?)
+    }
+
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
+        // What poolings divide by, or more; a divisor of every tile that `problem` lets pass.
+        let multiple = 1 << self.settings.tile.trailing_zeros().min(MOST_POOLINGS as u32);
+        evaluate::evaluate(
+            self.photographs(split),
+            &self.settings,
+            self.settings.tiling(multiple),
+            problem,
+            parameters,
+            maps,
+        )
+    }
+
+    fn figure(&self) -> Option<FigureTask> {
+        let metrics = [("artery_f1", "artery F1"), ("vein_f1", "vein F1")];
+        Some(FigureTask { task: TASKS[1], metrics, style: FigureStyle::Vessels })
+    }
+
+    fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
+        let all = self.held_out.iter().flatten();
+        let Some(photograph) = all.into_iter().find(|photograph| photograph.id.to_string() == case) else {
+            return Ok(None);
+        };
+        let truth = photograph.marks().bytes.iter().map(|mark| mark & CLASS).collect();
+        Ok(Some(CasePicture {
+            height: photograph.height(),
+            width: photograph.width(),
+            rgb: photograph.pixels().bytes.to_vec(),
+            truth: vec![(TASKS[1], truth)],
+        }))
+    }
+}

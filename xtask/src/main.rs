@@ -12,6 +12,7 @@ cargo xtask COMMAND
 
   reproduce EXPERIMENT [FLAGS]     train every method of a table, resuming what was begun, and print it
   report EXPERIMENT                write and print the table again from the runs that are finished
+  predict --checkpoint RUN IMAGE   masks and probabilities for photographs of your own
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
   bench [--json] [CASE ...]        time training steps, operations and methods, or cases named; --json: one line a case
@@ -23,7 +24,7 @@ cargo xtask COMMAND
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
-        Some("reproduce" | "report" | "data" | "methods") => mtcool(&arguments),
+        Some("reproduce" | "report" | "predict" | "data" | "methods") => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("help" | "--help" | "-h") | None => {

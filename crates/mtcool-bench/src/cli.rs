@@ -20,6 +20,8 @@ pub enum Command {
     Reproduce(Reproduce),
     /// Write and print an experiment's table from the runs that are finished; trains nothing.
     Report(Report),
+    /// Say what a finished run makes of photographs of your own: masks, and the probability of each class.
+    Predict(Predict),
     /// Fetch, draw or check a data set.
     #[command(subcommand)]
     Data(Data),
@@ -80,6 +82,31 @@ pub struct Report {
     /// Where results are kept.
     #[arg(long, default_value = "results")]
     pub results: PathBuf,
+}
+
+/// `mtcool predict`.
+#[derive(Args, Debug)]
+pub struct Predict {
+    /// The folder of a finished run, such as `results/table2/runs/mtcool-s0`.
+    #[arg(long, value_name = "RUN")]
+    pub checkpoint: PathBuf,
+    /// Where masks and probabilities are written.
+    #[arg(long, default_value = "predictions")]
+    pub out: PathBuf,
+    /// REFUGE: the optic disc is in the middle of the photographs. Without this or `--centre` it is looked for.
+    #[arg(long, conflicts_with = "centre")]
+    pub cropped: bool,
+    /// REFUGE: the optic disc is there, in pixels from the left and from the top.
+    #[arg(long, value_name = "X,Y", value_parser = parse_place)]
+    pub centre: Option<(usize, usize)>,
+    /// Photographs, as large as those the run was trained on.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+}
+
+fn parse_place(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
+    numbers.ok_or_else(|| "expected two whole numbers, X,Y".to_owned())
 }
 
 /// `mtcool data`.

@@ -16,7 +16,7 @@ use crate::methods::{METHODS, MethodEntry};
 use crate::progress::Console;
 use crate::record::{create_folder, read, write_whole};
 use crate::report::{self, TableContext};
-use crate::{datasets, logging, sweep};
+use crate::{datasets, logging, predict, sweep};
 
 /// Carries out a command line.
 ///
@@ -26,6 +26,10 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Reproduce(arguments) => reproduce(&arguments),
         Command::Report(arguments) => report(&arguments),
+        Command::Predict(arguments) => {
+            logging::start(&Console::default(), None)?;
+            predict::run(&arguments)
+        }
         Command::Data(arguments) => data(arguments),
         Command::Methods => {
             print!("{}", methods_table());

@@ -11,6 +11,7 @@ pub mod datasets;
 pub mod logging;
 pub mod methods;
 pub mod metrics;
+pub mod predict;
 pub mod progress;
 pub mod record;
 pub mod report;

@@ -3,6 +3,7 @@
 mod error;
 mod resolve;
 mod schema;
+mod stored;
 
 pub use error::ConfigError;
 pub use resolve::{Overrides, ResolvedRun, data_settings, find_experiment, load, resolve, resolve_run};
@@ -10,3 +11,4 @@ pub use schema::{
     Cell, DataConfig, DataSource, Experiment, NetworkConfig, Precision, Reference, ReportedSplit, RunConfig,
     ScheduleKind, SyntheticConfig, TrainingConfig,
 };
+pub use stored::StoredConfig;

@@ -28,6 +28,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     columns: &COLUMNS,
     settings: super::settings::<NoSettings>,
     has_figure: false,
+    predictor: None,
     open: |folder, _| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
 };
 

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::config::{ConfigError, DataConfig, DataSource, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
+use crate::predict::{Predictor, StoredModel};
 use crate::report::figure::FigureStyle;
 
 /// A data set as the program knows it.
@@ -39,6 +40,8 @@ pub struct DatasetEntry {
     pub settings: fn(&Figment) -> Result<Value, Box<figment::Error>>,
     /// Whether its suite has a figure.
     pub has_figure: bool,
+    /// What a finished run says of photographs of the user's own, if the set has photographs.
+    pub predictor: Option<fn(StoredModel) -> Result<Box<dyn Predictor>>>,
     /// Opens a folder with settings so checked.
     pub open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
 }

@@ -117,24 +117,16 @@ impl Checkpoint {
 
     fn load(folder: &Path, template: &Parameters) -> Result<Self> {
         let model = folder.join("model.safetensors");
-        let parameters = read_parameters(&model)?;
-        template
-            .check_compatible(&parameters)
-            .with_context(|| format!("`{}` is of another network", model.display()))?;
+        let parameters = read_model(&model, template)?;
         let position_path = folder.join("position.json");
         let mut position: Position = serde_json::from_slice(&read(&position_path)?)
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
         let method = MethodState {
             iteration: position.iteration,
-            tensors: read_parameters(&folder.join("state.safetensors"))?,
+            tensors: read_tensors(&folder.join("state.safetensors"))?,
             numbers: std::mem::take(&mut position.numbers),
         };
-        // The order of the network, which names alone do not tell.
-        let ordered = template.map(|name, _| match parameters.get(name) {
-            Some(tensor) => Ok(tensor.clone()),
-            None => Err(candle_core::Error::Msg(format!("no `{name}`")).into()),
-        })?;
-        Ok(Self { parameters: ordered, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
+        Ok(Self { parameters, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
     }
 }
 
@@ -162,7 +154,22 @@ pub(super) fn safetensors_bytes(parameters: &Parameters) -> Result<Vec<u8>> {
     Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
 }
 
-fn read_parameters(path: &Path) -> Result<Parameters> {
+/// The parameters in `path`, in the order of `template`, the fresh parameters of their network.
+///
+/// # Errors
+/// If the file is damaged or another network's.
+pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
+    let parameters = read_tensors(path)?;
+    template.check_compatible(&parameters).with_context(|| format!("`{}` is of another network", path.display()))?;
+    // Names alone do not tell the order.
+    let ordered = template.map(|name, _| match parameters.get(name) {
+        Some(tensor) => Ok(tensor.clone()),
+        None => Err(candle_core::Error::Msg(format!("no `{name}`")).into()),
+    })?;
+    Ok(ordered)
+}
+
+fn read_tensors(path: &Path) -> Result<Parameters> {
     let bytes = read(path)?;
     let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
         Ok(tensors) => tensors,

@@ -9,7 +9,7 @@ mod metrics;
 mod run_folder;
 
 pub use cases::{read_map, read_scores};
-pub use checkpoint::{Checkpoint, Position, TaskSums};
+pub use checkpoint::{Checkpoint, Position, TaskSums, read_model};
 pub use diagnostics::DiagnosticSums;
 pub use environment::environment;
 pub use files::{StorageError, create_folder, read, write_whole};

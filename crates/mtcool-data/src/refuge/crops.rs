@@ -44,20 +44,9 @@ pub(super) fn open(inventory: &Inventory, config: &RefugeConfig, progress: &Prog
 /// A square of `crop` pixels around the centre of the disc's bounding box, padded with zeros and background, then `shrink`
 /// times smaller: image and classes.
 fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<Array>> {
-    let [height, width] = mask.size;
-    let [top, left] = disc_center(mask).map(|center| center as i64 - crop as i64 / 2);
-    let inside = |row: usize, column: usize| {
-        let (row, column) = (top + row as i64, left + column as i64);
-        let is_inside = (0..height as i64).contains(&row) && (0..width as i64).contains(&column);
-        is_inside.then(|| row as usize * width + column as usize)
-    };
-    let mut pixels = vec![0; 3 * crop * crop];
-    for (index, pixel) in pixels.chunks_exact_mut(3).enumerate() {
-        if let Some(at) = inside(index / crop, index % crop) {
-            pixel.copy_from_slice(&image.bytes[3 * at..3 * at + 3]);
-        }
-    }
-    let picture = Picture { height: crop, width: crop, channels: 3, bytes: pixels }.reduced(shrink)?;
+    let center = disc_center(mask);
+    let picture = square(image, center, crop, shrink)?;
+    let inside = pixel_of(mask.size, center, crop);
     let side = crop / shrink;
     // Classes have no mean: the middle pixel stands for all.
     let middle = |index: usize| inside(index / side * shrink + shrink / 2, index % side * shrink + shrink / 2);
@@ -66,6 +55,31 @@ fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<A
         Array { shape: vec![side, side, 3], bytes: picture.bytes },
         Array { shape: vec![side, side], bytes: classes },
     ])
+}
+
+/// A square of `crop` pixels of `photograph` around `center` (row, column), black beyond its borders, then `shrink` times smaller.
+///
+/// # Errors
+/// If `shrink` is 0 or larger than `crop`.
+pub fn square(photograph: &Picture, center: [usize; 2], crop: usize, shrink: usize) -> Result<Picture> {
+    let inside = pixel_of([photograph.height, photograph.width], center, crop);
+    let mut pixels = vec![0; 3 * crop * crop];
+    for (index, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+        if let Some(at) = inside(index / crop, index % crop) {
+            pixel.copy_from_slice(&photograph.bytes[3 * at..3 * at + 3]);
+        }
+    }
+    Picture { height: crop, width: crop, channels: 3, bytes: pixels }.reduced(shrink)
+}
+
+/// From row and column of a square to the pixel of a photograph of `size` (height, width), if it lies there.
+fn pixel_of([height, width]: [usize; 2], center: [usize; 2], crop: usize) -> impl Fn(usize, usize) -> Option<usize> {
+    let [top, left] = center.map(|center| center as i64 - crop as i64 / 2);
+    move |row, column| {
+        let (row, column) = (top + row as i64, left + column as i64);
+        let is_inside = (0..height as i64).contains(&row) && (0..width as i64).contains(&column);
+        is_inside.then(|| row as usize * width + column as usize)
+    }
 }
 
 /// Row and column in the middle of the disc's bounding box.

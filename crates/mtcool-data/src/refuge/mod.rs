@@ -26,9 +26,10 @@ use crate::error::{Error, Result};
 use crate::mnist::Origin;
 
 pub use crate::finding::{Finding, Problem};
+pub use crops::square;
 pub use names::Part;
 pub use report::Report;
-pub use samples::{FundusSamples, GLAUCOMA, SEGMENTATION};
+pub use samples::{FundusSamples, GLAUCOMA, SEGMENTATION, network_input};
 pub use splits::Splits;
 pub use synthetic::RefugeSynthesis;
 pub use verify::verify;

@@ -4,9 +4,10 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::Refuge;
-use crate::augment::{Augmentation, Crop, Source};
+use crate::augment::{Augmentation, Change, Crop, Source};
 use crate::error::{Error, Result};
 use crate::fundus::BACKGROUND;
+use crate::picture::Picture;
 use crate::shared::{Draw, SharedDataset, SharedSample};
 
 /// The task whose targets are classes of pixels, `[B, S, S]` u8: 0 background, 1 rim, 2 cup.
@@ -25,6 +26,26 @@ pub struct FundusSamples {
     refuge: Refuge,
     indices: Vec<u32>,
     augmentation: Augmentation,
+}
+
+/// A photograph, or a part of one, as a network trained on these samples takes it: `[1, 3, H, W]`.
+///
+/// # Errors
+/// If the tensor cannot be made.
+pub fn network_input(picture: &Picture) -> Result<Tensor> {
+    let source = Source { bytes: &picture.bytes, height: picture.height, width: picture.width };
+    let mut values = vec![0.0; 3 * picture.height * picture.width];
+    Change::NONE.picture(source, Crop::whole(source), &mut values);
+    standardise(&mut values);
+    Ok(Tensor::from_vec(values, (1, 3, picture.height, picture.width), &Device::Cpu)?)
+}
+
+/// Channels `[3, ...]`, each by its mean and spread.
+fn standardise(values: &mut [f32]) {
+    let plane = values.len() / 3;
+    for (channel, values) in values.chunks_exact_mut(plane).enumerate() {
+        values.iter_mut().for_each(|value| *value = (*value - PIXEL_MEAN[channel]) / PIXEL_STD[channel]);
+    }
 }
 
 impl FundusSamples {
@@ -69,9 +90,7 @@ impl SharedDataset for FundusSamples {
             let pixels = source(self.refuge.pixels(case));
             change.picture(pixels, Crop::whole(pixels), input);
             change.labels(source(self.refuge.classes(case)), Crop::whole(pixels), BACKGROUND, target);
-            for (channel, values) in input.chunks_exact_mut(side * side).enumerate() {
-                values.iter_mut().for_each(|value| *value = (*value - PIXEL_MEAN[channel]) / PIXEL_STD[channel]);
-            }
+            standardise(input);
         });
         let glaucoma: Vec<u32> = cases.iter().map(|&case| u32::from(self.refuge.cases()[case].glaucoma)).collect();
         Ok(SharedSample {

@@ -1,8 +1,8 @@
 //! Table 3's figures: confusion counts of whole photographs, pooled over all of them.
 
 use anyhow::Result;
-use candle_core::{D, DType, Tensor};
-use mtcool_core::{Parameters, Problem};
+use candle_core::{DType, Tensor};
+use mtcool_core::{Network, Parameters, Problem};
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
 use mtcool_models::Tiling;
 
@@ -64,7 +64,6 @@ const TARGETS: [Target; 4] = [
 pub(super) fn evaluate(
     photographs: &[std::sync::Arc<Photograph>],
     settings: &HrfAvSettings,
-    tiling: Tiling,
     problem: &Problem,
     parameters: &Parameters,
     mut maps: Option<&mut MapSink<'_>>,
@@ -72,7 +71,7 @@ pub(super) fn evaluate(
     let mut pooled = [Confusion::default(); TARGETS.len()];
     let mut scores = Vec::new();
     for photograph in photographs {
-        let predicted = predict(photograph, tiling, problem, parameters)?;
+        let predicted = predict(&photograph.whole()?.inputs, settings.tiling(), problem.network(), parameters)?;
         let marks = photograph.marks().bytes;
         for (target, pooled) in TARGETS.iter().zip(&mut pooled) {
             let counts = count(target, &predicted[target.task], marks, settings)?;
@@ -100,20 +99,18 @@ pub(super) fn evaluate(
     Ok(Evaluation { measurements, predictions: Vec::new(), scores })
 }
 
-/// The likeliest class of each pixel, `[H * W]` for each task.
-fn predict(
-    photograph: &Photograph,
+/// The likeliest class of each pixel of `pixels` `[1, 3, H, W]` in 0..1: `[H * W]` for each task.
+pub(super) fn predict(
+    pixels: &Tensor,
     tiling: Tiling,
-    problem: &Problem,
+    network: &dyn Network,
     parameters: &Parameters,
 ) -> Result<Vec<Vec<u8>>> {
-    let image = standardise(&photograph.whole()?.inputs)?.squeeze(0)?;
-    let probabilities =
-        tiling.probabilities(&image, |tile| problem.network().forward_all(parameters, &[tile, tile]))?;
+    let image = standardise(pixels)?.squeeze(0)?;
+    let probabilities = tiling.probabilities(&image, |tile| network.forward_all(parameters, &[tile, tile]))?;
     let likeliest = |probabilities: Tensor| -> Result<Vec<u8>> {
         Ok(probabilities.argmax(0)?.to_dtype(DType::U8)?.flatten_from(0)?.contiguous()?.to_vec1::<u8>()?)
     };
-    debug_assert!(probabilities.iter().all(|map| map.dim(D::Minus1).is_ok_and(|width| width == photograph.width())));
     probabilities.into_iter().map(likeliest).collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod batches;
 mod evaluate;
+mod predict;
 mod settings;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use crate::methods::Sharing;
 use crate::progress::counter;
 use crate::report::figure::FigureStyle;
 use batches::PatchBatches;
-use settings::HrfAvSettings;
+use settings::{HrfAvSettings, MOST_POOLINGS};
 
 pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     name: "hrf-av",
@@ -47,6 +48,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     columns: &COLUMNS,
     settings: super::settings::<HrfAvSettings>,
     has_figure: true,
+    predictor: Some(|model| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
     open: |folder, settings| Ok(Box::new(HrfAvSuite::open(folder, settings)?)),
 };
 
@@ -64,8 +66,6 @@ const COLUMNS: [Column; 8] = [
 ];
 /// Vessel or not; background, artery, vein.
 const HEADS: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
-/// Of a U-Net.
-const MOST_POOLINGS: usize = 5;
 /// Threads that cut patches ahead.
 const WORKERS: usize = 1;
 
@@ -111,7 +111,7 @@ struct HrfAvSuite {
 impl HrfAvSuite {
     fn open(folder: &Path, settings: &Value) -> Result<Self> {
         let settings: HrfAvSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
-        settings.tiling(1).check().context("data.settings: `tile`, `overlap`, `margin`")?;
+        settings.tiling().check().context("data.settings: `tile`, `overlap`, `margin`")?;
         settings.augmentation.check().context("data.settings.augmentation")?;
         ensure!(
             settings.patches_per_photograph >= 1,
@@ -206,16 +206,7 @@ impl Suite for HrfAvSuite {
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
-        // What poolings divide by, or more; a divisor of every tile that `problem` lets pass.
-        let multiple = 1 << self.settings.tile.trailing_zeros().min(MOST_POOLINGS as u32);
-        evaluate::evaluate(
-            self.photographs(split),
-            &self.settings,
-            self.settings.tiling(multiple),
-            problem,
-            parameters,
-            maps,
-        )
+        evaluate::evaluate(self.photographs(split), &self.settings, problem, parameters, maps)
     }
 
     fn figure(&self) -> Option<FigureTask> {

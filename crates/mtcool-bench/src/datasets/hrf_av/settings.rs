@@ -5,6 +5,9 @@ use mtcool_data::hrf_av::{OnDamage, SplitRule};
 use mtcool_models::Tiling;
 use serde::{Deserialize, Serialize};
 
+/// Of a U-Net.
+pub(super) const MOST_POOLINGS: usize = 5;
+
 /// How photographs are shrunk, divided, cut, covered by tiles and measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -117,8 +120,10 @@ pub(super) enum Green {
 }
 
 impl HrfAvSettings {
-    /// The tiles of a U-Net with sides divisible by `multiple`.
-    pub(super) fn tiling(&self, multiple: usize) -> Tiling {
+    /// How whole photographs are covered.
+    pub(super) fn tiling(&self) -> Tiling {
+        // What poolings divide by, or more; a divisor of every tile that the network's check lets pass.
+        let multiple = 1 << self.tile.trailing_zeros().min(MOST_POOLINGS as u32);
         Tiling { side: self.tile, overlap: self.overlap, margin: self.margin, multiple }
     }
 }

@@ -50,8 +50,7 @@ pub(super) fn evaluate(
         let logits = outputs[GLAUCOMA].to_dtype(DType::F64)?.to_vec2::<f64>()?;
         for ((&index, classes), logits) in indices.iter().zip(classes).zip(logits) {
             let case = samples.case(index).context("a sample without a case")? as usize;
-            // The softmax of two classes.
-            gathered.add(refuge, case, &classes, 1.0 / (1.0 + (logits[0] - logits[1]).exp()))?;
+            gathered.add(refuge, case, &classes, probability_of_glaucoma(&logits))?;
             if let Some(maps) = maps.as_mut() {
                 let (name, side) = (refuge.cases()[case].name.clone(), refuge.side());
                 maps(CaseMap { task: TASKS[SEGMENTATION], case: name, height: side, width: side, classes })?;
@@ -61,8 +60,13 @@ pub(super) fn evaluate(
     gathered.into_evaluation()
 }
 
+/// The softmax of two classes.
+pub(super) fn probability_of_glaucoma(logits: &[f64]) -> f64 {
+    1.0 / (1.0 + (logits[0] - logits[1]).exp())
+}
+
 /// The likeliest class of each pixel: `[B, K, H, W]` to B times `[H * W]`.
-fn argmax(logits: &Tensor) -> Result<Vec<Vec<u8>>> {
+pub(super) fn argmax(logits: &Tensor) -> Result<Vec<Vec<u8>>> {
     let classes = logits.argmax(1)?.to_dtype(DType::U8)?;
     Ok(classes.flatten(1, D::Minus1)?.to_vec2::<u8>()?)
 }

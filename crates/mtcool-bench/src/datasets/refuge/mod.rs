@@ -1,13 +1,14 @@
 //! REFUGE2018, disc and cup to segment and glaucoma to recognise on the same photographs, with a U-Net.
 
 mod evaluate;
+mod predict;
 mod settings;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use mtcool_core::{BatchSource, Loss, Parameters, Problem};
+use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Augmentation, LoaderConfig, Origin, Refuge, SharedLoader};
 use mtcool_models::Head;
@@ -43,6 +44,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     columns: &COLUMNS,
     settings: super::settings::<RefugeSettings>,
     has_figure: true,
+    predictor: Some(|model| Ok(Box::new(predict::RefugePredictor::new(model)?))),
     open: |folder, settings| Ok(Box::new(RefugeSuite::open(folder, settings)?)),
 };
 
@@ -81,6 +83,15 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     }
     tracing::info!(folder = %folder.display(), train, test, seed, "drawing synthetic fundus photographs");
     Ok(synthesis.draw(folder, &counter("drawing photographs"))?)
+}
+
+/// The network of both tasks.
+fn network_of(network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Box<dyn Network>> {
+    let heads = match sharing {
+        Sharing::Shared => HEADS,
+        Sharing::Separate => SEPARATE,
+    };
+    unet(network, &heads, precision, sharing)
 }
 
 struct RefugeSuite {
@@ -170,11 +181,7 @@ impl Suite for RefugeSuite {
                 network.widths.len()
             )))?;
         }
-        let heads = match sharing {
-            Sharing::Shared => HEADS,
-            Sharing::Separate => SEPARATE,
-        };
-        let network = unet(network, &heads, precision, sharing)?;
+        let network = network_of(network, precision, sharing)?;
         Ok(Problem::new(network, vec![self.segmentation_loss(), Box::new(cross_entropy)])?)
     }
 

@@ -1,0 +1,160 @@
+//! A trained network on a photograph of the user's own: find the disc, cut around it, say what is there.
+
+use anyhow::{Result, bail};
+use mtcool_core::{Network, Parameters};
+use mtcool_data::picture::Picture;
+use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
+use mtcool_models::Tiling;
+use serde_json::json;
+
+use super::evaluate::{argmax, probability_of_glaucoma};
+use super::network_of;
+use super::settings::RefugeSettings;
+use crate::metrics::{MaskCoding, cup_to_disc_ratio};
+use crate::predict::{Place, Predicted, Predictor, StoredModel, grey_png};
+
+/// The official coding of background, rim and cup.
+const CODES: [u8; 3] = [255, 128, 0];
+/// A disc is found where this much of a quarter of a crop's area, its middle, is disc.
+const LEAST_SHARE: f64 = 0.05;
+
+pub(super) struct RefugePredictor {
+    settings: RefugeSettings,
+    network: Box<dyn Network>,
+    parameters: Parameters,
+    /// What sides must be divisible by.
+    multiple: usize,
+}
+
+impl RefugePredictor {
+    pub(super) fn new(model: StoredModel) -> Result<Self> {
+        let network = network_of(&model.network, model.precision, model.sharing)?;
+        let parameters = model.parameters_of(network.as_ref())?;
+        let multiple = 1 << (model.network.widths.len() - 1);
+        Ok(Self { settings: model.settings()?, network, parameters, multiple })
+    }
+
+    /// Row and column of the middle of the disc: of the place in the photograph where the network sees most of one.
+    fn find(&self, photograph: &Picture) -> Result<[usize; 2]> {
+        let RefugeSettings { crop, shrink, .. } = self.settings;
+        let small = photograph.clone().reduced(shrink)?;
+        let side = crop / shrink;
+        let tiling = Tiling { side, overlap: side / 2, margin: side / 8, multiple: self.multiple };
+        let whole = network_input(&small)?.squeeze(0)?;
+        let maps = tiling
+            .probabilities(&whole, |tile| Ok(vec![self.network.forward(&self.parameters, SEGMENTATION, tile)?]))?;
+        let background = maps[0].get(0)?.to_vec2::<f32>()?;
+        let disc: Vec<Vec<f64>> =
+            background.iter().map(|row| row.iter().map(|&share| 1.0 - f64::from(share)).collect()).collect();
+        let (most, center) = fullest(&disc, side / 2);
+        if most < LEAST_SHARE {
+            bail!(
+                "no optic disc was found; say where it is by `--centre X,Y`, or that it is in the middle by `--cropped`"
+            );
+        }
+        Ok(center.map(|at| at * shrink))
+    }
+}
+
+/// The square of `side` pixels with the largest mean of `values`, and its middle (row, column). Squares may reach beyond the
+/// borders, where all is 0.
+fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
+    let (height, width) = (values.len(), values.first().map_or(0, Vec::len));
+    // sums[y][x] is of all above y and left of x.
+    let mut sums = vec![vec![0.0; width + 1]; height + 1];
+    for y in 0..height {
+        let mut row = 0.0;
+        for x in 0..width {
+            row += values[y][x];
+            sums[y + 1][x + 1] = sums[y][x + 1] + row;
+        }
+    }
+    let half = side / 2;
+    let mut best = (0.0, [height / 2, width / 2]);
+    for y in 0..height {
+        let (top, bottom) = (y.saturating_sub(half), (y + side - half).min(height));
+        for x in 0..width {
+            let (left, right) = (x.saturating_sub(half), (x + side - half).min(width));
+            let sum = sums[bottom][right] - sums[top][right] - sums[bottom][left] + sums[top][left];
+            let mean = sum / (side * side) as f64;
+            if mean > best.0 + 1e-9 {
+                best = (mean, [y, x]);
+            }
+        }
+    }
+    best
+}
+
+impl Predictor for RefugePredictor {
+    fn predict(&self, photograph: Picture, place: Place) -> Result<Predicted> {
+        let RefugeSettings { crop, shrink, .. } = self.settings;
+        let center = match place {
+            Place::Unknown => self.find(&photograph)?,
+            Place::Middle => [photograph.height / 2, photograph.width / 2],
+            Place::At { x, y } if x < photograph.width && y < photograph.height => [y, x],
+            Place::At { x, y } => bail!(
+                "`--centre {x},{y}` lies outside of the photograph, which is {}x{} pixels",
+                photograph.width,
+                photograph.height
+            ),
+        };
+        let input = network_input(&square(&photograph, center, crop, shrink)?)?;
+        let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
+        let classes = argmax(&outputs[SEGMENTATION])?.concat();
+        let logits = outputs[GLAUCOMA].to_dtype(candle_core::DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
+        let side = crop / shrink;
+        let mask = paste(&classes, side, shrink, center, [photograph.height, photograph.width]);
+        let glaucoma = probability_of_glaucoma(&logits);
+        let facts = json!({
+            "disc_centre": { "x": center[1], "y": center[0] },
+            "vertical_cup_to_disc_ratio": cup_to_disc_ratio(&classes, side, MaskCoding::Indices)?,
+            "probabilities": { "no_glaucoma": 1.0 - glaucoma, "glaucoma": glaucoma },
+        });
+        let mask = grey_png(photograph.height, photograph.width, mask)?;
+        Ok(Predicted { pictures: vec![("mask", mask)], facts })
+    }
+}
+
+/// `classes` of a square around `center`, each `shrink` pixels wide, in a mask of the whole photograph.
+fn paste(classes: &[u8], side: usize, shrink: usize, center: [usize; 2], [height, width]: [usize; 2]) -> Vec<u8> {
+    let mut mask = vec![CODES[0]; height * width];
+    let crop = side * shrink;
+    for row in 0..crop {
+        for column in 0..crop {
+            let place = |center: usize, at: usize| (center + at).checked_sub(crop / 2);
+            if let (Some(y), Some(x)) = (place(center[0], row), place(center[1], column))
+                && y < height
+                && x < width
+            {
+                mask[y * width + x] = CODES[usize::from(classes[row / shrink * side + column / shrink])];
+            }
+        }
+    }
+    mask
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fullest_square_is_around_what_is_there() {
+        let mut values = vec![vec![0.0; 30]; 20];
+        for row in values.iter_mut().skip(4).take(5) {
+            row[20..25].fill(1.0);
+        }
+        let (share, [y, x]) = fullest(&values, 5);
+        assert!((share - 1.0).abs() < 1e-9);
+        assert_eq!([y, x], [6, 22]);
+        assert_eq!(fullest(&vec![vec![0.0; 4]; 6], 2), (0.0, [3, 2]));
+    }
+
+    #[test]
+    fn a_square_goes_back_to_its_place() {
+        let mask = paste(&[2, 1, 0, 1], 2, 2, [1, 3], [4, 6]);
+        // Rows -1..3 and columns 1..5.
+        let want =
+            [[255, 0, 0, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255; 6]];
+        assert_eq!(mask, want.concat());
+    }
+}

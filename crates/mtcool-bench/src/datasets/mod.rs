@@ -21,6 +21,9 @@ use crate::methods::Sharing;
 use crate::predict::{Predictor, StoredModel};
 use crate::report::figure::FigureStyle;
 
+/// What a finished run's model says of photographs of the user's own.
+pub type PredictorBuilder = fn(StoredModel) -> Result<Box<dyn Predictor>>;
+
 /// A data set as the program knows it.
 #[derive(Clone, Copy)]
 pub struct DatasetEntry {
@@ -40,8 +43,8 @@ pub struct DatasetEntry {
     pub settings: fn(&Figment) -> Result<Value, Box<figment::Error>>,
     /// Whether its suite has a figure.
     pub has_figure: bool,
-    /// What a finished run says of photographs of the user's own, if the set has photographs.
-    pub predictor: Option<fn(StoredModel) -> Result<Box<dyn Predictor>>>,
+    /// For photographs of the user's own, if the set has photographs.
+    pub predictor: Option<PredictorBuilder>,
     /// Opens a folder with settings so checked.
     pub open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
 }

@@ -23,10 +23,11 @@ pub(super) fn unet(
     if widths.len() < 2 || widths[0] == 0 || !doubles {
         return Err(ConfigError::new(format!(
             "`network.widths` is {widths:?}: expected at least two, each twice the one before, such as [16, 32, 64, 128, 256]"
-        )))?;
+        ))
+        .into());
     }
     if fusion != "concat" {
-        return Err(ConfigError::unknown("fusion of a U-Net", fusion, &["concat"]))?;
+        return Err(ConfigError::unknown("fusion of a U-Net", fusion, &["concat"]).into());
     }
     let usual = UNetConfig::default();
     let unet = |heads: &[Head]| -> Result<Box<dyn Network>> {

@@ -1,0 +1,257 @@
+//! Tables 2 and 3 on small drawn photographs: what is trained, measured, kept, drawn, resumed, predicted.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Lab, fail, succeed};
+use mtcool_bench::record::{read_map, read_rows, read_scores};
+use mtcool_data::picture::Picture;
+
+const REFUGE: [&str; 14] = [
+    "reproduce",
+    "table2",
+    "--set",
+    "data.synthetic={ train = 24, test = 10, seed = 3, shrink = 16 }",
+    "--set",
+    "data.settings.crop=32",
+    "--set",
+    "network.widths=[4, 8, 16]",
+    "--set",
+    "network.groups=2",
+    "--set",
+    "training.epochs=3",
+    "--set",
+    "method.mtcool.warmup_iterations=2",
+];
+const HRF_AV: [&str; 16] = [
+    "reproduce",
+    "table3",
+    "--set",
+    "data.synthetic={ train = 6, test = 12, seed = 3, shrink = 16 }",
+    "--set",
+    "data.settings={ scale = 16, patch = 32, tile = 64, overlap = 16, margin = 4, patches_per_photograph = 2, held_out = 1 }",
+    "--set",
+    "network.widths=[4, 8, 16]",
+    "--set",
+    "network.groups=2",
+    "--set",
+    "training.epochs=3",
+    "--set",
+    "training.batch_size=2",
+    "--set",
+    "method.mtcool.warmup_iterations=2",
+];
+
+fn reproduce(lab: &Lab, table: &[&str], results: &str, methods: &str) -> Command {
+    let mut command = lab.mtcool(table);
+    command.args(["--methods", methods, "--results", results]);
+    command
+}
+
+fn run_folder(lab: &Lab, results: &str, table: &str, run: &str) -> PathBuf {
+    lab.path().join(results).join(table).join("runs").join(run)
+}
+
+/// Test metrics by `task.metric`.
+fn test_metrics(run: &Path) -> BTreeMap<String, f64> {
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter().filter(|row| row.split == "test");
+    rows.map(|row| (format!("{}.{}", row.task, row.metric), row.value)).collect()
+}
+
+/// The bits of every number and every parameter.
+fn outcome(run: &Path) -> (Vec<(String, u64)>, Vec<u8>) {
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter();
+    let rows = rows.map(|row| (format!("{} {} {} {}", row.step, row.split, row.task, row.metric), row.value.to_bits()));
+    (rows.collect(), std::fs::read(run.join("model.safetensors")).unwrap())
+}
+
+#[test]
+fn table_2_is_measured_photograph_by_photograph() {
+    let lab = Lab::new();
+    let printed = succeed(&mut reproduce(&lab, &REFUGE, "results", "independent,joint,mtcool"));
+    assert!(printed.contains("SYNTHETIC DATA") && printed.contains("### Paired over test images"), "{printed}");
+    let params = |label: &str| -> f64 {
+        let line = printed.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
+        line.split('|').nth(2).unwrap().trim().parse().unwrap()
+    };
+    assert_eq!([params("Joint"), params("MT-COOL (Ours)")], [1.0, 1.0]);
+    assert!((1.5..2.1).contains(&params("Independent")));
+
+    let folder = lab.path().join("results/table2");
+    let run = run_folder(&lab, "results", "table2", "mtcool-s0");
+    let metrics = test_metrics(&run);
+    // Dice once more, from the maps that were kept and the masks on disk.
+    for (metric, least) in [("dice_disc", 1u8), ("dice_cup", 2)] {
+        let scores = read_scores(&run, "segmentation", metric).unwrap();
+        assert_eq!(scores.len(), 10);
+        let mean = scores.iter().map(|(_, score)| score).sum::<f64>() / 10.0;
+        assert!((metrics[&format!("segmentation.{metric}")] - mean).abs() < 1e-9);
+        for (case, score) in &scores {
+            let map = read_map(&run, "segmentation", case, [32, 32]).unwrap().unwrap();
+            let truth = crop_of_mask(&lab, case);
+            let count = |of: &dyn Fn(usize) -> bool| (0..map.len()).filter(|&at| of(at)).count() as f64;
+            let both = count(&|at| map[at] >= least && truth[at] >= least);
+            let all = count(&|at| map[at] >= least) + count(&|at| truth[at] >= least);
+            let want = if all == 0.0 { 100.0 } else { 200.0 * both / all };
+            assert!((score - want).abs() < 1e-9, "{case} {metric}: {score}, expected {want}");
+        }
+    }
+    for metric in ["accuracy", "auroc", "sensitivity", "specificity", "sensitivity_at_specificity_0_85"] {
+        assert!((0.0..=100.0).contains(&metrics[&format!("glaucoma.{metric}")]), "{metric}");
+    }
+    let svg = std::fs::read_to_string(folder.join("figure.svg")).unwrap();
+    for label in ["Photograph", "Truth", "Independent", "Joint", "MT-COOL (Ours)", "median", "SYNTHETIC DATA"] {
+        assert!(svg.contains(label), "{label}");
+    }
+    assert!(Picture::read_rgb(&folder.join("figure.png")).unwrap().width > 5 * 32);
+
+    // Without the data the table is still there; the figure stays what it was.
+    std::fs::remove_dir_all(lab.path().join("data/refuge-synth")).unwrap();
+    let again = lab.mtcool(&["report", "table2"]).output().unwrap();
+    assert!(again.status.success() && common::text(&again.stdout) == printed);
+    assert!(common::text(&again.stderr).contains("no figure is drawn"), "{}", common::text(&again.stderr));
+}
+
+/// Classes of the 32x32 crop around the disc, from the official mask: 0 background, 1 rim, 2 cup.
+fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
+    let folder = lab.path().join("data/refuge-synth/REFUGE-Test-GT/Disc_Cup_Masks");
+    let name = format!("{case}.bmp");
+    let file = ["", "G", "N"].map(|part| folder.join(part).join(&name)).into_iter().find(|file| file.exists()).unwrap();
+    let mask = Picture::read_grey(&file).unwrap();
+    let disc: Vec<[usize; 2]> =
+        (0..mask.bytes.len()).filter(|&at| mask.bytes[at] < 255).map(|at| [at / mask.width, at % mask.width]).collect();
+    let middle = |axis: usize| {
+        let places = || disc.iter().map(|place| place[axis]);
+        (places().min().unwrap() + places().max().unwrap() + 1) / 2
+    };
+    let [top, left] = [0, 1].map(|axis| middle(axis) as i64 - 16);
+    let class = |at: i64| {
+        let (row, column) = (top + at / 32, left + at % 32);
+        let inside = (0..mask.height as i64).contains(&row) && (0..mask.width as i64).contains(&column);
+        match inside.then(|| mask.bytes[row as usize * mask.width + column as usize]) {
+            Some(0) => 2,
+            Some(128) => 1,
+            _ => 0,
+        }
+    };
+    (0..32 * 32).map(class).collect()
+}
+
+#[test]
+fn table_3_pools_the_pixels_of_all_test_photographs() {
+    let lab = Lab::new();
+    let printed = succeed(&mut reproduce(&lab, &HRF_AV, "results", "independent,mtcool"));
+    assert!(printed.contains("Artery F1") && printed.contains("Binary F1"), "{printed}");
+    let run = run_folder(&lab, "results", "table3", "mtcool-s0");
+    let metrics = test_metrics(&run);
+    assert_eq!(metrics.len(), 8);
+    // The binary head once more, from the maps that were kept and the labels on disk, all pixels in one count.
+    let mut counts = [[0u64; 2]; 2];
+    let cases = read_scores(&run, "binary", "f1").unwrap();
+    assert_eq!(cases.len(), 12);
+    for (case, _) in cases {
+        let labels = lab.path().join(format!("data/hrf-av-synth/HRF_AV_GT/{case}_AVmanual.png"));
+        let labels = Picture::read_rgb(&labels).unwrap();
+        let map = read_map(&run, "binary", &case, [labels.height, labels.width]).unwrap().unwrap();
+        for (predicted, pixel) in map.iter().zip(labels.bytes.chunks_exact(3)) {
+            counts[usize::from(*predicted)][usize::from(pixel != [0, 0, 0])] += 1;
+        }
+    }
+    let [[_, missed], [wrong, found]] = counts.map(|row| row.map(|count| count as f64));
+    let f1 = 200.0 * found / (2.0 * found + missed + wrong);
+    let accuracy = 100.0 * (counts[0][0] + counts[1][1]) as f64 / counts.iter().flatten().sum::<u64>() as f64;
+    assert!((metrics["binary.accuracy"] - accuracy).abs() < 1e-9, "{} {accuracy}", metrics["binary.accuracy"]);
+    assert!(if f1.is_nan() { metrics["binary.f1"].is_nan() } else { (metrics["binary.f1"] - f1).abs() < 1e-9 });
+    assert!(lab.path().join("results/table3/figure.svg").exists());
+}
+
+#[test]
+fn runs_on_shared_images_go_on_with_the_same_bits() {
+    for (table, name) in [(&REFUGE[..], "table2"), (&HRF_AV[..], "table3")] {
+        let lab = Lab::new();
+        let started = Instant::now();
+        succeed(reproduce(&lab, table, "whole", "mtcool,joint").args(["--threads", "2"]));
+        let length = started.elapsed();
+        for part in [0.3, 0.5, 0.7] {
+            let mut command = reproduce(&lab, table, "killed", "mtcool,joint");
+            command.args(["--threads", "1", "--checkpoint-seconds", "0"]).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap();
+            std::thread::sleep(length.mul_f64(part).max(Duration::from_millis(20)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        succeed(reproduce(&lab, table, "killed", "mtcool,joint").args(["--threads", "2"]));
+        for run in ["mtcool-s0", "joint-s0"] {
+            let of = |results: &str| outcome(&run_folder(&lab, results, name, run));
+            assert!(of("whole") == of("killed"), "{name} {run}: other numbers");
+        }
+    }
+}
+
+#[test]
+fn a_finished_run_looks_at_photographs() {
+    let lab = Lab::new();
+    succeed(&mut reproduce(&lab, &REFUGE, "results", "joint"));
+    let run = run_folder(&lab, "results", "table2", "joint-s0");
+    let photograph = "data/refuge-synth/Test400/T0001.jpg";
+    let predict = |further: &[&str]| {
+        let mut command = lab.mtcool(&["predict", "--checkpoint", run.to_str().unwrap(), "--out", "seen"]);
+        command.args(further);
+        command
+    };
+    let size = Picture::read_rgb(&lab.path().join(photograph)).unwrap();
+    let line: serde_json::Value =
+        serde_json::from_str(&succeed(&mut predict(&[photograph, "--centre", "40,60"]))).unwrap();
+    let probability = |class: &str| line["probabilities"][class].as_f64().unwrap();
+    assert!((probability("glaucoma") + probability("no_glaucoma") - 1.0).abs() < 1e-12);
+    let mask = Picture::read_grey(&lab.path().join("seen/T0001-mask.png")).unwrap();
+    assert_eq!((mask.height, mask.width), (size.height, size.width));
+    for (at, &code) in mask.bytes.iter().enumerate() {
+        let (row, column) = (at / mask.width, at % mask.width);
+        let inside = (44..76).contains(&row) && (24..56).contains(&column);
+        assert!(code == 255 || inside && (code == 0 || code == 128), "{row} {column}: {code}");
+    }
+    assert!(lab.path().join("seen/T0001.json").exists());
+    succeed(&mut predict(&[photograph, "--cropped"]));
+
+    // What cannot be used is named; the rest is done.
+    std::fs::write(lab.path().join("text.jpg"), "no photograph").unwrap();
+    let output = fail(
+        &mut predict(&["--cropped", "text.jpg", photograph]),
+        &["1 of 2 photographs", "text.jpg", "a whole picture"],
+    );
+    assert_eq!(common::text(&output.stdout).lines().count(), 1);
+    fail(&mut predict(&[photograph, "--centre", "4000,1"]), &["--centre 4000,1", "outside"]);
+    fail(&mut predict(&[photograph, "--centre", "4000"]), &["X,Y"]);
+    std::fs::write(run.join("model.safetensors"), "damaged").unwrap();
+    fail(&mut predict(&[photograph, "--cropped"]), &["model.safetensors", "damaged"]);
+    fail(&mut lab.mtcool(&["predict", "--checkpoint", "nowhere", photograph]), &["nowhere", "no folder of a run"]);
+}
+
+#[test]
+fn settings_that_do_not_fit_are_named() {
+    let lab = Lab::new();
+    for (table, setting, parts) in [
+        (&REFUGE[..], "data.settings.crop=30", &["crops are 30", "multiple of 4"][..]),
+        (&REFUGE, "data.settings.class_weights=[1.0]", &["class_weights", "background, rim, cup"]),
+        (&REFUGE, "data.settings.croop=64", &["croop", "crop"]),
+        (&REFUGE, "network.widths=[4, 6]", &["network.widths", "twice the one before"]),
+        (&REFUGE, "data.settings.augmentation.rotation=700.0", &["rotation", "180"]),
+        (&HRF_AV, "data.settings.scale=3", &["data.settings.scale", "multiple of 16"]),
+        (&HRF_AV, "data.settings.tile=30", &["data.settings.tile", "multiple of 4"]),
+        (&HRF_AV, "data.settings.region=\"retina\"", &["region", "retina", "fov"]),
+        (&HRF_AV, "data.settings.held_out=9", &["held_out"]),
+        (&HRF_AV, "data.synthetic.train=7", &["7 training", "multiple of 3"]),
+    ] {
+        fail(reproduce(&lab, table, "results", "joint").args(["--set", setting]), parts);
+    }
+    fail(lab.mtcool(&["data", "fetch", "refuge"]).args(["--data", "there"]), &["registers", "--data synth"]);
+    fail(lab.mtcool(&["data", "verify", "refuge"]).args(["--data", "there"]), &["there"]);
+    fail(lab.mtcool(&["data", "verify", "hrf-av"]).args(["--data", "there"]), &["there"]);
+}

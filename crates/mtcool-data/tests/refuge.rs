@@ -55,6 +55,15 @@ fn the_official_folders_are_read() {
         let middle = &refuge.pixels(index)[3 * (8 * 16 + 8)..][..3];
         assert!(middle.iter().zip(expected.color).all(|(&a, b)| a.abs_diff(b) < 6), "{}: {middle:?}", case.name);
     }
+    // What was found while decoding is told again when nothing is decoded any more.
+    let again = open(&data, &cache).unwrap();
+    for refuge in [&refuge, &again] {
+        assert_eq!(refuge.notes().len(), 4, "{:?}", refuge.notes());
+        assert!(refuge.notes().iter().all(|note| note.problem == Problem::WronglySized && !note.is_defect));
+        assert!((0..1200).all(|index| refuge.size(index) == [24, 32] && !refuge.is_recoded(index)));
+    }
+    assert_eq!(refuge.fingerprint(), again.fingerprint());
+
     let splits = refuge.splits(1);
     let glaucoma = |indices: &[u32]| indices.iter().filter(|&&index| refuge.cases()[index as usize].glaucoma).count();
     assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| split.len()), [720, 80, 400]);
@@ -123,7 +132,10 @@ fn copies_coded_otherwise_are_read_and_told() {
         let refuge = open(&data, &cache).unwrap();
         for index in (0..1200).step_by(37) {
             assert_eq!(refuge.classes(index), plain(&refuge.cases()[index].name).1);
+            assert!(refuge.is_recoded(index));
         }
+        let noted = refuge.notes().iter().filter(|note| note.detail.starts_with(text)).count();
+        assert_eq!(noted, 5, "{:?}", refuge.notes());
     }
 }
 
@@ -150,6 +162,19 @@ fn diagnoses_of_the_test_part_may_come_from_folders_alone() {
     assert!(told[0].is_defect && told[0].problem == Problem::Missing);
     assert_eq!(told[0].path, Path::new("REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx"));
     assert!(matches!(open(&data, &cache), Err(Error::Defective(_))));
+}
+
+#[test]
+fn other_diagnoses_of_the_same_photographs_are_other_samples() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let first = open(&data, &cache).unwrap();
+    let labels = (1..=400).map(|number| vec![format!("V{number:04}.jpg"), u8::from(number % 10 == 1).to_string()]);
+    let file = data.join("REFUGE-Validation400-GT/Fovea_locations.xlsx");
+    fs::write(file, sheet(&["ImgName", "Glaucoma Label"], labels)).unwrap();
+    let second = open(&data, &cache).unwrap();
+    assert_ne!(second.fingerprint(), first.fingerprint());
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2, "nothing was cut again");
 }
 
 #[test]

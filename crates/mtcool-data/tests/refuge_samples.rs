@@ -81,6 +81,7 @@ fn no_photograph_is_decoded_twice() {
     let (again, decoded) = place.open();
     assert_eq!(decoded, 0);
     assert!(all(&again) == first);
+    assert_eq!(again.fingerprint(), refuge.fingerprint());
 
     // Two epochs of training need no file of the set at all.
     fs::remove_dir_all(&place.data).unwrap();
@@ -107,11 +108,13 @@ fn changed_files_and_settings_and_a_damaged_cache_are_noticed() {
     let small = Refuge::open(&place.data, &config, &|_, _| {}).unwrap();
     assert_eq!((small.side(), small.pixels(3).len()), (20, 1200));
     assert_eq!(place.open().1, 0, "both are kept");
+    assert_ne!(small.fingerprint(), refuge.fingerprint());
 
     RefugeSynthesis { seed: 9, ..SET }.draw(&place.data, &|_, _| {}).unwrap();
     let (other, decoded) = place.open();
     assert_eq!(decoded, 24);
     assert!(all(&other) != first);
+    assert_ne!(other.fingerprint(), refuge.fingerprint());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::facts::Facts;
 use super::mask::Mask;
 use super::scan::Inventory;
 use super::{Progress, RefugeConfig};
@@ -12,10 +13,15 @@ use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
 
 /// Changes when crops are cut differently.
-const KIND: &str = "refuge crops 2";
+const KIND: &str = "refuge crops 3";
 
-/// The crops of all cases: array 2n is the image `[S, S, 3]` of case n, array 2n + 1 its classes `[S, S]`.
-pub(super) fn open(inventory: &Inventory, config: &RefugeConfig, progress: &Progress<'_>) -> Result<Cached> {
+/// The crops of all cases, and the name that says what they were made of: array 3n is the image `[S, S, 3]` of case n, array
+/// 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
+pub(super) fn open(
+    inventory: &Inventory,
+    config: &RefugeConfig,
+    progress: &Progress<'_>,
+) -> Result<(Cached, String)> {
     let cache = Cache::new(&config.cache);
     let files: Vec<&Path> =
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
@@ -28,7 +34,7 @@ pub(super) fn open(inventory: &Inventory, config: &RefugeConfig, progress: &Prog
         key = key.setting(&found.name.text(), checksums.join(" "));
     }
     let done = AtomicUsize::new(0);
-    cache.entry_of(&key, inventory.found.len(), |index| {
+    let cached = cache.entry_of(&key, inventory.found.len(), |index| {
         let examined = inventory.examine(&inventory.found[index]);
         let has_defect = examined.findings.iter().any(|finding| finding.is_defect);
         match (examined.image, examined.mask) {
@@ -38,11 +44,12 @@ pub(super) fn open(inventory: &Inventory, config: &RefugeConfig, progress: &Prog
             }
             _ => Err(inventory.report(examined.findings).into_error()),
         }
-    })
+    })?;
+    Ok((cached, key.name()))
 }
 
 /// A square of `crop` pixels around the centre of the disc's bounding box, padded with zeros and background, then `shrink`
-/// times smaller: image and classes.
+/// times smaller: image, classes and facts.
 fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<Array>> {
     let center = disc_center(mask);
     let picture = square(image, center, crop, shrink)?;
@@ -54,6 +61,7 @@ fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<A
     Ok(vec![
         Array { shape: vec![side, side, 3], bytes: picture.bytes },
         Array { shape: vec![side, side], bytes: classes },
+        Facts { size: [image.height, image.width], coding: mask.coding, has_cup: mask.has_cup }.to_array(),
     ])
 }
 
@@ -117,7 +125,7 @@ mod tests {
 
     /// The crop's image and classes, one after the other.
     fn record(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Vec<u8> {
-        cut(image, mask, crop, shrink).unwrap().into_iter().flat_map(|array| array.bytes).collect()
+        cut(image, mask, crop, shrink).unwrap().into_iter().take(2).flat_map(|array| array.bytes).collect()
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! - [`RefugeSynthesis`] draws a set of synthetic photographs in the same folders, marked as such.
 
 mod crops;
+mod facts;
 mod labels;
 mod manifest;
 mod mask;
@@ -23,7 +24,10 @@ use std::sync::Arc;
 use crate::augment::Augmentation;
 use crate::cache::Cached;
 use crate::error::{Error, Result};
+use crate::files::sha256;
 use crate::mnist::Origin;
+
+use facts::Facts;
 
 pub use crate::finding::{Finding, Problem};
 pub use crops::square;
@@ -66,6 +70,7 @@ pub struct Refuge {
     crops: Arc<Cached>,
     side: usize,
     origin: Origin,
+    fingerprint: String,
     notes: Vec<Finding>,
 }
 
@@ -90,21 +95,24 @@ impl Refuge {
         if inventory.findings.iter().any(|finding| finding.is_defect) {
             return Err(whole_report()?.into_error());
         }
-        let crops = match crops::open(&inventory, config, progress) {
+        let (crops, key) = match crops::open(&inventory, config, progress) {
             // One defect was found; whoever repairs it wants to know of the others.
             Err(Error::Defective(first)) => {
                 let report = whole_report()?;
                 let has_defects = report.defects().next().is_some();
                 return Err(if has_defects { report.into_error() } else { Error::Defective(first) });
             }
-            crops => crops?,
+            opened => opened?,
         };
         let case = |found: &scan::Found| {
             Some(Case { name: found.name.text(), part: found.name.part(), glaucoma: found.glaucoma? })
         };
-        let cases = Arc::new(inventory.found.iter().filter_map(case).collect());
-        let (origin, notes) = (inventory.origin(), inventory.findings);
-        Ok(Self { cases, crops: Arc::new(crops), side: crop / shrink, origin, notes })
+        let cases: Vec<Case> = inventory.found.iter().filter_map(case).collect();
+        let told = (0..).zip(&inventory.found);
+        let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(crops.bytes(3 * index + 2))));
+        let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
+        let fingerprint = fingerprint(&key, &cases);
+        Ok(Self { cases: Arc::new(cases), crops: Arc::new(crops), side: crop / shrink, origin, fingerprint, notes })
     }
 
     /// All photographs, by part and name.
@@ -117,7 +125,12 @@ impl Refuge {
         &self.origin
     }
 
-    /// What is worth knowing about the folder's files, such as ones that are there twice.
+    /// SHA-256 of everything that the samples follow from: the files' contents, how they are cut, the diagnoses.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// What is worth knowing about the folder's files, such as ones that are there twice, or are not as published.
     pub fn notes(&self) -> &[Finding] {
         &self.notes
     }
@@ -129,12 +142,22 @@ impl Refuge {
 
     /// The crop of case `index` as red, green and blue, `[S, S, 3]`.
     pub fn pixels(&self, index: usize) -> &[u8] {
-        self.crops.bytes(2 * index)
+        self.crops.bytes(3 * index)
     }
 
     /// The classes of the crop of case `index`, `[S, S]`: 0 background, 1 rim, 2 cup.
     pub fn classes(&self, index: usize) -> &[u8] {
-        self.crops.bytes(2 * index + 1)
+        self.crops.bytes(3 * index + 1)
+    }
+
+    /// (height, width) of the photograph of case `index`.
+    pub fn size(&self, index: usize) -> [usize; 2] {
+        Facts::of(self.crops.bytes(3 * index + 2)).size
+    }
+
+    /// Whether the mask of case `index` is coded 0, 1, 2, as some copies are, and not 0, 128, 255.
+    pub fn is_recoded(&self, index: usize) -> bool {
+        Facts::of(self.crops.bytes(3 * index + 2)).coding != mask::Coding::Official
     }
 
     /// 800 to train and select on, 400 to report; a stratified tenth of the 800, drawn from `seed`, is for selection.
@@ -146,4 +169,10 @@ impl Refuge {
     pub fn samples(&self, indices: Vec<u32>, augmentation: Augmentation) -> FundusSamples {
         FundusSamples::new(self.clone(), indices, augmentation)
     }
+}
+
+/// Diagnoses come from spreadsheets and folders, of which the crops know nothing.
+fn fingerprint(crops: &str, cases: &[Case]) -> String {
+    let diagnoses = cases.iter().map(|case| format!("{} {}\n", case.name, case.glaucoma));
+    sha256(format!("{crops}\n{}", diagnoses.collect::<String>()).as_bytes())
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 
 use super::Progress;
+use super::facts::Facts;
 use super::manifest::MANIFEST;
 use super::mask::{self, Coding, Mask};
 use super::names::Part;
@@ -60,7 +61,17 @@ impl Inventory {
                 findings.push(self.finding(path, Problem::WronglySized, true, detail));
             }
         }
+        if let (Some(path), Some(mask)) = (&found.mask, &mask) {
+            findings.extend(self.unusual_mask(path, mask.coding, mask.has_cup));
+        }
         Examined { image, mask, findings }
+    }
+
+    /// The notes of [`Self::examine`] on a photograph without a defect that was examined before.
+    pub(super) fn notes_of(&self, found: &Found, facts: Facts) -> Vec<Finding> {
+        let image = found.image.iter().filter_map(|path| self.unusual_size(path, facts.size, found.name.part()));
+        let mask = found.mask.iter().flat_map(|path| self.unusual_mask(path, facts.coding, facts.has_cup));
+        image.chain(mask).collect()
     }
 
     fn image(&self, path: &Path, findings: &mut Vec<Finding>) -> Option<Picture> {
@@ -87,23 +98,26 @@ impl Inventory {
             }
         };
         match mask::decode(&picture) {
-            Ok(mask) => {
-                if let Coding::Indexed { background } = mask.coding {
-                    let cup = 2 - background;
-                    let detail = format!("a copy coded {background} background, 1 rim, {cup} cup; read as such");
-                    findings.push(self.finding(path, Problem::WronglyCoded, false, detail));
-                }
-                if !mask.has_cup {
-                    let detail = "a disc without a cup; its Dice is 0 for any prediction of a cup".into();
-                    findings.push(self.finding(path, Problem::WronglyCoded, false, detail));
-                }
-                Some(mask)
-            }
+            Ok(mask) => Some(mask),
             Err(reason) => {
                 findings.push(self.finding(path, Problem::WronglyCoded, true, reason));
                 None
             }
         }
+    }
+
+    /// Masks that can be read and yet are not as published.
+    fn unusual_mask(&self, path: &Path, coding: Coding, has_cup: bool) -> Vec<Finding> {
+        let mut details = Vec::new();
+        if let Coding::Indexed { background } = coding {
+            let cup = 2 - background;
+            details.push(format!("a copy coded {background} background, 1 rim, {cup} cup; read as such"));
+        }
+        if !has_cup {
+            details.push("a disc without a cup; its Dice is 0 for any prediction of a cup".to_owned());
+        }
+        let note = |detail| self.finding(path, Problem::WronglyCoded, false, detail);
+        details.into_iter().map(note).collect()
     }
 
     fn read(&self, path: &Path, findings: &mut Vec<Finding>) -> Option<Vec<u8>> {

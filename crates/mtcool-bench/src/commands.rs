@@ -7,10 +7,9 @@ use anyhow::{Context, Result, ensure};
 use figment::Figment;
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
-use crate::config::{self, DataConfig, DataSource, Experiment, Overrides, SyntheticConfig};
+use crate::config::{self, DataConfig, DataIdentity, DataSource, Experiment, Overrides, SyntheticConfig};
 use crate::datasets::Suite;
 use crate::methods::{METHODS, MethodEntry};
 use crate::progress::Console;
@@ -43,7 +42,8 @@ pub fn run(cli: Cli) -> Result<()> {
 struct SweepRecord {
     profile: Option<String>,
     assignments: Vec<String>,
-    origin: Value,
+    #[serde(flatten)]
+    data: DataIdentity,
 }
 
 fn reproduce(arguments: &Reproduce) -> Result<()> {
@@ -52,7 +52,7 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
     let overrides = overrides.with_variables();
     // Before any download: a mistake in the file should not cost one.
-    let checked = config::resolve(&name, &experiment, &figment, &Value::Null)?;
+    let checked = config::resolve(&name, &experiment, &figment, &DataIdentity::default())?;
     let dataset = datasets::find(&experiment.dataset)?;
     ensure!(
         arguments.checkpoint_seconds >= 0.0 && arguments.checkpoint_seconds.is_finite(),
@@ -72,14 +72,15 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
         }
     }
     let suite = dataset.prepare(&experiment.data, &config::data_settings(&experiment, &figment)?)?;
-    let runs = config::resolve(&name, &experiment, &figment, &suite.origin())?;
+    let data = identity_of(suite.as_ref());
+    let runs = config::resolve(&name, &experiment, &figment, &data)?;
     sweep::check(&runs, suite.as_ref())?;
-    let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, origin: suite.origin() };
+    let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, data };
     write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
     // Inside the thread pool: the parallel parts of a step then need no hand-over from one thread to another.
     let outcome = rayon::scope(|_| sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console));
-    let table = write_table(&name, &experiment, &figment, &record.origin, &folder, Some(suite.as_ref()));
+    let table = write_table(&name, &experiment, &figment, &record, &folder, Some(suite.as_ref()));
     let failures = outcome?;
     print!("{}", table?);
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
@@ -96,20 +97,25 @@ fn report(arguments: &Report) -> Result<()> {
     let record: SweepRecord =
         serde_json::from_slice(&read(&path).with_context(none_yet)?).with_context(|| path.display().to_string())?;
     let as_run = given.profile.is_none() && given.assignments.is_empty();
-    let overrides = if as_run { Overrides { profile: record.profile, assignments: record.assignments } } else { given };
+    let of_run = || Overrides { profile: record.profile.clone(), assignments: record.assignments.clone() };
+    let overrides = if as_run { of_run() } else { given };
     let (experiment, figment, name) = load(&arguments.experiment, &overrides)?;
-    let suite = open_again(&experiment, &figment, &record.origin);
-    print!("{}", write_table(&name, &experiment, &figment, &record.origin, &folder, suite.as_deref())?);
+    let suite = open_again(&experiment, &figment, &record.data);
+    print!("{}", write_table(&name, &experiment, &figment, &record, &folder, suite.as_deref())?);
     Ok(())
 }
 
+fn identity_of(suite: &dyn Suite) -> DataIdentity {
+    DataIdentity { origin: suite.origin(), files: suite.identity() }
+}
+
 /// The data of finished runs, for the figure; a table needs none.
-fn open_again(experiment: &Experiment, figment: &Figment, origin: &Value) -> Option<Box<dyn Suite>> {
+fn open_again(experiment: &Experiment, figment: &Figment, data: &DataIdentity) -> Option<Box<dyn Suite>> {
     let open = || -> Result<Box<dyn Suite>> {
         let dataset = datasets::find(&experiment.dataset)?;
         let settings = config::data_settings(experiment, figment)?;
         let suite = (dataset.open)(&dataset.folder(&experiment.data), &settings)?;
-        ensure!(suite.origin() == *origin, "the data there is not what the runs were made from");
+        ensure!(identity_of(suite.as_ref()) == *data, "the data there is not what the runs were made from");
         Ok(suite)
     };
     let dataset = datasets::find(&experiment.dataset).ok()?;
@@ -121,11 +127,11 @@ fn write_table(
     name: &str,
     experiment: &Experiment,
     figment: &Figment,
-    origin: &Value,
+    record: &SweepRecord,
     folder: &Path,
     suite: Option<&dyn Suite>,
 ) -> Result<String> {
-    report::write(&TableContext { name, experiment, figment, origin, folder }, suite)
+    report::write(&TableContext { name, experiment, figment, data: &record.data, folder }, suite)
 }
 
 fn data(arguments: Data) -> Result<()> {

@@ -114,6 +114,9 @@ fn finished_runs_are_kept_until_their_config_changes_and_come_back_with_it() {
     };
     let (trained, first) = run(&[]);
     assert!(trained);
+    // Fixed checksums say what MNIST's files are: nothing more is part of its runs.
+    let config = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("config.toml")).unwrap();
+    assert!(!config.contains("files"), "{config}");
     let (trained, again) = run(&["--threads", "1", "--checkpoint-seconds", "1"]);
     assert!(!trained && again == first, "a finished run was run again");
     let (trained, other) = run(&["--set", "method.joint.learning_rate=0.01"]);

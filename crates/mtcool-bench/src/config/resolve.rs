@@ -9,7 +9,7 @@ use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
 use super::error::ConfigError;
-use super::schema::{Experiment, RunConfig};
+use super::schema::{DataIdentity, Experiment, RunConfig};
 use crate::datasets;
 use crate::methods::{self, MethodSettings};
 
@@ -152,13 +152,13 @@ pub fn resolve(
     name: &str,
     experiment: &Experiment,
     figment: &Figment,
-    origin: &serde_json::Value,
+    identity: &DataIdentity,
 ) -> Result<Vec<ResolvedRun>, ConfigError> {
     check(experiment)?;
     let mut runs: Vec<ResolvedRun> = Vec::new();
     for seed in 0..experiment.seeds {
         for method in &experiment.methods {
-            runs.push(resolve_run(name, experiment, figment, origin, method, seed)?);
+            runs.push(resolve_run(name, experiment, figment, identity, method, seed)?);
         }
     }
     Ok(runs)
@@ -172,7 +172,7 @@ pub fn resolve_run(
     name: &str,
     experiment: &Experiment,
     figment: &Figment,
-    origin: &serde_json::Value,
+    identity: &DataIdentity,
     method: &str,
     seed: u64,
 ) -> Result<ResolvedRun, ConfigError> {
@@ -186,7 +186,8 @@ pub fn resolve_run(
         report: experiment.report,
         precision: experiment.precision,
         probe_every: experiment.probe_every,
-        origin: origin.clone(),
+        origin: identity.origin.clone(),
+        files: identity.files.clone(),
         data: data_settings(experiment, figment)?,
         network: experiment.network.clone(),
         training: experiment.training.clone(),

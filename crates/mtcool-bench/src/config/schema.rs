@@ -221,6 +221,16 @@ pub struct Cell {
     pub std: f64,
 }
 
+/// What the data of a run turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataIdentity {
+    /// How the files were drawn; `null` for the real data.
+    pub origin: serde_json::Value,
+    /// What the samples are beyond that; `null` where fixed checksums already say so.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub files: serde_json::Value,
+}
+
 /// One run: everything its result follows from, and nothing else.
 #[derive(Clone, Debug, Serialize)]
 pub struct RunConfig {
@@ -244,6 +254,9 @@ pub struct RunConfig {
     pub probe_every: u64,
     /// What its files turned out to be.
     pub origin: serde_json::Value,
+    /// What its samples are beyond that; `null` where fixed checksums already say so, and then not part of what a run is.
+    #[serde(skip_serializing_if = "serde_json::Value::is_null")]
+    pub files: serde_json::Value,
     /// The data set's own settings, defaults filled in; `null` where it has none, and then not part of what a run is.
     #[serde(skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,

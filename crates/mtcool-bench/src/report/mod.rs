@@ -11,9 +11,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use figment::Figment;
-use serde_json::Value;
 
-use crate::config::Experiment;
+use crate::config::{DataIdentity, Experiment};
 use crate::datasets::Suite;
 use crate::record::{parquet_bytes, write_whole};
 
@@ -28,8 +27,8 @@ pub struct TableContext<'a> {
     pub experiment: &'a Experiment,
     /// The same, for methods' own settings.
     pub figment: &'a Figment,
-    /// What the data's files are; `null` for the real data.
-    pub origin: &'a Value,
+    /// What the data of its runs are.
+    pub data: &'a DataIdentity,
     /// The experiment's results.
     pub folder: &'a Path,
 }
@@ -46,7 +45,7 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
     write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
     write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
     let figure = match suite {
-        Some(suite) => figure::draw(&table, suite, !context.origin.is_null())?,
+        Some(suite) => figure::draw(&table, suite, !context.data.origin.is_null())?,
         None => None,
     };
     if let Some(figure) = &figure {

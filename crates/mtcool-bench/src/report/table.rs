@@ -147,7 +147,7 @@ fn runs_of(context: &TableContext<'_>, method: &MethodEntry) -> Result<Vec<(RunC
     for seed in seeds {
         // A method without settings in this experiment cannot have run in it.
         let Ok((run, _)) =
-            resolve_run(context.name, context.experiment, context.figment, context.origin, method.name, seed)
+            resolve_run(context.name, context.experiment, context.figment, context.data, method.name, seed)
         else {
             continue;
         };
@@ -164,8 +164,8 @@ fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Vec<String> {
     if context.experiment.report == ReportedSplit::Validation {
         notes.push("Figures of the validation split, for choosing settings; the test split was not read.".into());
     }
-    if !context.origin.is_null() {
-        notes.push(format!("SYNTHETIC DATA ({}): not comparable with the paper.", context.origin));
+    if !context.data.origin.is_null() {
+        notes.push(format!("SYNTHETIC DATA ({}): not comparable with the paper.", context.data.origin));
     } else if !context.experiment.comparable {
         notes.push("This profile is shorter than the paper's experiment: not comparable with the paper.".into());
     }

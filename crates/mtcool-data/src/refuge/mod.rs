@@ -68,6 +68,7 @@ pub struct Case {
 pub struct Refuge {
     cases: Arc<Vec<Case>>,
     crops: Arc<Cached>,
+    crop: usize,
     side: usize,
     origin: Origin,
     fingerprint: String,
@@ -112,7 +113,8 @@ impl Refuge {
         let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(crops.bytes(3 * index + 2))));
         let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
         let fingerprint = fingerprint(&key, &cases);
-        Ok(Self { cases: Arc::new(cases), crops: Arc::new(crops), side: crop / shrink, origin, fingerprint, notes })
+        let (cases, crops, side) = (Arc::new(cases), Arc::new(crops), crop / shrink);
+        Ok(Self { cases, crops, crop, side, origin, fingerprint, notes })
     }
 
     /// All photographs, by part and name.
@@ -133,6 +135,11 @@ impl Refuge {
     /// What is worth knowing about the folder's files, such as ones that are there twice, or are not as published.
     pub fn notes(&self) -> &[Finding] {
         &self.notes
+    }
+
+    /// Side of the square around the disc, in pixels of the photographs.
+    pub fn crop(&self) -> usize {
+        self.crop
     }
 
     /// Side of a crop in pixels.

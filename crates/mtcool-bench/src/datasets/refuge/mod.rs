@@ -1,6 +1,7 @@
 //! REFUGE2018, disc and cup to segment and glaucoma to recognise on the same photographs, with a U-Net.
 
 mod evaluate;
+mod photographs;
 mod predict;
 mod settings;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
-use mtcool_data::{Augmentation, LoaderConfig, Origin, Refuge, SharedLoader};
+use mtcool_data::{Augmentation, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
@@ -22,6 +23,7 @@ use crate::methods::Sharing;
 use crate::metrics::Metric;
 use crate::progress::counter;
 use crate::report::figure::FigureStyle;
+use photographs::PhotographFiles;
 use settings::RefugeSettings;
 
 pub(super) const ENTRY: DatasetEntry = DatasetEntry {
@@ -153,13 +155,12 @@ impl Suite for RefugeSuite {
     }
 
     fn origin(&self) -> Value {
-        match self.refuge.origin() {
-            Origin::Real => Value::Null,
-            Origin::Synthetic { seed, generator } => {
-                let (train, test) = (self.splits.train.len() + self.splits.selection.len(), self.splits.test.len());
-                json!({ "synthetic": { "seed": seed, "generator": generator, "train": train, "test": test } })
-            }
-        }
+        let train = self.splits.train.len() + self.splits.selection.len();
+        photographs::origin(&self.refuge, [train, self.splits.test.len()])
+    }
+
+    fn identity(&self) -> Value {
+        json!(PhotographFiles::of(&self.refuge))
     }
 
     fn samples(&self, _: usize) -> usize {

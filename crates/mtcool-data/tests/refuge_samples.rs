@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use candle_core::{DType, Tensor};
-use mtcool_data::refuge::{GLAUCOMA, Refuge, RefugeConfig, RefugeSynthesis, SEGMENTATION};
+use mtcool_data::refuge::{DrawnSize, GLAUCOMA, Refuge, RefugeConfig, RefugeSynthesis, SEGMENTATION};
 use mtcool_data::{Augmentation, Draw, LoaderConfig, SharedDataset, SharedLoader};
 
-const SET: RefugeSynthesis = RefugeSynthesis { train: 10, validation: 10, test: 4, size: Some([112, 112]), seed: 8 };
+const SET: RefugeSynthesis =
+    RefugeSynthesis { train: 10, validation: 10, test: 4, size: DrawnSize::Fixed([112, 112]), seed: 8 };
 const SIDE: usize = 40;
 
 struct Place {
@@ -110,6 +111,7 @@ fn changed_files_and_settings_and_a_damaged_cache_are_noticed() {
     assert_eq!(place.open().1, 0, "both are kept");
     assert_ne!(small.fingerprint(), refuge.fingerprint());
 
+    fs::remove_dir_all(&place.data).unwrap();
     RefugeSynthesis { seed: 9, ..SET }.draw(&place.data, &|_, _| {}).unwrap();
     let (other, decoded) = place.open();
     assert_eq!(decoded, 24);

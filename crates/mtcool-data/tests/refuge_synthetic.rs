@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mtcool_data::refuge::{Part, Problem, Refuge, RefugeConfig, RefugeSynthesis, verify};
+use mtcool_data::refuge::{DrawnSize, Part, Problem, Refuge, RefugeConfig, RefugeSynthesis, verify};
 use mtcool_data::{Error, Origin};
 
-const SMALL: RefugeSynthesis = RefugeSynthesis { train: 12, validation: 11, test: 6, size: Some([96, 120]), seed: 3 };
+const SMALL: RefugeSynthesis =
+    RefugeSynthesis { train: 12, validation: 11, test: 6, size: DrawnSize::Fixed([96, 120]), seed: 3 };
 
 fn draw(config: RefugeSynthesis) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -87,7 +88,7 @@ fn a_set_follows_from_its_settings_for_any_number_of_threads() {
 
 #[test]
 fn official_sizes_are_drawn_unless_others_are_asked_for() {
-    let folder = draw(RefugeSynthesis { train: 2, validation: 2, test: 2, size: None, seed: 1 });
+    let folder = draw(RefugeSynthesis { train: 2, validation: 2, test: 2, size: DrawnSize::Shrunk(1), seed: 1 });
     for (path, part, size) in [
         ("Training400/Glaucoma/g0001.jpg", Part::Train, (2124, 2056)),
         ("Annotation-Training400/Disc_Cup_Masks/Non-Glaucoma/n0001.bmp", Part::Train, (2124, 2056)),
@@ -100,6 +101,35 @@ fn official_sizes_are_drawn_unless_others_are_asked_for() {
     let config = RefugeConfig { crop: 512, shrink: 4, cache: folder.path().join(".cache") };
     let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
     assert_eq!((refuge.side(), refuge.classes(0).len(), refuge.pixels(0).len()), (128, 128 * 128, 3 * 128 * 128));
+}
+
+#[test]
+fn smaller_photographs_are_each_parts_official_ones_so_many_times_shorter() {
+    let folder = draw(RefugeSynthesis { train: 2, validation: 2, test: 2, size: DrawnSize::Shrunk(16), seed: 1 });
+    for (path, size) in [
+        ("Training400/Glaucoma/g0001.jpg", (132, 128)),
+        ("REFUGE-Validation400/V0002.jpg", (102, 102)),
+        ("Test400/T0001.jpg", (102, 102)),
+        ("REFUGE-Validation400-GT/Disc_Cup_Masks/V0001.bmp", (102, 102)),
+    ] {
+        assert_eq!(image::image_dimensions(folder.path().join(path)).unwrap(), size);
+    }
+    assert_eq!(verify(folder.path(), &|_, _| {}).unwrap().findings, []);
+}
+
+#[test]
+fn a_set_of_an_earlier_version_is_refused_with_what_to_do() {
+    let folder = draw(SMALL);
+    let manifest = folder.path().join("synthetic.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    text.as_object_mut().unwrap().remove("version");
+    fs::write(&manifest, text.to_string()).unwrap();
+    let drawn = SMALL.draw(folder.path(), &|_, _| {}).unwrap_err().to_string();
+    for message in [drawn, open(folder.path()).unwrap_err().to_string()] {
+        for part in ["synthetic.json", "version 2, got one of version 1", "delete the folder"] {
+            assert!(message.contains(part), "no `{part}` in: {message}");
+        }
+    }
 }
 
 #[test]
@@ -154,7 +184,7 @@ fn a_changed_file_of_a_drawn_set_is_named() {
 }
 
 #[test]
-fn drawing_goes_on_where_it_was_interrupted_and_replaces_other_drawings_only() {
+fn drawing_goes_on_where_it_was_interrupted_and_replaces_nothing_else() {
     let folder = draw(SMALL);
     assert!(SMALL.is_drawn(folder.path()).unwrap());
     let whole = contents(folder.path());
@@ -175,11 +205,22 @@ fn drawing_goes_on_where_it_was_interrupted_and_replaces_other_drawings_only() {
     assert!(contents(folder.path()) == whole);
     assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), time, "what was drawn is kept");
 
-    // Other settings replace the set, a whole one or not, and leave nothing of it.
+    // Of a whole set, what is missing is drawn again.
+    fs::remove_file(&kept).unwrap();
+    assert!(!SMALL.is_drawn(folder.path()).unwrap());
+    SMALL.draw(folder.path(), &|_, _| {}).unwrap();
+    assert!(contents(folder.path()) == whole);
+
+    // Other settings touch nothing, of a whole set or of an interrupted one.
     for other in [RefugeSynthesis { train: 5, ..SMALL }, RefugeSynthesis { test: 3, seed: 4, ..SMALL }] {
+        let before = contents(folder.path());
         assert!(!other.is_drawn(folder.path()).unwrap());
-        other.draw(folder.path(), &|_, _| {}).unwrap();
-        assert!(contents(folder.path()) == contents(draw(other).path()));
+        let message = other.draw(folder.path(), &|_, _| {}).unwrap_err().to_string();
+        for part in ["12 + 11 + 6 synthetic photographs (seed 3", "delete the folder", "data.folder=DIR"] {
+            assert!(message.contains(part), "no `{part}` in: {message}");
+        }
+        assert!(contents(folder.path()) == before);
+        SMALL.draw(folder.path(), &|_, _| {}).unwrap();
         interrupt();
     }
 
@@ -195,7 +236,9 @@ fn settings_out_of_range_are_named() {
     for (config, key) in [
         (RefugeSynthesis { train: 1, ..SMALL }, "train"),
         (RefugeSynthesis { test: 10_000, ..SMALL }, "test"),
-        (RefugeSynthesis { size: Some([96, 95]), ..SMALL }, "size"),
+        (RefugeSynthesis { size: DrawnSize::Fixed([96, 95]), ..SMALL }, "size"),
+        (RefugeSynthesis { size: DrawnSize::Shrunk(0), ..SMALL }, "shrink"),
+        (RefugeSynthesis { size: DrawnSize::Shrunk(18), ..SMALL }, "shrink"),
     ] {
         let message = config.draw(folder.path(), &|_, _| {}).unwrap_err().to_string();
         assert!(message.starts_with(&format!("`{key}` is")), "{message}");

@@ -4,19 +4,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::names::{Counts, Name, Part};
+use super::names::{Counts, Part};
 use super::synthetic::RefugeSynthesis;
 use crate::error::{Error, Result, at};
 use crate::files::write_whole;
+use crate::fundus::GENERATOR;
 use crate::mnist::Origin;
 
 /// Present in a folder of synthetic photographs only.
 pub(super) const MANIFEST: &str = "synthetic.json";
 
+/// Of the folder and its manifest. In version 1 photographs of all parts had one size.
+const VERSION: u64 = 2;
+/// What to do about a folder that cannot be used.
+const REMEDY: &str = "delete the folder and draw the photographs again, or name another folder: `--set data.folder=DIR`, with \
+                      `cargo xtask data synth refuge` `--data DIR`";
+
 /// Stands beside synthetic photographs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Manifest {
+    version: u64,
     /// The version of the drawing rules.
     pub(super) generator: u32,
     pub(super) config: RefugeSynthesis,
@@ -25,36 +34,54 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
+    /// Of a set that is being drawn.
+    pub(super) fn new(config: RefugeSynthesis) -> Self {
+        Self { version: VERSION, generator: GENERATOR, config, files: BTreeMap::new() }
+    }
+
     /// The manifest in `folder`, if there is one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is of another version.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(MANIFEST);
         if !path.exists() {
             return Ok(None);
         }
         let bytes = std::fs::read(&path).map_err(at(&path))?;
-        let manifest = serde_json::from_slice(&bytes).map_err(|error| Error::Corrupt {
-            file: path,
-            expected: "the manifest of a synthetic set".into(),
-            got: error.to_string(),
-            remedy: "delete the folder and run `cargo xtask data synth refuge` again",
-        })?;
-        Ok(Some(manifest))
+        let corrupt = |got: String| Error::Corrupt {
+            file: path.clone(),
+            expected: format!("the manifest of a synthetic set of version {VERSION}"),
+            got,
+            remedy: REMEDY,
+        };
+        let value: Value = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
+        match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
+            VERSION => serde_json::from_value(value).map(Some).map_err(|error| corrupt(error.to_string())),
+            version => Err(corrupt(format!("one of version {version}"))),
+        }
+    }
+
+    /// Why `wanted` is not drawn into the `folder` that holds this set.
+    pub(super) fn in_the_way_of(&self, wanted: &RefugeSynthesis, folder: &Path) -> Error {
+        let name = |generator: u32, config: &RefugeSynthesis| {
+            let RefugeSynthesis { train, validation, test, size, seed } = config;
+            format!(
+                "{train} + {validation} + {test} synthetic photographs (seed {seed}, size {size:?}, drawing rules {generator})"
+            )
+        };
+        Error::Corrupt {
+            file: folder.to_owned(),
+            expected: format!("an empty folder, or one with {}", name(GENERATOR, wanted)),
+            got: name(self.generator, &self.config),
+            remedy: REMEDY,
+        }
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(MANIFEST);
         let text = serde_json::to_vec_pretty(self).map_err(|error| at(&path)(error.into()))?;
         write_whole(&path, &text)
-    }
-
-    /// Removes the set's files from `folder`, also those of a drawing that was interrupted.
-    pub(super) fn remove_files(&self, folder: &Path) {
-        let of_name = |name: Name| [name.image(), name.mask(Some(true)), name.mask(Some(false))];
-        let named = self.counts().names().flat_map(of_name);
-        for path in named.chain(self.files.keys().cloned()) {
-            // What is not there need not be removed; what cannot be removed is found when the set is verified.
-            drop(std::fs::remove_file(folder.join(path)));
-        }
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -68,5 +95,10 @@ impl Manifest {
     /// (height, width) of the photographs of `part`.
     pub(super) fn size(&self, part: Part) -> [usize; 2] {
         self.config.size_of(part)
+    }
+
+    /// How many times shorter the photographs' sides are than the official ones'.
+    pub(super) fn scale(&self) -> usize {
+        self.config.scale()
     }
 }

@@ -35,7 +35,7 @@ pub use names::Part;
 pub use report::Report;
 pub use samples::{FundusSamples, GLAUCOMA, SEGMENTATION, network_input};
 pub use splits::Splits;
-pub use synthetic::RefugeSynthesis;
+pub use synthetic::{DrawnSize, RefugeSynthesis};
 pub use verify::verify;
 
 /// Hears how many of how many photographs are done, from any thread.

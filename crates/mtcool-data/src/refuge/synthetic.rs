@@ -1,6 +1,5 @@
 //! Synthetic fundus photographs in REFUGE's official folders, names, codings and spreadsheets.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -28,21 +27,33 @@ pub struct RefugeSynthesis {
     pub validation: u32,
     /// Of the test part, 2 to 9999.
     pub test: u32,
-    /// (height, width) of all photographs; the official sizes if `None`.
-    pub size: Option<[usize; 2]>,
+    /// How large they are.
+    pub size: DrawnSize,
     /// Every photograph follows from it.
     pub seed: u64,
+}
+
+/// How large drawn photographs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrawnSize {
+    /// Each part's official size, both sides so many times shorter and cut to whole pixels: 1 to 17.
+    Shrunk(usize),
+    /// (height, width) of all photographs, in no relation to the official ones.
+    Fixed([usize; 2]),
 }
 
 /// As many as REFUGE2018 has, in its sizes.
 impl Default for RefugeSynthesis {
     fn default() -> Self {
-        Self { train: 400, validation: 400, test: 400, size: None, seed: 0 }
+        Self { train: 400, validation: 400, test: 400, size: DrawnSize::Shrunk(1), seed: 0 }
     }
 }
 
 /// Smallest side of a photograph: below it a disc has no room for a rim.
 const SMALLEST: usize = 96;
+/// So many times shorter, the smaller official photographs, of 1634 pixels, are still large enough.
+const MOST_SHRUNK: usize = 1634 / SMALLEST;
 /// Photographs of a part come from their own stretch of the endless sequence of a seed.
 const STRETCH: u64 = 1 << 32;
 
@@ -69,19 +80,18 @@ impl RefugeSynthesis {
     /// interrupted drawing by the same settings left is kept.
     ///
     /// # Errors
-    /// If a setting is out of range, or `folder` holds another data set or cannot be written.
+    /// If a setting is out of range, or `folder` holds another data set, drawn or not, or cannot be written.
     pub fn draw(&self, folder: &Path, progress: &Progress<'_>) -> Result<()> {
         self.check()?;
         let found = Manifest::read(folder)?;
         refuse_foreign(folder, found.is_some())?;
-        let mut manifest = Manifest { generator: GENERATOR, config: *self, files: BTreeMap::new() };
-        let goes_on = found.is_some_and(|found| {
-            let same = found.generator == GENERATOR && found.config == *self && found.files.is_empty();
-            if !same {
-                found.remove_files(folder);
-            }
-            same
-        });
+        let goes_on = match found {
+            None => false,
+            Some(found) if found.generator == GENERATOR && found.config == *self => found.files.is_empty(),
+            // Hours of drawing are not thrown away for a setting.
+            Some(found) => return Err(found.in_the_way_of(self, folder)),
+        };
+        let mut manifest = Manifest::new(*self);
         manifest.write(folder)?;
         let plan = self.plan();
         let done = AtomicUsize::new(0);
@@ -106,11 +116,16 @@ impl RefugeSynthesis {
                 return Err(Error::OutOfRange { key, value: value as usize, expected: "2 to 9999".into() });
             }
         }
-        match self.size.into_iter().flatten().find(|side| !(SMALLEST..=16_384).contains(side)) {
-            Some(value) => {
-                Err(Error::OutOfRange { key: "size", value, expected: format!("{SMALLEST} to 16384 pixels") })
+        let out_of_range = |key, value, expected| Err(Error::OutOfRange { key, value, expected });
+        match self.size {
+            DrawnSize::Shrunk(shrink) if !(1..=MOST_SHRUNK).contains(&shrink) => {
+                out_of_range("shrink", shrink, format!("1 to {MOST_SHRUNK}"))
             }
-            None => Ok(()),
+            DrawnSize::Shrunk(_) => Ok(()),
+            DrawnSize::Fixed(sides) => match sides.into_iter().find(|side| !(SMALLEST..=16_384).contains(side)) {
+                Some(side) => out_of_range("size", side, format!("{SMALLEST} to 16384 pixels")),
+                None => Ok(()),
+            },
         }
     }
 
@@ -120,7 +135,19 @@ impl RefugeSynthesis {
     }
 
     pub(super) fn size_of(&self, part: Part) -> [usize; 2] {
-        self.size.unwrap_or(part.official_size())
+        match self.size {
+            DrawnSize::Shrunk(_) => part.official_size().map(|side| side / self.scale()),
+            DrawnSize::Fixed(size) => size,
+        }
+    }
+
+    /// How many times shorter sides are than the official ones; 1 where they are in no relation.
+    pub(super) fn scale(&self) -> usize {
+        match self.size {
+            // A manifest may say anything.
+            DrawnSize::Shrunk(shrink) => shrink.max(1),
+            DrawnSize::Fixed(_) => 1,
+        }
     }
 
     /// Names and the places of their photographs in the seed's endless sequence: of each part's stretch the first that have
@@ -195,7 +222,7 @@ fn refuse_foreign(folder: &Path, is_synthetic: bool) -> Result<()> {
         true => Ok(()),
         false => Err(Error::Corrupt {
             file: folder.to_owned(),
-            expected: format!("an empty folder, or one with a `{MANIFEST}` to replace"),
+            expected: format!("an empty folder, or one with a `{MANIFEST}`"),
             got: "other files".into(),
             remedy: "choose another folder for synthetic photographs",
         }),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
-use mtcool_data::refuge::{FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
+use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Augmentation, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
@@ -66,20 +66,26 @@ const HEADS: [Head; 2] = [Head::Segmentation { classes: CLASSES }, Head::Classif
 /// The same tasks, each with a network of its own.
 const SEPARATE: [Head; 2] =
     [Head::Segmentation { classes: CLASSES }, Head::LoneClassification { classes: 2, map: CLASSES }];
-/// Sides of the official photographs of training and of test, (height, width).
-const OFFICIAL: [usize; 2] = [2056, 2124];
+/// The fewest and the most photographs of a drawn part.
+const DRAWN: [usize; 2] = [2, 9999];
+/// Drawn photographs so many times smaller still have room for a disc.
+const MOST_SHRUNK: usize = 17;
 
 /// Draws the photographs unless the folder already holds what the same settings drew.
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed, shrink } = config;
-    ensure!(shrink >= 1, "`data.synthetic.shrink` is 0: expected at least 1");
-    let part = |key: &str, count: usize| {
-        u32::try_from(count).with_context(|| format!("`data.synthetic.{key}` is {count}: expected at most 19998"))
+    let number = |key: &str, value: usize, [least, most]: [usize; 2]| match (least..=most).contains(&value) {
+        true => Ok(value as u32),
+        false => {
+            Err(ConfigError::new(format!("`data.synthetic.{key}` is {value}: expected {least} to {most}")))
+        }
     };
-    let (train, test) = (part("train", train)?, part("test", test)?);
-    let size = (shrink > 1).then(|| OFFICIAL.map(|side| side / shrink));
-    // Two parts of one size, as the challenge has them.
-    let synthesis = RefugeSynthesis { train: train.div_ceil(2), validation: train / 2, test, size, seed };
+    // Training photographs come in two parts of one length, as the challenge has them.
+    let train = number("train", train, DRAWN.map(|count| 2 * count))?;
+    let test = number("test", test, DRAWN)?;
+    number("shrink", shrink, [1, MOST_SHRUNK])?;
+    let (validation, size) = (train / 2, DrawnSize::Shrunk(shrink));
+    let synthesis = RefugeSynthesis { train: train.div_ceil(2), validation, test, size, seed };
     if synthesis.is_drawn(folder)? {
         return Ok(());
     }

@@ -19,7 +19,7 @@ const REFUGE: [&str; 14] = [
     "--set",
     "data.synthetic={ train = 24, test = 10, seed = 3, shrink = 16 }",
     "--set",
-    "data.settings.crop=32",
+    "data.settings.side=32",
     "--set",
     "network.widths=[4, 8, 16]",
     "--set",
@@ -116,6 +116,39 @@ fn table_2_is_measured_photograph_by_photograph() {
     let again = lab.mtcool(&["report", "table2"]).output().unwrap();
     assert!(again.status.success() && common::text(&again.stdout) == printed);
     assert!(common::text(&again.stderr).contains("no figure is drawn"), "{}", common::text(&again.stderr));
+}
+
+#[test]
+fn a_run_is_made_again_when_its_photographs_are_others() {
+    let lab = Lab::new();
+    let mut hashes = Vec::new();
+    let mut run = |further: &[&str]| {
+        let mut command = reproduce(&lab, &REFUGE, "results", "joint");
+        let output = command.args(["--set", "training.epochs=1"]).args(further).output().unwrap();
+        assert!(output.status.success(), "{}", common::text(&output.stderr));
+        let folder = run_folder(&lab, "results", "table2", "joint-s0");
+        hashes.push(json(&folder.join("run.json"))["hash"].clone());
+        common::text(&output.stderr).contains("joint-s0 is finished")
+    };
+    assert!(run(&[]) && !run(&[]));
+    // The same settings, the same seed, the same part of the retina: photographs of twice the size.
+    let larger = ["--set", "data.synthetic.shrink=8", "--set", "data.folder=data/larger"];
+    assert!(run(&larger) && !run(&larger));
+    let config = std::fs::read_to_string(run_folder(&lab, "results", "table2", "joint-s0").join("config.toml")).unwrap();
+    for part in ["sha256", "train = \"265x257\"", "test = \"204x204\"", "crop = 64", "204,"] {
+        assert!(config.contains(part), "no `{part}` in {config}");
+    }
+    assert!(!run(&[]), "the earlier result was lost");
+    assert!(hashes[0] == hashes[1] && hashes[0] != hashes[2] && hashes[0] == hashes[4]);
+
+    // Nobody's photographs are replaced by those of other settings.
+    let mut other = reproduce(&lab, &REFUGE, "results", "joint");
+    fail(other.args(["--set", "data.synthetic.seed=4"]), &["data/refuge-synth", "seed 3", "data.folder=DIR"]);
+    assert!(!run(&[]));
+}
+
+fn json(file: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
 /// Classes of the 32x32 crop around the disc, from the official mask: 0 background, 1 rim, 2 cup.
@@ -238,7 +271,12 @@ fn a_finished_run_looks_at_photographs() {
 fn settings_that_do_not_fit_are_named() {
     let lab = Lab::new();
     for (table, setting, parts) in [
-        (&REFUGE[..], "data.settings.crop=30", &["crops are 30", "multiple of 4"][..]),
+        (&REFUGE[..], "data.settings.crop=500", &["`data.settings.crop` is 500", "a multiple of 16"][..]),
+        (&REFUGE, "data.settings.side=24", &["`data.settings.side` is 24", "a divisor of the 32 pixels"]),
+        (&REFUGE, "network.widths=[2, 4, 8, 16, 32, 64, 128]", &["`data.settings.side` is 32", "a multiple of 64"]),
+        (&REFUGE, "data.synthetic.train=3", &["`data.synthetic.train` is 3", "4 to 19998"]),
+        (&REFUGE, "data.synthetic.test=1", &["`data.synthetic.test` is 1", "2 to 9999"]),
+        (&REFUGE, "data.synthetic.shrink=18", &["`data.synthetic.shrink` is 18", "1 to 17"]),
         (&REFUGE, "data.settings.class_weights=[1.0]", &["class_weights", "background, rim, cup"]),
         (&REFUGE, "data.settings.croop=64", &["croop", "crop"]),
         (&REFUGE, "network.widths=[4, 6]", &["network.widths", "twice the one before"]),

@@ -17,7 +17,7 @@ fn look(folder: &Path) -> Report {
 }
 
 fn open(folder: &Path, cache: &Path) -> mtcool_data::Result<Refuge> {
-    let config = RefugeConfig { crop: 16, shrink: 1, cache: cache.to_owned() };
+    let config = RefugeConfig { crop: 16, side: 16, cache: cache.to_owned() };
     Refuge::open(folder, &config, &|_, _| {})
 }
 
@@ -321,8 +321,8 @@ fn an_empty_folder_says_what_to_do() {
 #[test]
 fn settings_out_of_range_are_named() {
     let (_root, data, cache) = folders();
-    for (crop, shrink, key) in [(0, 1, "crop"), (9000, 1, "crop"), (16, 0, "shrink"), (16, 3, "shrink")] {
-        let config = RefugeConfig { crop, shrink, cache: cache.clone() };
+    for (crop, side, key) in [(0, 1, "crop"), (9000, 1, "crop"), (16, 0, "side"), (16, 3, "side"), (16, 32, "side")] {
+        let config = RefugeConfig { crop, side, cache: cache.clone() };
         let message = Refuge::open(&data, &config, &|_, _| {}).unwrap_err().to_string();
         assert!(message.starts_with(&format!("`{key}` is")), "{message}");
     }

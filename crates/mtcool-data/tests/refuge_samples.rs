@@ -32,7 +32,7 @@ impl Place {
     /// Opens the set; answers how many photographs had to be decoded.
     fn open(&self) -> (Refuge, usize) {
         let decoded = AtomicUsize::new(0);
-        let config = RefugeConfig { crop: SIDE, shrink: 1, cache: self.cache.clone() };
+        let config = RefugeConfig { crop: SIDE, side: SIDE, cache: self.cache.clone() };
         let progress = |_, of| {
             assert_eq!(of, 24);
             decoded.fetch_add(1, Ordering::Relaxed);
@@ -105,7 +105,7 @@ fn changed_files_and_settings_and_a_damaged_cache_are_noticed() {
         assert_eq!(decoded, 24);
         assert!(all(&repaired) == first && fs::read(&file).unwrap() == whole);
     }
-    let config = RefugeConfig { crop: SIDE, shrink: 2, cache: place.cache.clone() };
+    let config = RefugeConfig { crop: SIDE, side: 20, cache: place.cache.clone() };
     let small = Refuge::open(&place.data, &config, &|_, _| {}).unwrap();
     assert_eq!((small.side(), small.pixels(3).len()), (20, 1200));
     assert_eq!(place.open().1, 0, "both are kept");

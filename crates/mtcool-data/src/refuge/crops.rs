@@ -8,26 +8,60 @@ use super::mask::Mask;
 use super::scan::Inventory;
 use super::{Progress, RefugeConfig};
 use crate::cache::{Array, Cache, CacheKey, Cached};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
 
 /// Changes when crops are cut differently.
 const KIND: &str = "refuge crops 3";
 
+/// How the photographs of one scale are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Side of the square, in pixels of the photograph.
+    pub(super) crop: usize,
+    /// How many times smaller it becomes.
+    pub(super) shrink: usize,
+}
+
+impl Cut {
+    /// Of photographs that are `scale` times smaller than the official ones.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] if a side is none, or does not divide.
+    pub(super) fn new(config: &RefugeConfig, scale: usize) -> Result<Self> {
+        let RefugeConfig { crop, side, .. } = *config;
+        let out_of_range = |key, value, expected| Err(Error::OutOfRange { key, value, expected });
+        if !(1..=8192).contains(&crop) {
+            return out_of_range("crop", crop, "1 to 8192 pixels".to_owned());
+        }
+        if !crop.is_multiple_of(scale) {
+            let why = format!("these photographs are {scale} times smaller than the official ones");
+            return out_of_range("crop", crop, format!("a multiple of {scale}, since {why}"));
+        }
+        let own = crop / scale;
+        if side == 0 || !own.is_multiple_of(side) {
+            let which = format!("a crop of {crop} official pixels has on these photographs");
+            return out_of_range("side", side, format!("a divisor of the {own} pixels that {which}"));
+        }
+        Ok(Self { crop: own, shrink: own / side })
+    }
+}
+
 /// The crops of all cases, and the name that says what they were made of: array 3n is the image `[S, S, 3]` of case n, array
 /// 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
 pub(super) fn open(
     inventory: &Inventory,
-    config: &RefugeConfig,
+    cache: &Path,
+    cut: Cut,
     progress: &Progress<'_>,
 ) -> Result<(Cached, String)> {
-    let cache = Cache::new(&config.cache);
+    let cache = Cache::new(cache);
     let files: Vec<&Path> =
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
     // Gigabytes: they are not read before every training.
     let checksums = cache.checksums(&files)?;
-    let key = CacheKey::new(KIND).setting("crop", config.crop).setting("shrink", config.shrink);
+    let key = CacheKey::new(KIND).setting("crop", cut.crop).setting("shrink", cut.shrink);
     // Whether the set says that it is synthetic decides how its files are examined.
     let mut key = key.setting("synthetic", inventory.manifest.is_some());
     for (found, checksums) in inventory.found.iter().zip(checksums.chunks(2)) {
@@ -40,7 +74,7 @@ pub(super) fn open(
         match (examined.image, examined.mask) {
             (Some(image), Some(mask)) if !has_defect => {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, inventory.found.len());
-                cut(&image, &mask, config.crop, config.shrink)
+                cut_out(&image, &mask, cut)
             }
             _ => Err(inventory.report(examined.findings).into_error()),
         }
@@ -48,9 +82,9 @@ pub(super) fn open(
     Ok((cached, key.name()))
 }
 
-/// A square of `crop` pixels around the centre of the disc's bounding box, padded with zeros and background, then `shrink`
-/// times smaller: image, classes and facts.
-fn cut(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Result<Vec<Array>> {
+/// The square around the centre of the disc's bounding box, padded with zeros and background, then made smaller: image, classes
+/// and facts.
+fn cut_out(image: &Picture, mask: &Mask, Cut { crop, shrink }: Cut) -> Result<Vec<Array>> {
     let center = disc_center(mask);
     let picture = square(image, center, crop, shrink)?;
     let inside = pixel_of(mask.size, center, crop);
@@ -125,7 +159,18 @@ mod tests {
 
     /// The crop's image and classes, one after the other.
     fn record(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Vec<u8> {
-        cut(image, mask, crop, shrink).unwrap().into_iter().take(2).flat_map(|array| array.bytes).collect()
+        cut_out(image, mask, Cut { crop, shrink }).unwrap().into_iter().take(2).flat_map(|array| array.bytes).collect()
+    }
+
+    #[test]
+    fn a_crop_is_the_same_part_of_photographs_of_every_scale() {
+        let cut = |crop, side, scale| Cut::new(&RefugeConfig { crop, side, cache: "c".into() }, scale);
+        assert_eq!(cut(512, 128, 1).unwrap(), Cut { crop: 512, shrink: 4 });
+        assert_eq!(cut(512, 128, 4).unwrap(), Cut { crop: 128, shrink: 1 });
+        assert_eq!(cut(512, 512, 1).unwrap(), Cut { crop: 512, shrink: 1 });
+        let message = |crop, side, scale| cut(crop, side, scale).unwrap_err().to_string();
+        assert!(message(500, 125, 16).contains("`crop` is 500: expected a multiple of 16"));
+        assert!(message(512, 512, 4).contains("`side` is 512: expected a divisor of the 128 pixels"));
     }
 
     #[test]

@@ -27,7 +27,9 @@ use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::mnist::Origin;
 
+use crops::Cut;
 use facts::Facts;
+use manifest::Manifest;
 
 pub use crate::finding::{Finding, Problem};
 pub use crops::square;
@@ -44,10 +46,11 @@ pub type Progress<'a> = dyn Fn(usize, usize) + Sync + 'a;
 /// How photographs are cut, and where the crops are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefugeConfig {
-    /// Side of the square around the disc, in pixels of the photograph.
+    /// Side of the square around the disc, in pixels of the official photographs: of drawn ones that are n times smaller, a
+    /// multiple of n, and n times fewer pixels are cut.
     pub crop: usize,
-    /// How many times smaller the crop becomes, a divisor of `crop`; 1 leaves native resolution.
-    pub shrink: usize,
+    /// Side of what becomes of it, in pixels: what was cut, at native resolution, or a divisor of it.
+    pub side: usize,
     /// Folder of the cached crops; may be deleted at any time.
     pub cache: PathBuf,
 }
@@ -83,20 +86,13 @@ impl Refuge {
     /// [`Error::Defective`] with everything that [`verify`] finds if a file is not what it should be; [`Error::Missing`] if
     /// there is nothing of the set; [`Error::OutOfRange`] if a setting is; or if the cache cannot be written.
     pub fn open(folder: &Path, config: &RefugeConfig, progress: &Progress<'_>) -> Result<Self> {
-        let RefugeConfig { crop, shrink, .. } = *config;
-        if !(1..=8192).contains(&crop) {
-            return Err(Error::OutOfRange { key: "crop", value: crop, expected: "1 to 8192 pixels".into() });
-        }
-        if shrink == 0 || crop % shrink != 0 {
-            let expected = format!("a divisor of `crop`, which is {crop}");
-            return Err(Error::OutOfRange { key: "shrink", value: shrink, expected });
-        }
+        let cut = Cut::new(config, Manifest::read(folder)?.map_or(1, |manifest| manifest.scale()))?;
         let inventory = scan::scan(folder)?;
         let whole_report = || -> Result<Report> { verify(folder, &|_, _| {}) };
         if inventory.findings.iter().any(|finding| finding.is_defect) {
             return Err(whole_report()?.into_error());
         }
-        let (crops, key) = match crops::open(&inventory, config, progress) {
+        let (crops, key) = match crops::open(&inventory, &config.cache, cut, progress) {
             // One defect was found; whoever repairs it wants to know of the others.
             Err(Error::Defective(first)) => {
                 let report = whole_report()?;
@@ -113,8 +109,8 @@ impl Refuge {
         let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(crops.bytes(3 * index + 2))));
         let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
         let fingerprint = fingerprint(&key, &cases);
-        let (cases, crops, side) = (Arc::new(cases), Arc::new(crops), crop / shrink);
-        Ok(Self { cases, crops, crop, side, origin, fingerprint, notes })
+        let (cases, crops) = (Arc::new(cases), Arc::new(crops));
+        Ok(Self { cases, crops, crop: cut.crop, side: config.side, origin, fingerprint, notes })
     }
 
     /// All photographs, by part and name.

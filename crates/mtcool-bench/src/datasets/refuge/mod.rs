@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
-use mtcool_data::{Augmentation, LoaderConfig, Refuge, SharedLoader};
+use mtcool_data::{Augmentation, Error, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
@@ -93,6 +93,16 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     Ok(synthesis.draw(folder, &counter("drawing photographs"))?)
 }
 
+/// Names a setting as the experiment's file does.
+fn with_key(error: Error) -> anyhow::Error {
+    match error {
+        Error::OutOfRange { key: key @ ("crop" | "side"), value, expected } => {
+            ConfigError::new(format!("`data.settings.{key}` is {value}: expected {expected}")).into()
+        }
+        other => other.into(),
+    }
+}
+
 /// The network of both tasks.
 fn network_of(network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Box<dyn Network>> {
     let heads = match sharing {
@@ -124,8 +134,8 @@ impl RefugeSuite {
                 "`data.settings.class_weights` is {weights:?}: expected nothing, or a number of at least 0 for each of background, rim, cup"
             )))?;
         }
-        let config = RefugeConfig { crop: settings.crop, shrink: settings.shrink, cache: PathBuf::from("data/cache") };
-        let refuge = Refuge::open(folder, &config, &counter("cutting photographs"))?;
+        let config = RefugeConfig { crop: settings.crop, side: settings.side, cache: PathBuf::from("data/cache") };
+        let refuge = Refuge::open(folder, &config, &counter("cutting photographs")).map_err(with_key)?;
         for note in refuge.notes() {
             tracing::warn!("{note}");
         }
@@ -183,7 +193,7 @@ impl Suite for RefugeSuite {
         let step = 1usize << network.widths.len().saturating_sub(1).min(16);
         if !self.refuge.side().is_multiple_of(step) {
             return Err(ConfigError::new(format!(
-                "crops are {} pixels wide, and {} levels of `network.widths` need a multiple of {step}; change `data.settings.crop` or `shrink`",
+                "`data.settings.side` is {}: {} levels of `network.widths` need a multiple of {step}",
                 self.refuge.side(),
                 network.widths.len()
             )))?;

@@ -1,6 +1,6 @@
 //! A trained network on a photograph of the user's own: find the disc, cut around it, say what is there.
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
 use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::evaluate::{argmax, probability_of_glaucoma};
 use super::network_of;
+use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
 use crate::metrics::{MaskCoding, cup_to_disc_ratio};
 use crate::predict::{Place, Predicted, Predictor, StoredModel, grey_png};
@@ -19,7 +20,10 @@ const CODES: [u8; 3] = [255, 128, 0];
 const LEAST_SHARE: f64 = 0.05;
 
 pub(super) struct RefugePredictor {
-    settings: RefugeSettings,
+    /// What the training photographs were.
+    trained: PhotographFiles,
+    /// Side of what the network sees of a square.
+    side: usize,
     network: Box<dyn Network>,
     parameters: Parameters,
     /// What sides must be divisible by.
@@ -31,14 +35,26 @@ impl RefugePredictor {
         let network = network_of(&model.network, model.precision, model.sharing)?;
         let parameters = model.parameters_of(network.as_ref())?;
         let multiple = 1 << (model.network.widths.len() - 1);
-        Ok(Self { settings: model.settings()?, network, parameters, multiple })
+        let RefugeSettings { side, .. } = model.settings()?;
+        let trained: PhotographFiles =
+            serde_json::from_value(model.files).context("`files` in the run's config.toml")?;
+        ensure!(
+            side >= 1 && trained.crop.is_multiple_of(side),
+            "the run's config.toml: `data.side` is {side}, expected a divisor of `files.crop`, which is {}",
+            trained.crop
+        );
+        Ok(Self { trained, side, network, parameters, multiple })
+    }
+
+    /// Side of the square around the disc, in pixels of the photograph, and how many times smaller the network sees it.
+    fn scale(&self) -> (usize, usize) {
+        (self.trained.crop, self.trained.crop / self.side)
     }
 
     /// Row and column of the middle of the disc: of the place in the photograph where the network sees most of one.
     fn find(&self, photograph: &Picture) -> Result<[usize; 2]> {
-        let RefugeSettings { crop, shrink, .. } = self.settings;
+        let (side, (_, shrink)) = (self.side, self.scale());
         let small = photograph.clone().reduced(shrink)?;
-        let side = crop / shrink;
         let tiling = Tiling { side, overlap: side / 2, margin: side / 8, multiple: self.multiple };
         let whole = network_input(&small)?.squeeze(0)?;
         let maps = tiling
@@ -87,7 +103,7 @@ fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
 
 impl Predictor for RefugePredictor {
     fn predict(&self, photograph: Picture, place: Place) -> Result<Predicted> {
-        let RefugeSettings { crop, shrink, .. } = self.settings;
+        let (side, (crop, shrink)) = (self.side, self.scale());
         let center = match place {
             Place::Unknown => self.find(&photograph)?,
             Place::Middle => [photograph.height / 2, photograph.width / 2],
@@ -102,7 +118,6 @@ impl Predictor for RefugePredictor {
         let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
         let classes = argmax(&outputs[SEGMENTATION])?.concat();
         let logits = outputs[GLAUCOMA].to_dtype(candle_core::DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
-        let side = crop / shrink;
         let mask = paste(&classes, side, shrink, center, [photograph.height, photograph.width]);
         let glaucoma = probability_of_glaucoma(&logits);
         let facts = json!({

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RefugeSettings {
-    /// Side of the square around the disc, in pixels of the photograph.
+    /// Side of the square around the disc, in pixels of the official photographs: on drawn ones that are n times smaller, the
+    /// same part of the retina has n times fewer pixels.
     pub crop: usize,
-    /// How many times smaller the crop becomes.
-    pub shrink: usize,
+    /// Side of what the network sees of it, in pixels: a divisor of what the crop has on the photographs at hand.
+    pub side: usize,
     /// Which tenth of the 800 is held out for selection, the same for all runs.
     pub split_seed: u64,
     /// Weights of background, rim and cup in the loss; none if empty.
@@ -22,6 +23,6 @@ pub(super) struct RefugeSettings {
 /// The paper's crops.
 impl Default for RefugeSettings {
     fn default() -> Self {
-        Self { crop: 512, shrink: 1, split_seed: 0, class_weights: Vec::new(), augmentation: Augmentation::default() }
+        Self { crop: 512, side: 512, split_seed: 0, class_weights: Vec::new(), augmentation: Augmentation::default() }
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
 use crate::config::{self, DataConfig, DataIdentity, DataSource, Experiment, Overrides, SyntheticConfig};
-use crate::datasets::Suite;
+use crate::datasets::{Caveat, Suite};
 use crate::methods::{METHODS, MethodEntry};
 use crate::progress::Console;
 use crate::record::{create_folder, read, write_whole};
@@ -44,6 +44,8 @@ struct SweepRecord {
     assignments: Vec<String>,
     #[serde(flatten)]
     data: DataIdentity,
+    #[serde(default)]
+    caveats: Vec<Caveat>,
 }
 
 fn reproduce(arguments: &Reproduce) -> Result<()> {
@@ -75,7 +77,8 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let data = identity_of(suite.as_ref());
     let runs = config::resolve(&name, &experiment, &figment, &data)?;
     sweep::check(&runs, suite.as_ref())?;
-    let record = SweepRecord { profile: overrides.profile, assignments: overrides.assignments, data };
+    let Overrides { profile, assignments } = overrides;
+    let record = SweepRecord { profile, assignments, data, caveats: suite.caveats() };
     write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
     // Inside the thread pool: the parallel parts of a step then need no hand-over from one thread to another.
@@ -131,7 +134,8 @@ fn write_table(
     folder: &Path,
     suite: Option<&dyn Suite>,
 ) -> Result<String> {
-    report::write(&TableContext { name, experiment, figment, data: &record.data, folder }, suite)
+    let SweepRecord { data, caveats, .. } = record;
+    report::write(&TableContext { name, experiment, figment, data, caveats, folder }, suite)
 }
 
 fn data(arguments: Data) -> Result<()> {

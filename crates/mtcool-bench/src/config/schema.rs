@@ -28,6 +28,9 @@ pub struct Experiment {
     /// Whether this profile is the paper's setting, so that its figures may be set against the paper's.
     #[serde(default)]
     pub comparable: bool,
+    /// What every report of it says below the table.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The split behind the table's figures: `validation` while choosing settings, so that the test split stays unread.
     #[serde(default)]
     pub report: ReportedSplit,

@@ -206,6 +206,15 @@ pub struct Evaluation {
     pub scores: Vec<CaseScore>,
 }
 
+/// What a reader of a table must know about the files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caveat {
+    /// A sentence, with the number of files.
+    pub text: String,
+    /// Whether figures may be set against the paper's all the same.
+    pub is_comparable: bool,
+}
+
 /// A column of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
@@ -232,6 +241,11 @@ pub trait Suite: Send + Sync {
     /// say so.
     fn identity(&self) -> serde_json::Value {
         serde_json::Value::Null
+    }
+
+    /// How files that are not synthetic differ from the published ones, for whoever reads the table.
+    fn caveats(&self) -> Vec<Caveat> {
+        Vec::new()
     }
 
     /// Training samples of task `task` in an epoch.

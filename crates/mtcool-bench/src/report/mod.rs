@@ -13,7 +13,7 @@ use anyhow::Result;
 use figment::Figment;
 
 use crate::config::{DataIdentity, Experiment};
-use crate::datasets::Suite;
+use crate::datasets::{Caveat, Suite};
 use crate::record::{parquet_bytes, write_whole};
 
 pub use comparison::Comparison;
@@ -29,6 +29,8 @@ pub struct TableContext<'a> {
     pub figment: &'a Figment,
     /// What the data of its runs are.
     pub data: &'a DataIdentity,
+    /// How its files differ from the published ones.
+    pub caveats: &'a [Caveat],
     /// The experiment's results.
     pub folder: &'a Path,
 }

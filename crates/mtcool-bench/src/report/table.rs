@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::TableContext;
 use super::comparison::{Comparison, compare};
 use crate::config::{Reference, ReportedSplit, RunConfig, resolve_run};
-use crate::datasets::{self, Column};
+use crate::datasets::{self, Caveat, Column};
 use crate::methods::{METHODS, MethodEntry};
 use crate::record::{Row, RunFolder, RunStatus, Status, read_rows};
 
@@ -169,6 +169,10 @@ fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Vec<String> {
     } else if !context.experiment.comparable {
         notes.push("This profile is shorter than the paper's experiment: not comparable with the paper.".into());
     }
+    for Caveat { text, is_comparable } in context.caveats {
+        notes.push(format!("{text}{}", if *is_comparable { "." } else { ": not comparable with the paper." }));
+    }
+    notes.extend(context.experiment.notes.iter().cloned());
     let missing: Vec<_> =
         rows.iter().filter(|row| row.runs == 0 && row.failures.is_empty()).map(|row| row.method.name).collect();
     if !missing.is_empty() {
@@ -183,6 +187,36 @@ fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DataIdentity, Overrides, find_experiment, load};
+
+    #[test]
+    fn copies_that_are_not_as_published_are_told() {
+        let overrides = Overrides { profile: Some("paper".into()), assignments: Vec::new() };
+        let (source, text) = find_experiment("table2").unwrap();
+        let (experiment, figment) = load(&source, &text, &overrides).unwrap();
+        let caveat = |text: &str, is_comparable| Caveat { text: text.into(), is_comparable };
+        let notes_on = |origin: serde_json::Value, caveats: &[Caveat]| {
+            let data = DataIdentity { origin, ..DataIdentity::default() };
+            let folder = std::path::Path::new("none");
+            let context = TableContext {
+                name: "table2",
+                experiment: &experiment,
+                figment: &figment,
+                data: &data,
+                caveats,
+                folder,
+            };
+            notes(&context, &[])
+        };
+        let is_told = |notes: &[String]| notes.iter().any(|note| note.contains("not comparable"));
+        let published = notes_on(serde_json::Value::Null, &[]);
+        assert!(!is_told(&published), "{published:?}");
+        assert!(published.iter().any(|note| note.contains("Cup") && note.contains("swapped")), "{published:?}");
+        let recoded = notes_on(serde_json::Value::Null, &[caveat("3 masks", true)]);
+        assert!(!is_told(&recoded) && recoded.contains(&"3 masks.".to_owned()), "{recoded:?}");
+        assert!(is_told(&notes_on(serde_json::Value::Null, &[caveat("3 photographs", false)])));
+        assert!(is_told(&notes_on(serde_json::json!({ "synthetic": {} }), &[])));
+    }
 
     #[test]
     fn spread_is_that_of_a_sample() {

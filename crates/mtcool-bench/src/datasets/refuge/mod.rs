@@ -17,7 +17,7 @@ use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
 
 use super::unet::unet;
-use super::{CasePicture, Column, DatasetEntry, Evaluation, FigureTask, MapSink, SharedBatches, Split, Suite};
+use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, SharedBatches, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
 use crate::metrics::Metric;
@@ -177,6 +177,10 @@ impl Suite for RefugeSuite {
 
     fn identity(&self) -> Value {
         json!(PhotographFiles::of(&self.refuge))
+    }
+
+    fn caveats(&self) -> Vec<Caveat> {
+        photographs::caveats(&self.refuge)
     }
 
     fn samples(&self, _: usize) -> usize {

@@ -5,6 +5,8 @@ use mtcool_data::{Origin, Refuge};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::datasets::Caveat;
+
 /// What the samples are beyond their origin: `files` in a run's config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PhotographFiles {
@@ -45,7 +47,73 @@ pub(super) fn origin(refuge: &Refuge, counts: [usize; 2]) -> Value {
     }
 }
 
+/// How copies of the real photographs differ from the published ones; drawn ones are what they are.
+pub(super) fn caveats(refuge: &Refuge) -> Vec<Caveat> {
+    let files = refuge.cases().iter().enumerate().map(|(index, case)| File {
+        name: &case.name,
+        published: case.part.official_size(),
+        size: refuge.size(index),
+        is_recoded: refuge.is_recoded(index),
+    });
+    match refuge.origin() {
+        Origin::Real => caveats_of(&files.collect::<Vec<_>>()),
+        Origin::Synthetic { .. } => Vec::new(),
+    }
+}
+
+/// A photograph and its mask.
+struct File<'a> {
+    name: &'a str,
+    /// (height, width), as below.
+    published: [usize; 2],
+    size: [usize; 2],
+    is_recoded: bool,
+}
+
+fn caveats_of(files: &[File<'_>]) -> Vec<Caveat> {
+    let mut caveats = Vec::new();
+    let resized: Vec<&File<'_>> = files.iter().filter(|file| file.size != file.published).collect();
+    if let Some(File { name, published, size, .. }) = resized.first() {
+        let text = format!(
+            "{} of {} photographs are not of the published size, such as {name} ({}, published {}), so that a crop shows another \
+             part of the retina",
+            resized.len(),
+            files.len(),
+            by(*size),
+            by(*published)
+        );
+        caveats.push(Caveat { text, is_comparable: false });
+    }
+    let recoded: Vec<&File<'_>> = files.iter().filter(|file| file.is_recoded).collect();
+    if let Some(File { name, .. }) = recoded.first() {
+        let (count, all) = (recoded.len(), files.len());
+        let text = format!("{count} of {all} masks are copies coded 0, 1, 2, such as {name}'s; they were read as such");
+        caveats.push(Caveat { text, is_comparable: true });
+    }
+    caveats
+}
+
 /// As people write sizes: width first.
 fn by([height, width]: [usize; 2]) -> String {
     format!("{width}x{height}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_departure_is_one_line_with_its_count() {
+        let file = |name, size, is_recoded| File { name, published: [1634, 1634], size, is_recoded };
+        assert_eq!(caveats_of(&[file("V0001", [1634, 1634], false)]), []);
+        let caveats = caveats_of(&[
+            file("V0001", [1634, 1634], true),
+            file("V0002", [512, 640], false),
+            file("V0003", [512, 512], true),
+        ]);
+        assert_eq!(caveats.iter().map(|caveat| caveat.is_comparable).collect::<Vec<_>>(), [false, true]);
+        assert!(caveats[0].text.starts_with("2 of 3 photographs"), "{}", caveats[0].text);
+        assert!(caveats[0].text.contains("V0002 (640x512, published 1634x1634)"), "{}", caveats[0].text);
+        assert!(caveats[1].text.starts_with("2 of 3 masks") && caveats[1].text.contains("V0001's"));
+    }
 }

@@ -7,8 +7,9 @@ use candle_core::{DType, Device};
 use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
 
 use crate::config::{ReportedSplit, RunConfig};
-use crate::datasets::{Evaluation, Split, Suite};
+use crate::datasets::{Evaluation, MapSink, NonFinite, Split, Suite};
 use crate::methods::{MethodSettings, Sharing};
+use crate::metrics::MetricError;
 use crate::progress::SweepProgress;
 use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, Status, TaskSums};
 
@@ -28,15 +29,33 @@ pub struct Run<'a> {
 
 /// Training diverged: the run is marked failed, others go on.
 #[derive(Debug, thiserror::Error)]
-#[error("{run}: step {step}: task `{task}`")]
-pub struct Diverged {
-    /// Method and seed.
-    pub run: String,
-    /// Steps done before.
-    pub step: u64,
-    /// The task's name.
-    pub task: &'static str,
-    source: Error,
+#[non_exhaustive]
+pub enum Diverged {
+    /// A loss of a step was not finite.
+    #[error("{run}: step {step}: task `{task}`")]
+    Step {
+        /// Method and seed.
+        run: String,
+        /// Steps done before.
+        step: u64,
+        /// The task's name.
+        task: &'static str,
+        /// Which loss.
+        source: Error,
+    },
+
+    /// What the network predicts is not finite, though the losses of all steps were.
+    #[error("{run}: step {step}: evaluation of the {split} split")]
+    Evaluation {
+        /// Method and seed.
+        run: String,
+        /// Steps done before.
+        step: u64,
+        /// The split's name.
+        split: &'static str,
+        /// What was not finite.
+        source: anyhow::Error,
+    },
 }
 
 impl Run<'_> {
@@ -78,7 +97,7 @@ impl Run<'_> {
     /// the test split.
     ///
     /// # Errors
-    /// [`Diverged`] if a loss is not finite; [`crate::record::StorageError`] if the disk does not take the results.
+    /// [`Diverged`] if a loss or a prediction is not finite; [`crate::record::StorageError`] if the disk does not take the results.
     pub fn execute(
         &self,
         folder: &RunFolder,
@@ -104,22 +123,26 @@ impl Run<'_> {
         };
         folder.begin(self.config, size, environment)?;
         progress.skip(state.position.batches);
-        let outcome = self.train(&problem, method.as_mut(), &mut state, folder, progress);
-        if let Err(error) = outcome {
-            if error.is::<Diverged>() {
-                let message = Some(format!("{error:#}"));
-                folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
-                folder.write_rows(&state.rows)?;
-                progress.skip(self.budget() - state.position.batches);
-            }
-            return Err(error);
-        }
         let split = match self.config.report {
             ReportedSplit::Validation => Split::Validation,
             ReportedSplit::Test => Split::Test,
         };
         let mut keep = |map| folder.write_map(&map);
-        let evaluation = self.suite.evaluate(&problem, &state.parameters, split, Some(&mut keep))?;
+        let outcome = self
+            .train(&problem, method.as_mut(), &mut state, folder, progress)
+            .and_then(|()| self.evaluate(&problem, &state, split, Some(&mut keep)));
+        let evaluation = match outcome {
+            Ok(evaluation) => evaluation,
+            Err(error) => {
+                if error.is::<Diverged>() {
+                    let message = Some(format!("{error:#}"));
+                    folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
+                    folder.write_rows(&state.rows)?;
+                    progress.skip(self.budget().saturating_sub(state.position.batches));
+                }
+                return Err(error);
+            }
+        };
         if split == Split::Test {
             state.record_evaluation(split, &evaluation);
         }
@@ -203,7 +226,7 @@ impl Run<'_> {
         let report = method.step(Step { problem, parameters, batches, progress })?;
         match report.check_finite() {
             Err(source @ Error::NonFiniteLoss { task, .. }) => {
-                Err(Diverged { run: self.config.id(), step: position.step, task: self.suite.tasks()[task], source })?
+                Err(Diverged::Step { run: self.config.id(), step: position.step, task: self.suite.tasks()[task], source })?
             }
             losses => Ok(losses?),
         }
@@ -227,9 +250,34 @@ impl Run<'_> {
         format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.config.id(), epoch.min(epochs), position.step)
     }
 
+    /// The suite's evaluation of the present parameters; one that meets what is not finite says that training diverged.
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        state: &Checkpoint,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
+        let diverged = |source: anyhow::Error| Diverged::Evaluation {
+            run: self.config.id(),
+            step: state.position.step,
+            split: split.name(),
+            source,
+        };
+        let evaluation = match self.suite.evaluate(problem, &state.parameters, split, maps) {
+            Err(error) if is_divergence(&error) => Err(diverged(error))?,
+            evaluation => evaluation?,
+        };
+        // Other metrics are undefined for better reasons, such as a class that is absent.
+        for loss in evaluation.measurements.iter().filter(|measurement| measurement.metric == "loss") {
+            NonFinite::check(loss.task, "loss", loss.value).map_err(|error| diverged(error.into()))?;
+        }
+        Ok(evaluation)
+    }
+
     /// Mean training losses of the epoch, then the validation split.
     fn record_epoch(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
-        let evaluation = self.suite.evaluate(problem, &state.parameters, Split::Validation, None)?;
+        let evaluation = self.evaluate(problem, state, Split::Validation, None)?;
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         for (task, sums) in self.suite.tasks().iter().zip(sums) {
             let updates = sums.updates.max(1) as f64;
@@ -248,6 +296,13 @@ impl Run<'_> {
     }
 }
 
+/// Whether something that is not finite is why an evaluation failed: it would fail again.
+fn is_divergence(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<NonFinite>() || matches!(cause.downcast_ref(), Some(MetricError::NotFinite { .. }))
+    })
+}
+
 impl Checkpoint {
     fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
         self.rows.push(Row {
@@ -264,5 +319,22 @@ impl Checkpoint {
         for measurement in &evaluation.measurements {
             self.record(split.name(), measurement.task, measurement.metric, measurement.value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::metrics::BinaryScores;
+
+    #[test]
+    fn only_what_is_not_finite_is_a_divergence() {
+        let of_metric = |score: f64| BinaryScores::new(&[score], &[true]).context("a test").map(drop);
+        let of_loss = || NonFinite::check("a", "loss", f64::INFINITY).context("a test");
+        assert!(is_divergence(&of_metric(f64::NAN).unwrap_err()) && is_divergence(&of_loss().unwrap_err()));
+        let lengths = BinaryScores::new(&[0.5], &[]).context("a test").map(drop);
+        assert!(!is_divergence(&lengths.unwrap_err()) && !is_divergence(&anyhow::anyhow!("the disk is full")));
     }
 }

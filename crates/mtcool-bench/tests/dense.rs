@@ -150,6 +150,25 @@ fn a_run_is_made_again_when_its_photographs_are_others() {
     assert_eq!(run(&[]), (false, first));
 }
 
+#[test]
+fn a_run_that_diverges_after_its_last_step_is_marked_as_failed() {
+    let lab = Lab::new();
+    // One batch an epoch: the loss before the only step is fine, what the network predicts after it is not.
+    let wild = || {
+        let mut command = reproduce(&lab, &REFUGE, "results", "joint");
+        command.args(["--set", "training.epochs=1", "--set", "training.batch_size=20"]);
+        command.args(["--set", "method.joint.learning_rate=1e300"]);
+        command
+    };
+    let parts = ["1 of 1 runs failed", "joint-s0: step 1", "evaluation of the validation split", "lower the learning rate"];
+    let output = fail(&mut wild(), &parts);
+    let table = common::text(&output.stdout);
+    assert!(table.contains("FAILED: joint-s0: step 1: evaluation of the validation split"), "{table}");
+    assert_eq!(json(&run_folder(&lab, "results", "table2", "joint-s0").join("run.json"))["status"], "failed");
+    let again = fail(&mut wild(), &["1 of 1 runs failed"]);
+    assert!(!common::text(&again.stderr).contains("the other runs go on"));
+}
+
 fn json(file: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }

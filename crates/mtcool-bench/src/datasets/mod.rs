@@ -206,6 +206,30 @@ pub struct Evaluation {
     pub scores: Vec<CaseScore>,
 }
 
+/// A network's answer that nothing can be measured on: its training diverged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "the {what} of task `{task}` is {value}: training diverged; lower the learning rate, or look for bad values in the data"
+)]
+pub struct NonFinite {
+    /// The task's name.
+    pub task: &'static str,
+    /// Such as `loss`.
+    pub what: &'static str,
+    /// NaN or an infinity.
+    pub value: f64,
+}
+
+impl NonFinite {
+    /// `value`, if it is finite.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn check(task: &'static str, what: &'static str, value: f64) -> Result<f64, Self> {
+        if value.is_finite() { Ok(value) } else { Err(Self { task, what, value }) }
+    }
+}
+
 /// What a reader of a table must know about the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caveat {
@@ -266,7 +290,7 @@ pub trait Suite: Send + Sync {
     /// Metrics of all tasks on a split; `maps`, if given, gets what dense tasks predict.
     ///
     /// # Errors
-    /// If a forward pass fails.
+    /// [`NonFinite`] if there is nothing to measure; or if a forward pass fails.
     fn evaluate(
         &self,
         problem: &Problem,

@@ -7,7 +7,7 @@ use mtcool_data::refuge::{FundusSamples, GLAUCOMA, SEGMENTATION};
 use mtcool_data::{Draw, Refuge, SharedDataset};
 
 use super::TASKS;
-use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, Prediction};
+use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction};
 use crate::metrics::{BinaryScores, ClassMap, MaskCoding, Metric, Region, cup_to_disc_error, cup_to_disc_ratio, dice};
 
 /// Photographs of a forward pass.
@@ -44,13 +44,16 @@ pub(super) fn evaluate(
         let outputs = problem.network().forward_all(parameters, &[&batch.inputs, &batch.inputs])?;
         for (task, (output, target)) in outputs.iter().zip(&batch.targets).enumerate() {
             let loss = losses[task](output, target)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-            gathered.losses[task] += loss * indices.len() as f64;
+            // Logits that are not finite have a likeliest class all the same.
+            gathered.losses[task] += NonFinite::check(TASKS[task], "loss", loss)? * indices.len() as f64;
         }
         let classes = argmax(&outputs[SEGMENTATION])?;
         let logits = outputs[GLAUCOMA].to_dtype(DType::F64)?.to_vec2::<f64>()?;
         for ((&index, classes), logits) in indices.iter().zip(classes).zip(logits) {
             let case = samples.case(index).context("a sample without a case")? as usize;
-            gathered.add(refuge, case, &classes, probability_of_glaucoma(&logits))?;
+            let probability = probability_of_glaucoma(&logits);
+            let probability = NonFinite::check(TASKS[GLAUCOMA], "predicted probability", probability)?;
+            gathered.add(refuge, case, &classes, probability)?;
             if let Some(maps) = maps.as_mut() {
                 let (name, side) = (refuge.cases()[case].name.clone(), refuge.side());
                 maps(CaseMap { task: TASKS[SEGMENTATION], case: name, height: side, width: side, classes })?;

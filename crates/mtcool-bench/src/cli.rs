@@ -93,7 +93,8 @@ pub struct Predict {
     /// Where masks and probabilities are written.
     #[arg(long, default_value = "predictions")]
     pub out: PathBuf,
-    /// REFUGE: the optic disc is in the middle of the photographs. Without this or `--centre` it is looked for.
+    /// REFUGE: the photographs are cut out around the optic disc, which is in their middle. Without this or `--centre` it is
+    /// looked for. However it was found, the network looks twice, the second time around the disc that it saw.
     #[arg(long, conflicts_with = "centre")]
     pub cropped: bool,
     /// REFUGE: the optic disc is there, in pixels from the left and from the top.

@@ -1,5 +1,6 @@
 //! `mtcool predict`: what a finished run makes of photographs of the user's own.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,17 @@ pub struct Predicted {
 
 /// A trained network that looks at photographs.
 pub trait Predictor {
+    /// Whether it looks at the surroundings of the optic disc alone, so that a [`Place`] means something to it.
+    fn uses_place(&self) -> bool {
+        false
+    }
+
+    /// Why its answer on `photograph` deserves less trust than on those it was trained on.
+    fn warning(&self, photograph: &Picture, place: Place) -> Option<String> {
+        let _ = (photograph, place);
+        None
+    }
+
     /// What it makes of `photograph`.
     ///
     /// # Errors
@@ -112,16 +124,23 @@ pub fn run(arguments: &Predict) -> Result<()> {
     let Some(predictor) = datasets::find(&dataset)?.predictor else {
         bail!("a run on `{dataset}` says nothing of photographs: expected one of table2 or table3");
     };
+    // What it was trained on belongs to every answer.
+    let trained_on = if model.origin.is_null() { json!("real photographs") } else { model.origin.clone() };
     let predictor = predictor(model).with_context(|| format!("`{}`", arguments.checkpoint.display()))?;
     let place = match (arguments.cropped, arguments.centre) {
         (true, _) => Place::Middle,
         (false, None) => Place::Unknown,
         (false, Some((x, y))) => Place::At { x, y },
     };
+    ensure!(
+        predictor.uses_place() || place == Place::Unknown,
+        "`--centre` and `--cropped` say where the optic disc is, and a run on `{dataset}` looks at whole photographs: leave them out"
+    );
+    let names = names(&arguments.images)?;
     create_folder(&arguments.out)?;
     let mut failures = Vec::new();
-    for image in &arguments.images {
-        match predict(predictor.as_ref(), image, place, &arguments.out) {
+    for (image, name) in arguments.images.iter().zip(names) {
+        match predict(predictor.as_ref(), image, place, &arguments.out.join(name), &trained_on) {
             Ok(line) => println!("{line}"),
             Err(error) => failures.push(format!("`{}`: {error:#}", image.display())),
         }
@@ -132,20 +151,62 @@ pub fn run(arguments: &Predict) -> Result<()> {
     }
 }
 
-fn predict(predictor: &dyn Predictor, image: &Path, place: Place, out: &Path) -> Result<Value> {
-    let predicted = predictor.predict(Picture::read_rgb(image)?, place)?;
-    let stem = image.file_stem().context("a photograph without a name")?.to_string_lossy().into_owned();
-    let mut line = json!({ "image": image.display().to_string() });
+/// What the results of each image are called: its name without the extension.
+///
+/// # Errors
+/// If two would have one name.
+fn names(images: &[PathBuf]) -> Result<Vec<String>> {
+    let mut taken: BTreeMap<String, &Path> = BTreeMap::new();
+    let mut names = Vec::with_capacity(images.len());
+    for image in images {
+        let stem = image.file_stem().with_context(|| format!("`{}` is no photograph", image.display()))?;
+        let name = stem.to_string_lossy().into_owned();
+        if let Some(other) = taken.insert(name.clone(), image) {
+            bail!(
+                "the results of `{}` and `{}` would both be called `{name}`: rename one of them, or look at them one after the \
+                 other with another `--out`",
+                other.display(),
+                image.display()
+            );
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// Writes the results beside each other, their names beginning with `out`.
+fn predict(
+    predictor: &dyn Predictor,
+    image: &Path,
+    place: Place,
+    out: &Path,
+    trained_on: &Value,
+) -> Result<Value> {
+    let photograph = Picture::read_rgb(image)?;
+    let warning = predictor.warning(&photograph, place);
+    let predicted = predictor.predict(photograph, place)?;
+    let mut line = json!({ "image": image.display().to_string(), "trained_on": trained_on });
+    if let Some(warning) = warning {
+        tracing::warn!("`{}`: {warning}", image.display());
+        line["warning"] = warning.into();
+    }
     for (kind, png) in &predicted.pictures {
-        let path = out.join(format!("{stem}-{kind}.png"));
+        let path = beside(out, &format!("-{kind}.png"));
         write_whole(&path, png)?;
         line[*kind] = path.display().to_string().into();
     }
     for (key, value) in predicted.facts.as_object().into_iter().flatten() {
         line[key] = value.clone();
     }
-    write_whole(&out.join(format!("{stem}.json")), &serde_json::to_vec_pretty(&line)?)?;
+    write_whole(&beside(out, ".json"), &serde_json::to_vec_pretty(&line)?)?;
     Ok(line)
+}
+
+/// `path` with `end` behind its last character, dots in its name or not.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    name.into()
 }
 
 /// `pixels` `[H * W]` as a grey PNG file.

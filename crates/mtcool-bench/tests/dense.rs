@@ -224,6 +224,12 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
     assert!((metrics["binary.accuracy"] - accuracy).abs() < 1e-9, "{} {accuracy}", metrics["binary.accuracy"]);
     assert!(if f1.is_nan() { metrics["binary.f1"].is_nan() } else { (metrics["binary.f1"] - f1).abs() < 1e-9 });
     assert!(lab.path().join("results/table3/figure.svg").exists());
+
+    // Where the disc is means nothing to a network that looks at whole photographs.
+    let predict = ["predict", "--checkpoint", run.to_str().unwrap(), "data/hrf-av-synth/images/01_dr.JPG"];
+    for place in [&["--cropped"][..], &["--centre", "40,40"]] {
+        fail(lab.mtcool(&predict).args(place), &["`hrf-av` looks at whole photographs", "leave them out"]);
+    }
 }
 
 #[test]
@@ -265,15 +271,34 @@ fn a_finished_run_looks_at_photographs() {
         serde_json::from_str(&succeed(&mut predict(&[photograph, "--centre", "40,60"]))).unwrap();
     let probability = |class: &str| line["probabilities"][class].as_f64().unwrap();
     assert!((probability("glaucoma") + probability("no_glaucoma") - 1.0).abs() < 1e-12);
+    assert_eq!(line["trained_on"]["synthetic"]["seed"], 3);
+    assert!(line.get("warning").is_none(), "{line}");
     let mask = Picture::read_grey(&lab.path().join("seen/T0001-mask.png")).unwrap();
     assert_eq!((mask.height, mask.width), (size.height, size.width));
+    // The second look is around the disc of the first, which lies in the square around the place that was named.
+    let middle = |axis: &str| line["disc_centre"][axis].as_u64().unwrap() as i64;
+    let (y, x) = (middle("y"), middle("x"));
+    assert!((44..=76).contains(&y) && (24..=56).contains(&x), "{line}");
     for (at, &code) in mask.bytes.iter().enumerate() {
-        let (row, column) = (at / mask.width, at % mask.width);
-        let inside = (44..76).contains(&row) && (24..56).contains(&column);
+        let (row, column) = ((at / mask.width) as i64, (at % mask.width) as i64);
+        let inside = (y - 16..y + 16).contains(&row) && (x - 16..x + 16).contains(&column);
         assert!(code == 255 || inside && (code == 0 || code == 128), "{row} {column}: {code}");
     }
     assert!(lab.path().join("seen/T0001.json").exists());
     succeed(&mut predict(&[photograph, "--cropped"]));
+
+    // A photograph of another scale is looked at with a warning, on both ways out.
+    image::RgbImage::from_pixel(300, 320, image::Rgb([180, 90, 40])).save(lab.path().join("big.png")).unwrap();
+    let output = predict(&["big.png", "--centre", "150,150"]).output().unwrap();
+    assert!(output.status.success(), "{}", common::text(&output.stderr));
+    let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(line["warning"].as_str().unwrap().contains("300x320 pixels"), "{line}");
+    assert!(common::text(&output.stderr).contains("resize the photograph"), "{}", common::text(&output.stderr));
+
+    // Nothing is written over something else.
+    std::fs::create_dir_all(lab.path().join("other")).unwrap();
+    std::fs::copy(lab.path().join(photograph), lab.path().join("other/T0001.jpg")).unwrap();
+    fail(&mut predict(&[photograph, "other/T0001.jpg", "--cropped"]), &["other/T0001.jpg", "`T0001`", "rename"]);
 
     // What cannot be used is named; the rest is done.
     std::fs::write(lab.path().join("text.jpg"), "no photograph").unwrap();

@@ -1,6 +1,7 @@
 //! A trained network on a photograph of the user's own: find the disc, cut around it, say what is there.
 
 use anyhow::{Context, Result, bail, ensure};
+use candle_core::DType;
 use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
 use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
@@ -70,6 +71,70 @@ impl RefugePredictor {
         }
         Ok(center.map(|at| at * shrink))
     }
+
+    /// What is in the square around `center`.
+    fn look(&self, photograph: &Picture, center: [usize; 2]) -> Result<Seen> {
+        let (crop, shrink) = self.scale();
+        let input = network_input(&square(photograph, center, crop, shrink)?)?;
+        let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
+        let classes = argmax(&outputs[SEGMENTATION])?.concat();
+        let logits = outputs[GLAUCOMA].to_dtype(DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
+        Ok(Seen { center, classes, logits })
+    }
+
+    /// The middle of the bounding box of the disc in `seen`, in pixels of the photograph, if there is one.
+    fn center_of_disc(&self, seen: &Seen, photograph: &Picture) -> Option<[usize; 2]> {
+        let (crop, shrink) = self.scale();
+        let [rows, columns] = disc_box(&seen.classes, self.side)?;
+        let place = |center: usize, [from, to]: [usize; 2], length: usize| {
+            (center + (from + to) * shrink / 2).saturating_sub(crop / 2).min(length - 1)
+        };
+        let [row, column] = seen.center;
+        Some([place(row, rows, photograph.height), place(column, columns, photograph.width)])
+    }
+}
+
+/// What the network sees in a square.
+struct Seen {
+    /// Row and column of the square's middle in the photograph.
+    center: [usize; 2],
+    /// `[side * side]`.
+    classes: Vec<u8>,
+    /// Of no glaucoma and glaucoma.
+    logits: Vec<f64>,
+}
+
+/// Rows and columns, from the first to behind the last, of the largest connected part of the disc in `classes`
+/// `[side * side]`; `None` without a disc. Specks elsewhere are not the disc.
+fn disc_box(classes: &[u8], side: usize) -> Option<[[usize; 2]; 2]> {
+    let mut is_left: Vec<bool> = classes.iter().map(|&class| class != 0).collect();
+    let mut largest = (0, None);
+    for start in 0..classes.len() {
+        if !std::mem::take(&mut is_left[start]) {
+            continue;
+        }
+        let (mut count, mut ranges) = (0, [[usize::MAX, 0]; 2]);
+        let mut to_visit = vec![start];
+        while let Some(at) = to_visit.pop() {
+            let place = [at / side, at % side];
+            count += 1;
+            for (range, place) in ranges.iter_mut().zip(place) {
+                *range = [range[0].min(place), range[1].max(place + 1)];
+            }
+            let [row, column] = place;
+            let neighbours = [
+                (row > 0).then(|| at - side),
+                (row + 1 < side).then_some(at + side),
+                (column > 0).then(|| at - 1),
+                (column + 1 < side).then_some(at + 1),
+            ];
+            to_visit.extend(neighbours.into_iter().flatten().filter(|&next| std::mem::take(&mut is_left[next])));
+        }
+        if count > largest.0 {
+            largest = (count, Some(ranges));
+        }
+    }
+    largest.1
 }
 
 /// The square of `side` pixels with the largest mean of `values`, and its middle (row, column). Squares may reach beyond the
@@ -102,8 +167,25 @@ fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
 }
 
 impl Predictor for RefugePredictor {
+    fn uses_place(&self) -> bool {
+        true
+    }
+
+    fn warning(&self, photograph: &Picture, place: Place) -> Option<String> {
+        let ([width, height], [shortest, longest]) = (photograph.size(), self.trained.sides);
+        // What was cut out already says nothing of the photograph's scale.
+        let is_usual = (9 * shortest..=11 * longest).contains(&(10 * width.min(height)));
+        (place != Place::Middle && !is_usual).then(|| {
+            let sides = if shortest == longest { shortest.to_string() } else { format!("{shortest} to {longest}") };
+            format!(
+                "it is {width}x{height} pixels, but the shorter sides of the photographs that the network was trained on had \
+                 {sides}: a square of {} pixels shows another part of the retina here; resize the photograph",
+                self.trained.crop
+            )
+        })
+    }
+
     fn predict(&self, photograph: Picture, place: Place) -> Result<Predicted> {
-        let (side, (crop, shrink)) = (self.side, self.scale());
         let center = match place {
             Place::Unknown => self.find(&photograph)?,
             Place::Middle => [photograph.height / 2, photograph.width / 2],
@@ -114,10 +196,13 @@ impl Predictor for RefugePredictor {
                 photograph.height
             ),
         };
-        let input = network_input(&square(&photograph, center, crop, shrink)?)?;
-        let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
-        let classes = argmax(&outputs[SEGMENTATION])?.concat();
-        let logits = outputs[GLAUCOMA].to_dtype(candle_core::DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
+        let first = self.look(&photograph, center)?;
+        // The network learned on squares around the disc's bounding box.
+        let Seen { center, classes, logits } = match self.center_of_disc(&first, &photograph) {
+            Some(center) if center != first.center => self.look(&photograph, center)?,
+            _ => first,
+        };
+        let (side, (_, shrink)) = (self.side, self.scale());
         let mask = paste(&classes, side, shrink, center, [photograph.height, photograph.width]);
         let glaucoma = probability_of_glaucoma(&logits);
         let facts = json!({
@@ -162,6 +247,25 @@ mod tests {
         assert!((share - 1.0).abs() < 1e-9);
         assert_eq!([y, x], [6, 22]);
         assert_eq!(fullest(&vec![vec![0.0; 4]; 6], 2), (0.0, [3, 2]));
+    }
+
+    #[test]
+    fn the_disc_is_the_largest_part_that_hangs_together() {
+        let mut classes = vec![0; 64];
+        for (row, column) in [(2, 3), (2, 4), (3, 4), (4, 4)] {
+            classes[8 * row + column] = 1;
+        }
+        classes[8 * 3 + 4] = 2;
+        assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
+        // A speck, which touches nothing.
+        classes[0] = 1;
+        assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
+        // Ends of rows do not touch the beginnings of the next ones.
+        let mut ends = vec![0; 64];
+        (ends[7], ends[8]) = (1, 1);
+        assert_eq!(disc_box(&ends, 8), Some([[0, 1], [7, 8]]));
+        assert_eq!(disc_box(&[1; 64], 8), Some([[0, 8], [0, 8]]));
+        assert_eq!(disc_box(&[0; 64], 8), None);
     }
 
     #[test]

@@ -76,6 +76,9 @@ fn table_2_is_measured_photograph_by_photograph() {
     let lab = Lab::new();
     let printed = succeed(&mut reproduce(&lab, &REFUGE, "results", "independent,joint,mtcool"));
     assert!(printed.contains("SYNTHETIC DATA") && printed.contains("### Paired over test images"), "{printed}");
+    let heading = printed.lines().next().unwrap();
+    assert!(heading.starts_with("## Table 2") && heading.ends_with("SYNTHETIC DATA"), "{heading}");
+    assert!(printed.contains("look swapped"), "{printed}");
     let params = |label: &str| -> f64 {
         let line = printed.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
         line.split('|').nth(2).unwrap().trim().parse().unwrap()
@@ -109,7 +112,20 @@ fn table_2_is_measured_photograph_by_photograph() {
     for label in ["Photograph", "Truth", "Independent", "Joint", "MT-COOL (Ours)", "median", "SYNTHETIC DATA"] {
         assert!(svg.contains(label), "{label}");
     }
+    assert!(svg.contains("Independent, seed 0"), "which of the runs is shown");
     assert!(Picture::read_rgb(&folder.join("figure.png")).unwrap().width > 5 * 32);
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("SYNTHETIC DATA</h1>") && page.contains("validation dice_cup - SYNTHETIC DATA"), "{page}");
+    let csv = std::fs::read_to_string(folder.join("table.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert!(lines.next().unwrap().ends_with(",data"), "{csv}");
+    assert!(lines.all(|line| line.ends_with(",synthetic")), "{csv}");
+
+    // What a killed run left half written is gone the next time.
+    let left = run.join("maps/segmentation/.tmp-half");
+    std::fs::write(&left, "half a map").unwrap();
+    assert_eq!(succeed(&mut reproduce(&lab, &REFUGE, "results", "independent,joint,mtcool")), printed);
+    assert!(!left.exists());
 
     // Without the data the table is still there; the figure stays what it was.
     std::fs::remove_dir_all(lab.path().join("data/refuge-synth")).unwrap();
@@ -236,23 +252,44 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
 fn runs_on_shared_images_go_on_with_the_same_bits() {
     for (table, name) in [(&REFUGE[..], "table2"), (&HRF_AV[..], "table3")] {
         let lab = Lab::new();
-        let started = Instant::now();
-        succeed(reproduce(&lab, table, "whole", "mtcool,joint").args(["--threads", "2"]));
-        let length = started.elapsed();
-        for part in [0.3, 0.5, 0.7] {
-            let mut command = reproduce(&lab, table, "killed", "mtcool,joint");
+        // Long enough that no run is over when it is to be killed.
+        let start = |results: &str| {
+            let mut command = reproduce(&lab, table, results, "mtcool,joint");
+            command.args(["--set", "training.epochs=8"]);
+            command
+        };
+        succeed(start("whole").args(["--threads", "2"]));
+        let run = run_folder(&lab, "killed", name, "mtcool-s0");
+        for _ in 0..3 {
+            let step = newest_checkpoint(&run).unwrap_or(0) + 2;
+            let mut command = start("killed");
             command.args(["--threads", "1", "--checkpoint-seconds", "0"]).stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = command.spawn().unwrap();
-            std::thread::sleep(length.mul_f64(part).max(Duration::from_millis(20)));
+            let started = Instant::now();
+            while newest_checkpoint(&run) < Some(step) && started.elapsed() < Duration::from_secs(300) {
+                assert!(child.try_wait().unwrap().is_none(), "{name} ended before step {step}");
+                std::thread::sleep(Duration::from_millis(1));
+            }
             child.kill().unwrap();
             child.wait().unwrap();
+            assert!(newest_checkpoint(&run) >= Some(step), "{name} did not come to step {step}");
+            assert_eq!(json(&run.join("run.json"))["status"], "running", "{name} was over when it was killed");
         }
-        succeed(reproduce(&lab, table, "killed", "mtcool,joint").args(["--threads", "2"]));
+        let output = start("killed").args(["--threads", "2"]).output().unwrap();
+        let said = common::text(&output.stderr);
+        assert!(output.status.success() && said.contains("mtcool-s0 goes on from step"), "{said}");
         for run in ["mtcool-s0", "joint-s0"] {
             let of = |results: &str| outcome(&run_folder(&lab, results, name, run));
             assert!(of("whole") == of("killed"), "{name} {run}: other numbers");
         }
     }
+}
+
+/// The step of a run's newest checkpoint, if there is one.
+fn newest_checkpoint(run: &Path) -> Option<u64> {
+    let entries = std::fs::read_dir(run.join("checkpoints")).into_iter().flatten().flatten();
+    let step = |name: std::ffi::OsString| name.to_str()?.strip_prefix("step-")?.parse::<u64>().ok();
+    entries.filter_map(|entry| step(entry.file_name())).max()
 }
 
 #[test]

@@ -191,6 +191,9 @@ fn settings_can_be_chosen_without_reading_the_test_split() {
     let lab = Lab::new();
     let printed = succeed(&mut lab.reproduce("results", &["--methods", "joint", "--set", "report=validation"]));
     assert!(printed.contains("the test split was not read"), "{printed}");
+    let both = ["--methods", "joint,vanilla", "--set", "report=validation"];
+    let printed = succeed(&mut lab.reproduce("results", &both));
+    assert!(printed.contains("### Paired over validation images"), "{printed}");
     assert!(lab.rows("results", "joint-s0").iter().all(|row| row.split != "test"));
 }
 

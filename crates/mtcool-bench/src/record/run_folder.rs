@@ -90,6 +90,9 @@ impl RunFolder {
         Self::swap_configs(runs, run, &path, &hash)?;
         remove_leftovers(&path)?;
         remove_leftovers(&path.join("checkpoints"))?;
+        for maps in std::fs::read_dir(path.join("maps")).into_iter().flatten().flatten() {
+            remove_leftovers(&maps.path())?;
+        }
         match Self::status(runs, run)? {
             Some(status) if status.status != Status::Running => Ok(Claim::Done(status)),
             _ => Ok(Claim::Ours(Box::new(Self { path, hash, _lock: lock }))),

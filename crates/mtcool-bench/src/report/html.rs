@@ -16,7 +16,7 @@ pub(super) fn page(table: &Table, figure: Option<&str>) -> Result<String> {
     for column in table.columns {
         plots += &format!("<figure>{}</figure>\n", learning_curves(table, column)?);
     }
-    let title = escape(&table.title);
+    let title = escape(&table.heading());
     Ok(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n<style>\n\
          body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }}\n\

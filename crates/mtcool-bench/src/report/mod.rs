@@ -47,7 +47,7 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
     write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
     write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
     let figure = match suite {
-        Some(suite) => figure::draw(&table, suite, !context.data.origin.is_null())?,
+        Some(suite) => figure::draw(&table, suite)?,
         None => None,
     };
     if let Some(figure) = &figure {

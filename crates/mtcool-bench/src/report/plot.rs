@@ -26,12 +26,13 @@ pub(super) fn learning_curves(table: &Table, column: &Column) -> Result<String> 
     if curves.is_empty() {
         return Ok(svg);
     }
+    let warning = if table.is_synthetic { " - SYNTHETIC DATA" } else { "" };
     let margin = ((high - low) * 0.05).max(0.01);
     let draw = |svg: &mut String| -> Result<(), DrawingAreaErrorKind<_>> {
         let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let mut chart = ChartBuilder::on(&area)
-            .caption(format!("{}: validation {}", column.label, column.metric), ("sans-serif", 16))
+            .caption(format!("{}: validation {}{warning}", column.label, column.metric), ("sans-serif", 16))
             .margin(12)
             .x_label_area_size(36)
             .y_label_area_size(56)

@@ -26,7 +26,7 @@ pub(super) fn markdown(table: &Table) -> String {
     if (1..lines.len()).contains(&first_block) {
         lines.insert(first_block, vec![String::new(); head.len()]);
     }
-    let mut text = format!("## {}\n\n{}", table.title, grid(&head, &lines));
+    let mut text = format!("## {}\n\n{}", table.heading(), grid(&head, &lines));
     for note in table.notes.iter().cloned().chain(verdicts(table)) {
         text += &format!("\n- {note}");
     }
@@ -70,8 +70,9 @@ fn paired(table: &Table) -> String {
         first.pairs.iter().filter_map(|(column, pair)| Some(format!("{} {}", (*pair)?.images, column.label))).collect();
     let lines: Vec<_> = table.comparisons.iter().map(line).collect();
     format!(
-        "\n### Paired over test images\n\n{}\nImages: {}. Each image counts with the mean of a method's runs; p is Wilcoxon's signed-rank test (the paired t-test where \
+        "\n### Paired over {} images\n\n{}\nImages: {}. Each image counts with the mean of a method's runs; p is Wilcoxon's signed-rank test (the paired t-test where \
          more than {} images differ), two-sided, not corrected for the number of comparisons. It takes the trained networks as they are: other seeds are other networks.\n",
+        table.split,
         grid(&head, &lines),
         images.join(", "),
         crate::metrics::WilcoxonTest::MOST_PAIRS
@@ -131,7 +132,7 @@ fn number(value: Option<f64>, digits: usize) -> String {
 }
 
 /// One row a figure: method, label, block (1: asked for by the experiment's file, 2: further methods), runs, params, paper_params, seconds_per_epoch, task, metric, mean, std, paper_mean,
-/// paper_std.
+/// paper_std, data (`real` or `synthetic`).
 ///
 /// # Errors
 /// If polars refuses, which equal lengths rule out.
@@ -162,6 +163,7 @@ pub(super) fn frame(table: &Table) -> Result<DataFrame> {
         figure("std", &|row, at, _| row.cells[at].and_then(|cell| cell.std)),
         figure("paper_mean", &|row, _, column| paper_cell(row, column).map(|cell| cell.mean)),
         figure("paper_std", &|row, _, column| paper_cell(row, column).map(|cell| cell.std)),
+        text("data", &|_, _| if table.is_synthetic { "synthetic" } else { "real" }),
     ];
     Ok(DataFrame::new(pairs().count(), columns)?)
 }

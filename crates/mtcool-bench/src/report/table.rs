@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::TableContext;
 use super::comparison::{Comparison, compare};
-use crate::config::{Reference, ReportedSplit, RunConfig, resolve_run};
+use crate::config::{Experiment, Reference, ReportedSplit, RunConfig, resolve_run};
 use crate::datasets::{self, Caveat, Column};
 use crate::methods::{METHODS, MethodEntry};
 use crate::record::{Row, RunFolder, RunStatus, Status, read_rows};
@@ -62,6 +62,10 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Its rows: those of the experiment's file in its order, then further methods.
     pub rows: Vec<TableRow>,
+    /// Whether its data are drawn.
+    pub is_synthetic: bool,
+    /// The split that its figures are of, `validation` or `test`.
+    pub split: &'static str,
     /// Each row against MT-COOL's, image by image.
     pub comparisons: Vec<Comparison>,
     /// What a reader must know before comparing.
@@ -90,8 +94,21 @@ impl Table {
                 rows.push(row);
             }
         }
-        let title = context.experiment.title.clone();
-        Ok(Self { title, columns, comparisons: compare(&rows, columns)?, notes: notes(context, &rows), rows })
+        Ok(Self {
+            title: context.experiment.title.clone(),
+            columns,
+            is_synthetic: !context.data.origin.is_null(),
+            split: split_of(context.experiment),
+            comparisons: compare(&rows, columns)?,
+            notes: notes(context, &rows),
+            rows,
+        })
+    }
+
+    /// The title as it stands above the table: whoever sees no more than that knows what the data are.
+    pub fn heading(&self) -> String {
+        let warning = if self.is_synthetic { " - SYNTHETIC DATA" } else { "" };
+        format!("{}{warning}", self.title)
     }
 
     fn row(context: &TableContext<'_>, method: &'static MethodEntry, columns: &[Column]) -> Result<TableRow> {
@@ -102,10 +119,7 @@ impl Table {
         let folders: Vec<PathBuf> = finished.iter().map(|(run, _)| folder.join(run.id())).collect();
         let histories =
             folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
-        let split = match context.experiment.report {
-            ReportedSplit::Validation => "validation",
-            ReportedSplit::Test => "test",
-        };
+        let split = split_of(context.experiment);
         let cells = columns.iter().map(|column| {
             let last = |rows: &Vec<Row>| rows.iter().rfind(|row| is_cell(row, column, split)).map(|row| row.value);
             let values: Vec<f64> = histories.iter().filter_map(last).collect();
@@ -126,6 +140,14 @@ impl Table {
             histories,
             folders,
         })
+    }
+}
+
+/// The name of the split behind the figures.
+fn split_of(experiment: &Experiment) -> &'static str {
+    match experiment.report {
+        ReportedSplit::Validation => "validation",
+        ReportedSplit::Test => "test",
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Figure {
 ///
 /// # Errors
 /// If a run's files are damaged or a photograph cannot be read.
-pub fn draw(table: &Table, suite: &dyn Suite, synthetic: bool) -> Result<Option<Figure>> {
+pub fn draw(table: &Table, suite: &dyn Suite) -> Result<Option<Figure>> {
     let Some(task) = suite.figure() else { return Ok(None) };
     let has_maps = |row: &&TableRow| row.folders.first().is_some_and(|run| run.join("maps").join(task.task).is_dir());
     let rows: Vec<&TableRow> = table.rows.iter().filter(has_maps).collect();
@@ -51,12 +51,8 @@ pub fn draw(table: &Table, suite: &dyn Suite, synthetic: bool) -> Result<Option<
             chooser.method.label,
             task.metrics.map(|(_, label)| label).join(" and ")
         ),
-        warning: synthetic.then(|| "SYNTHETIC DATA, not comparable with photographs of patients".to_owned()),
-        heads: ["Photograph", "Truth"]
-            .into_iter()
-            .chain(rows.iter().map(|row| row.method.label))
-            .map(str::to_owned)
-            .collect(),
+        warning: table.is_synthetic.then(|| "SYNTHETIC DATA, not comparable with photographs of patients".to_owned()),
+        heads: ["Photograph", "Truth"].map(str::to_owned).into_iter().chain(rows.iter().map(|row| head(row))).collect(),
         rows: Vec::new(),
         legend: task.style.legend(),
     };
@@ -71,6 +67,12 @@ pub fn draw(table: &Table, suite: &dyn Suite, synthetic: bool) -> Result<Option<
     }
     let scene = grid.layout();
     Ok(Some(Figure { svg: svg::svg(&scene)?, png: raster::raster(&scene)? }))
+}
+
+/// The method, and the seed of the run that is shown.
+fn head(row: &TableRow) -> String {
+    let seed = row.folders.first().and_then(|run| run.file_name()?.to_str()?.rsplit_once("-s"));
+    seed.map_or_else(|| row.method.label.to_owned(), |(_, seed)| format!("{}, seed {seed}", row.method.label))
 }
 
 /// By case, the task's metrics in order.

@@ -167,6 +167,24 @@ fn a_run_is_made_again_when_its_photographs_are_others() {
 }
 
 #[test]
+fn batch_norm_is_a_setting_of_the_network() {
+    let lab = Lab::new();
+    let batch = ["--set", "network.norm=batch", "--set", "network.groups=3", "--set", "training.epochs=1"];
+    succeed(reproduce(&lab, &REFUGE, "results", "mtcool").args(batch));
+    let run = run_folder(&lab, "results", "table2", "mtcool-s0");
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap();
+    let losses: Vec<f64> = rows.iter().filter(|row| row.metric == "loss").map(|row| row.value).collect();
+    assert!(losses.len() == 6 && losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    assert!(std::fs::read_to_string(run.join("config.toml")).unwrap().contains("norm = \"batch\""));
+    let group = reproduce(&lab, &REFUGE, "results", "mtcool").args(["--set", "network.groups=3"]).output().unwrap();
+    assert!(!group.status.success() && common::text(&group.stderr).contains("3 groups"));
+    fail(
+        reproduce(&lab, &REFUGE, "results", "mtcool").args(["--set", "network.norm=layer"]),
+        &["network.norm", "layer", "group", "batch"],
+    );
+}
+
+#[test]
 fn a_run_that_diverges_after_its_last_step_is_marked_as_failed() {
     let lab = Lab::new();
     // One batch an epoch: the loss before the only step is fine, what the network predicts after it is not.

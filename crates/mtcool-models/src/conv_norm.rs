@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters, Part};
-use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows};
+use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -29,8 +29,8 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
-    /// Unit `index` of `block` (such as `enc0`), from `inputs` to `outputs` channels, normalised in `groups` groups that never
-    /// straddle two tasks' channels.
+    /// Unit `index` of `block` (such as `enc0`), from `inputs` to `outputs` channels, normalised by `statistics`, whose groups
+    /// never straddle two tasks' channels.
     ///
     /// # Errors
     /// If the groups do not divide the channels that way.
@@ -40,10 +40,12 @@ impl ConvNorm {
         inputs: usize,
         outputs: usize,
         owner: Owner,
-        groups: usize,
+        statistics: Statistics,
     ) -> Result<Self> {
         let unit =
             Self { conv: format!("{block}.conv{index}"), norm: format!("{block}.norm{index}"), inputs, outputs, owner };
+        // Over the batch each channel is normalised by itself.
+        let Statistics::Group { groups } = statistics else { return Ok(unit) };
         let straddles = match &unit.owner {
             Owner::Task(_) => false,
             Owner::Tasks(shares) => {

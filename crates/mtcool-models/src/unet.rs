@@ -44,8 +44,9 @@ pub struct UNetConfig {
     pub base: usize,
     /// Poolings on the way down; images must be divisible by 2^depth both ways.
     pub depth: usize,
-    /// Groups of each normalisation.
-    pub groups: usize,
+    /// What is normalised together. With [`Statistics::Batch`] there are no running means: those of the batch at hand are used
+    /// always, in evaluation as in training, so that what is predicted for an image depends on those beside it.
+    pub statistics: Statistics,
     /// Added to each variance; positive.
     pub eps: f64,
     /// Channels of a classification head's convolution.
@@ -63,7 +64,7 @@ impl Default for UNetConfig {
             in_channels: 3,
             base: 16,
             depth: 4,
-            groups: 8,
+            statistics: Statistics::Group { groups: 8 },
             eps: 1e-5,
             classifier_width: 64,
             precision: Precision::Full,
@@ -74,7 +75,7 @@ impl Default for UNetConfig {
 
 /// Cooperative U-Net (Ronneberger et al. 2015), images `[B, C, H, W]`.
 ///
-/// Encoder, theta: at each level two units of (convolution 3x3, group norm, ReLU), max-pool 2 between levels. Segmentation
+/// Encoder, theta: at each level two units of (convolution 3x3, norm, ReLU), max-pool 2 between levels. Segmentation
 /// head, phi: up the levels, each a transposed convolution 2x2, the skip connection beside it, two units; then a convolution
 /// 1x1. Classification head, phi: bottom features beside the pooled softmax map of task 0, convolution 3x3, ReLU, mean over
 /// pixels, linear.
@@ -106,7 +107,7 @@ impl UNet {
         }
         let width = |level: usize| config.base << level;
         let double = |block: String, inputs: usize, outputs: usize, owner: Owner| -> Result<[ConvNorm; 2]> {
-            let unit = |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.groups);
+            let unit = |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.statistics);
             Ok([unit(0, inputs)?, unit(1, outputs)?])
         };
         let level = |level: usize| {
@@ -207,8 +208,8 @@ impl UNet {
 
     /// Two units in turn.
     fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
-        let UNetConfig { groups, eps, precision, .. } = self.config;
-        let norm = Norm { statistics: Statistics::Group { groups }, eps, activation: Activation::Relu };
+        let UNetConfig { statistics, eps, precision, .. } = self.config;
+        let norm = Norm { statistics, eps, activation: Activation::Relu };
         let [first, second] = units;
         conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }

@@ -5,7 +5,8 @@
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Network, ParameterName, Parameters, Part};
-use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig, shares};
+use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, UNet, UNetConfig, shares};
+use mtcool_ops::Statistics;
 use proptest::prelude::*;
 
 fn digits(count: usize) -> Tensor {
@@ -127,6 +128,46 @@ fn cross_stitch_mixes_features_by_its_learned_weights() {
     for layer in ["conv1.stitch", "conv2.stitch", "fc.stitch"] {
         assert!(values(gradients.theta(0, layer).unwrap()).iter().all(|&g| g != 0.0), "{layer}");
     }
+}
+
+#[test]
+fn batch_norm_needs_no_groups_and_sees_the_whole_batch() {
+    let unet = |statistics| {
+        let heads = vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
+        UNet::new(UNetConfig { in_channels: 1, base: 6, depth: 1, statistics, heads, ..UNetConfig::default() })
+    };
+    // Three channels a task: no two groups, but any batch.
+    assert!(unet(Statistics::Group { groups: 4 }).is_err());
+    let (by_group, by_batch) = (unet(Statistics::Group { groups: 2 }).unwrap(), unet(Statistics::Batch).unwrap());
+    let parameters = initial(&by_batch);
+    parameters.check_compatible(&initial(&by_group)).unwrap();
+    let images = digits(2);
+    for task in 0..2 {
+        let first = |network: &UNet, images: &Tensor| {
+            values(&network.forward(&parameters, task, images).unwrap().narrow(0, 0, 1).unwrap())
+        };
+        let alone = images.narrow(0, 0, 1).unwrap();
+        let differ = |network: &UNet| {
+            let pairs = first(network, &images).into_iter().zip(first(network, &alone));
+            pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        assert!(differ(&by_batch) > 1e-6 && differ(&by_group) < 1e-12, "task {task}");
+    }
+    // A step down the gradient: all parameters of the task have one, and the loss falls.
+    let leaves = parameters.track(|_| true).unwrap();
+    let loss = |parameters: &Parameters| {
+        let output = by_batch.forward(parameters, 0, &images).unwrap();
+        output.sqr().unwrap().mean_all().unwrap()
+    };
+    let before = loss(&leaves);
+    let gradients = leaves.gradients(&before.backward().unwrap());
+    assert!(gradients.iter().all(|(_, gradient)| values(gradient).iter().all(|value| value.is_finite())));
+    let stepped = parameters.map(|name, tensor| match gradients.get(name) {
+        Some(gradient) => Ok((tensor - (gradient * 1e-3)?)?),
+        None => Ok(tensor.clone()),
+    });
+    let [before, after] = [before, loss(&stepped.unwrap())].map(|loss| loss.to_scalar::<f64>().unwrap());
+    assert!(after.is_finite() && after < before, "{before} to {after}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Result, Tensor};
 use mtcool_core::Network;
 use mtcool_models::{Head, Tiling, UNet, UNetConfig};
-use mtcool_ops::{Conv2d, conv2d};
+use mtcool_ops::{Conv2d, Statistics, conv2d};
 
 /// A smooth picture `[channels, height, width]` with a pattern of its own everywhere.
 fn picture(channels: usize, height: usize, width: usize) -> Tensor {
@@ -55,8 +55,9 @@ fn where_no_pixel_sees_beyond_the_margin_tiles_are_one_pass() {
 
 fn unet(classes: [usize; 2]) -> impl Fn(&Tensor) -> Result<Vec<Tensor>> {
     let heads = classes.map(|classes| Head::Segmentation { classes }).to_vec();
-    let network =
-        UNet::new(UNetConfig { in_channels: 2, base: 8, depth: 2, groups: 4, heads, ..UNetConfig::default() }).unwrap();
+    let statistics = Statistics::Group { groups: 4 };
+    let config = UNetConfig { in_channels: 2, base: 8, depth: 2, statistics, heads, ..UNetConfig::default() };
+    let network = UNet::new(config).unwrap();
     let parameters = network.initial_parameters(1, DType::F32, &Device::Cpu).unwrap();
     move |tile| network.forward_all(&parameters, &[tile, tile])
 }

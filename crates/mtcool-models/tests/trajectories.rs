@@ -121,7 +121,7 @@ impl Recording {
             in_channels: self.tensor("forward.x").dims()[1],
             base: self.count("base"),
             depth: self.count("depth"),
-            groups: self.count("groups"),
+            statistics: mtcool_ops::Statistics::Group { groups: self.count("groups") },
             eps: self.number("norm_eps"),
             classifier_width: self.count("classifier_width"),
             precision: mtcool_ops::Precision::Full,

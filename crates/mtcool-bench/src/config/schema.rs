@@ -145,9 +145,29 @@ pub struct NetworkConfig {
     pub widths: Vec<usize>,
     /// `concat` or `cross_stitch`.
     pub fusion: String,
-    /// Groups of each normalisation, for networks that have any.
+    /// Groups of each group norm, for networks that have any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
+    /// What is normalised together, for networks that normalise.
+    #[serde(default, skip_serializing_if = "NormKind::is_default")]
+    pub norm: NormKind,
+}
+
+/// What a network normalises together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// Groups of channels, image by image.
+    #[default]
+    Group,
+    /// Each channel over the batch at hand, in evaluation as in training: there are no running means.
+    Batch,
+}
+
+impl NormKind {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What all methods of an experiment share.

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use mtcool_core::Network;
 use mtcool_models::{Head, Independent, UNet, UNetConfig};
-use mtcool_ops::Precision;
+use mtcool_ops::{Precision, Statistics};
 
-use crate::config::{ConfigError, NetworkConfig};
+use crate::config::{ConfigError, NetworkConfig, NormKind};
 use crate::methods::Sharing;
 
 /// A U-Net with a head a task, or a U-Net for each.
@@ -18,7 +18,7 @@ pub(super) fn unet(
     precision: Precision,
     sharing: Sharing,
 ) -> Result<Box<dyn Network>> {
-    let NetworkConfig { widths, fusion, groups } = network;
+    let NetworkConfig { widths, fusion, groups, norm } = network;
     let doubles = widths.windows(2).all(|pair| pair[1] == 2 * pair[0]);
     if widths.len() < 2 || widths[0] == 0 || !doubles {
         return Err(ConfigError::new(format!(
@@ -29,15 +29,19 @@ pub(super) fn unet(
     if fusion != "concat" {
         return Err(ConfigError::unknown("fusion of a U-Net", fusion, &["concat"]).into());
     }
-    let usual = UNetConfig::default();
+    let statistics = match (norm, groups) {
+        (NormKind::Batch, _) => Statistics::Batch,
+        (NormKind::Group, Some(groups)) => Statistics::Group { groups: *groups },
+        (NormKind::Group, None) => UNetConfig::default().statistics,
+    };
     let unet = |heads: &[Head]| -> Result<Box<dyn Network>> {
         let config = UNetConfig {
             base: widths[0],
             depth: widths.len() - 1,
-            groups: groups.unwrap_or(usual.groups),
+            statistics,
             precision,
             heads: heads.to_vec(),
-            ..usual.clone()
+            ..UNetConfig::default()
         };
         Ok(Box::new(UNet::new(config).context("`network`")?))
     };

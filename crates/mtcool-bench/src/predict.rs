@@ -175,13 +175,7 @@ fn names(images: &[PathBuf]) -> Result<Vec<String>> {
 }
 
 /// Writes the results beside each other, their names beginning with `out`.
-fn predict(
-    predictor: &dyn Predictor,
-    image: &Path,
-    place: Place,
-    out: &Path,
-    trained_on: &Value,
-) -> Result<Value> {
+fn predict(predictor: &dyn Predictor, image: &Path, place: Place, out: &Path, trained_on: &Value) -> Result<Value> {
     let photograph = Picture::read_rgb(image)?;
     let warning = predictor.warning(&photograph, place);
     let predicted = predictor.predict(photograph, place)?;

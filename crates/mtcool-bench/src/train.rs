@@ -225,9 +225,12 @@ impl Run<'_> {
         let progress = position.batches as f64 / budget as f64;
         let report = method.step(Step { problem, parameters, batches, progress })?;
         match report.check_finite() {
-            Err(source @ Error::NonFiniteLoss { task, .. }) => {
-                Err(Diverged::Step { run: self.config.id(), step: position.step, task: self.suite.tasks()[task], source })?
-            }
+            Err(source @ Error::NonFiniteLoss { task, .. }) => Err(Diverged::Step {
+                run: self.config.id(),
+                step: position.step,
+                task: self.suite.tasks()[task],
+                source,
+            })?,
             losses => Ok(losses?),
         }
     }
@@ -298,9 +301,9 @@ impl Run<'_> {
 
 /// Whether something that is not finite is why an evaluation failed: it would fail again.
 fn is_divergence(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<NonFinite>() || matches!(cause.downcast_ref(), Some(MetricError::NotFinite { .. }))
-    })
+    error
+        .chain()
+        .any(|cause| cause.is::<NonFinite>() || matches!(cause.downcast_ref(), Some(MetricError::NotFinite { .. })))
 }
 
 impl Checkpoint {

@@ -154,7 +154,8 @@ fn a_run_is_made_again_when_its_photographs_are_others() {
     let (was_run, other) = run(&larger);
     assert!(was_run && other != first);
     assert_eq!(run(&larger), (false, other));
-    let config = std::fs::read_to_string(run_folder(&lab, "results", "table2", "joint-s0").join("config.toml")).unwrap();
+    let config =
+        std::fs::read_to_string(run_folder(&lab, "results", "table2", "joint-s0").join("config.toml")).unwrap();
     for part in ["sha256", "train = \"265x257\"", "test = \"204x204\"", "crop = 64", "204,"] {
         assert!(config.contains(part), "no `{part}` in {config}");
     }
@@ -194,7 +195,8 @@ fn a_run_that_diverges_after_its_last_step_is_marked_as_failed() {
         command.args(["--set", "method.joint.learning_rate=1e300"]);
         command
     };
-    let parts = ["1 of 1 runs failed", "joint-s0: step 1", "evaluation of the validation split", "lower the learning rate"];
+    let parts =
+        ["1 of 1 runs failed", "joint-s0: step 1", "evaluation of the validation split", "lower the learning rate"];
     let output = fail(&mut wild(), &parts);
     let table = common::text(&output.stdout);
     assert!(table.contains("FAILED: joint-s0: step 1: evaluation of the validation split"), "{table}");

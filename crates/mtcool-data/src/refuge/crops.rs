@@ -50,12 +50,7 @@ impl Cut {
 
 /// The crops of all cases, and the name that says what they were made of: array 3n is the image `[S, S, 3]` of case n, array
 /// 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
-pub(super) fn open(
-    inventory: &Inventory,
-    cache: &Path,
-    cut: Cut,
-    progress: &Progress<'_>,
-) -> Result<(Cached, String)> {
+pub(super) fn open(inventory: &Inventory, cache: &Path, cut: Cut, progress: &Progress<'_>) -> Result<(Cached, String)> {
     let cache = Cache::new(cache);
     let files: Vec<&Path> =
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();

@@ -76,9 +76,7 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed, shrink } = config;
     let number = |key: &str, value: usize, [least, most]: [usize; 2]| match (least..=most).contains(&value) {
         true => Ok(value as u32),
-        false => {
-            Err(ConfigError::new(format!("`data.synthetic.{key}` is {value}: expected {least} to {most}")))
-        }
+        false => Err(ConfigError::new(format!("`data.synthetic.{key}` is {value}: expected {least} to {most}"))),
     };
     // Training photographs come in two parts of one length, as the challenge has them.
     let train = number("train", train, DRAWN.map(|count| 2 * count))?;

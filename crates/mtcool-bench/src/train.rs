@@ -301,9 +301,9 @@ impl Run<'_> {
 
 /// Whether something that is not finite is why an evaluation failed: it would fail again.
 fn is_divergence(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.is::<NonFinite>() || matches!(cause.downcast_ref(), Some(MetricError::NotFinite { .. })))
+    error.chain().any(|cause| {
+        cause.is::<NonFinite>() || matches!(cause.downcast_ref::<MetricError>(), Some(MetricError::NotFinite { .. }))
+    })
 }
 
 impl Checkpoint {

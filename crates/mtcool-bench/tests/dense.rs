@@ -378,7 +378,7 @@ fn settings_that_do_not_fit_are_named() {
         (&REFUGE[..], "data.settings.crop=500", &["`data.settings.crop` is 500", "a multiple of 16"][..]),
         (&REFUGE, "data.settings.side=24", &["`data.settings.side` is 24", "a divisor of the 32 pixels"]),
         (&REFUGE, "network.widths=[2, 4, 8, 16, 32, 64, 128]", &["`data.settings.side` is 32", "a multiple of 64"]),
-        (&REFUGE, "data.synthetic.train=3", &["`data.synthetic.train` is 3", "4 to 19998"]),
+        (&REFUGE, "data.synthetic.train=3", &["`data.synthetic.train` is 3", "6 to 19998"]),
         (&REFUGE, "data.synthetic.test=1", &["`data.synthetic.test` is 1", "2 to 9999"]),
         (&REFUGE, "data.synthetic.shrink=18", &["`data.synthetic.shrink` is 18", "1 to 17"]),
         (&REFUGE, "data.settings.class_weights=[1.0]", &["class_weights", "background, rim, cup"]),

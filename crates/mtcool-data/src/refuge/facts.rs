@@ -29,7 +29,8 @@ impl Facts {
 
     /// From the bytes of [`Self::to_array`], which the cache has found whole.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        let number = |at: usize| bytes[at..at + 4].iter().rev().fold(0, |sum, &byte| (sum << 8) | usize::from(byte));
+        let number =
+            |at: usize| bytes[at..at + 4].iter().rev().fold(0usize, |sum, &byte| (sum << 8) | usize::from(byte));
         let coding = match bytes[8] {
             OFFICIAL => Coding::Official,
             background => Coding::Indexed { background },

@@ -105,7 +105,7 @@ impl Refuge {
             Some(Case { name: found.name.text(), part: found.name.part(), glaucoma: found.glaucoma? })
         };
         let cases: Vec<Case> = inventory.found.iter().filter_map(case).collect();
-        let told = (0..).zip(&inventory.found);
+        let told = (0usize..).zip(&inventory.found);
         let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(crops.bytes(3 * index + 2))));
         let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
         let fingerprint = fingerprint(&key, &cases);

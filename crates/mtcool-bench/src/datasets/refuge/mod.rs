@@ -66,8 +66,9 @@ const HEADS: [Head; 2] = [Head::Segmentation { classes: CLASSES }, Head::Classif
 /// The same tasks, each with a network of its own.
 const SEPARATE: [Head; 2] =
     [Head::Segmentation { classes: CLASSES }, Head::LoneClassification { classes: 2, map: CLASSES }];
-/// The fewest and the most photographs of a drawn part.
-const DRAWN: [usize; 2] = [2, 9999];
+/// The fewest and the most photographs to draw: to train with, in two parts of which one photograph each is for selection, and
+/// to test.
+const DRAWN: [[usize; 2]; 2] = [[6, 19_998], [2, 9_999]];
 /// Drawn photographs so many times smaller still have room for a disc.
 const MOST_SHRUNK: usize = 17;
 
@@ -79,8 +80,8 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
         false => Err(ConfigError::new(format!("`data.synthetic.{key}` is {value}: expected {least} to {most}"))),
     };
     // Training photographs come in two parts of one length, as the challenge has them.
-    let train = number("train", train, DRAWN.map(|count| 2 * count))?;
-    let test = number("test", test, DRAWN)?;
+    let train = number("train", train, DRAWN[0])?;
+    let test = number("test", test, DRAWN[1])?;
     number("shrink", shrink, [1, MOST_SHRUNK])?;
     let (validation, size) = (train / 2, DrawnSize::Shrunk(shrink));
     let synthesis = RefugeSynthesis { train: train.div_ceil(2), validation, test, size, seed };
@@ -138,6 +139,12 @@ impl RefugeSuite {
             tracing::warn!("{note}");
         }
         let splits = refuge.splits(settings.split_seed);
+        ensure!(
+            !splits.selection.is_empty() && !splits.test.is_empty(),
+            "`{}` holds {} photographs, too few to hold some out for selection and to test with",
+            folder.display(),
+            refuge.cases().len()
+        );
         let training = Arc::new(refuge.samples(splits.train.clone(), settings.augmentation));
         let held_out =
             [&splits.selection, &splits.test].map(|indices| refuge.samples(indices.clone(), Augmentation::NONE));

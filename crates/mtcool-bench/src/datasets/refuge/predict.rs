@@ -36,7 +36,7 @@ impl RefugePredictor {
         let network = network_of(&model.network, model.precision, model.sharing)?;
         let parameters = model.parameters_of(network.as_ref())?;
         let multiple = 1 << (model.network.widths.len() - 1);
-        let RefugeSettings { side, .. } = model.settings()?;
+        let side = model.settings::<RefugeSettings>()?.side;
         let trained: PhotographFiles =
             serde_json::from_value(model.files).context("`files` in the run's config.toml")?;
         ensure!(

@@ -65,8 +65,8 @@ impl CacheKey {
         }
     }
 
-    /// The entry's file.
-    fn name(&self) -> String {
+    /// The entry's file: another content or setting is another name.
+    pub(crate) fn name(&self) -> String {
         format!("{}-{}.cache", self.kind.replace(' ', "-"), hex(self.hash.clone().finalize().as_slice()))
     }
 }

@@ -119,8 +119,8 @@ fn net_of_lines(height: usize, width: usize) -> Tensor {
     Tensor::from_vec((0..2 * height * width).map(value).collect(), (2, height, width), &Device::Cpu).unwrap()
 }
 
-/// The tolerance that [`Tiling`] states. The grids have no inner border in common, and the sides are no multiples of 16, so that
-/// the last tiles reach into the mirror image.
+/// The tolerance that [`Tiling`] states. Tiles of another side lie elsewhere, or one tile shows all; the image's sides are no
+/// multiples of 16, so that the last tiles reach into the mirror image.
 #[test]
 fn a_shifted_grid_moves_a_deep_unet_by_no_more_than_the_tolerance() {
     let (height, width) = (150, 170);

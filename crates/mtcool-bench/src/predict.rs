@@ -59,6 +59,10 @@ pub struct StoredModel {
     pub precision: Precision,
     /// Whether its tasks share it.
     pub sharing: Sharing,
+    /// How its data were drawn; `null` for the real data.
+    pub origin: Value,
+    /// What its samples are beyond that, if the data set says so.
+    pub files: Value,
     /// Settings of its data set.
     data: Value,
     /// Where the parameters lie.
@@ -74,11 +78,11 @@ impl StoredModel {
         })?;
         let parse = || -> Result<StoredConfig> { Ok(StoredConfig::parse(std::str::from_utf8(&text)?)?) };
         let stored = parse().with_context(|| format!("`{}` is damaged", path.display()))?;
-        let StoredConfig { dataset, method, network, precision, data } = stored;
+        let StoredConfig { dataset, method, network, precision, origin, files, data } = stored;
         let file = run.join("model.safetensors");
         ensure!(file.exists(), "`{}` is not there: this run is not finished", file.display());
         let sharing = methods::find(&method)?.sharing;
-        Ok((dataset, Self { network, precision: precision.of_operands(), sharing, data, file }))
+        Ok((dataset, Self { network, precision: precision.of_operands(), sharing, origin, files, data, file }))
     }
 
     /// The settings of the data set.

@@ -1,11 +1,11 @@
-//! What a run's `config.toml` says of its network, read back.
+//! What a run's `config.toml` says of its network and its data, read back.
 
 use serde::Deserialize;
 
 use super::error::ConfigError;
 use super::schema::{NetworkConfig, Precision};
 
-/// The part of a run's config that its network follows from.
+/// The part of a run's config that whoever uses its network needs.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StoredConfig {
     /// A data set of the registry.
@@ -17,6 +17,12 @@ pub struct StoredConfig {
     /// Of its operands.
     #[serde(default)]
     pub precision: Precision,
+    /// How its data were drawn; `null` for the real data.
+    #[serde(default)]
+    pub origin: serde_json::Value,
+    /// What its samples are beyond that, if the data set says so.
+    #[serde(default)]
+    pub files: serde_json::Value,
     /// Settings of the data set.
     #[serde(default)]
     pub data: serde_json::Value,

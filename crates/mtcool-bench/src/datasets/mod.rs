@@ -228,7 +228,8 @@ pub trait Suite: Send + Sync {
     /// What the files are, as part of a run's identity; `null` for the real data.
     fn origin(&self) -> serde_json::Value;
 
-    /// What the samples are beyond their origin: a digest of the files' content keys; `null` where fixed checksums already say so.
+    /// What the samples are beyond their origin: a digest of the files' content keys; `null` where fixed checksums already
+    /// say so.
     fn identity(&self) -> serde_json::Value {
         serde_json::Value::Null
     }

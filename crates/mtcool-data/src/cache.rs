@@ -65,7 +65,7 @@ impl CacheKey {
         }
     }
 
-    /// The entry's file: another content or setting is another name.
+    /// The entry's file: a kind and a SHA-256 of everything else.
     pub(crate) fn name(&self) -> String {
         format!("{}-{}.cache", self.kind.replace(' ', "-"), hex(self.hash.clone().finalize().as_slice()))
     }

@@ -278,7 +278,7 @@ mod tests {
                 let want = whole_arrays(&tiling, [height, width], random_heads());
                 let mut heads = random_heads();
                 let image = Tensor::zeros((1, height, width), DType::F32, &Device::Cpu).unwrap();
-                let forward = |tile: &Tensor| {
+                let forward = |tile: &Tensor| -> Result<Vec<Tensor>> {
                     let (_, _, height, width) = tile.dims4()?;
                     Ok(heads([height, width]))
                 };

@@ -114,7 +114,8 @@ fn net_of_lines(height: usize, width: usize) -> Tensor {
         let line = (0.07 * x + 1.3 * (0.05 * y).sin() + c).sin().abs() < 0.12
             || (0.06 * y + 1.1 * (0.04 * x).cos()).sin().abs() < 0.1;
         let background = 0.3 * (0.11 * x + c).sin() + 0.3 * (0.09 * y).cos();
-        background - if line { 1.5 } else { 0.0 } + 0.5 * noise(at)
+        let darkness = if line { 1.5 } else { 0.0 };
+        background - darkness + 0.5 * noise(at)
     };
     Tensor::from_vec((0..2 * height * width).map(value).collect(), (2, height, width), &Device::Cpu).unwrap()
 }

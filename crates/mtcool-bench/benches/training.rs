@@ -4,7 +4,8 @@
 //!
 //! With `--json`, each case runs in a process of its own and prints one JSON object a line, so that its peak memory is its
 //! own; without, criterion measures them all. An image counts once for each task that trains on it. Plain SGD, rate 0.01,
-//! random inputs.
+//! random inputs. `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, runs only where it is named, and prints its line
+//! either way.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
@@ -20,7 +21,7 @@ use mtcool_core::{
     Result, Sgd, Step, UniformNoise, Variant,
 };
 use mtcool_models::{Head, LeNet, UNet, UNetConfig};
-use mtcool_ops::{Precision, cross_entropy};
+use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 
 const RATE: f64 = 0.01;
 
@@ -29,17 +30,45 @@ struct Case {
     name: &'static str,
     /// Images of a step, over all tasks.
     images: usize,
+    effort: Effort,
     setup: fn() -> Training,
 }
 
-const CASES: [Case; 7] = [
-    Case { name: "lenet_joint", images: 256, setup: || lenet(joint()) },
-    Case { name: "lenet_mtcool_m1", images: 256, setup: || lenet(mtcool(1)) },
-    Case { name: "lenet_mtcool_m2", images: 256, setup: || lenet(mtcool(2)) },
-    Case { name: "unet_joint", images: 4, setup: || unet(joint(), REFUGE, 256, 2, FULL) },
-    Case { name: "unet_mtcool_m1", images: 4, setup: || unet(mtcool(1), REFUGE, 256, 2, FULL) },
-    Case { name: "unet_hrf_joint", images: 2, setup: || unet(joint(), HRF, 512, 1, FULL) },
-    Case { name: "unet_joint_bf16", images: 4, setup: || unet(joint(), REFUGE, 256, 2, Precision::Bf16) },
+/// How often a case is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// As often as time allows.
+    Usual,
+    /// Only where it is named, and then a few times: each step takes long.
+    Named,
+}
+
+impl Effort {
+    /// Steps before the clock starts, and steps that are timed at least.
+    fn steps(self) -> (usize, usize) {
+        match self {
+            Self::Usual => (3, 5),
+            Self::Named => (1, 2),
+        }
+    }
+}
+
+use Effort::{Named, Usual};
+
+const CASES: [Case; 8] = [
+    Case { name: "lenet_joint", images: 256, effort: Usual, setup: || lenet(joint()) },
+    Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: || lenet(mtcool(1)) },
+    Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: || lenet(mtcool(2)) },
+    Case { name: "unet_joint", images: 4, effort: Usual, setup: || unet(joint(), REFUGE, 256, 2, FULL) },
+    Case { name: "unet_mtcool_m1", images: 4, effort: Usual, setup: || unet(mtcool(1), REFUGE, 256, 2, FULL) },
+    Case { name: "unet_hrf_joint", images: 2, effort: Usual, setup: || unet(joint(), HRF, 512, 1, FULL) },
+    Case {
+        name: "unet_joint_bf16",
+        images: 4,
+        effort: Usual,
+        setup: || unet(joint(), REFUGE, 256, 2, Precision::Bf16),
+    },
+    Case { name: "unet_hrf_joint_2048", images: 2, effort: Named, setup: || vessels(joint(), 2048) },
 ];
 
 const FULL: Precision = Precision::Full;
@@ -123,14 +152,34 @@ fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize, pr
     Training { problem, parameters, method, batches }
 }
 
+/// The same with HRF-AV's losses on one patch of side `side`: crossings, class 3, count for nothing in the A/V loss.
+fn vessels(method: Box<dyn Method>, side: usize) -> Training {
+    let mut training = unet(method, HRF, side, 1, FULL);
+    let network = UNet::new(UNetConfig { heads: HRF.to_vec(), ..UNetConfig::default() }).unwrap();
+    let green = CrossEntropy { class_weights: None, ignored: Some(3) };
+    let av = move |logits: &Tensor, targets: &Tensor| cross_entropy_with(logits, targets, &green);
+    training.problem = Problem::new(Box::new(network), vec![Box::new(cross_entropy), Box::new(av)]).unwrap();
+    // A byte a pixel, as patches have it, and a tenth of them vessels of every kind.
+    for (batch, kinds) in training.batches.0.iter_mut().zip([1, 3]) {
+        let mark = |at: u32| {
+            let drawn = at.wrapping_mul(2_654_435_761) >> 16;
+            if drawn.is_multiple_of(10) { (1 + drawn / 10 % kinds) as u8 } else { 0 }
+        };
+        let marks: Vec<u8> = (0..(side * side) as u32).map(mark).collect();
+        batch.target = Tensor::from_vec(marks, (1, side, side), &Device::Cpu).unwrap();
+    }
+    training
+}
+
 /// Runs one case here for `seconds` and prints its line.
 fn measure(case: &Case, seconds: f64, threads: usize) {
     let mut training = (case.setup)();
-    for _ in 0..3 {
+    let (before, least) = case.effort.steps();
+    for _ in 0..before {
         training.step();
     }
     let (started, mut times) = (Instant::now(), Vec::new());
-    while started.elapsed().as_secs_f64() < seconds || times.len() < 5 {
+    while started.elapsed().as_secs_f64() < seconds || times.len() < least {
         let step = Instant::now();
         training.step();
         times.push(step.elapsed().as_secs_f64());
@@ -157,6 +206,13 @@ fn peak_memory_mib() -> Option<u64> {
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
 }
 
+/// Measures a case in a process of its own.
+fn run_alone(case: &Case, seconds: f64, threads: usize) {
+    let (seconds, threads) = (seconds.to_string(), threads.to_string());
+    let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads];
+    assert!(Command::new(std::env::current_exe().unwrap()).args(own).status().unwrap().success());
+}
+
 fn main() {
     mtcool_ops::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -169,7 +225,7 @@ fn main() {
     let wanted: Vec<&Case> = if CASES.iter().any(|case| named(&case)) {
         CASES.iter().filter(named).collect()
     } else {
-        CASES.iter().collect()
+        CASES.iter().filter(|case| case.effort == Usual).collect()
     };
     if arguments.iter().any(|argument| argument == "operations") && !CASES.iter().any(|case| named(&case)) {
         return;
@@ -178,16 +234,14 @@ fn main() {
         // Inside the pool, as the program trains: a step's parallel parts then need no hand-over between threads.
         rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads));
     } else if arguments.iter().any(|argument| argument == "--json") {
-        for case in wanted {
-            let (seconds, threads) = (seconds.to_string(), threads.to_string());
-            let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads];
-            assert!(Command::new(std::env::current_exe().unwrap()).args(own).status().unwrap().success());
-        }
+        wanted.into_iter().for_each(|case| run_alone(case, seconds, threads));
     } else {
         let mut criterion = Criterion::default()
             .warm_up_time(Duration::from_secs(1))
             .measurement_time(Duration::from_secs_f64(seconds));
-        for case in wanted {
+        let (named, usual): (Vec<&Case>, Vec<&Case>) = wanted.into_iter().partition(|case| case.effort == Named);
+        named.into_iter().for_each(|case| run_alone(case, seconds, threads));
+        for case in usual {
             let mut training = (case.setup)();
             let mut group = criterion.benchmark_group("training");
             group.throughput(criterion::Throughput::Elements(case.images as u64)).sample_size(20);

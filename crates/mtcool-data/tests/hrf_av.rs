@@ -10,7 +10,8 @@ use std::sync::Arc;
 use hrf_av_set::{SMALL, class, in_field, path, picture, write, write_image, write_vessels};
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
-    CLASS, Class, FIELD, HrfAvConfig, OnDamage, PatchConfig, Patches, Photograph, Role, VESSEL, verify,
+    CLASS, ChannelStatistics, Class, FIELD, HrfAvConfig, OnDamage, PatchConfig, Patches, Photograph, Role, VESSEL,
+    verify,
 };
 use mtcool_data::picture::Picture;
 use mtcool_data::{Augmentation, Error, HrfAv, Result, Sample};
@@ -98,8 +99,11 @@ fn manual_vessels_decide_on_the_binary_task_where_they_are() {
     let set = Set::new();
     let ids: Vec<_> = SMALL.photographs().collect();
     write_vessels(set.path(), ids[2], |x, y| (x + y) % 5 == 0);
-    assert!(verify(set.path(), SMALL).unwrap().to_string().ends_with("1 with `manual1`"));
+    let report = verify(set.path(), SMALL).unwrap().to_string();
+    assert!(report.contains("1 with `manual1`\n  note: `manual1` holds 1 of 9 photographs"), "{report}");
     let loaded = set.open(1);
+    let notes = loaded.notes();
+    assert!(notes.len() == 1 && notes[0].contains("two sources") && notes[0].contains("remove it"), "{notes:?}");
     for photograph in loaded.all() {
         for (index, mark) in photograph.marks().bytes.iter().enumerate() {
             let (x, y) = ((index % 48) as u32, (index / 48) as u32);
@@ -194,6 +198,68 @@ fn every_damage_is_named_file_by_file_and_the_rest_is_loaded_only_on_request() {
     // A part of a split keeps those that are there.
     let ids: Vec<_> = SMALL.photographs().collect();
     assert_eq!(rest.photographs(&ids[5..]).len(), 1);
+}
+
+/// A folder in a file's place can be listed but not read, whoever asks.
+#[test]
+fn files_that_cannot_be_read_are_damage_like_any_other() {
+    let set = Set::new();
+    let file = |role: Role, id: &str| path(set.path(), role, id);
+    // It lies in the cache already, which says nothing of the file as it is now.
+    assert_eq!(set.open(1).all().len(), 9);
+    for (role, id) in [(Role::Image, "01_dr"), (Role::Labels, "01_dr"), (Role::Field, "02_h")] {
+        std::fs::remove_file(file(role, id)).unwrap();
+        std::fs::create_dir(file(role, id)).unwrap();
+    }
+    std::fs::write(file(Role::Labels, "02_h"), b"no picture").unwrap();
+    let Err(Error::Defective(named)) = set.open_as(1, OnDamage::Refuse) else { panic!("was loaded, or not named") };
+    assert_eq!(named.findings, verify(set.path(), SMALL).unwrap().problems);
+    let named: Vec<String> = named.findings.iter().map(ToString::to_string).collect();
+    for (got, want) in named.iter().zip([
+        "`images/01_dr.JPG`: unreadable: ",
+        "`HRF_AV_GT/01_dr_AVmanual.png`: unreadable: ",
+        "`mask/02_h_mask.tif`: unreadable: ",
+        "`HRF_AV_GT/02_h_AVmanual.png`: unreadable: a file of no known picture format",
+    ]) {
+        assert!(got.starts_with(want), "{got}\nwanted: {want}");
+    }
+    assert_eq!(named.len(), 4, "{named:#?}");
+    let rest = set.open_as(1, OnDamage::LeaveOut).unwrap();
+    assert_eq!((rest.all().len(), rest.left_out().len()), (7, 4));
+}
+
+#[test]
+fn a_key_follows_what_a_photograph_is_loaded_from() {
+    let set = Set::new();
+    let keys = |scale| set.open(scale).all().iter().map(|photograph| photograph.key().to_owned()).collect::<Vec<_>>();
+    let first = keys(1);
+    assert_eq!(first, keys(1));
+    assert!(first.iter().zip(keys(2)).all(|(one, two)| *one != two));
+    let ids: Vec<_> = SMALL.photographs().collect();
+    write_vessels(set.path(), ids[3], |x, _| x % 5 == 0);
+    let changed: Vec<usize> = (0..9).zip(keys(1)).filter(|(at, key)| first[*at] != *key).map(|(at, _)| at).collect();
+    assert_eq!(changed, [3]);
+}
+
+#[test]
+fn statistics_are_those_of_the_pixels_in_the_field() {
+    let set = Set::new();
+    let loaded = set.open(1);
+    let part = &loaded.all()[2..5];
+    let statistics = ChannelStatistics::of(part);
+    for channel in 0..3 {
+        let inside = part.iter().flat_map(|photograph| {
+            let pixels = photograph.pixels().bytes.chunks_exact(3).zip(photograph.marks().bytes);
+            pixels.filter(|(_, mark)| **mark & FIELD != 0).map(move |(pixel, _)| f64::from(pixel[channel]) / 255.0)
+        });
+        let values: Vec<f64> = inside.collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64;
+        assert!((statistics.mean[channel] - mean).abs() < 1e-4, "{statistics:?} {mean}");
+        let deviation = variance.sqrt().max(1.0 / 255.0);
+        assert!((statistics.deviation[channel] - deviation).abs() < 1e-4, "{statistics:?} {deviation}");
+    }
+    assert_ne!(statistics, ChannelStatistics::of(&loaded.all()[..2]));
 }
 
 #[test]

@@ -40,5 +40,5 @@ pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
-pub use tiles::Tiling;
+pub use tiles::{Tile, Tiling};
 pub use unet::{Head, UNet, UNetConfig};

@@ -54,11 +54,15 @@ fn where_no_pixel_sees_beyond_the_margin_tiles_are_one_pass() {
 }
 
 fn unet(classes: [usize; 2]) -> impl Fn(&Tensor) -> Result<Vec<Tensor>> {
+    unet_of(classes, 2, 1)
+}
+
+fn unet_of(classes: [usize; 2], depth: usize, seed: u64) -> impl Fn(&Tensor) -> Result<Vec<Tensor>> {
     let heads = classes.map(|classes| Head::Segmentation { classes }).to_vec();
     let statistics = Statistics::Group { groups: 4 };
-    let config = UNetConfig { in_channels: 2, base: 8, depth: 2, statistics, heads, ..UNetConfig::default() };
+    let config = UNetConfig { in_channels: 2, base: 8, depth, statistics, heads, ..UNetConfig::default() };
     let network = UNet::new(config).unwrap();
-    let parameters = network.initial_parameters(1, DType::F32, &Device::Cpu).unwrap();
+    let parameters = network.initial_parameters(seed, DType::F32, &Device::Cpu).unwrap();
     move |tile| network.forward_all(&parameters, &[tile, tile])
 }
 
@@ -96,6 +100,46 @@ fn the_grid_changes_little_of_what_a_normalising_network_says() {
     for (a, b) in of(64).iter().zip(of(72)) {
         let mean = (a - &b).unwrap().abs().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
         assert!(largest_difference(a, &b) < 0.06 && mean < 0.006, "{} {mean}", largest_difference(a, &b));
+    }
+}
+
+/// A slow background, a net of curved dark lines, and noise: no part is like another.
+fn net_of_lines(height: usize, width: usize) -> Tensor {
+    let noise = |at: usize| {
+        let mut bits = (at as u32).wrapping_mul(2_654_435_761);
+        bits = (bits ^ (bits >> 15)).wrapping_mul(2_246_822_519);
+        ((bits ^ (bits >> 13)) >> 8) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let value = |at: usize| {
+        let (c, y, x) = ((at / (height * width)) as f32, (at / width % height) as f32, (at % width) as f32);
+        let line = (0.07 * x + 1.3 * (0.05 * y).sin() + c).sin().abs() < 0.12
+            || (0.06 * y + 1.1 * (0.04 * x).cos()).sin().abs() < 0.1;
+        let background = 0.3 * (0.11 * x + c).sin() + 0.3 * (0.09 * y).cos();
+        let darkness = if line { 1.5 } else { 0.0 };
+        background - darkness + 0.5 * noise(at)
+    };
+    Tensor::from_vec((0..2 * height * width).map(value).collect(), (2, height, width), &Device::Cpu).unwrap()
+}
+
+/// The tolerance that [`Tiling`] states. Tiles of another side lie elsewhere, or one tile shows all; the image's sides are no
+/// multiples of 16, so that the last tiles reach into the mirror image.
+#[test]
+fn a_shifted_grid_moves_a_deep_unet_by_no_more_than_the_tolerance() {
+    let (height, width) = (150, 170);
+    let image = net_of_lines(height, width);
+    for seed in 0..2 {
+        let forward = unet_of([2, 3], 4, seed);
+        let of =
+            |side, overlap| Tiling { side, overlap, margin: 8, multiple: 16 }.probabilities(&image, &forward).unwrap();
+        let (first, shifted, one_tile) = (of(96, 48), of(112, 64), of(192, 64));
+        for other in [&shifted, &one_tile] {
+            for (a, b) in first.iter().zip(other) {
+                let mean = (a - b).unwrap().abs().unwrap().mean_all().unwrap().to_scalar::<f32>().unwrap();
+                let most = largest_difference(a, b);
+                assert!(most < 0.25 && mean < 0.025, "seed {seed}: {most} at most, {mean} in the mean");
+                assert!(mean > 0.0, "the grids are the same");
+            }
+        }
     }
 }
 

@@ -72,9 +72,11 @@ fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
 }
 
 fn scores_of_run(folder: &Path, column: &Column) -> Result<Vec<(String, f64)>> {
+    let scores = read_scores(folder, column.task, column.metric)?;
     match column.metric {
-        "accuracy" => read_hits(&folder.join("predictions.parquet"), column.task),
-        metric => read_scores(folder, column.task, metric),
+        // A task with one class a sample has no score of its own for each: whether it was hit is one.
+        "accuracy" if scores.is_empty() => read_hits(&folder.join("predictions.parquet"), column.task),
+        _ => Ok(scores),
     }
 }
 

@@ -77,16 +77,20 @@ impl Decoded {
     }
 }
 
-/// The key of [`Decoded::arrays`].
-pub(super) fn key(layout: &Layout, files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey> {
+/// The key of [`Decoded::arrays`], or every file that cannot be read.
+pub(super) fn key(layout: &Layout, files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey, Vec<Finding>> {
     let key = CacheKey::new(KIND).setting("scale", scale).setting("size", format!("{size:?}"));
     // Whether the set says that it was drawn decides whether drawn photographs are let pass.
-    let key = key.setting("drawn", layout.is_drawn);
-    let key = key.file("image", &files.image)?.file("field", &files.field)?.file("labels", &files.labels)?;
-    match &files.vessels {
-        Some(vessels) => key.file("vessels", vessels),
-        None => Ok(key),
+    let mut key = key.setting("drawn", layout.is_drawn);
+    let mut problems = Vec::new();
+    let needed = [("image", &files.image), ("field", &files.field), ("labels", &files.labels)];
+    for (role, file) in needed.into_iter().chain(files.vessels.as_ref().map(|vessels| ("vessels", vessels))) {
+        match key.clone().file(role, file) {
+            Ok(longer) => key = longer,
+            Err(error) => problems.push(layout.defect(file, Problem::Unreadable, reason(error))),
+        }
     }
+    if problems.is_empty() { Ok(key) } else { Err(problems) }
 }
 
 /// A file that cannot be read says nothing.
@@ -103,9 +107,16 @@ fn sized(picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, (Pro
     match picture {
         Ok(picture) if picture.size() == expected => Ok(picture),
         Ok(picture) => Err((Problem::WronglySized, format!("expected {}, got {}", by(expected), by(picture.size())))),
-        Err(Error::Corrupt { got, .. }) => Err((Problem::Unreadable, got)),
-        Err(Error::Io { source, .. }) => Err((Problem::Unreadable, source.to_string())),
-        Err(other) => Err((Problem::Unreadable, other.to_string())),
+        Err(error) => Err((Problem::Unreadable, reason(error))),
+    }
+}
+
+/// Why a file cannot be read, without its name, which the finding has.
+fn reason(error: Error) -> String {
+    match error {
+        Error::Corrupt { got, .. } => got,
+        Error::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
     }
 }
 

@@ -182,11 +182,17 @@ fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf
     };
     let opened = File::open(archive).map_err(at(archive))?;
     let mut zip = zip::ZipArchive::new(opened).map_err(|error| damaged(error.to_string()))?;
-    let mut missing: Vec<&PathBuf> = wanted.iter().collect();
+    let mut entries = Vec::new();
     for index in 0..zip.len() {
-        let mut entry = zip.by_index(index).map_err(|error| damaged(error.to_string()))?;
+        let entry = zip.by_index(index).map_err(|error| damaged(error.to_string()))?;
         let name = entry.name().map_err(|error| damaged(error.to_string()))?.into_owned();
-        let Some(path) = official_path(&name) else { continue };
+        entries.extend(official_path(&name).map(|path| (index, path)));
+    }
+    // `manual1` first: no table asks for it, so whoever is interrupted must still miss something else, or it stays incomplete.
+    entries.sort_by_key(|(_, path)| !path.starts_with(Role::Vessels.folder()));
+    let mut missing: Vec<&PathBuf> = wanted.iter().collect();
+    for (index, path) in entries {
+        let mut entry = zip.by_index(index).map_err(|error| damaged(error.to_string()))?;
         let is_wanted = wanted.contains(&path);
         if entry.is_file() && (is_wanted || path.starts_with(Role::Vessels.folder())) {
             let mut bytes = Vec::new();

@@ -10,6 +10,7 @@ mod labels;
 mod layout;
 mod patches;
 mod split;
+mod statistics;
 mod synth;
 mod verify;
 
@@ -32,6 +33,7 @@ pub use labels::{CLASS, Class, FIELD, Labels, Mark, VESSEL};
 pub use layout::{Files, Group, PhotographId, Role, SetShape};
 pub use patches::{PatchConfig, Patches};
 pub use split::{Partition, SplitRule};
+pub use statistics::ChannelStatistics;
 pub use synth::{SynthConfig, origin, synthesize};
 pub use verify::{Report, verify};
 
@@ -103,6 +105,22 @@ impl HrfAv {
     pub fn left_out(&self) -> &[Finding] {
         &self.left_out
     }
+
+    /// What is worth knowing although nothing is damaged.
+    pub fn notes(&self) -> Vec<String> {
+        let with_vessels = self.photographs.iter().filter(|photograph| photograph.has_vessels).count();
+        mixed_vessels(with_vessels, self.photographs.len()).into_iter().collect()
+    }
+}
+
+/// What to say of `all` photographs if some of them, `with_vessels`, have a file in `manual1` and others do not.
+fn mixed_vessels(with_vessels: usize, all: usize) -> Option<String> {
+    (1..all).contains(&with_vessels).then(|| {
+        format!(
+            "`manual1` holds {with_vessels} of {all} photographs: the binary truth of the others is every coloured pixel of \
+             `HRF_AV_GT`, so it comes from two sources; complete `manual1`, or remove it"
+        )
+    })
 }
 
 fn defective(layout: &Layout, findings: Vec<Finding>) -> Error {
@@ -120,6 +138,10 @@ fn defective(layout: &Layout, findings: Vec<Finding>) -> Error {
 pub struct Photograph {
     /// Which one.
     pub id: PhotographId,
+    /// See [`Self::key`].
+    key: String,
+    /// Whether the binary truth is that of `manual1`.
+    has_vessels: bool,
     /// Array 0: the photograph `[H, W, 3]`; array 1: its marks `[H, W]`.
     arrays: Cached,
 }
@@ -130,8 +152,19 @@ impl Photograph {
         let defective = |findings| defective(layout, findings);
         let files = layout.files(id).map_err(defective)?;
         let size = config.shape.size;
+        let key = match decode::key(layout, &files, size, config.scale) {
+            Ok(key) => key,
+            // Whoever repairs these files should know of the others.
+            Err(unreadable) => return Err(defective(Decoded::read(layout, &files, size).err().unwrap_or(unreadable))),
+        };
         let make = || Decoded::read(layout, &files, size).map_err(defective)?.arrays(config.scale);
-        Ok(Self { id, arrays: cache.entry(&decode::key(layout, &files, size, config.scale)?, make)? })
+        let arrays = cache.entry(&key, make)?;
+        Ok(Self { id, key: key.name(), has_vessels: files.vessels.is_some(), arrays })
+    }
+
+    /// Follows from the content of its files and how they were loaded: alike wherever its pixels and marks are.
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Rows.

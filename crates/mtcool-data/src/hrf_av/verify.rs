@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::checksums;
 use super::decode::Decoded;
 use super::layout::{Files, Layout, PhotographId, Role, SetShape};
+use super::mixed_vessels;
 use crate::error::Result;
 use crate::files::sha256_of;
 use crate::finding::Finding;
@@ -32,6 +33,9 @@ pub struct Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} photographs intact, {} with `manual1`", self.intact, self.expected, self.with_vessels)?;
+        if let Some(mixed) = mixed_vessels(self.with_vessels, self.intact) {
+            write!(f, "\n  note: {mixed}")?;
+        }
         for (file, count) in &self.snapped {
             write!(f, "\n  note: `{}`: {count} pixels snapped to the nearest pure colour", file.display())?;
         }

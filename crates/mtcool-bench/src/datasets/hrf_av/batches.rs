@@ -2,37 +2,28 @@
 
 use std::collections::VecDeque;
 
-use candle_core::{Device, Tensor};
 use mtcool_core::{Batch, BatchSource, Error};
 use mtcool_data::hrf_av::Patches;
 
-/// Red, green and blue inside the field of view of the published photographs on the scale 0..1, and how far they spread.
-const PIXEL_MEAN: [f32; 3] = [0.735, 0.237, 0.122];
-/// See [`PIXEL_MEAN`].
-const PIXEL_STD: [f32; 3] = [0.137, 0.079, 0.046];
-
-/// `pixels` `[B, 3, H, W]` in 0..1 as the network gets them.
-pub(super) fn standardise(pixels: &Tensor) -> candle_core::Result<Tensor> {
-    let of = |values: [f32; 3]| Tensor::new(&values, &Device::Cpu)?.reshape((1, 3, 1, 1));
-    pixels.broadcast_sub(&of(PIXEL_MEAN)?)?.broadcast_div(&of(PIXEL_STD)?)
-}
+use super::standard::Standard;
 
 /// Batch n is the same patches for both tasks; it waits here until both have had it.
 pub(super) struct PatchBatches {
     patches: Patches,
+    standard: Standard,
     waiting: VecDeque<[Batch; 2]>,
     /// How many of those that wait each task has had.
     taken: [usize; 2],
 }
 
 impl PatchBatches {
-    pub(super) fn new(patches: Patches) -> Self {
-        Self { patches, waiting: VecDeque::new(), taken: [0; 2] }
+    pub(super) fn new(patches: Patches, standard: Standard) -> Self {
+        Self { patches, standard, waiting: VecDeque::new(), taken: [0; 2] }
     }
 
     fn read(&mut self) -> Result<[Batch; 2], Box<dyn std::error::Error + Send + Sync>> {
         let sample = self.patches.next()?;
-        let input = standardise(&sample.inputs)?;
+        let input = self.standard.batch(&sample.inputs)?;
         let target = |task: usize| sample.targets.narrow(1, task, 1)?.squeeze(1)?.contiguous();
         Ok([Batch { input: input.clone(), target: target(0)? }, Batch { input, target: target(1)? }])
     }

@@ -1,15 +1,18 @@
 //! Table 3's figures: confusion counts of whole photographs, pooled over all of them.
 
+use std::cell::Cell;
+
 use anyhow::Result;
-use candle_core::{DType, Tensor};
+use candle_core::DType;
 use mtcool_core::{Network, Parameters, Problem};
+use mtcool_data::augment::Source;
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
-use mtcool_models::Tiling;
+use mtcool_models::{Tile, Tiling};
 
 use super::TASKS;
-use super::batches::standardise;
 use super::settings::{Green, HrfAvSettings, Region};
-use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement};
+use super::standard::Standard;
+use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite};
 use crate::metrics::{ClassMap, ClassSet, Confusion};
 
 /// What is measured: names of accuracy and F1, task, predicted classes and true marks that are positive.
@@ -64,6 +67,7 @@ const TARGETS: [Target; 4] = [
 pub(super) fn evaluate(
     photographs: &[std::sync::Arc<Photograph>],
     settings: &HrfAvSettings,
+    standard: Standard,
     problem: &Problem,
     parameters: &Parameters,
     mut maps: Option<&mut MapSink<'_>>,
@@ -71,7 +75,7 @@ pub(super) fn evaluate(
     let mut pooled = [Confusion::default(); TARGETS.len()];
     let mut scores = Vec::new();
     for photograph in photographs {
-        let predicted = predict(&photograph.whole()?.inputs, settings.tiling(), problem.network(), parameters)?;
+        let predicted = predict(photograph.pixels(), standard, settings.tiling(), problem.network(), parameters)?;
         let marks = photograph.marks().bytes;
         for (target, pooled) in TARGETS.iter().zip(&mut pooled) {
             let counts = count(target, &predicted[target.task], marks, settings)?;
@@ -99,19 +103,29 @@ pub(super) fn evaluate(
     Ok(Evaluation { measurements, predictions: Vec::new(), scores })
 }
 
-/// The likeliest class of each pixel of `pixels` `[1, 3, H, W]` in 0..1: `[H * W]` for each task.
+/// The likeliest class of each pixel of `photograph`: `[H * W]` for each task.
 pub(super) fn predict(
-    pixels: &Tensor,
+    photograph: Source<'_>,
+    standard: Standard,
     tiling: Tiling,
     network: &dyn Network,
     parameters: &Parameters,
 ) -> Result<Vec<Vec<u8>>> {
-    let image = standardise(pixels)?.squeeze(0)?;
-    let probabilities = tiling.probabilities(&image, |tile| network.forward_all(parameters, &[tile, tile]))?;
-    let likeliest = |probabilities: Tensor| -> Result<Vec<u8>> {
-        Ok(probabilities.argmax(0)?.to_dtype(DType::U8)?.flatten_from(0)?.contiguous()?.to_vec1::<u8>()?)
+    // An infinite or undefined logit makes the sum of its tile's no number.
+    let sums = [const { Cell::new(0.0f64) }; TASKS.len()];
+    let forward = |tile: &Tile| {
+        let input = standard.tile(photograph, tile)?;
+        let outputs = network.forward_all(parameters, &[&input, &input])?;
+        for (sum, output) in sums.iter().zip(&outputs) {
+            sum.set(sum.get() + f64::from(output.abs()?.mean_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?));
+        }
+        Ok(outputs)
     };
-    probabilities.into_iter().map(likeliest).collect()
+    let classes = tiling.classes([photograph.height, photograph.width], forward)?;
+    for (task, sum) in TASKS.into_iter().zip(&sums) {
+        NonFinite::check(task, "mean of all logits", sum.get())?;
+    }
+    Ok(classes)
 }
 
 /// One photograph's counts of `target`.

@@ -4,21 +4,23 @@ mod batches;
 mod evaluate;
 mod predict;
 mod settings;
+mod standard;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
-    CLASS, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape, SynthConfig, fetch,
-    origin, synthesize as draw, verify,
+    CLASS, ChannelStatistics, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
+    SynthConfig, fetch, origin, synthesize as draw, verify,
 };
 use mtcool_data::{HrfAv, Origin, Progress};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::unet::unet;
 use super::{CasePicture, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
@@ -28,6 +30,7 @@ use crate::progress::counter;
 use crate::report::figure::FigureStyle;
 use batches::PatchBatches;
 use settings::{HrfAvSettings, MOST_POOLINGS};
+use standard::Standard;
 
 pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     name: "hrf-av",
@@ -49,7 +52,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     settings: super::settings::<HrfAvSettings>,
     has_figure: true,
     predictor: Some(|model| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
-    open: |folder, settings| Ok(Box::new(HrfAvSuite::open(folder, settings)?)),
+    open: |folder, settings| Ok(Box::new(HrfAvSuite::open(folder, &Cache::new("data/cache"), settings)?)),
 };
 
 /// Task 0 finds vessels, task 1 tells arteries from veins.
@@ -88,28 +91,28 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     Ok(draw(folder, SynthConfig { shape, seed })?)
 }
 
-/// How many times shorter the sides of photographs of `shape` must become to be `scale` times shorter than the published ones.
-fn own_scale(scale: usize, shape: SetShape) -> Result<usize, ConfigError> {
-    let (official, own) = (SetShape::OFFICIAL.size[0], shape.size[0]);
-    match (scale * own).is_multiple_of(official) && scale * own >= official {
-        true => Ok(scale * own / official),
-        false => Err(ConfigError::new(format!(
-            "`data.settings.scale` is {scale}: these photographs are {own} pixels wide, so expected a multiple of {}",
-            official.div_ceil(own)
-        ))),
-    }
+/// How many times shorter the sides of photographs of `width` pixels must become to be `scale` times shorter than the published
+/// ones; `None` if no whole number does that.
+fn own_scale(scale: usize, width: usize) -> Option<usize> {
+    let official = SetShape::OFFICIAL.size[0];
+    let product = scale * width;
+    (product.is_multiple_of(official) && product >= official).then(|| product / official)
 }
 
 struct HrfAvSuite {
     settings: HrfAvSettings,
     origin: (Origin, SetShape),
+    /// What a reader of the table must know.
+    notes: Vec<String>,
+    /// Of the photographs that train.
+    statistics: ChannelStatistics,
     training: Vec<Arc<Photograph>>,
     /// To select on, and to report.
     held_out: [Vec<Arc<Photograph>>; 2],
 }
 
 impl HrfAvSuite {
-    fn open(folder: &Path, settings: &Value) -> Result<Self> {
+    fn open(folder: &Path, cache: &Cache, settings: &Value) -> Result<Self> {
         let settings: HrfAvSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
         settings.tiling().check().context("data.settings: `tile`, `overlap`, `margin`")?;
         settings.augmentation.check().context("data.settings.augmentation")?;
@@ -119,18 +122,27 @@ impl HrfAvSuite {
         );
         let origin = origin(folder)?;
         let partition = Partition::new(origin.1, settings.split.rule(), settings.held_out).context("data.settings")?;
-        let config = HrfAvConfig {
-            shape: origin.1,
-            scale: own_scale(settings.scale, origin.1)?,
-            on_damage: settings.on_damage.policy(),
-        };
-        let set = HrfAv::open(folder, &Cache::new(PathBuf::from("data/cache")), config)?;
+        let own = origin.1.size[0];
+        let scale = own_scale(settings.scale, own).ok_or_else(|| {
+            ConfigError::new(format!(
+                "`data.settings.scale` is {}: these photographs are {own} pixels wide, so expected a multiple of {}",
+                settings.scale,
+                SetShape::OFFICIAL.size[0].div_ceil(own)
+            ))
+        })?;
+        let config = HrfAvConfig { shape: origin.1, scale, on_damage: settings.on_damage.policy() };
+        let set = HrfAv::open(folder, cache, config)?;
+        let notes = set.notes();
+        for note in &notes {
+            tracing::warn!("{note}");
+        }
         let training = set.photographs(&partition.train);
         let held_out = [&partition.validation, &partition.test].map(|ids| set.photographs(ids));
         for (part, photographs) in [("train", &training), ("test", &held_out[1])] {
             ensure!(!photographs.is_empty(), "no intact photograph is left to {part} with in `{}`", folder.display());
         }
-        Ok(Self { settings, origin, training, held_out })
+        let statistics = ChannelStatistics::of(&training);
+        Ok(Self { settings, origin, notes, statistics, training, held_out })
     }
 
     fn photographs(&self, split: Split) -> &[Arc<Photograph>] {
@@ -138,6 +150,14 @@ impl HrfAvSuite {
             Split::Validation => &self.held_out[0],
             Split::Test => &self.held_out[1],
         }
+    }
+
+    /// SHA-256 of what all photographs were loaded from, in hexadecimal.
+    fn digest(&self) -> String {
+        let all = self.training.iter().chain(self.held_out.iter().flatten());
+        let mut keys: Vec<&str> = all.map(|photograph| photograph.key()).collect();
+        keys.sort_unstable();
+        Sha256::digest(keys.join("\n").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -159,6 +179,16 @@ impl Suite for HrfAvSuite {
         }
     }
 
+    /// With what pixels are standardised by, for whoever uses the trained network without the data.
+    fn identity(&self) -> Value {
+        let ChannelStatistics { mean, deviation } = self.statistics;
+        json!({ "digest": self.digest(), "mean": mean, "deviation": deviation })
+    }
+
+    fn caveats(&self) -> Vec<Caveat> {
+        self.notes.iter().map(|note| Caveat { text: note.clone(), is_comparable: true }).collect()
+    }
+
     fn samples(&self, _: usize) -> usize {
         self.training.len() * self.settings.patches_per_photograph
     }
@@ -172,7 +202,7 @@ impl Suite for HrfAvSuite {
             workers: WORKERS,
         };
         let patches = Patches::new(self.training.clone(), config, position).context("training photographs")?;
-        Ok(Box::new(PatchBatches::new(patches)))
+        Ok(Box::new(PatchBatches::new(patches, Standard::new(self.statistics))))
     }
 
     fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
@@ -206,7 +236,12 @@ impl Suite for HrfAvSuite {
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
-        evaluate::evaluate(self.photographs(split), &self.settings, problem, parameters, maps)
+        let photographs = self.photographs(split);
+        // Nothing held out: there is nothing to say of it, rather than numbers that are none.
+        if photographs.is_empty() {
+            return Ok(Evaluation::default());
+        }
+        evaluate::evaluate(photographs, &self.settings, Standard::new(self.statistics), problem, parameters, maps)
     }
 
     fn figure(&self) -> Option<FigureTask> {
@@ -226,5 +261,59 @@ impl Suite for HrfAvSuite {
             rgb: photograph.pixels().bytes.to_vec(),
             truth: vec![(TASKS[1], truth)],
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mtcool_data::hrf_av::Role;
+
+    use super::settings::Damage;
+    use super::*;
+
+    #[test]
+    fn photographs_of_another_width_have_a_scale_of_their_own() {
+        let scales = [(4, 3504), (4, 876), (16, 219), (16, 438), (4, 438), (4, 1000), (0, 3504)];
+        assert_eq!(
+            scales.map(|(scale, width)| own_scale(scale, width)),
+            [Some(4), Some(1), Some(1), Some(2), None, None, None]
+        );
+    }
+
+    #[test]
+    fn another_file_or_one_less_is_another_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let (set, cache) = (folder.path().join("set"), Cache::new(folder.path().join("cache")));
+        synthesize(&set, SyntheticConfig { train: 3, test: 6, seed: 1, shrink: 16 }).unwrap();
+        let settings = HrfAvSettings {
+            scale: 16,
+            patch: 32,
+            tile: 64,
+            overlap: 16,
+            margin: 4,
+            held_out: 0,
+            on_damage: Damage::LeaveOut,
+            ..HrfAvSettings::default()
+        };
+        let settings = serde_json::to_value(settings).unwrap();
+        let open = || HrfAvSuite::open(&set, &cache, &settings).unwrap();
+        let first = open();
+        assert_eq!(first.identity(), open().identity());
+        assert_eq!(first.identity()["digest"].as_str().unwrap().len(), 64);
+        assert_eq!(Standard::of_run(&first.identity()).unwrap(), Standard::new(first.statistics));
+
+        // Another truth of one photograph.
+        let test = first.held_out[1][0].id;
+        std::fs::create_dir(set.join(Role::Vessels.folder())).unwrap();
+        std::fs::copy(set.join(Role::Field.path(test)), set.join(Role::Vessels.path(test))).unwrap();
+        let second = open();
+        assert_ne!(second.identity()["digest"], first.identity()["digest"]);
+
+        // A photograph less; it did not train, so the statistics do not know.
+        std::fs::remove_file(set.join(Role::Image.path(test))).unwrap();
+        let third = open();
+        assert_eq!(third.held_out[1].len(), 5);
+        assert!(third.identity() != first.identity() && third.identity() != second.identity());
+        assert_eq!(third.statistics, first.statistics);
     }
 }

@@ -1,19 +1,20 @@
 //! A trained network on a photograph of the user's own: its vessels, and which are arteries.
 
-use anyhow::Result;
-use candle_core::{Device, Tensor};
+use anyhow::{Result, bail};
 use mtcool_core::{Network, Parameters};
-use mtcool_data::augment::{Change, Crop, Source};
-use mtcool_data::hrf_av::Class;
+use mtcool_data::augment::Source;
+use mtcool_data::hrf_av::{Class, SetShape};
 use mtcool_data::picture::Picture;
 use serde_json::json;
 
 use super::settings::HrfAvSettings;
-use super::{HEADS, evaluate, unet};
+use super::standard::Standard;
+use super::{HEADS, evaluate, own_scale, unet};
 use crate::predict::{Place, Predicted, Predictor, StoredModel, colour_png, grey_png};
 
 pub(super) struct HrfAvPredictor {
     settings: HrfAvSettings,
+    standard: Standard,
     network: Box<dyn Network>,
     parameters: Parameters,
 }
@@ -22,19 +23,30 @@ impl HrfAvPredictor {
     pub(super) fn new(model: StoredModel) -> Result<Self> {
         let network = unet(&model.network, &HEADS, model.precision, model.sharing)?;
         let parameters = model.parameters_of(network.as_ref())?;
-        Ok(Self { settings: model.settings()?, network, parameters })
+        Ok(Self { settings: model.settings()?, standard: Standard::of_run(&model.files)?, network, parameters })
+    }
+
+    /// As large as the photographs that trained, if it shows as much of a retina as they do.
+    fn reduced(&self, photograph: Picture) -> Result<Picture> {
+        let (scale, width, official) = (self.settings.scale, photograph.width, SetShape::OFFICIAL.size[0]);
+        let Some(own) = own_scale(scale, width) else {
+            let least = (1..official).find(|&width| own_scale(scale, width).is_some()).unwrap_or(official);
+            bail!(
+                "it is {width} pixels wide, and this run trained on photographs of {official} pixels made {scale} times narrower: \
+                 expected a multiple of {least} pixels; resize it to {official}"
+            );
+        };
+        Ok(photograph.reduced(own)?)
     }
 }
 
 impl Predictor for HrfAvPredictor {
     fn predict(&self, photograph: Picture, _: Place) -> Result<Predicted> {
-        let picture = photograph.reduced(self.settings.scale)?;
+        let picture = self.reduced(photograph)?;
         let (height, width) = (picture.height, picture.width);
         let source = Source { bytes: &picture.bytes, height, width };
-        let mut values = vec![0.0; 3 * height * width];
-        Change::NONE.picture(source, Crop::whole(source), &mut values);
-        let pixels = Tensor::from_vec(values, (1, 3, height, width), &Device::Cpu)?;
-        let classes = evaluate::predict(&pixels, self.settings.tiling(), self.network.as_ref(), &self.parameters)?;
+        let tiling = self.settings.tiling();
+        let classes = evaluate::predict(source, self.standard, tiling, self.network.as_ref(), &self.parameters)?;
         let share = |classes: &[u8], class: Class| {
             classes.iter().filter(|&&found| found == class as u8).count() as f64 / classes.len() as f64
         };

@@ -38,6 +38,19 @@ pub(super) struct HrfAvSettings {
     pub green: Green,
 }
 
+/// No brightness and no contrast, which add to all values: the vessels of the dark channels would become black.
+const AUGMENTATION: Augmentation = Augmentation {
+    mirror: true,
+    flip: true,
+    right_angles: true,
+    rotation: 20.0,
+    scale: 0.15,
+    exposure: 0.1,
+    tint: 0.05,
+    gamma: 0.15,
+    ..Augmentation::NONE
+};
+
 /// The paper's sizes.
 impl Default for HrfAvSettings {
     fn default() -> Self {
@@ -48,7 +61,7 @@ impl Default for HrfAvSettings {
             split: Split::Stratified { seed: 0 },
             held_out: 1,
             on_damage: Damage::Refuse,
-            augmentation: Augmentation { mirror: true, flip: true, right_angles: true, ..Augmentation::default() },
+            augmentation: AUGMENTATION,
             tile: 2048,
             overlap: 256,
             margin: 64,
@@ -125,5 +138,18 @@ impl HrfAvSettings {
         // What poolings divide by, or more; a divisor of every tile that the network's check lets pass.
         let multiple = 1 << self.tile.trailing_zeros().min(MOST_POOLINGS as u32);
         Tiling { side: self.tile, overlap: self.overlap, margin: self.margin, multiple }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_experiment_changes_light_as_the_defaults_do() {
+        let table: toml::Table = include_str!("../../../../../experiments/table3.toml").parse().unwrap();
+        let settings: HrfAvSettings = table["default"]["data"]["settings"].clone().try_into().unwrap();
+        assert_eq!(settings.augmentation, AUGMENTATION);
+        assert_eq!((AUGMENTATION.brightness, AUGMENTATION.contrast), (0.0, 0.0), "dark vessels become black");
     }
 }

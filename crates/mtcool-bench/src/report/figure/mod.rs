@@ -2,9 +2,11 @@
 
 mod outline;
 mod raster;
+mod resample;
 mod scene;
 mod style;
 mod svg;
+mod window;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use crate::datasets::{CasePicture, FigureTask, Suite};
 use crate::record::{read_map, read_scores};
 use scene::{Grid, Panel, Picture};
 pub use style::FigureStyle;
+use window::Window;
 
 /// The method whose scores choose the cases, where it has run.
 const CHOOSER: &str = "independent";
@@ -112,16 +115,27 @@ fn caption(task: &FigureTask, scores: Option<&Vec<f64>>) -> String {
 }
 
 fn panels(case: &str, shown: &CasePicture, task: &FigureTask, runs: &[(&PathBuf, String)]) -> Result<Vec<Panel>> {
-    let photograph = Picture { height: shown.height, width: shown.width, rgb: shown.rgb.clone() };
     let truth = shown.truth.iter().find(|(name, _)| *name == task.task).map(|(_, classes)| classes);
     let truth = truth.with_context(|| format!("case {case} has no truth of task `{}`", task.task))?;
+    let size = [shown.height, shown.width];
+    let window = task.style.window(truth, size);
+    let Window { height, width, .. } = window;
+    let of_window = match window == Window::whole(size) {
+        true => String::new(),
+        false => format!("detail, {width}x{height} of {}x{}", shown.width, shown.height),
+    };
+    let photograph = Picture { height, width, rgb: window.cut(&shown.rgb, shown.width, 3) };
+    let truth = window.cut(truth, shown.width, 1);
     let mut panels = vec![
-        Panel { picture: photograph.clone(), strokes: Vec::new(), caption: String::new() },
-        task.style.truth(&photograph, truth),
+        Panel { picture: photograph.clone(), strokes: Vec::new(), caption: of_window },
+        task.style.truth(&photograph, &truth),
     ];
     for (run, caption) in runs {
-        panels.push(match read_map(run, task.task, case, [shown.height, shown.width])? {
-            Some(classes) => task.style.prediction(&photograph, truth, &classes, caption.clone()),
+        panels.push(match read_map(run, task.task, case, size)? {
+            Some(classes) => {
+                let classes = window.cut(&classes, shown.width, 1);
+                task.style.prediction(&photograph, &truth, &classes, caption.clone())
+            }
             None => {
                 Panel { picture: photograph.clone(), strokes: Vec::new(), caption: "not predicted by this run".into() }
             }
@@ -133,6 +147,54 @@ fn panels(case: &str, shown: &CasePicture, task: &FigureTask, runs: &[(&PathBuf,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The panels of a drawn case, noise with vessels in one corner, laid out as a figure of one row.
+    fn figure(style: FigureStyle, [height, width]: [usize; 2]) -> scene::Scene {
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let rgb = (0..3 * height * width).map(|_| noise()).collect();
+        let mut truth = vec![0; height * width];
+        for row in truth.chunks_exact_mut(width).skip(height / 2) {
+            row[width / 2..].fill(1);
+        }
+        let shown = CasePicture { height, width, rgb, truth: vec![("av", truth)] };
+        let task = FigureTask { task: "av", metrics: [("a", "artery F1"), ("b", "vein F1")], style };
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().to_owned();
+        let runs = [(&run, "artery F1 80.0".to_owned())];
+        let rows = vec![("01_dr (median)".to_owned(), panels("01_dr", &shown, &task, &runs).unwrap())];
+        let heads = ["Photograph", "Truth", "Joint"].map(str::to_owned).to_vec();
+        let (title, legend) = ("A figure".to_owned(), style.legend());
+        Grid { title, warning: None, heads, rows, legend }.layout()
+    }
+
+    #[test]
+    fn a_large_photograph_is_a_labelled_detail_of_few_pixels() {
+        // A window of 800 pixels, three panels of which carry 288 each way, 576 pixels in the file.
+        let scene = figure(FigureStyle::Vessels, [1500, 4000]);
+        let text = svg::svg(&scene).unwrap();
+        for label in ["detail, 800x800 of 4000x1500", "01_dr (median)", "missed", "not predicted by this run"] {
+            assert!(text.contains(label), "{label}");
+        }
+        // Noise is what no file format shortens.
+        let most = 3 * (3 * 576 * 576) * 4 / 3 + 3 * 20_000;
+        assert!(text.len() < most, "{} bytes, at most {most}", text.len());
+        assert!(raster::raster(&scene).unwrap().len() < 3 * scene.height * scene.width + 20_000);
+    }
+
+    #[test]
+    fn crops_are_shown_whole() {
+        for style in [FigureStyle::DiscAndCup, FigureStyle::Vessels] {
+            let text = svg::svg(&figure(style, [200, 280])).unwrap();
+            assert!(!text.contains("detail"), "{style:?}");
+        }
+        let text = svg::svg(&figure(FigureStyle::DiscAndCup, [512, 512])).unwrap();
+        // Three panels of noise, whose bytes no file format shortens.
+        assert!(!text.contains("detail") && text.len() > 3 * 512 * 512 * 3, "pixels are missing");
+    }
 
     #[test]
     fn cases_stand_at_the_quartiles() {

@@ -13,6 +13,7 @@ use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{DynamicImage, ImageFormat, RgbImage};
 
+use super::resample::resample;
 use super::scene::{Colour, Item, Picture, Scene, Stroke};
 
 /// The scene as a PNG file.
@@ -70,23 +71,11 @@ impl Canvas {
         }
     }
 
-    /// The mean of the pixels that fall onto one, or the nearest where none does.
-    fn picture(&mut self, [top, left]: [usize; 2], [height, width]: [usize; 2], picture: &Picture) {
-        for y in 0..height {
-            let rows = span(y, height, picture.height);
-            for x in 0..width {
-                let columns = span(x, width, picture.width);
-                let mut sum = [0usize; 3];
-                for row in rows.clone() {
-                    for column in columns.clone() {
-                        let at = 3 * (row * picture.width + column);
-                        sum.iter_mut().zip(&picture.rgb[at..at + 3]).for_each(|(sum, &byte)| *sum += usize::from(byte));
-                    }
-                }
-                let count = rows.len() * columns.len();
-                let colour = sum.map(|sum| ((sum + count / 2) / count) as u8);
-                self.set((left + x) as isize, (top + y) as isize, colour);
-            }
+    fn picture(&mut self, [top, left]: [usize; 2], size: [usize; 2], picture: &Picture) {
+        let Picture { width, rgb, .. } = resample(picture, size);
+        for (index, pixel) in rgb.chunks_exact(3).enumerate() {
+            let (x, y) = (left + index % width, top + index / width);
+            self.set(x as isize, y as isize, [pixel[0], pixel[1], pixel[2]]);
         }
     }
 
@@ -114,12 +103,6 @@ impl Canvas {
         let at = Point::new(left as i32, top as i32);
         let Ok(_) = Text::with_text_style(text, at, style, layout).draw(self);
     }
-}
-
-/// The pixels of `source` that pixel `at` of `target` stands for: at least one.
-fn span(at: usize, target: usize, source: usize) -> std::ops::Range<usize> {
-    let start = at * source / target;
-    start..((at + 1) * source / target).max(start + 1)
 }
 
 impl OriginDimensions for Canvas {

@@ -68,7 +68,7 @@ pub(super) struct Grid {
 /// Height and width of a character.
 pub(super) const CHARACTER: [usize; 2] = [20, 10];
 /// Side that panels have at most; small pictures are magnified by a whole number up to it.
-const PANEL: usize = 288;
+pub(super) const PANEL: usize = 288;
 const MARGIN: usize = 20;
 const GAP: usize = 10;
 const LINE: usize = 26;

@@ -2,6 +2,7 @@
 
 use super::outline::outlines;
 use super::scene::{Colour, Panel, Picture, Stroke};
+use super::window::Window;
 
 /// How a data set's predictions are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +36,18 @@ impl FigureStyle {
                 (MISSED, "missed"),
                 (FALSE, "no vessel there"),
                 (SWAPPED, "artery and vein swapped"),
-                (UNDECIDED, "kind unknown"),
+                (UNDECIDED, "found, kind unknown"),
             ],
         };
         entries.iter().map(|&(colour, meaning)| (colour, meaning.to_owned())).collect()
+    }
+
+    /// What is shown of a case of `size` (height, width): of a whole photograph's vessels, a detail in which they can be seen.
+    pub(super) fn window(self, truth: &[u8], size: [usize; 2]) -> Window {
+        match self {
+            Self::DiscAndCup => Window::whole(size),
+            Self::Vessels => Window::densest(truth, size),
+        }
     }
 
     /// The truth alone.
@@ -70,7 +79,8 @@ impl FigureStyle {
     }
 }
 
-/// Classes: 0 no vessel, 1 artery, 2 vein, 3 a vessel of unknown kind.
+/// Classes: 0 no vessel, 1 artery, 2 vein, 3 a vessel of unknown kind. That one can be missed as any other, since it is a vessel to
+/// the binary task and in AV; its kind cannot be wrong, so whatever kind it was given is right enough.
 fn paint(pixel: &[u8], truth: u8, class: u8) -> Colour {
     match (truth, class) {
         (0, 0) => {
@@ -78,8 +88,8 @@ fn paint(pixel: &[u8], truth: u8, class: u8) -> Colour {
             [(grey * 3 / 5) as u8; 3]
         }
         (0, _) => FALSE,
-        (3, _) => UNDECIDED,
         (_, 0) => MISSED,
+        (3, _) => UNDECIDED,
         (1, 1) => ARTERY,
         (2, 2) => VEIN,
         _ => SWAPPED,
@@ -92,11 +102,11 @@ mod tests {
 
     #[test]
     fn every_kind_of_error_has_its_colour() {
-        let photograph = Picture { height: 2, width: 4, rgb: vec![100; 24] };
-        let truth = [0, 0, 1, 2, 1, 2, 3, 1];
-        let classes = [0, 1, 1, 2, 2, 1, 0, 0];
+        let photograph = Picture { height: 2, width: 5, rgb: vec![100; 30] };
+        let truth = [0, 0, 1, 2, 1, 2, 3, 1, 3, 3];
+        let classes = [0, 1, 1, 2, 2, 1, 0, 0, 1, 2];
         let panel = FigureStyle::Vessels.prediction(&photograph, &truth, &classes, String::new());
-        let want = [[60; 3], FALSE, ARTERY, VEIN, SWAPPED, SWAPPED, UNDECIDED, MISSED];
+        let want = [[60; 3], FALSE, ARTERY, VEIN, SWAPPED, SWAPPED, MISSED, MISSED, UNDECIDED, UNDECIDED];
         assert_eq!(panel.picture.rgb, want.concat());
     }
 

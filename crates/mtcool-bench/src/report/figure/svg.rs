@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::raster::png;
-use super::scene::{CHARACTER, Colour, Item, Scene, Stroke};
+use super::resample::resample;
+use super::scene::{CHARACTER, Colour, Item, Picture, Scene, Stroke};
 use crate::report::html::escape;
 
 /// The whole document.
@@ -32,7 +33,7 @@ fn element(item: &Item) -> Result<String> {
         Item::Picture { at: [y, x], size: [height, width], picture } => format!(
             "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" image-rendering=\"pixelated\" \
              href=\"data:image/png;base64,{}\"/>\n",
-            BASE64_STANDARD.encode(png(picture.width, picture.height, picture.rgb.clone())?)
+            BASE64_STANDARD.encode(encoded(picture, [*height, *width])?)
         ),
         Item::Stroke { at: [y, x], scale, stroke } => {
             let Stroke { outlines, colour, thickness } = stroke;
@@ -65,6 +66,20 @@ fn element(item: &Item) -> Result<String> {
             format!("<text x=\"{x}\" y=\"{baseline}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>\n")
         }
     })
+}
+
+/// Pixels of a picture to one of the figure, at most: what the sharpest screens show.
+const DENSITY: usize = 2;
+
+/// The picture as a PNG file with no more pixels than can be seen of it in `size` (height, width).
+fn encoded(picture: &Picture, size: [usize; 2]) -> Result<Vec<u8>> {
+    let [height, width] = size.map(|side| DENSITY * side);
+    let shown = [picture.height.min(height), picture.width.min(width)];
+    let Picture { height, width, rgb } = match shown == [picture.height, picture.width] {
+        true => picture.clone(),
+        false => resample(picture, shown),
+    };
+    png(width, height, rgb)
 }
 
 fn hex([red, green, blue]: &Colour) -> String {

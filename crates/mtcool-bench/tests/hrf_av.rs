@@ -1,0 +1,103 @@
+//! HRF-AV through the program, on small drawn photographs: paired tests, photographs of one's own, a run without selection.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Lab, fail, succeed};
+use image::imageops::{FilterType, resize};
+use image::{ImageReader, RgbImage};
+use mtcool_bench::record::{read_rows, read_scores};
+
+/// Photographs of 219 x 146 pixels, which is the published size at a sixteenth.
+const TABLE: [&str; 16] = [
+    "reproduce",
+    "table3",
+    "--set",
+    "data.synthetic={ train = 6, test = 12, seed = 5, shrink = 16 }",
+    "--set",
+    "data.settings={ scale = 16, patch = 32, tile = 64, overlap = 16, margin = 4, patches_per_photograph = 2, held_out = 1 }",
+    "--set",
+    "network.widths=[4, 8, 16]",
+    "--set",
+    "network.groups=2",
+    "--set",
+    "training.epochs=2",
+    "--set",
+    "training.batch_size=2",
+    "--set",
+    "method.mtcool.warmup_iterations=2",
+];
+
+fn reproduce(lab: &Lab, results: &str, methods: &str) -> Command {
+    let mut command = lab.mtcool(&TABLE);
+    command.args(["--methods", methods, "--results", results]);
+    command
+}
+
+fn run_folder(lab: &Lab, results: &str, run: &str) -> PathBuf {
+    lab.path().join(results).join("table3/runs").join(run)
+}
+
+#[test]
+fn every_column_has_a_paired_test() {
+    let lab = Lab::new();
+    let printed = succeed(&mut reproduce(&lab, "results", "joint,mtcool"));
+    let (_, paired) = printed.split_once("### Paired over test images").unwrap();
+    for column in ["Artery Acc", "Artery F1", "Vein Acc", "Vein F1", "AV Acc", "AV F1", "Binary Acc", "Binary F1"] {
+        assert!(paired.contains(&format!("12 {column}")), "{column} is not paired over the 12 photographs:\n{paired}");
+    }
+    // The difference is that of the photographs' own accuracies.
+    let of = |run: &str| read_scores(&run_folder(&lab, "results", run), "binary", "accuracy").unwrap();
+    let (own, other) = (of("mtcool-s0"), of("joint-s0"));
+    assert_eq!((own.len(), other.len()), (12, 12));
+    let difference = own.iter().zip(&other).map(|((_, own), (_, other))| own - other).sum::<f64>() / 12.0;
+    assert!(paired.contains(&format!("{difference:+.2}")), "no {difference:+.2} in:\n{paired}");
+}
+
+#[test]
+fn photographs_of_any_fitting_width_are_seen_at_the_scale_that_trained() {
+    let lab = Lab::new();
+    succeed(&mut reproduce(&lab, "results", "joint"));
+    let run = run_folder(&lab, "results", "joint-s0");
+    let predict = |image: &Path, out: &str| {
+        lab.mtcool(&["predict", "--checkpoint", run.to_str().unwrap(), "--out", out, image.to_str().unwrap()])
+    };
+    let seen = |image: &Path, out: &str| -> serde_json::Value {
+        serde_json::from_str(&succeed(&mut predict(image, out))).unwrap()
+    };
+    let drawn = lab.path().join("data/hrf-av-synth/images/01_g.jpg");
+    let photograph: RgbImage = ImageReader::open(&drawn).unwrap().decode().unwrap().into_rgb8();
+    let of_width = |width: u32| -> PathBuf {
+        let path = lab.path().join(format!("own-{width}.png"));
+        resize(&photograph, width, width * 146 / 219, FilterType::Nearest).save(&path).unwrap();
+        path
+    };
+    let own = seen(&drawn, "own");
+    assert_eq!((own["width"].as_u64(), own["height"].as_u64()), (Some(219), Some(146)));
+    // Each pixel thrice both ways: their mean is the pixel, so the network gets the same.
+    let larger = seen(&of_width(657), "larger");
+    assert_eq!((&larger["width"], &larger["share_of_vessel"]), (&own["width"], &own["share_of_vessel"]));
+    for kind in ["vessels", "av"] {
+        let [own, larger] = [("own/01_g", kind), ("larger/own-657", kind)]
+            .map(|(stem, kind)| std::fs::read(lab.path().join(format!("{stem}-{kind}.png"))).unwrap());
+        assert!(own == larger, "{kind}: another map");
+    }
+    for width in [100, 300, 440] {
+        let wide = format!("{width} pixels wide");
+        fail(&mut predict(&of_width(width), "none"), &["own-", &wide, "3504 pixels", "multiple of 219", "resize it"]);
+    }
+}
+
+#[test]
+fn a_run_that_holds_nothing_out_has_no_validation_figures() {
+    let lab = Lab::new();
+    succeed(reproduce(&lab, "results", "joint").args(["--set", "data.settings.held_out=0"]));
+    let rows = read_rows(&run_folder(&lab, "results", "joint-s0").join("metrics.parquet")).unwrap();
+    assert!(rows.iter().all(|row| row.split != "validation"));
+    assert_eq!(rows.iter().filter(|row| row.split == "test").count(), 8);
+    assert!(rows.iter().any(|row| row.split == "train" && row.metric == "loss" && row.value.is_finite()));
+}

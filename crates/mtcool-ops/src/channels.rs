@@ -1,0 +1,84 @@
+//! Small operations on the channels of maps: side by side, and their means.
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
+
+use crate::element::{dispatch, elements, sum};
+use crate::recording::{apply1, apply2, tracks};
+
+/// `a` `[B, C, H, W]` and `b` `[B, D, H, W]` side by side, `[B, C + D, H, W]`.
+///
+/// # Errors
+/// If they differ in more than their channels.
+pub fn join_channels(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let ((batch, _, height, width), of_b) = (a.dims4()?, b.dims4()?);
+    if (of_b.0, of_b.2, of_b.3) != (batch, height, width) || a.dtype() != b.dtype() {
+        bail!("join_channels: {:?} and {:?} differ in more than their channels", a.shape(), b.shape());
+    }
+    apply2(a, b, Join)
+}
+
+struct Join;
+
+impl CustomOp2 for Join {
+    fn name(&self) -> &'static str {
+        "join-channels"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, channels, height, width) = al.shape().dims4()?;
+        let joined = dispatch!(self.name(), a, T => {
+            let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
+            let mut joined = Vec::with_capacity(a.len() + b.len());
+            for sample in 0..batch {
+                let of_sample = |map: &[T]| sample * map.len() / batch..(sample + 1) * map.len() / batch;
+                joined.extend_from_slice(&a[of_sample(a)]);
+                joined.extend_from_slice(&b[of_sample(b)]);
+            }
+            T::to_cpu_storage_owned(joined)
+        });
+        Ok((joined, (batch, channels + bl.dims()[1], height, width).into()))
+    }
+
+    fn bwd(&self, a: &Tensor, b: &Tensor, _joined: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let part = |of: &Tensor, first: usize| match tracks(of) {
+            true => grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some),
+            false => Ok(None),
+        };
+        Ok((part(a, 0)?, part(b, a.dims()[1])?))
+    }
+}
+
+/// The mean of each channel of `x` `[B, C, H, W]`, `[B, C]`.
+///
+/// # Errors
+/// If `x` has not four dimensions, or no pixels.
+pub fn mean_pixels(x: &Tensor) -> Result<Tensor> {
+    let (_, _, height, width) = x.dims4()?;
+    if height * width == 0 {
+        bail!("mean_pixels: {:?} has no pixels", x.shape());
+    }
+    apply1(x, Mean)
+}
+
+struct Mean;
+
+impl CustomOp1 for Mean {
+    fn name(&self) -> &'static str {
+        "mean-pixels"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let means = dispatch!(self.name(), x, T => {
+            let planes = elements::<T>(self.name(), x, layout)?.chunks_exact(height * width);
+            T::to_cpu_storage_owned(planes.map(|plane| sum(plane) / T::from_f64(plane.len() as f64)).collect())
+        });
+        Ok((means, (batch, channels).into()))
+    }
+
+    fn bwd(&self, x: &Tensor, _means: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (batch, channels, height, width) = x.dims4()?;
+        let share = (grad / (height * width) as f64)?.reshape((batch, channels, 1, 1))?;
+        share.broadcast_as(x.shape())?.contiguous().map(Some)
+    }
+}

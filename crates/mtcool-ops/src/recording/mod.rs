@@ -1,0 +1,187 @@
+//! Several operations as one node of candle's graph, with a backward pass of their own.
+//!
+//! candle's backward pass gives every operand a tensor of zeros and adds the gradient to it, on maps as on parameters: a sixth
+//! of a U-Net's step. Inside [`recorded`] the operations of this crate leave no graph but a record each. Its backward pass runs
+//! through the records in reverse, hands a gradient on as it is, adds where two meet, and leaves those of the leaves with the
+//! caller.
+
+mod nodes;
+mod tape;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, TensorId, bail};
+
+use nodes::{Junction, Output, Pending};
+use tape::{Operation, Tape};
+
+thread_local! {
+    static STATE: RefCell<State> = const { RefCell::new(State::Idle) };
+}
+
+/// What this thread's operations do besides their work.
+enum State {
+    /// They leave candle's graph.
+    Idle,
+    /// They leave a record.
+    Recording(Tape),
+    /// They ask what was tracked.
+    Replaying(Arc<Tape>),
+}
+
+/// Sets a state and brings back the idle one, however the work ends.
+struct Scope;
+
+impl Scope {
+    /// # Errors
+    /// If another is open.
+    fn open(state: State) -> Result<Self> {
+        STATE.with_borrow_mut(|current| match current {
+            State::Idle => {
+                *current = state;
+                Ok(Self)
+            }
+            _ => bail!("recorded: one recording inside another"),
+        })
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        STATE.with_borrow_mut(|current| *current = State::Idle);
+    }
+}
+
+/// Takes the gradient of a leaf, by the leaf's id; several for one leaf are to be added.
+pub type Deliver = Arc<dyn Fn(TensorId, Tensor) + Send + Sync>;
+
+/// The outputs of `body`, each as if it followed from `anchor` alone, a variable of one element that keeps the graph alive.
+///
+/// While `body` runs, this crate's operations take variables and each other's outputs for tracked. When candle's backward pass
+/// over something made of the outputs gets here, the gradients of the variables go to `deliver`, and `anchor` gets none.
+/// Every differentiable step of `body` has to be an operation of this crate: a record ends where another library's begins.
+///
+/// # Errors
+/// If `body` fails, an operand belongs to a graph from outside, or recordings are nested.
+pub fn recorded(
+    anchor: &Tensor,
+    deliver: Deliver,
+    body: impl FnOnce() -> Result<Vec<Tensor>>,
+) -> Result<Vec<Tensor>> {
+    let scope = Scope::open(State::Recording(Tape::default()))?;
+    let outputs = body()?;
+    let tape = STATE.with_borrow_mut(std::mem::take);
+    drop(scope);
+    let State::Recording(tape) = tape else { bail!("recorded: the recording was ended from inside") };
+    let tracked: Vec<bool> = outputs.iter().map(|output| tape.tracks(output)).collect();
+    let pending = Pending::default();
+    let junction = Junction { tape: Arc::new(tape), pending: pending.clone(), deliver };
+    let junction = anchor.apply_op1(junction)?;
+    let node = |(output, is_tracked): (Tensor, bool)| match is_tracked {
+        true => junction.apply_op1(Output { value: output, pending: pending.clone() }),
+        false => Ok(output),
+    };
+    outputs.into_iter().zip(tracked).map(node).collect()
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Idle
+    }
+}
+
+/// Whether a gradient of `tensor` is wanted: it trains, or follows from what does.
+pub fn tracks(tensor: &Tensor) -> bool {
+    STATE.with_borrow(|state| match state {
+        State::Idle => tensor.track_op(),
+        State::Recording(tape) => tape.tracks(tensor),
+        State::Replaying(tape) => tape.tracks(tensor),
+    })
+}
+
+fn is_recording() -> bool {
+    STATE.with_borrow(|state| matches!(state, State::Recording(_)))
+}
+
+/// `tensor` with its elements in order.
+///
+/// # Errors
+/// If it would have to be copied while a recording tracks it: the copy would not be recorded.
+pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+    if is_recording() && tracks(tensor) && !tensor.is_contiguous() {
+        bail!("recorded: an operand of strides {:?}: expected a contiguous one", tensor.stride());
+    }
+    tensor.contiguous()
+}
+
+/// Writes `output` down, if an operand is tracked.
+fn record(operation: Operation, operands: &[&Tensor], output: Tensor) -> Result<Tensor> {
+    STATE.with_borrow_mut(|state| {
+        if let State::Recording(tape) = state {
+            tape.record(operation, operands, &output)?;
+        }
+        Ok(output)
+    })
+}
+
+/// `op` on a tensor, in the graph or on record.
+pub(crate) fn apply1<C: CustomOp1 + Send + Sync + 'static>(x: &Tensor, op: C) -> Result<Tensor> {
+    let x = contiguous(x)?;
+    if !is_recording() {
+        return x.apply_op1(op);
+    }
+    let output = x.apply_op1_no_bwd(&op)?;
+    record(Operation::One(Box::new(op)), &[&x], output)
+}
+
+/// `op` on two tensors, in the graph or on record.
+pub(crate) fn apply2<C: CustomOp2 + Send + Sync + 'static>(x: &Tensor, y: &Tensor, op: C) -> Result<Tensor> {
+    let (x, y) = (contiguous(x)?, contiguous(y)?);
+    if !is_recording() {
+        return x.apply_op2(&y, op);
+    }
+    let output = x.apply_op2_no_bwd(&y, &op)?;
+    record(Operation::Two(Box::new(op)), &[&x, &y], output)
+}
+
+/// `op` on three tensors, in the graph or on record.
+pub(crate) fn apply3<C>(x: &Tensor, y: &Tensor, z: &Tensor, op: C) -> Result<Tensor>
+where
+    C: CustomOp3 + Send + Sync + 'static,
+{
+    let (x, y, z) = (contiguous(x)?, contiguous(y)?, contiguous(z)?);
+    if !is_recording() {
+        return x.apply_op3(&y, &z, op);
+    }
+    let output = x.apply_op3_no_bwd(&y, &z, &op)?;
+    record(Operation::Three(Box::new(op)), &[&x, &y, &z], output)
+}
+
+/// The elements of all `parts` in turn, as one vector.
+///
+/// # Errors
+/// If the parts differ in dtype.
+pub(crate) fn pack(parts: &[&Tensor]) -> Result<Tensor> {
+    let flat = parts.iter().map(|part| contiguous(part)?.flatten_all()).collect::<Result<Vec<_>>>()?;
+    let packed = Tensor::cat(&flat, 0)?;
+    if !is_recording() {
+        return Ok(packed);
+    }
+    record(Operation::Pack, parts, packed.detach())
+}
+
+/// `parts` one above the other: `[sum R_i, ...]` from `[R_i, ...]`.
+///
+/// # Errors
+/// If the parts differ in dtype or in more than their first dimension.
+pub fn stack_rows(parts: &[&Tensor]) -> Result<Tensor> {
+    if let [part] = parts {
+        return Ok((*part).clone());
+    }
+    let stacked = Tensor::cat(parts, 0)?;
+    if !is_recording() {
+        return Ok(stacked);
+    }
+    record(Operation::Pack, parts, stacked.detach())
+}

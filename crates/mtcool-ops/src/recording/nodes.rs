@@ -1,0 +1,75 @@
+//! What candle's graph sees of a recording: a junction of one element that follows from the anchor, and outputs that follow
+//! from the junction.
+//!
+//! In a backward pass each output leaves its gradient with the junction, whose turn comes when all outputs have had theirs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, WithDType};
+
+use super::Deliver;
+use super::tape::Tape;
+use crate::element::{dispatch, on_cpu};
+use crate::memory::copied;
+
+/// Gradients of outputs that wait for the junction.
+#[derive(Clone, Default)]
+pub(super) struct Pending(Arc<Mutex<Vec<(TensorId, Tensor)>>>);
+
+impl Pending {
+    fn push(&self, output: TensorId, gradient: Tensor) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((output, gradient));
+    }
+
+    fn take(&self) -> Vec<(TensorId, Tensor)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where the gradients of all outputs come together.
+pub(super) struct Junction {
+    pub(super) tape: Arc<Tape>,
+    pub(super) pending: Pending,
+    pub(super) deliver: Deliver,
+}
+
+impl CustomOp1 for Junction {
+    fn name(&self) -> &'static str {
+        "recording"
+    }
+
+    fn cpu_fwd(&self, anchor: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let zeros = dispatch!(self.name(), anchor, T => T::to_cpu_storage_owned(vec![T::default(); layout.shape().elem_count()]));
+        Ok((zeros, layout.shape().clone()))
+    }
+
+    fn bwd(&self, _anchor: &Tensor, _junction: &Tensor, _grad: &Tensor) -> Result<Option<Tensor>> {
+        for (leaf, gradient) in self.tape.replay(self.pending.take())? {
+            (self.deliver)(leaf, gradient);
+        }
+        Ok(None)
+    }
+}
+
+/// An output of a recording.
+pub(super) struct Output {
+    pub(super) value: Tensor,
+    pub(super) pending: Pending,
+}
+
+impl CustomOp1 for Output {
+    fn name(&self) -> &'static str {
+        "recorded"
+    }
+
+    fn cpu_fwd(&self, _junction: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let value = on_cpu(self.name(), &self.value);
+        let copy = dispatch!(self.name(), value.storage()?, T => T::to_cpu_storage_owned(copied(value.elements::<T>()?)));
+        Ok((copy, self.value.shape().clone()))
+    }
+
+    fn bwd(&self, junction: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        self.pending.push(self.value.id(), grad.clone());
+        Ok(Some(junction.zeros_like()?))
+    }
+}

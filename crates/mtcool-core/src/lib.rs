@@ -75,6 +75,7 @@
 
 mod error;
 mod gradient;
+mod handover;
 mod method;
 mod mtcool;
 mod noise;
@@ -89,6 +90,7 @@ pub use gradient::{
     Aggregator, Combination, Combine, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting, Point,
     TaskGradients,
 };
+pub use handover::Handover;
 pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
 pub use noise::{Draw, NoiseSource, UniformNoise};

@@ -165,16 +165,16 @@ impl Mtcool {
     fn warm_up(&mut self, step: Step<'_>) -> Result<StepReport> {
         let Step { problem, parameters, batches, progress } = step;
         let batches = batches.next_all(problem.tasks())?;
-        let leaves = parameters.track(|_| true)?;
         let samples = self.samples();
         let mut gradients = Gradients::new();
         let mut losses: Vec<Vec<Tensor>> = vec![Vec::new(); problem.tasks()];
         for sample in 0..samples {
             let draw = Draw::Warmup { iteration: self.iteration, sample };
-            let perturbed = self.perturb(&leaves, draw, |_| true)?;
+            // The gradient at the perturbed point is that of leaves that lie there.
+            let perturbed = self.perturb(parameters, draw, |_| true)?.track(|_| true)?;
             let drawn = objective::task_losses(problem, &perturbed, &batches)?;
             let store = objective::total(&drawn)?.backward()?;
-            gradients = gradients.add_scaled(&leaves.gradients(&store), 1.0 / samples as f64)?;
+            gradients = gradients.add_scaled(&perturbed.gradients(&store)?, 1.0 / samples as f64)?;
             for (losses, loss) in losses.iter_mut().zip(drawn) {
                 losses.push(loss.detach());
             }
@@ -241,7 +241,7 @@ impl Mtcool {
             Some(regularizer) => (&terms.loss + (regularizer * self.config.lambda)?)?,
             None => terms.loss.clone(),
         };
-        let gradients = leaves.gradients(&total.backward()?);
+        let gradients = leaves.gradients(&total.backward()?)?;
         let regularizer = terms.regularizer.map(|regularizer| regularizer.detach());
         Ok((gradients, TaskLoss { task, loss: terms.loss.detach(), regularizer }))
     }

@@ -4,10 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, Var, bail};
+use candle_core::{DType, Tensor, TensorId, Var, bail};
 use indexmap::{Equivalent, IndexMap};
 
 use crate::error::{Error, Result};
+use crate::handover::Handover;
 
 /// Which half of a task's parameters one belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,6 +92,8 @@ impl Equivalent<ParameterName> for Key<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     entries: IndexMap<ParameterName, Tensor>,
+    /// Of those that [`Parameters::track`] made.
+    handover: Option<Handover>,
 }
 
 /// One gradient a parameter, under the same names; a parameter that did not take part has none.
@@ -165,7 +168,7 @@ impl Parameters {
     /// The first error of `change`.
     pub fn map(&self, mut change: impl FnMut(&ParameterName, &Tensor) -> Result<Tensor>) -> Result<Self> {
         let entries = self.entries.iter().map(|(name, tensor)| Ok((name.clone(), change(name, tensor)?)));
-        Ok(Self { entries: entries.collect::<Result<_>>()? })
+        Ok(Self { entries: entries.collect::<Result<_>>()?, handover: self.handover.clone() })
     }
 
     /// The same values with those that `trains` selects as fresh leaves of the graph, and the others as constants, so that
@@ -174,23 +177,56 @@ impl Parameters {
     /// # Errors
     /// If a tensor cannot be copied.
     pub fn track(&self, trains: impl Fn(&ParameterName) -> bool) -> Result<Self> {
-        self.map(|name, tensor| match trains(name) {
+        let tracked = self.map(|name, tensor| match trains(name) {
             true => Ok(Var::from_tensor(&tensor.detach())?.into_inner()),
             false => Ok(tensor.detach()),
-        })
+        })?;
+        Ok(Self { handover: Some(Handover::new()?), ..tracked })
     }
 
-    /// The gradients that a backward pass left for these parameters' leaves, as constants.
-    pub fn gradients(&self, store: &GradStore) -> Gradients {
-        let leaves = self.entries.iter().filter(|(_, tensor)| tensor.is_variable());
-        let found = leaves.filter_map(|(name, tensor)| Some((name.clone(), store.get(tensor)?.detach())));
-        Self { entries: found.collect() }
+    /// Where a network may leave gradients of the leaves itself; only if every tensor is a leaf or a constant.
+    pub fn handover(&self) -> Option<&Handover> {
+        let is_inside = |tensor: &Tensor| tensor.track_op() && !tensor.is_variable();
+        self.handover.as_ref().filter(|_| !self.entries.values().any(is_inside))
+    }
+
+    /// The gradients that a backward pass left for these parameters' leaves, in the graph's store or with the handover, as
+    /// constants. What the handover held is taken.
+    ///
+    /// # Errors
+    /// If two gradients of one leaf differ in shape.
+    pub fn gradients(&self, store: &GradStore) -> Result<Gradients> {
+        let mut given: IndexMap<TensorId, Tensor> = IndexMap::new();
+        for (leaf, gradient) in self.handover.iter().flat_map(Handover::take) {
+            let sum = match given.get(&leaf) {
+                Some(earlier) => (earlier + gradient)?,
+                None => gradient,
+            };
+            given.insert(leaf, sum);
+        }
+        let mut gradients = Self::new();
+        for (name, tensor) in self.entries.iter().filter(|(_, tensor)| tensor.is_variable()) {
+            let gradient = match (store.get(tensor), given.swap_remove(&tensor.id())) {
+                (Some(a), Some(b)) => (a + b)?,
+                (Some(one), None) => one.clone(),
+                (None, Some(one)) => one,
+                (None, None) => continue,
+            };
+            gradients.insert(name.clone(), gradient.detach());
+        }
+        Ok(gradients)
     }
 
     /// Those whose name `keep` selects, in order.
     pub fn filter(&self, keep: impl Fn(&ParameterName) -> bool) -> Self {
         let kept = self.entries.iter().filter(|(name, _)| keep(name));
-        Self { entries: kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect() }
+        Self { entries: kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(), handover: None }
+    }
+
+    /// Those that `rename` has a name for, under that name, in order: one network's parameters among several networks'.
+    pub fn rename(&self, rename: impl Fn(&ParameterName) -> Option<ParameterName>) -> Self {
+        let renamed = self.entries.iter().filter_map(|(name, tensor)| Some((rename(name)?, tensor.clone())));
+        Self { entries: renamed.collect(), handover: self.handover.clone() }
     }
 
     /// Replaces the tensors named in `newer`; the order stays.
@@ -255,6 +291,6 @@ impl Parameters {
 
 impl FromIterator<(ParameterName, Tensor)> for Parameters {
     fn from_iter<I: IntoIterator<Item = (ParameterName, Tensor)>>(entries: I) -> Self {
-        Self { entries: entries.into_iter().collect() }
+        Self { entries: entries.into_iter().collect(), handover: None }
     }
 }

@@ -38,9 +38,7 @@ impl Network for Independent {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let own = parameters.iter().filter(|(name, _)| name.task == task);
-        let own: Parameters =
-            own.map(|(name, tensor)| (ParameterName { task: 0, ..name.clone() }, tensor.clone())).collect();
+        let own = parameters.rename(|name| (name.task == task).then(|| ParameterName { task: 0, ..name.clone() }));
         self.networks[task].forward(&own, 0, input)
     }
 }

@@ -31,6 +31,7 @@ mod cooperative;
 mod fusion;
 mod independent;
 mod lenet;
+mod recorded;
 mod spec;
 mod tiles;
 mod unet;

@@ -1,15 +1,15 @@
 //! U-Net, cooperative: one encoder that the tasks own together, a decoder for each.
 
-use candle_core::{D, DType, Device, Result, Tensor, bail};
-use candle_nn::ops::softmax;
+use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
 use mtcool_ops::{
-    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv2d, linear,
-    max_pool2d,
+    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv2d,
+    join_channels, linear, max_pool2d, mean_pixels, pooled_softmax,
 };
 
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::shares;
+use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, initialize};
 
 /// What a task predicts.
@@ -206,6 +206,23 @@ impl UNet {
         conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
     }
 
+    /// Logits of task `task` from the encoder's features and, where they are there already, the logits of task 0.
+    fn output(
+        &self,
+        parameters: &Parameters,
+        task: usize,
+        features: &[Tensor],
+        first: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let read = match (self.config.heads[task], first) {
+            (Head::Segmentation { .. }, _) => return self.segment(parameters, task, features),
+            (Head::Classification { .. }, Some(map)) => map.clone(),
+            (Head::Classification { .. }, None) => self.segment(parameters, 0, features)?,
+            (Head::LoneClassification { .. }, _) => self.segment(parameters, task, features)?,
+        };
+        self.classify(parameters, task, &features[self.config.depth], &read)
+    }
+
     /// Two units in turn.
     fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
         let UNetConfig { statistics, eps, precision, .. } = self.config;
@@ -216,15 +233,11 @@ impl UNet {
 
     /// Logits of a classification head from the bottom features and the logits of the map that it reads.
     fn classify(&self, parameters: &Parameters, task: usize, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
-        let (batch, classes, ..) = map.dims4()?;
-        let (_, _, height, width) = bottom.dims4()?;
-        let step = 1 << self.config.depth;
-        let pooled = softmax(map, 1)?.reshape((batch, classes, height, step, width, step))?.mean((3, 5))?;
-        let joined = Tensor::cat(&[bottom, &pooled], 1)?;
+        let joined = join_channels(bottom, &pooled_softmax(map, 1 << self.config.depth)?)?;
         let precision = self.config.precision;
         let settings = Conv2d { padding: 1, activation: Activation::Relu, precision, ..Conv2d::default() };
         let (weight, bias) = (parameters.phi(task, "conv.weight")?, parameters.phi(task, "conv.bias")?);
-        let hidden = conv2d(&joined, weight, Some(bias), settings)?.flatten_from(2)?.mean(D::Minus1)?;
+        let hidden = mean_pixels(&conv2d(&joined, weight, Some(bias), settings)?)?;
         linear(
             &hidden,
             parameters.phi(task, "fc.weight")?,
@@ -244,18 +257,11 @@ impl Network for UNet {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let features = self.encode(parameters, input)?;
-        match self.config.heads[task] {
-            Head::Segmentation { .. } => self.segment(parameters, task, &features),
-            Head::Classification { .. } => {
-                let map = self.segment(parameters, 0, &features)?;
-                self.classify(parameters, task, &features[self.config.depth], &map)
-            }
-            Head::LoneClassification { .. } => {
-                let map = self.segment(parameters, task, &features)?;
-                self.classify(parameters, task, &features[self.config.depth], &map)
-            }
-        }
+        let output = || {
+            let features = self.encode(parameters, input)?;
+            Ok(vec![self.output(parameters, task, &features, None)?])
+        };
+        Ok(as_recorded(parameters, &[input], output)?.swap_remove(0))
     }
 
     /// Tasks on one and the same image share the encoder's pass, and classifications the segmentation they read.
@@ -263,20 +269,13 @@ impl Network for UNet {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
             return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
         };
-        let features = self.encode(parameters, first)?;
-        let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
-        for (task, head) in self.config.heads.iter().enumerate() {
-            outputs.push(match head {
-                Head::Segmentation { .. } => self.segment(parameters, task, &features)?,
-                Head::Classification { .. } => {
-                    self.classify(parameters, task, &features[self.config.depth], &outputs[0])?
-                }
-                Head::LoneClassification { .. } => {
-                    let map = self.segment(parameters, task, &features)?;
-                    self.classify(parameters, task, &features[self.config.depth], &map)?
-                }
-            });
-        }
-        Ok(outputs)
+        as_recorded(parameters, inputs, || {
+            let features = self.encode(parameters, first)?;
+            let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
+            for task in 0..self.config.heads.len() {
+                outputs.push(self.output(parameters, task, &features, outputs.first())?);
+            }
+            Ok(outputs)
+        })
     }
 }

@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
+use crate::recording::apply1;
 
 /// Elements a thread takes at a time.
 pub(crate) const ELEMENTS_A_JOB: usize = 16 * 1024;
@@ -35,7 +36,7 @@ impl Activation {
 /// # Errors
 /// If `x` is neither f32 nor f64.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    x.contiguous()?.apply_op1(Relu)
+    apply1(x, Relu)
 }
 
 /// `max(0, x)` that keeps NaN, which `Float::max` would drop.

@@ -6,6 +6,9 @@ use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, W
 use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
+use crate::memory::written;
+use crate::recording::apply2;
+use crate::simd::{Kernel, Level, Vector, WIDEST, load, run, store};
 
 /// Mean over all positions of `-log softmax(logits)[target]`: `logits` `[B, K]` or `[B, K, H, W]` (any trailing shape),
 /// `targets` `[B]` or `[B, H, W]` of an integer type with values in `0..K`. A scalar.
@@ -48,7 +51,7 @@ pub fn cross_entropy_with(logits: &Tensor, targets: &Tensor, settings: &CrossEnt
     {
         bail!("cross_entropy: expected {} class weights, finite and at least 0, got {weights:?}", dims[1]);
     }
-    logits.contiguous()?.apply_op2(&targets, Forward(settings.clone()))
+    apply2(logits, &targets, Forward(settings.clone()))
 }
 
 impl CrossEntropy {
@@ -90,24 +93,16 @@ impl CustomOp2 for Forward {
         tl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let targets = elements::<i64>(self.name(), targets, tl)?;
-        let classes = ll.dims()[1];
-        let weights = self.0.total(targets, classes)?;
+        let total = self.0.total(targets, ll.dims()[1])?;
         let loss = dispatch!(self.name(), logits, T => {
-            let logits = elements::<T>(self.name(), logits, ll)?;
-            let sums = positions(ll, targets.len()).into_par_iter().map(|part| {
+            let maps = Maps::new(elements::<T>(self.name(), logits, ll)?, targets, ll.dims());
+            let sums = maps.parts().into_par_iter().with_min_len(PARTS_A_JOB).map(|part| {
                 let mut sum = T::from_f64(0.0);
-                for (first, step, target) in part.iter(ll, targets) {
-                    let weight = self.0.weight(target);
-                    if weight > 0.0 {
-                        let at = |class: usize| logits[first + class * step];
-                        let (max, normaliser) = normaliser(classes, at);
-                        sum += (max + normaliser.ln() - at(target)) * T::from_f64(weight);
-                    }
-                }
+                run(Level::best(), Losses { maps, part, settings: &self.0, sum: &mut sum });
                 sum
             });
-            let total = sums.collect::<Vec<T>>().into_iter().fold(T::from_f64(0.0), |total, sum| total + sum);
-            T::to_cpu_storage_owned(vec![if weights > 0.0 { total / T::from_f64(weights) } else { total }])
+            let sum = sums.collect::<Vec<T>>().into_iter().fold(T::from_f64(0.0), |all, sum| all + sum);
+            T::to_cpu_storage_owned(vec![if total > 0.0 { sum / T::from_f64(total) } else { sum }])
         });
         Ok((loss, Shape::from(())))
     }
@@ -119,15 +114,19 @@ impl CustomOp2 for Forward {
         _loss: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let gradient = logits.apply_op2_no_bwd(targets, &Backward(self.0.clone()))?;
-        Ok((Some(gradient.broadcast_mul(grad)?), None))
+        let factor = grad.to_dtype(DType::F64)?.to_scalar()?;
+        Ok((Some(logits.apply_op2_no_bwd(targets, &Backward { settings: &self.0, factor })?), None))
     }
 }
 
-/// `w_i (softmax(logits_i) - onehot(target_i)) / sum_i w_i`.
-struct Backward(CrossEntropy);
+/// `factor w_i (softmax(logits_i) - onehot(target_i)) / sum_i w_i`.
+struct Backward<'a> {
+    settings: &'a CrossEntropy,
+    /// The gradient of the loss.
+    factor: f64,
+}
 
-impl CustomOp2 for Backward {
+impl CustomOp2 for Backward<'_> {
     fn name(&self) -> &'static str {
         "cross-entropy-backward"
     }
@@ -140,40 +139,18 @@ impl CustomOp2 for Backward {
         tl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let targets = elements::<i64>(self.name(), targets, tl)?;
-        let classes = ll.dims()[1];
-        let weights = self.0.total(targets, classes)?;
+        let total = self.settings.total(targets, ll.dims()[1])?;
+        let factor = if total > 0.0 { self.factor / total } else { 0.0 };
         let result = dispatch!(self.name(), logits, T => {
-            let logits = elements::<T>(self.name(), logits, ll)?;
-            let mut result = vec![T::from_f64(0.0); logits.len()];
-            let parts: Vec<(Part, Vec<T>)> = positions(ll, targets.len())
-                .into_par_iter()
-                .map(|part| {
-                    let mut gradients = Vec::with_capacity(part.positions.len() * classes);
-                    for (first, step, target) in part.iter(ll, targets) {
-                        let weight = self.0.weight(target);
-                        if weight == 0.0 {
-                            gradients.resize(gradients.len() + classes, T::from_f64(0.0));
-                            continue;
-                        }
-                        let scale = T::from_f64(weight / weights);
-                        let (max, normaliser) = normaliser(classes, |class| logits[first + class * step]);
-                        for class in 0..classes {
-                            let softmax = (logits[first + class * step] - max).exp() / normaliser;
-                            let onehot = T::from_f64(f64::from(class == target));
-                            gradients.push((softmax - onehot) * scale);
-                        }
-                    }
-                    (part, gradients)
-                })
-                .collect();
-            for (part, gradients) in parts {
-                for ((first, step, _), gradients) in part.iter(ll, targets).zip(gradients.chunks_exact(classes)) {
-                    for (class, &gradient) in gradients.iter().enumerate() {
-                        result[first + class * step] = gradient;
-                    }
-                }
-            }
-            T::to_cpu_storage_owned(result)
+            let maps = Maps::new(elements::<T>(self.name(), logits, ll)?, targets, ll.dims());
+            let write = |result: &mut [T]| {
+                let parts = maps.parts().into_par_iter().zip(maps.split(result)).with_min_len(PARTS_A_JOB);
+                parts.for_each(|(part, planes)| {
+                    run(Level::best(), Gradients { maps, part, settings: self.settings, factor, planes });
+                });
+            };
+            // SAFETY: the parts cover all positions, and `Gradients` writes every class of each.
+            T::to_cpu_storage_owned(unsafe { written(maps.logits.len(), write) })
         });
         Ok((result, ll.shape().clone()))
     }
@@ -181,31 +158,166 @@ impl CustomOp2 for Backward {
 
 /// Positions that a thread does at a time; a constant, so that sums do not depend on the threads.
 const POSITIONS_A_PART: usize = 4096;
+/// For parts of a single position, as in `[B, K]`.
+const PARTS_A_JOB: usize = 16;
 
-/// Neighbouring positions of `[B, K, ...]`.
+/// Logits `[B, K, P]` and targets `[B, P]`.
+#[derive(Clone, Copy)]
+struct Maps<'a, T> {
+    logits: &'a [T],
+    targets: &'a [i64],
+    batch: usize,
+    classes: usize,
+    positions: usize,
+}
+
+/// Neighbouring positions of one sample.
 struct Part {
+    sample: usize,
     positions: Range<usize>,
 }
 
-fn positions(layout: &Layout, count: usize) -> Vec<Part> {
-    debug_assert_eq!(count * layout.dims()[1], layout.shape().elem_count());
-    let part = |start| Part { positions: start..(start + POSITIONS_A_PART).min(count) };
-    (0..count).step_by(POSITIONS_A_PART).map(part).collect()
-}
+impl<'a, T: Element> Maps<'a, T> {
+    fn new(logits: &'a [T], targets: &'a [i64], dims: &[usize]) -> Self {
+        Self { logits, targets, batch: dims[0], classes: dims[1], positions: dims[2..].iter().product() }
+    }
 
-impl Part {
-    /// For each position: the index of its class 0, the step between classes, its target.
-    fn iter(&self, layout: &Layout, targets: &[i64]) -> impl Iterator<Item = (usize, usize, usize)> {
-        let dims = layout.dims();
-        let (classes, pixels) = (dims[1], dims[2..].iter().product::<usize>());
-        let place = move |position: usize| position / pixels * classes * pixels + position % pixels;
-        let own = targets[self.positions.clone()].iter();
-        self.positions.clone().zip(own).map(move |(position, &target)| (place(position), pixels, target as usize))
+    fn parts(&self) -> Vec<Part> {
+        let part =
+            |sample, start: usize| Part { sample, positions: start..(start + POSITIONS_A_PART).min(self.positions) };
+        let starts = || (0..self.positions).step_by(POSITIONS_A_PART);
+        (0..self.batch).flat_map(|sample| starts().map(move |start| part(sample, start))).collect()
+    }
+
+    /// `result` `[B, K, P]` cut like [`Maps::parts`]: of each part, a slice a class.
+    fn split<'r>(&self, result: &'r mut [T]) -> Vec<Vec<&'r mut [T]>> {
+        let mut parts = Vec::new();
+        for sample in result.chunks_exact_mut(self.classes * self.positions) {
+            let mut planes: Vec<_> =
+                sample.chunks_exact_mut(self.positions).map(|plane| plane.chunks_mut(POSITIONS_A_PART)).collect();
+            let cuts = self.positions.div_ceil(POSITIONS_A_PART);
+            parts.extend((0..cuts).map(|_| planes.iter_mut().filter_map(Iterator::next).collect::<Vec<_>>()));
+        }
+        parts
+    }
+
+    /// Logits of `class` and the targets at the positions of `part`.
+    fn plane(&self, part: &Part, class: usize) -> &'a [T] {
+        &self.logits[(part.sample * self.classes + class) * self.positions..][part.positions.clone()]
+    }
+
+    fn targets(&self, part: &Part) -> &'a [i64] {
+        &self.targets[part.sample * self.positions..][part.positions.clone()]
+    }
+
+    /// The largest logit of each of the positions from `at` on, and `sum_k exp(logit_k - largest)`; `terms`, a plane a class,
+    /// gets what is added up.
+    ///
+    /// # Safety
+    /// As [`Vector`].
+    #[inline(always)]
+    unsafe fn normaliser<V: Vector<Element = T>>(&self, part: &Part, at: usize, terms: &mut [&mut [T]]) -> (V, V) {
+        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+        unsafe {
+            let mut largest = load::<V>(self.plane(part, 0), at, T::zero());
+            for class in 1..self.classes {
+                largest = largest.max(load::<V>(self.plane(part, class), at, T::zero()));
+            }
+            let (minus_one, mut sum) = (V::splat(T::zero() - T::one()), V::splat(T::zero()));
+            for class in 0..self.classes {
+                let logit = load::<V>(self.plane(part, class), at, T::zero());
+                let term = logit.add_product(largest, minus_one).exp_of_negative();
+                sum = sum.add(term);
+                if let Some(plane) = terms.get_mut(class) {
+                    store(term, plane, at);
+                }
+            }
+            (largest, sum)
+        }
     }
 }
 
-/// The largest logit and `sum_k exp(logit_k - largest)`.
-fn normaliser<T: Element>(classes: usize, at: impl Fn(usize) -> T) -> (T, T) {
-    let max = (1..classes).map(&at).fold(at(0), |a, b| if a < b { b } else { a });
-    (max, (0..classes).map(|class| (at(class) - max).exp()).sum())
+/// The lanes of a vector.
+///
+/// # Safety
+/// As [`Vector`].
+#[inline(always)]
+unsafe fn lanes<V: Vector>(vector: V) -> [V::Element; WIDEST] {
+    let mut lanes = [V::Element::default(); WIDEST];
+    // SAFETY: no vector is wider.
+    unsafe { vector.store(lanes.as_mut_ptr()) };
+    lanes
+}
+
+/// The sum of `w_i l_i` over the positions of a part.
+struct Losses<'a, T> {
+    maps: Maps<'a, T>,
+    part: Part,
+    settings: &'a CrossEntropy,
+    sum: &'a mut T,
+}
+
+impl<T: Element> Kernel<T> for Losses<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let targets = self.maps.targets(&self.part);
+        for at in (0..targets.len()).step_by(V::LANES) {
+            // SAFETY: vectors of this level.
+            let (largest, sum) = unsafe {
+                let (largest, sum) = self.maps.normaliser::<V>(&self.part, at, &mut []);
+                (lanes(largest), lanes(sum))
+            };
+            for (lane, &target) in targets[at..].iter().take(V::LANES).enumerate() {
+                let weight = self.settings.weight(target as usize);
+                if weight > 0.0 {
+                    let logit = self.maps.plane(&self.part, target as usize)[at + lane];
+                    *self.sum += (largest[lane] + sum[lane].ln() - logit) * T::from_f64(weight);
+                }
+            }
+        }
+    }
+}
+
+/// `factor w_i (softmax(logits_i) - onehot(target_i))` at the positions of a part.
+struct Gradients<'a, T> {
+    maps: Maps<'a, T>,
+    part: Part,
+    settings: &'a CrossEntropy,
+    factor: f64,
+    /// A class each.
+    planes: Vec<&'a mut [T]>,
+}
+
+impl<T: Element> Kernel<T> for Gradients<'_, T> {
+    #[inline(always)]
+    unsafe fn with<V: Vector<Element = T>>(self) {
+        let Self { maps, part, settings, factor, mut planes } = self;
+        let targets = maps.targets(&part);
+        for at in (0..targets.len()).step_by(V::LANES) {
+            let targets = &targets[at..targets.len().min(at + V::LANES)];
+            let mut scales = [T::zero(); WIDEST];
+            for (scale, &target) in scales.iter_mut().zip(targets) {
+                *scale = T::from_f64(settings.weight(target as usize) * factor);
+            }
+            // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+            unsafe {
+                let (_, sum) = maps.normaliser::<V>(&part, at, &mut planes);
+                let sums = lanes(sum);
+                let ratios: [T; WIDEST] = std::array::from_fn(|lane| scales[lane] / sums[lane]);
+                let (ratios, zero) = (V::load(ratios.as_ptr()), V::splat(T::zero()));
+                for plane in &mut planes {
+                    let term = load::<V>(plane, at, T::zero());
+                    store(zero.add_product(term, ratios), plane, at);
+                }
+            }
+            for (lane, &target) in targets.iter().enumerate() {
+                if scales[lane] != T::zero() {
+                    planes[target as usize][at + lane] -= scales[lane];
+                } else if settings.weight(target as usize) == 0.0 {
+                    // Whatever the logits are, infinite or NaN.
+                    planes.iter_mut().for_each(|plane| plane[at + lane] = T::zero());
+                }
+            }
+        }
+    }
 }

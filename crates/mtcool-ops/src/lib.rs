@@ -25,6 +25,7 @@
 
 mod activation;
 mod arithmetic;
+mod channels;
 mod conv;
 mod cross_entropy;
 mod element;
@@ -33,17 +34,22 @@ mod matmul;
 mod memory;
 mod norm;
 mod pool;
+mod recording;
 mod rows;
 mod simd;
+mod softmax;
 mod upsample;
 
 pub use activation::{Activation, relu};
 pub use arithmetic::Precision;
+pub use channels::{join_channels, mean_pixels};
 pub use conv::{ChainInput, Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;
 pub use norm::{Norm, Statistics, norm};
 pub use pool::{MaxPool2d, max_pool2d};
+pub use recording::{Deliver, recorded, stack_rows, tracks};
 pub use rows::Rows;
+pub use softmax::pooled_softmax;
 pub use upsample::upsample_bilinear2d;

@@ -6,6 +6,7 @@ use crate::activation::{Activation, relu_scalar};
 use crate::arithmetic::{Precision, rounded};
 use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
+use crate::recording::{apply3, tracks};
 use crate::rows::Rows;
 
 /// Settings of [`linear`].
@@ -31,7 +32,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Linear) -> R
             bail!("linear: expected x [B, I], weight [O, I], bias [O], got {x:?}, {weight:?}, {bias:?}")
         }
     }
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, settings)
+    apply3(x, weight, bias, settings)
 }
 
 impl CustomOp3 for Linear {
@@ -79,15 +80,15 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.activation.backward(output, grad)?;
         let gradient = |of| LinearGradient { of, rows: self.rows.clone(), precision: self.precision };
-        let input = match x.track_op() {
+        let input = match tracks(x) {
             true => Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
             false => None,
         };
-        let kernel = match weight.track_op() {
+        let kernel = match tracks(weight) {
             true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?),
             false => None,
         };
-        let bias = match bias.track_op() {
+        let bias = match tracks(bias) {
             true => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
             false => None,
         };

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
 use crate::memory::written;
+use crate::recording::apply1;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Planes a thread takes at a time.
@@ -149,7 +150,7 @@ fn larger<T: Element>(earlier: T, later: T) -> T {
 pub fn max_pool2d(x: &Tensor, pool: MaxPool2d) -> Result<Tensor> {
     let (_, _, height, width) = x.dims4()?;
     pool.check(height, width)?;
-    x.contiguous()?.apply_op1(pool)
+    apply1(x, pool)
 }
 
 impl CustomOp1 for MaxPool2d {

@@ -135,12 +135,7 @@ impl CustomOp2 for Backward {
 /// # Safety
 /// As [`Vector`].
 #[inline(always)]
-unsafe fn softmax_row<V: Vector>(
-    sizes: &Sizes,
-    logits: &[V::Element],
-    row: usize,
-    probabilities: &mut [V::Element],
-) {
+unsafe fn softmax_row<V: Vector>(sizes: &Sizes, logits: &[V::Element], row: usize, probabilities: &mut [V::Element]) {
     let Sizes { classes, height, width, .. } = *sizes;
     let (zero, one) = (<V::Element as num_traits::Zero>::zero(), <V::Element as num_traits::One>::one());
     // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.

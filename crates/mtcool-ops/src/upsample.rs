@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDTyp
 use rayon::prelude::*;
 
 use crate::element::{Element, dispatch, elements};
+use crate::recording::apply1;
 
 /// `x` `[B, C, H, W]` enlarged `scale` times both ways, pixel centres half a pixel inside (PyTorch's `align_corners=False`).
 ///
@@ -17,7 +18,7 @@ pub fn upsample_bilinear2d(x: &Tensor, scale: usize) -> Result<Tensor> {
             x.dims()
         );
     }
-    x.contiguous()?.apply_op1(Upsample { scale, is_transposed: false })
+    apply1(x, Upsample { scale, is_transposed: false })
 }
 
 /// The linear map, or its transpose: its own gradient.

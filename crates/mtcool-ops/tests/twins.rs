@@ -5,8 +5,8 @@
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
     Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
-    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, cross_entropy_with, linear, max_pool2d, norm, relu,
-    upsample_bilinear2d,
+    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, cross_entropy_with, join_channels, linear, max_pool2d,
+    mean_pixels, norm, pooled_softmax, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
@@ -250,6 +250,44 @@ proptest! {
     }
 
     #[test]
+    fn pooled_softmax_equals_its_definition(n in 1usize..3, k in 1usize..5, rows in 1usize..3, columns in 1usize..12, side in 1usize..4, seed: u64) {
+        let (h, w) = (rows * side, columns * side);
+        let logits = (tensor(&[n, k, h, w], seed) * 5.0).unwrap();
+        let xs = flat(&logits);
+        let probability = |sample: usize, class: usize, y: usize, x: usize| {
+            let at = |class: usize| xs[((sample * k + class) * h + y) * w + x].exp();
+            at(class) / (0..k).map(at).sum::<f64>()
+        };
+        let want: Vec<f64> = (0..n * k * rows * columns)
+            .map(|at| {
+                let (column, row, class, sample) = (at % columns, at / columns % rows, at / (columns * rows) % k, at / (columns * rows * k));
+                let pixels = (0..side * side).map(|p| probability(sample, class, row * side + p / side, column * side + p % side));
+                pixels.sum::<f64>() / (side * side) as f64
+            })
+            .collect();
+        assert_close(&pooled_softmax(&logits, side).unwrap(), &want, 1e-12);
+        assert_close(&pooled_softmax(&logits.to_dtype(DType::F32).unwrap(), side).unwrap(), &want, 1e-6);
+    }
+
+    #[test]
+    fn wide_cross_entropy_in_f32_equals_f64(n in 1usize..3, k in 1usize..5, pixels in 1usize..70, scale in 0.1f64..80.0, seed: u64) {
+        let run = |dtype: DType| {
+            let logits = (tensor(&[n, k, pixels], seed) * scale).unwrap().to_dtype(DType::F32).unwrap();
+            let logits = Var::from_tensor(&logits.to_dtype(dtype).unwrap()).unwrap();
+            let targets: Vec<u32> = (0..n * pixels).map(|i| ((seed >> (i % 50)) % k as u64) as u32).collect();
+            let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
+            let loss = (cross_entropy(&logits, &targets).unwrap() * 3.0).unwrap();
+            let gradients = loss.backward().unwrap();
+            (flat(&loss)[0], flat(gradients.get(&logits).unwrap()))
+        };
+        let ((single, singles), (double, doubles)) = (run(DType::F32), run(DType::F64));
+        prop_assert!((single - double).abs() <= 2e-6 * double.abs().max(1.0), "{} against {}", single, double);
+        for (single, double) in singles.iter().zip(&doubles) {
+            prop_assert!((single - double).abs() < 2e-6, "{} against {}", single, double);
+        }
+    }
+
+    #[test]
     fn cross_entropy_equals_its_definition(n in 1usize..4, k in 1usize..6, pixels in 1usize..5, seed: u64) {
         let logits = (tensor(&[n, k, pixels], seed) * 5.0).unwrap();
         let targets: Vec<u32> = (0..n * pixels).map(|i| ((seed >> (i % 50)) % k as u64) as u32).collect();
@@ -302,6 +340,28 @@ fn where_nothing_counts_loss_and_gradient_are_zero() {
 }
 
 #[test]
+fn bad_logits_show_in_the_loss_unless_they_are_ignored() {
+    for (bad, shows_as_nan) in [(f32::NAN, true), (f32::INFINITY, true), (f32::NEG_INFINITY, false)] {
+        // Class 1 of pixel 17 of 20, whose target is class 0.
+        let mut logits = vec![0.5f32; 40];
+        logits[20 + 17] = bad;
+        let logits = Var::from_tensor(&Tensor::from_vec(logits, (1, 2, 20), &Device::Cpu).unwrap()).unwrap();
+        let targets = |of_pixel: u32| {
+            Tensor::from_vec((0..20).map(|at| if at == 17 { of_pixel } else { 1 }).collect(), (1, 20), &Device::Cpu)
+                .unwrap()
+        };
+        let loss = cross_entropy(&logits, &targets(0)).unwrap();
+        assert_eq!(loss.to_scalar::<f32>().unwrap().is_nan(), shows_as_nan, "{bad}");
+        let settings = CrossEntropy { class_weights: None, ignored: Some(9) };
+        let loss = cross_entropy_with(&logits, &targets(9), &settings).unwrap();
+        assert!((loss.to_scalar::<f32>().unwrap() - 2f32.ln()).abs() < 1e-6, "{bad}");
+        let gradients = flat(loss.backward().unwrap().get(&logits).unwrap());
+        assert_eq!([gradients[17], gradients[20 + 17]], [0.0; 2], "{bad}");
+        assert!(gradients.iter().all(|gradient| gradient.is_finite()), "{bad}");
+    }
+}
+
+#[test]
 fn gradients_agree_with_finite_differences() {
     let settings = [
         Conv2d::default(),
@@ -335,6 +395,9 @@ fn gradients_agree_with_finite_differences() {
     }
     check_gradients(&[tensor(&[1, 2, 3, 4], 13)], |t| upsample_bilinear2d(&t[0], 3));
     check_gradients(&[tensor(&[3, 5], 8)], |t| relu(&t[0]));
+    check_gradients(&[tensor(&[2, 3, 4, 6], 14)], |t| pooled_softmax(&t[0], 2));
+    check_gradients(&[tensor(&[2, 3, 4, 5], 15)], |t| mean_pixels(&t[0]));
+    check_gradients(&[tensor(&[2, 3, 4, 5], 16), tensor(&[2, 1, 4, 5], 17)], |t| join_channels(&t[0], &t[1]));
     let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
     check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));
     let settings = CrossEntropy { class_weights: Some(vec![0.5, 2.0, 0.0, 1.0]), ignored: Some(3) };

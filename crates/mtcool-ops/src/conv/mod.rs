@@ -24,6 +24,7 @@ use crate::activation::Activation;
 use crate::arithmetic::Precision;
 use crate::element::{dispatch_precision, elements, on_cpu};
 use crate::pool::MaxPool2d;
+use crate::recording::{apply2, apply3, tracks};
 use crate::rows::Rows;
 use geometry::Geometry;
 use input::Input;
@@ -80,12 +81,11 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     if let Some(pool) = settings.pool {
         pool.check(geometry.out_h, geometry.out_w)?;
     }
-    let (x, kernel) = (x.contiguous()?, kernel.contiguous()?);
-    let is_tracked = x.track_op() || kernel.track_op() || bias.is_some_and(Tensor::track_op);
+    let is_tracked = tracks(x) || tracks(kernel) || bias.is_some_and(tracks);
     let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
     match bias {
-        Some(bias) => x.apply_op3(&kernel, &bias.contiguous()?, op),
-        None => x.apply_op2(&kernel, op),
+        Some(bias) => apply3(x, kernel, bias, op),
+        None => apply2(x, kernel, op),
     }
 }
 
@@ -143,14 +143,14 @@ impl ConvOp {
             };
             let rows = settings.rows.range(g.out_channels);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
-            let input = match x.track_op() {
+            let input = match tracks(x) {
                 true => {
                     let kernel = kernels.elements::<T>()?;
                     tensor(strategy::input_gradient::<T, A>(g, kernel, &map), x)?
                 }
                 false => None,
             };
-            let weight = match kernel.track_op() {
+            let weight = match tracks(kernel) {
                 true => {
                     let x = Input::new(xs.elements::<T>()?, g.in_channels, g.height * g.width);
                     let kept = self.kept.as_ref();
@@ -159,7 +159,7 @@ impl ConvOp {
                 false => None,
             };
             let bias = match bias {
-                Some(bias) if bias.track_op() => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
+                Some(bias) if tracks(bias) => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
                 _ => None,
             };
             Ok([input, weight, bias])

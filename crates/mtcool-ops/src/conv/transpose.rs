@@ -12,6 +12,7 @@ use super::{Conv2d, strategy};
 use crate::arithmetic::{Arithmetic, Precision};
 use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
 use crate::memory::written;
+use crate::recording::{apply3, tracks};
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
@@ -21,7 +22,7 @@ use crate::simd::{Kernel, Level, Vector, run};
 /// If the shapes or dtypes do not fit each other; the message names them.
 pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: Precision) -> Result<Tensor> {
     Sizes::checked(x, kernel, bias)?;
-    x.contiguous()?.apply_op3(&kernel.contiguous()?, &bias.contiguous()?, Transpose(precision))
+    apply3(x, kernel, bias, Transpose(precision))
 }
 
 /// The sizes of one transposed convolution.
@@ -234,7 +235,7 @@ impl CustomOp3 for Transpose {
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!(Self::NAME, grads.storage()?, self.0, (T, A) => {
             let operands = (xs.elements::<T>()?, kernels.elements::<T>()?);
-            let tracked = [x.track_op(), kernel.track_op(), bias.track_op()];
+            let tracked = [tracks(x), tracks(kernel), tracks(bias)];
             let [of_x, of_kernel, of_bias] = sizes.backward::<T, A>(operands, grads.elements::<T>()?, tracked)?;
             let tensor = |values: Option<Vec<T>>, like: &Tensor| {
                 values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()

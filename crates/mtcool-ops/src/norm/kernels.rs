@@ -1,37 +1,8 @@
 //! The passes over a plane: moments, the affine map, and the two of the backward pass.
 
-use num_traits::Zero;
-
 use crate::activation::Activation;
 use crate::element::Element;
-use crate::simd::{Kernel, Level, Vector, run};
-
-/// A vector from `source[at..]`; beyond its end, `fill`.
-#[inline(always)]
-unsafe fn load<V: Vector>(source: &[V::Element], at: usize, fill: V::Element) -> V {
-    if at + V::LANES <= source.len() {
-        // SAFETY: the vector lies inside the slice.
-        return unsafe { V::load(source.as_ptr().add(at)) };
-    }
-    let mut lanes = [fill; 16];
-    lanes[..source.len() - at].copy_from_slice(&source[at..]);
-    // SAFETY: no vector has more than sixteen lanes.
-    unsafe { V::load(lanes.as_ptr()) }
-}
-
-/// Stores what of `value` fits into `target[at..]`.
-#[inline(always)]
-unsafe fn store<V: Vector>(value: V, target: &mut [V::Element], at: usize) {
-    if at + V::LANES <= target.len() {
-        // SAFETY: the vector lies inside the slice.
-        return unsafe { value.store(target.as_mut_ptr().add(at)) };
-    }
-    let mut lanes = [V::Element::zero(); 16];
-    // SAFETY: no vector has more than sixteen lanes.
-    unsafe { value.store(lanes.as_mut_ptr()) };
-    let count = target.len() - at;
-    target[at..].copy_from_slice(&lanes[..count]);
-}
+use crate::simd::{Kernel, Level, Vector, load, run, store};
 
 /// Sums of deviations from a pivot and of their squares.
 pub(super) struct Moments<'a, T> {

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::activation::Activation;
 use crate::element::{Element, dispatch, elements, on_cpu};
 use crate::memory::{copied, written};
+use crate::recording::{apply3, tracks};
 pub(crate) use kernels::Affine;
 use kernels::{Backward, Moments};
 
@@ -41,7 +42,7 @@ pub struct Norm {
 /// If the shapes or dtypes do not fit each other, or the groups do not divide the channels.
 pub fn norm(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Norm) -> Result<Tensor> {
     check(x.dims(), weight, bias, settings)?;
-    x.contiguous()?.apply_op3(&weight.contiguous()?, &bias.contiguous()?, settings)
+    apply3(x, weight, bias, settings)
 }
 
 /// Whether the operands fit an input of shape `dims`.
@@ -197,7 +198,7 @@ impl CustomOp3 for Norm {
             let moments = moments(self, x.dims(), xs);
             let of_parameters = backward(self, x.dims(), xs, &moments, &parameters, &mut gradient);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-            let input = if x.track_op() { Some(tensor(gradient, x)?) } else { None };
+            let input = if tracks(x) { Some(tensor(gradient, x)?) } else { None };
             let (of_weight, of_bias) = of_parameters.split_at(weight.elem_count());
             Ok((input, Some(tensor(of_weight.to_vec(), weight)?), Some(tensor(of_bias.to_vec(), bias)?)))
         })

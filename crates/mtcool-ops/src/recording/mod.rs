@@ -64,16 +64,13 @@ pub type Deliver = Arc<dyn Fn(TensorId, Tensor) + Send + Sync>;
 ///
 /// # Errors
 /// If `body` fails, an operand belongs to a graph from outside, or recordings are nested.
-pub fn recorded(
-    anchor: &Tensor,
-    deliver: Deliver,
-    body: impl FnOnce() -> Result<Vec<Tensor>>,
-) -> Result<Vec<Tensor>> {
+pub fn recorded(anchor: &Tensor, deliver: Deliver, body: impl FnOnce() -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
     let scope = Scope::open(State::Recording(Tape::default()))?;
     let outputs = body()?;
     let tape = STATE.with_borrow_mut(std::mem::take);
     drop(scope);
     let State::Recording(tape) = tape else { bail!("recorded: the recording was ended from inside") };
+    tape.check(&outputs.iter().collect::<Vec<_>>())?;
     let tracked: Vec<bool> = outputs.iter().map(|output| tape.tracks(output)).collect();
     let pending = Pending::default();
     let junction = Junction { tape: Arc::new(tape), pending: pending.clone(), deliver };
@@ -107,7 +104,7 @@ fn is_recording() -> bool {
 /// `tensor` with its elements in order.
 ///
 /// # Errors
-/// If it would have to be copied while a recording tracks it: the copy would not be recorded.
+/// If it would have to be copied while a recording tracks it: the copy would not be on record.
 pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     if is_recording() && tracks(tensor) && !tensor.is_contiguous() {
         bail!("recorded: an operand of strides {:?}: expected a contiguous one", tensor.stride());
@@ -115,7 +112,9 @@ pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
     tensor.contiguous()
 }
 
-/// Writes `output` down, if an operand is tracked.
+/// Writes `output` down, if it is being recorded and an operand is tracked.
+///
+/// An output that is on record is in candle's graph as well: what other operations make of it shows there as a stranger.
 fn record(operation: Operation, operands: &[&Tensor], output: Tensor) -> Result<Tensor> {
     STATE.with_borrow_mut(|state| {
         if let State::Recording(tape) = state {
@@ -125,37 +124,31 @@ fn record(operation: Operation, operands: &[&Tensor], output: Tensor) -> Result<
     })
 }
 
-/// `op` on a tensor, in the graph or on record.
+/// `op` on a tensor.
 pub(crate) fn apply1<C: CustomOp1 + Send + Sync + 'static>(x: &Tensor, op: C) -> Result<Tensor> {
     let x = contiguous(x)?;
-    if !is_recording() {
-        return x.apply_op1(op);
-    }
-    let output = x.apply_op1_no_bwd(&op)?;
-    record(Operation::One(Box::new(op)), &[&x], output)
+    let op: Arc<Box<dyn CustomOp1 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op1_arc(op.clone())?;
+    record(Operation::One(op), &[&x], output)
 }
 
-/// `op` on two tensors, in the graph or on record.
+/// `op` on two tensors.
 pub(crate) fn apply2<C: CustomOp2 + Send + Sync + 'static>(x: &Tensor, y: &Tensor, op: C) -> Result<Tensor> {
     let (x, y) = (contiguous(x)?, contiguous(y)?);
-    if !is_recording() {
-        return x.apply_op2(&y, op);
-    }
-    let output = x.apply_op2_no_bwd(&y, &op)?;
-    record(Operation::Two(Box::new(op)), &[&x, &y], output)
+    let op: Arc<Box<dyn CustomOp2 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op2_arc(&y, op.clone())?;
+    record(Operation::Two(op), &[&x, &y], output)
 }
 
-/// `op` on three tensors, in the graph or on record.
+/// `op` on three tensors.
 pub(crate) fn apply3<C>(x: &Tensor, y: &Tensor, z: &Tensor, op: C) -> Result<Tensor>
 where
     C: CustomOp3 + Send + Sync + 'static,
 {
     let (x, y, z) = (contiguous(x)?, contiguous(y)?, contiguous(z)?);
-    if !is_recording() {
-        return x.apply_op3(&y, &z, op);
-    }
-    let output = x.apply_op3_no_bwd(&y, &z, &op)?;
-    record(Operation::Three(Box::new(op)), &[&x, &y, &z], output)
+    let op: Arc<Box<dyn CustomOp3 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op3_arc(&y, &z, op.clone())?;
+    record(Operation::Three(op), &[&x, &y, &z], output)
 }
 
 /// The elements of all `parts` in turn, as one vector.
@@ -164,11 +157,7 @@ where
 /// If the parts differ in dtype.
 pub(crate) fn pack(parts: &[&Tensor]) -> Result<Tensor> {
     let flat = parts.iter().map(|part| contiguous(part)?.flatten_all()).collect::<Result<Vec<_>>>()?;
-    let packed = Tensor::cat(&flat, 0)?;
-    if !is_recording() {
-        return Ok(packed);
-    }
-    record(Operation::Pack, parts, packed.detach())
+    record(Operation::Pack, parts, Tensor::cat(&flat, 0)?)
 }
 
 /// `parts` one above the other: `[sum R_i, ...]` from `[R_i, ...]`.
@@ -179,9 +168,5 @@ pub fn stack_rows(parts: &[&Tensor]) -> Result<Tensor> {
     if let [part] = parts {
         return Ok((*part).clone());
     }
-    let stacked = Tensor::cat(parts, 0)?;
-    if !is_recording() {
-        return Ok(stacked);
-    }
-    record(Operation::Pack, parts, stacked.detach())
+    record(Operation::Pack, parts, Tensor::cat(parts, 0)?)
 }

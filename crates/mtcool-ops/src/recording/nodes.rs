@@ -64,7 +64,8 @@ impl CustomOp1 for Output {
 
     fn cpu_fwd(&self, _junction: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let value = on_cpu(self.name(), &self.value);
-        let copy = dispatch!(self.name(), value.storage()?, T => T::to_cpu_storage_owned(copied(value.elements::<T>()?)));
+        let copy =
+            dispatch!(self.name(), value.storage()?, T => T::to_cpu_storage_owned(copied(value.elements::<T>()?)));
         Ok((copy, self.value.shape().clone()))
     }
 

@@ -14,9 +14,9 @@ use crate::element::{dispatch, elements};
 
 /// What was done.
 pub(super) enum Operation {
-    One(Box<dyn CustomOp1 + Send + Sync>),
-    Two(Box<dyn CustomOp2 + Send + Sync>),
-    Three(Box<dyn CustomOp3 + Send + Sync>),
+    One(Arc<Box<dyn CustomOp1 + Send + Sync>>),
+    Two(Arc<Box<dyn CustomOp2 + Send + Sync>>),
+    Three(Arc<Box<dyn CustomOp3 + Send + Sync>>),
     /// The operands' elements in turn.
     Pack,
 }
@@ -41,11 +41,20 @@ impl Tape {
     }
 
     /// # Errors
-    /// If an operand is tracked by candle's graph.
-    pub(super) fn record(&mut self, operation: Operation, operands: &[&Tensor], output: &Tensor) -> Result<()> {
-        if operands.iter().any(|operand| operand.track_op() && !operand.is_variable()) {
-            bail!("recorded: an operand follows from variables by operations outside: expected variables or constants");
+    /// If one of `tensors` follows from variables by something that is not on record.
+    pub(super) fn check(&self, tensors: &[&Tensor]) -> Result<()> {
+        if tensors.iter().any(|tensor| tensor.track_op() && !self.tracks(tensor)) {
+            bail!(
+                "recorded: a tensor follows from variables by an operation that is not of mtcool-ops, so gradients would not get through: use mtcool-ops' operations inside, and variables or constants from outside"
+            );
         }
+        Ok(())
+    }
+
+    /// # Errors
+    /// As [`Tape::check`], of the operands.
+    pub(super) fn record(&mut self, operation: Operation, operands: &[&Tensor], output: &Tensor) -> Result<()> {
+        self.check(operands)?;
         if operands.iter().any(|operand| self.tracks(operand)) {
             self.outputs.insert(output.id());
             let operands = operands.iter().map(|operand| (*operand).clone()).collect();

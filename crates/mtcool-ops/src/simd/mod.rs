@@ -9,7 +9,7 @@ mod x86;
 
 use std::sync::OnceLock;
 
-use num_traits::Zero;
+use num_traits::{Float, Zero};
 
 use crate::element::Element;
 
@@ -57,14 +57,64 @@ pub(crate) unsafe trait Vector: Copy {
 
     /// `self + other`.
     unsafe fn add(self, other: Self) -> Self;
+    /// The larger of both, lane by lane; where either is NaN, `other`.
+    unsafe fn max(self, other: Self) -> Self;
     /// Lanes below zero become zero; NaN stays.
     unsafe fn relu(self) -> Self;
+
+    /// `e` to the power of each lane, where lanes are at most 0 or NaN: within 2e-7 of it in f32 (results below the smallest
+    /// normal number may be 0), exact to rounding in f64.
+    #[inline(always)]
+    unsafe fn exp_of_negative(self) -> Self {
+        let mut lanes = [Self::Element::zero(); WIDEST];
+        // SAFETY: as the trait; no vector is wider.
+        unsafe {
+            self.store(lanes.as_mut_ptr());
+            for lane in lanes.iter_mut().take(Self::LANES) {
+                *lane = lane.exp();
+            }
+            Self::load(lanes.as_ptr())
+        }
+    }
 
     /// `self` where `key` is positive or NaN, else zero.
     unsafe fn where_positive(self, key: Self) -> Self;
 
     /// The sum of all lanes, always in the same order.
     unsafe fn sum(self) -> Self::Element;
+}
+
+/// A vector from `source[at..]`; beyond its end, `fill`.
+///
+/// # Safety
+/// As [`Vector`].
+#[inline(always)]
+pub(crate) unsafe fn load<V: Vector>(source: &[V::Element], at: usize, fill: V::Element) -> V {
+    if at + V::LANES <= source.len() {
+        // SAFETY: the vector lies inside the slice.
+        return unsafe { V::load(source.as_ptr().add(at)) };
+    }
+    let mut lanes = [fill; WIDEST];
+    lanes[..source.len() - at].copy_from_slice(&source[at..]);
+    // SAFETY: no vector is wider.
+    unsafe { V::load(lanes.as_ptr()) }
+}
+
+/// Stores what of `value` fits into `target[at..]`.
+///
+/// # Safety
+/// As [`Vector`].
+#[inline(always)]
+pub(crate) unsafe fn store<V: Vector>(value: V, target: &mut [V::Element], at: usize) {
+    if at + V::LANES <= target.len() {
+        // SAFETY: the vector lies inside the slice.
+        return unsafe { value.store(target.as_mut_ptr().add(at)) };
+    }
+    let mut lanes = [V::Element::zero(); WIDEST];
+    // SAFETY: no vector is wider.
+    unsafe { value.store(lanes.as_mut_ptr()) };
+    let count = target.len() - at;
+    target[at..].copy_from_slice(&lanes[..count]);
 }
 
 /// A kernel with its arguments.

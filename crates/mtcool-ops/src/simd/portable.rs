@@ -49,6 +49,11 @@ unsafe impl<T: Element> Vector for Portable<T> {
     }
 
     #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
     unsafe fn relu(self) -> Self {
         self.zip(self, |x, _| if x < T::zero() { T::zero() } else { x })
     }

@@ -30,7 +30,7 @@ pub(super) unsafe fn with_avx512_bf16<T: Element, K: Kernel<T>>(kernel: K) {
 }
 
 macro_rules! vector {
-    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr, |$all:ident| $sum:expr) => {
+    ($vector:ty, $element:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident, $max:ident, $zero:ident, |$value:ident, $key:ident| $positive:expr, |$all:ident| $sum:expr $(, |$power:ident| $exp:expr)?) => {
         // SAFETY: each method is one instruction of the set the type belongs to; callers are inside `run`.
         unsafe impl Vector for $vector {
             type Element = $element;
@@ -65,6 +65,19 @@ macro_rules! vector {
                 // SAFETY: as the impl.
                 unsafe { $add(self, other) }
             }
+
+            #[inline(always)]
+            unsafe fn max(self, other: Self) -> Self {
+                // SAFETY: as the impl.
+                unsafe { $max(self, other) }
+            }
+
+            $(#[inline(always)]
+            unsafe fn exp_of_negative(self) -> Self {
+                let $power = self;
+                // SAFETY: as the impl.
+                unsafe { $exp }
+            })?
 
             #[inline(always)]
             unsafe fn relu(self) -> Self {
@@ -106,6 +119,13 @@ vector!(
         let quarter = _mm_add_ps(_mm256_castps256_ps128(lanes), _mm256_extractf128_ps::<1>(lanes));
         let pair = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
         _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)))
+    },
+    |power| {
+        // The second operand is the result where either is NaN.
+        let power = _mm256_max_ps(_mm256_set1_ps(LEAST_POWER), power);
+        let twos = _mm256_round_ps::<NEAREST>(_mm256_mul_ps(power, _mm256_set1_ps(std::f32::consts::LOG2_E)));
+        let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(twos), _mm256_set1_epi32(127));
+        _mm256_mul_ps(exp_of_rest(power, twos), _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent)))
     }
 );
 vector!(
@@ -137,7 +157,13 @@ vector!(
     _mm512_max_ps,
     _mm512_setzero_ps,
     |value, key| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_ps()), value),
-    |lanes| _mm512_reduce_add_ps(lanes)
+    |lanes| _mm512_reduce_add_ps(lanes),
+    |power| {
+        // The second operand is the result where either is NaN.
+        let power = _mm512_max_ps(_mm512_set1_ps(LEAST_POWER), power);
+        let twos = _mm512_roundscale_ps::<NEAREST>(_mm512_mul_ps(power, _mm512_set1_ps(std::f32::consts::LOG2_E)));
+        _mm512_scalef_ps(exp_of_rest(power, twos), twos)
+    }
 );
 vector!(
     __m512d,
@@ -153,6 +179,29 @@ vector!(
     |value, key| _mm512_maskz_mov_pd(_mm512_cmp_pd_mask::<_CMP_NLE_UQ>(key, _mm512_setzero_pd()), value),
     |lanes| _mm512_reduce_add_pd(lanes)
 );
+
+/// `e` to this power is the smallest normal number over 2; it is 0 to `exp_of_negative`.
+const LEAST_POWER: f32 = -88.0;
+
+/// Rounding to the nearest integer, without exceptions.
+const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+
+/// `e^(power - twos ln 2)` where `twos` is the integer nearest to `power / ln 2`: Taylor's polynomial of degree 7, whose
+/// remainder is below 6e-9 there.
+///
+/// # Safety
+/// As [`Vector`].
+#[inline(always)]
+unsafe fn exp_of_rest<V: Vector<Element = f32>>(power: V, twos: V) -> V {
+    // ln 2 in two parts, the first of so few digits that its products with `twos` are exact.
+    const LN_2: [f32; 2] = [0.693_359_375, -2.121_944_4e-4];
+    const INVERSE_FACTORIALS: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    // SAFETY: the caller's promise.
+    unsafe {
+        let rest = power.add_product(twos, V::splat(-LN_2[0])).add_product(twos, V::splat(-LN_2[1]));
+        INVERSE_FACTORIALS.iter().fold(V::splat(1.0 / 5040.0), |sum, &next| V::splat(next).add_product(sum, rest))
+    }
+}
 
 /// Sixteen f32, or sixteen pairs of bf16, on a processor that multiplies pairs.
 #[derive(Clone, Copy)]
@@ -201,6 +250,18 @@ unsafe impl Vector for Bf16Lanes {
     unsafe fn add(self, other: Self) -> Self {
         // SAFETY: as the impl.
         Self(unsafe { Vector::add(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { Vector::max(self.0, other.0) })
+    }
+
+    #[inline(always)]
+    unsafe fn exp_of_negative(self) -> Self {
+        // SAFETY: as the impl.
+        Self(unsafe { self.0.exp_of_negative() })
     }
 
     #[inline(always)]

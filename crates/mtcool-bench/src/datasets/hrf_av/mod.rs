@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::unet::unet;
-use super::{CasePicture, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
+use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
 use crate::progress::counter;

@@ -18,6 +18,7 @@ use super::transpose;
 use crate::activation::Activation;
 use crate::element::{dispatch_precision, elements, on_cpu};
 use crate::norm::{self, Norm};
+use crate::recording::{apply2, apply3, pack, tracks};
 
 /// What a chain reads.
 #[derive(Clone, Copy, Debug)]
@@ -92,13 +93,12 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
         at = end + 2 * shape[1];
         parameters.extend([kernel, weight, bias]);
     }
-    let parameters = parameters.into_iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
-    let parameters = Tensor::cat(&parameters, 0)?;
-    let is_tracked = parameters.track_op() || maps.iter().any(|map| map.track_op());
+    let parameters = pack(&parameters)?;
+    let is_tracked = tracks(&parameters) || maps.iter().any(|map| tracks(map));
     let op = Chain { parts, raise, units: steps, norm, kept: is_tracked.then(Arc::default) };
     match maps[..] {
-        [skip, low] => skip.contiguous()?.apply_op3(&low.contiguous()?, &parameters, op),
-        _ => maps[0].contiguous()?.apply_op2(&parameters, op),
+        [skip, low] => apply3(skip, low, &parameters, op),
+        _ => apply2(maps[0], &parameters, op),
     }
 }
 
@@ -153,7 +153,7 @@ impl Chain {
         let on_cpu: Vec<_> = operands.iter().map(|operand| on_cpu(Self::NAME, operand)).collect();
         dispatch_precision!(Self::NAME, grad.storage()?, self.last().conv.precision, (T, A) => {
             let slices = on_cpu.iter().map(|operand| operand.elements::<T>()).collect::<Result<Vec<_>>>()?;
-            let tracked: Vec<bool> = operands.iter().map(|operand| operand.track_op()).collect();
+            let tracked: Vec<bool> = operands.iter().map(|operand| tracks(operand)).collect();
             let gradients = self.backward::<T, A>(&slices, &tracked, grad.elements::<T>()?)?;
             let tensors = gradients.into_iter().zip(operands).map(|(gradient, operand)| {
                 gradient.map(|gradient| Tensor::from_vec(gradient, operand.shape(), &Device::Cpu)).transpose()

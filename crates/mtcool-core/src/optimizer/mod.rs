@@ -1,6 +1,6 @@
 //! Stochastic gradient descent with momentum and weight decay, and learning-rate schedules.
 
-use candle_core::Tensor;
+mod update;
 
 use crate::error::{Error, Result, require};
 use crate::parameters::{Gradients, Parameters};
@@ -55,17 +55,11 @@ impl Sgd {
                 got: "no parameter of that name".into(),
             };
             let parameter = parameters.get(name).ok_or_else(unknown)?.detach();
-            let mut direction: Tensor = gradient.clone();
-            if self.weight_decay > 0.0 {
-                direction = (direction + (&parameter * self.weight_decay)?)?;
+            let (moved, direction) = self.update(&parameter, gradient, velocity.get(name), rate)?;
+            if let Some(direction) = direction {
+                velocity.insert(name.clone(), direction);
             }
-            if self.momentum > 0.0 {
-                if let Some(velocity) = velocity.get(name) {
-                    direction = ((velocity * self.momentum)? + direction)?;
-                }
-                velocity.insert(name.clone(), direction.clone());
-            }
-            Ok((parameter - (direction * rate)?)?)
+            Ok(moved)
         })?;
         Ok((moved, velocity))
     }

@@ -271,7 +271,7 @@ impl<T: Element> Kernel<T> for Losses<'_, T> {
                 let weight = self.settings.weight(target as usize);
                 if weight > 0.0 {
                     let logit = self.maps.plane(&self.part, target as usize)[at + lane];
-                    *self.sum += (largest[lane] + sum[lane].ln() - logit) * T::from_f64(weight);
+                    *self.sum += ((largest[lane] - logit) + sum[lane].ln()) * T::from_f64(weight);
                 }
             }
         }

@@ -75,10 +75,15 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
         .collect();
     let targets = result[rows.start * taps..rows.end * taps].par_chunks_mut((taps * lanes).max(1));
     targets.zip(&vectors).for_each(|(target, &(first, at, width))| {
-        for (lane, row) in target.chunks_exact_mut(taps).enumerate() {
-            for (part, sums) in row.chunks_mut(TAPS_A_UNIT).zip(&units[first..]) {
-                let sums = sums.chunks_exact(width * lanes).map(|sums| sums[at * lanes + lane]);
-                part.iter_mut().zip(sums).for_each(|(target, sum)| *target = sum);
+        for (tap, unit) in (0..taps).step_by(TAPS_A_UNIT).zip(&units[first..]) {
+            let sums = unit.chunks_exact(width * lanes).take(TAPS_A_UNIT.min(taps - tap));
+            let mut sums: Vec<&[T]> = sums.map(|sums| &sums[at * lanes..][..lanes]).collect();
+            // Few taps at a time, so that all lanes' lines of the result stay in the cache.
+            for (strip, sums) in sums.chunks_mut(STRIP).enumerate() {
+                for lane in 0..lanes {
+                    let row = &mut target[lane * taps + tap + strip * STRIP..][..sums.len()];
+                    row.iter_mut().zip(&*sums).for_each(|(target, sums)| *target = sums[lane]);
+                }
             }
         }
     });

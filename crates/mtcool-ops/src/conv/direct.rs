@@ -117,12 +117,15 @@ impl<T: Element> Packed<T> {
             rest = behind;
         }
         parts.into_par_iter().for_each(|(block, part)| {
-            for (tap, weights) in part.chunks_exact_mut(block.len()).enumerate() {
-                let (channel, at) = (tap / window * A::DEPTH, tap % window);
-                for (target, row) in weights.iter_mut().zip(block.clone()) {
-                    let has_second = A::DEPTH > 1 && channel + 1 < channels;
-                    let second = if has_second { weight(row, channel + 1, at) } else { T::zero() };
-                    *target = A::combine(weight(row, channel, at), second);
+            for (channel, windows) in part.chunks_exact_mut(block.len() * window).enumerate() {
+                let channel = channel * A::DEPTH;
+                let has_second = A::DEPTH > 1 && channel + 1 < channels;
+                // A row's window lies together where it comes from.
+                for (place, row) in block.clone().enumerate() {
+                    for at in 0..window {
+                        let second = if has_second { weight(row, channel + 1, at) } else { T::zero() };
+                        windows[at * block.len() + place] = A::combine(weight(row, channel, at), second);
+                    }
                 }
             }
         });

@@ -81,9 +81,15 @@ impl Backward {
         result
     }
 
-    /// Turns g into `scale g + of_x x + constant`.
-    pub(super) fn apply<T: Element>(x: &[T], grad: &mut [T], affine: (T, T), activation: Activation, terms: (T, T)) {
-        run(Level::best(), Apply { x, grad, affine, activation, terms });
+    /// `scale g + of_x x + constant`, from x and g.
+    pub(super) fn apply<T: Element>(
+        (x, grad): (&[T], &[T]),
+        affine: (T, T),
+        activation: Activation,
+        terms: (T, T),
+        result: &mut [T],
+    ) {
+        run(Level::best(), Apply { x, grad, affine, activation, terms, result });
     }
 }
 
@@ -122,10 +128,11 @@ impl<T: Element> Kernel<T> for Sums<'_, T> {
 
 struct Apply<'a, T> {
     x: &'a [T],
-    grad: &'a mut [T],
+    grad: &'a [T],
     affine: (T, T),
     activation: Activation,
     terms: (T, T),
+    result: &'a mut [T],
 }
 
 impl<T: Element> Kernel<T> for Apply<'_, T> {
@@ -141,7 +148,7 @@ impl<T: Element> Kernel<T> for Apply<'_, T> {
                 if self.activation == Activation::Relu {
                     gradient = gradient.where_positive(shift.add_product(scale, x));
                 }
-                store(constant.add_product(of_x, x).add_product(scale, gradient), self.grad, at);
+                store(constant.add_product(of_x, x).add_product(scale, gradient), self.result, at);
             }
         }
     }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::activation::Activation;
 use crate::element::{Element, dispatch, elements, on_cpu};
-use crate::memory::{copied, written};
+use crate::memory::written;
 use crate::recording::{apply3, tracks};
 pub(crate) use kernels::Affine;
 use kernels::{Backward, Moments};
@@ -194,9 +194,8 @@ impl CustomOp3 for Norm {
         dispatch!("norm", xs.storage()?, T => {
             let xs = xs.elements::<T>()?;
             let parameters = [weights.elements::<T>()?, biases.elements()?].concat();
-            let mut gradient = copied(grads.elements::<T>()?);
             let moments = moments(self, x.dims(), xs);
-            let of_parameters = backward(self, x.dims(), xs, &moments, &parameters, &mut gradient);
+            let (gradient, of_parameters) = backward(self, x.dims(), xs, &moments, &parameters, grads.elements::<T>()?);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
             let input = if tracks(x) { Some(tensor(gradient, x)?) } else { None };
             let (of_weight, of_bias) = of_parameters.split_at(weight.elem_count());
@@ -205,7 +204,7 @@ impl CustomOp3 for Norm {
     }
 }
 
-/// Turns `grad`, the gradient of the output, into that of x; the result is that of weight and bias, one behind the other.
+/// From `grad`, the gradient of the output, those of x and of weight and bias, the latter one behind the other.
 ///
 /// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
 /// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
@@ -215,8 +214,8 @@ pub(crate) fn backward<T: Element>(
     x: &[T],
     moments: &[(T, T)],
     parameters: &[T],
-    grad: &mut [T],
-) -> Vec<T> {
+    grad: &[T],
+) -> (Vec<T>, Vec<T>) {
     let sizes = &Sizes::new(dims, settings.statistics);
     let (weight, activation) = (&parameters[..sizes.channels], settings.activation);
     let affines = affines(settings, dims, moments, parameters);
@@ -237,13 +236,17 @@ pub(crate) fn backward<T: Element>(
         set_sums[set].1 += weight[channel] * product;
     }
     let count = T::from_f64(sizes.count() as f64);
-    let planes = grad.par_chunks_mut(sizes.pixels).zip(x.par_chunks(sizes.pixels));
-    planes.enumerate().for_each(|(plane, (grad, x))| {
-        let set = sizes.set_of(plane);
-        let (mean, inverse) = moments[set];
-        let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
-        let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
-        Backward::apply(x, grad, affines[plane], activation, (of_x, constant));
-    });
-    of_parameters
+    let write = |result: &mut [T]| {
+        let planes = grad.par_chunks(sizes.pixels).zip(x.par_chunks(sizes.pixels));
+        let planes = result.par_chunks_mut(sizes.pixels).zip(planes);
+        planes.enumerate().for_each(|(plane, (result, (grad, x)))| {
+            let set = sizes.set_of(plane);
+            let (mean, inverse) = moments[set];
+            let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
+            let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
+            Backward::apply((x, grad), affines[plane], activation, (of_x, constant), result);
+        });
+    };
+    // SAFETY: every plane is written.
+    (unsafe { written(x.len(), write) }, of_parameters)
 }

@@ -10,7 +10,6 @@ use crate::arithmetic::Arithmetic;
 use crate::conv::input::Input;
 use crate::conv::strategy;
 use crate::element::Element;
-use crate::memory::copied;
 use crate::norm;
 
 /// Scale and shift of each plane.
@@ -87,11 +86,12 @@ impl Chain {
         let (maps, parameters) = operands.split_at(operands.len() - 1);
         let (parameters, trains) = (parameters[0], tracked[maps.len()]);
         let mut of_parameters = if trains { vec![T::zero(); parameters.len()] } else { Vec::new() };
-        let mut grad = copied(grad);
+        let mut grad = Cow::Borrowed(grad);
         for (index, unit) in self.units.iter().enumerate().rev() {
             let (map, moments) = (kept.maps[index].as_slice::<T>()?, moments::<T>(kept, index)?);
             let own = &parameters[unit.norm.clone()];
-            let of_norm = norm::backward(&self.norm, &unit.dims(), map, &moments, own, &mut grad);
+            let (of_map, of_norm) = norm::backward(&self.norm, &unit.dims(), map, &moments, own, &grad);
+            grad = Cow::Owned(of_map);
             if trains {
                 of_parameters[unit.norm.clone()].copy_from_slice(&of_norm);
             }
@@ -105,7 +105,9 @@ impl Chain {
                 of_parameters[unit.kernel.clone()].copy_from_slice(&of_kernel);
             }
             let kernel = &parameters[unit.kernel.clone()];
-            grad = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear);
+            let of_input = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear);
+            drop(linear);
+            grad = Cow::Owned(of_input);
         }
         self.enter::<T, A>(maps, parameters, tracked, grad, of_parameters)
     }
@@ -116,7 +118,7 @@ impl Chain {
         maps: &[&[T]],
         parameters: &[T],
         tracked: &[bool],
-        grad: Vec<T>,
+        grad: Cow<'_, [T]>,
         mut of_parameters: Vec<T>,
     ) -> Result<Vec<Option<Vec<T>>>> {
         let (unit, trains) = (&self.units[0], tracked[maps.len()]);

@@ -84,7 +84,9 @@ fn table_2_is_measured_photograph_by_photograph() {
         line.split('|').nth(2).unwrap().trim().parse().unwrap()
     };
     assert_eq!([params("Joint"), params("MT-COOL (Ours)")], [1.0, 1.0]);
-    assert!((1.5..2.1).contains(&params("Independent")));
+    // At base 4, half of the parameters are the classifier's convolution, which both have once.
+    let independent = params("Independent");
+    assert!((1.3..1.6).contains(&independent), "{independent}");
 
     let folder = lab.path().join("results/table2");
     let run = run_folder(&lab, "results", "table2", "mtcool-s0");

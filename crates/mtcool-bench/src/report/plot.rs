@@ -57,7 +57,8 @@ pub(super) fn learning_curves(table: &Table, column: &Column) -> Result<String> 
     Ok(svg)
 }
 
-/// (epoch, mean over runs of the validation metric).
+/// (epoch, mean over runs of the validation metric), where there is one: the sensitivity of a validation split without a
+/// positive case is no number.
 fn mean_curve(histories: &[Vec<crate::record::Row>], column: &Column) -> Vec<(f64, f64)> {
     let of_run = |rows: &[crate::record::Row]| -> Vec<(u64, f64)> {
         let rows = rows
@@ -69,5 +70,28 @@ fn mean_curve(histories: &[Vec<crate::record::Row>], column: &Column) -> Vec<(f6
     let Some(first) = runs.first() else { return Vec::new() };
     let mean =
         |at: usize| runs.iter().filter_map(|run| run.get(at)).map(|(_, value)| value).sum::<f64>() / runs.len() as f64;
-    first.iter().enumerate().map(|(at, &(epoch, _))| (epoch as f64, mean(at))).collect()
+    let points = first.iter().enumerate().map(|(at, &(epoch, _))| (epoch as f64, mean(at)));
+    points.filter(|(_, mean)| mean.is_finite()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Row;
+
+    #[test]
+    fn what_is_no_number_is_no_point() {
+        let column = Column { task: "glaucoma", metric: "auroc", label: "AUROC" };
+        let row = |epoch, value| Row {
+            step: epoch,
+            epoch,
+            split: "validation".into(),
+            task: "glaucoma".into(),
+            metric: "auroc".into(),
+            value,
+        };
+        let histories = [vec![row(1, f64::NAN), row(2, 50.0)], vec![row(1, 40.0), row(2, 70.0)]];
+        assert_eq!(mean_curve(&histories, &column), [(2.0, 60.0)]);
+        assert_eq!(mean_curve(&[vec![row(1, f64::NAN)]], &column), []);
+    }
 }

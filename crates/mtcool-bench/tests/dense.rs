@@ -221,7 +221,7 @@ fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
         (0..mask.bytes.len()).filter(|&at| mask.bytes[at] < 255).map(|at| [at / mask.width, at % mask.width]).collect();
     let middle = |axis: usize| {
         let places = || disc.iter().map(|place| place[axis]);
-        (places().min().unwrap() + places().max().unwrap() + 1) / 2
+        (places().min().unwrap() + places().max().unwrap()).div_ceil(2)
     };
     let [top, left] = [0, 1].map(|axis| middle(axis) as i64 - 16);
     let class = |at: i64| {

@@ -186,7 +186,7 @@ impl<T: Element> Kernel<T> for Means<'_, T> {
             }
         }
         let count = T::from_f64((sizes.side * sizes.side) as f64);
-        means.iter_mut().for_each(|mean| *mean = *mean / count);
+        means.iter_mut().for_each(|mean| *mean /= count);
     }
 }
 

@@ -21,8 +21,10 @@ thread_local! {
 }
 
 /// What this thread's operations do besides their work.
+#[derive(Default)]
 enum State {
     /// They leave candle's graph.
+    #[default]
     Idle,
     /// They leave a record.
     Recording(Tape),
@@ -80,12 +82,6 @@ pub fn recorded(anchor: &Tensor, deliver: Deliver, body: impl FnOnce() -> Result
         false => Ok(output),
     };
     outputs.into_iter().zip(tracked).map(node).collect()
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::Idle
-    }
 }
 
 /// Whether a gradient of `tensor` is wanted: it trains, or follows from what does.

@@ -81,7 +81,7 @@ fn independent_networks_share_nothing() {
     let leaves = parameters.track(|_| true).unwrap();
     let batch = Noise(0).next(0).unwrap();
     let output = problem.network().forward(&leaves, 0, &batch.input).unwrap();
-    let gradients = leaves.gradients(&output.sum_all().unwrap().backward().unwrap()).unwrap();
+    let gradients = leaves.backward(&output.sum_all().unwrap()).unwrap();
     assert_eq!(gradients.len(), parameters.len() / 2);
     assert!(gradients.iter().all(|(name, _)| name.task == 0));
 }

@@ -2,7 +2,7 @@
 //!
 //! A network may run a backward pass of its own, faster than candle's over the same operations. It hangs its outputs on the
 //! [`Handover::anchor`], so that candle's backward pass comes by, and gives the leaves' gradients to [`Handover::give`].
-//! [`Parameters::gradients`](crate::Parameters::gradients) adds up what came either way.
+//! [`Parameters::backward`](crate::Parameters::backward) adds up what came either way.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

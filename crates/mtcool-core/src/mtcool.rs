@@ -173,8 +173,8 @@ impl Mtcool {
             // The gradient at the perturbed point is that of leaves that lie there.
             let perturbed = self.perturb(parameters, draw, |_| true)?.track(|_| true)?;
             let drawn = objective::task_losses(problem, &perturbed, &batches)?;
-            let store = objective::total(&drawn)?.backward()?;
-            gradients = gradients.add_scaled(&perturbed.gradients(&store)?, 1.0 / samples as f64)?;
+            let drawn_gradients = perturbed.backward(&objective::total(&drawn)?)?;
+            gradients = gradients.add_scaled(&drawn_gradients, 1.0 / samples as f64)?;
             for (losses, loss) in losses.iter_mut().zip(drawn) {
                 losses.push(loss.detach());
             }
@@ -241,7 +241,7 @@ impl Mtcool {
             Some(regularizer) => (&terms.loss + (regularizer * self.config.lambda)?)?,
             None => terms.loss.clone(),
         };
-        let gradients = leaves.gradients(&total.backward()?)?;
+        let gradients = leaves.backward(&total)?;
         let regularizer = terms.regularizer.map(|regularizer| regularizer.detach());
         Ok((gradients, TaskLoss { task, loss: terms.loss.detach(), regularizer }))
     }

@@ -172,7 +172,7 @@ impl Parameters {
     }
 
     /// The same values with those that `trains` selects as fresh leaves of the graph, and the others as constants, so that
-    /// a backward pass reaches the selected ones only.
+    /// [`Parameters::backward`] of the result reaches the selected ones only.
     ///
     /// # Errors
     /// If a tensor cannot be copied.
@@ -190,12 +190,18 @@ impl Parameters {
         self.handover.as_ref().filter(|_| !self.entries.values().any(is_inside))
     }
 
-    /// The gradients that a backward pass left for these parameters' leaves, in the graph's store or with the handover, as
-    /// constants. What the handover held is taken.
+    /// The gradients of `loss` with respect to these parameters' leaves, as constants, by a backward pass over the graph and
+    /// what a network in it hands over. A graph may be passed over several times.
     ///
     /// # Errors
-    /// If two gradients of one leaf differ in shape.
-    pub fn gradients(&self, store: &GradStore) -> Result<Gradients> {
+    /// If the backward pass fails.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        // What a pass that failed has left.
+        self.handover.iter().for_each(|handover| drop(handover.take()));
+        self.gradients(&loss.backward()?)
+    }
+
+    fn gradients(&self, store: &GradStore) -> Result<Gradients> {
         let mut given: IndexMap<TensorId, Tensor> = IndexMap::new();
         for (leaf, gradient) in self.handover.iter().flat_map(Handover::take) {
             let sum = match given.get(&leaf) {

@@ -311,10 +311,10 @@ impl<T: Element> Kernel<T> for Gradients<'_, T> {
                 }
             }
             for (lane, &target) in targets.iter().enumerate() {
-                if scales[lane] != T::zero() {
+                if settings.weight(target as usize) > 0.0 {
                     planes[target as usize][at + lane] -= scales[lane];
-                } else if settings.weight(target as usize) == 0.0 {
-                    // Whatever the logits are, infinite or NaN.
+                } else {
+                    // Whatever the logits and the loss's gradient are, infinite or NaN; an ignored target may be no class.
                     planes.iter_mut().for_each(|plane| plane[at + lane] = T::zero());
                 }
             }

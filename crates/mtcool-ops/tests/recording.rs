@@ -125,6 +125,7 @@ fn assert_close(got: &[Option<Vec<f64>>], want: &[Option<Vec<f64>>], tolerance: 
     for (at, (got, want)) in got.iter().zip(want).enumerate() {
         match (got, want) {
             (Some(got), Some(want)) => {
+                assert_eq!(got.len(), want.len(), "leaf {at}");
                 for (got, want) in got.iter().zip(want) {
                     assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "leaf {at}: {got} against {want}");
                 }
@@ -176,6 +177,8 @@ fn what_cannot_be_recorded_is_refused() {
     assert!(inside.contains("not of mtcool-ops"), "{inside}");
     let last = message(&|| Ok(vec![(mean_pixels(&leaf)? * 2.0)?]));
     assert!(last.contains("not of mtcool-ops"), "{last}");
+    let constant = recorded(&anchor.detach(), deliver(), || Ok(Vec::new())).unwrap_err().to_string();
+    assert!(constant.contains("anchor is a constant"), "{constant}");
     let nested = message(&|| recorded(&anchor, deliver(), || Ok(Vec::new())));
     assert!(nested.contains("inside another"), "{nested}");
     // After an error, operations leave candle's graph again.

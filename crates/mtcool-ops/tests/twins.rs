@@ -340,6 +340,30 @@ fn where_nothing_counts_loss_and_gradient_are_zero() {
 }
 
 #[test]
+fn cross_entropy_of_many_positions_equals_its_definition() {
+    let (n, k, pixels) = (2, 3, 10_000);
+    let logits = Var::from_tensor(&tensor(&[n, k, pixels], 5)).unwrap();
+    let targets: Vec<u32> =
+        (0..(n * pixels) as u32).map(|at| at.wrapping_mul(2_654_435_761) >> 7).map(|t| t % 3).collect();
+    let xs = flat(&logits);
+    let at = |position: usize, class: usize| xs[(position / pixels * k + class) * pixels + position % pixels].exp();
+    let (mut loss, mut gradient) = (0.0, vec![0.0; xs.len()]);
+    for (position, &target) in targets.iter().enumerate() {
+        let all: f64 = (0..k).map(|class| at(position, class)).sum();
+        loss -= (at(position, target as usize) / all).ln() / targets.len() as f64;
+        for class in 0..k {
+            let onehot = f64::from(class == target as usize);
+            gradient[(position / pixels * k + class) * pixels + position % pixels] =
+                (at(position, class) / all - onehot) / targets.len() as f64;
+        }
+    }
+    let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
+    let got = cross_entropy(&logits, &targets).unwrap();
+    assert_close(&got, &[loss], 1e-12);
+    assert_close(got.backward().unwrap().get(&logits).unwrap(), &gradient, 1e-15);
+}
+
+#[test]
 fn bad_logits_show_in_the_loss_unless_they_are_ignored() {
     for (bad, shows_as_nan) in [(f32::NAN, true), (f32::INFINITY, true), (f32::NEG_INFINITY, false)] {
         // Class 1 of pixel 17 of 20, whose target is class 0.
@@ -354,6 +378,8 @@ fn bad_logits_show_in_the_loss_unless_they_are_ignored() {
         assert_eq!(loss.to_scalar::<f32>().unwrap().is_nan(), shows_as_nan, "{bad}");
         let settings = CrossEntropy { class_weights: None, ignored: Some(9) };
         let loss = cross_entropy_with(&logits, &targets(9), &settings).unwrap();
+        let wild = (&loss * f64::INFINITY).unwrap().backward().unwrap();
+        assert_eq!([17, 37].map(|at| flat(wild.get(&logits).unwrap())[at]), [0.0; 2], "{bad}");
         assert!((loss.to_scalar::<f32>().unwrap() - 2f32.ln()).abs() < 1e-6, "{bad}");
         let gradients = flat(loss.backward().unwrap().get(&logits).unwrap());
         assert_eq!([gradients[17], gradients[20 + 17]], [0.0; 2], "{bad}");

@@ -40,7 +40,7 @@ impl<'a> Point<'a> {
     pub fn gradients(&self) -> Result<TaskGradients> {
         let leaves = self.parameters.track(|_| true)?;
         let losses = objective::task_losses(self.problem, &leaves, self.batches)?;
-        let rows = losses.iter().map(|loss| leaves.gradients(&loss.backward()?));
+        let rows = losses.iter().map(|loss| leaves.backward(loss));
         let rows = rows.collect::<Result<_>>()?;
         Ok(TaskGradients { values: read(&losses)?, losses: losses.iter().map(Tensor::detach).collect(), rows })
     }
@@ -53,7 +53,7 @@ impl<'a> Point<'a> {
         let leaves = parameters.track(|_| true)?;
         let Batch { input, target } = &self.batches[task];
         let output = self.problem.network().forward(&leaves, task, input)?;
-        leaves.gradients(&self.problem.loss(task, &output, target)?.backward()?)
+        leaves.backward(&self.problem.loss(task, &output, target)?)
     }
 
     /// The gradient of the weighted sum of the losses: one forward, one backward pass.
@@ -73,7 +73,7 @@ impl<'a> Point<'a> {
         let weighted = losses.iter().zip(&weights).map(|(loss, &w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
         let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
         Ok(Direction {
-            gradients: leaves.gradients(&total.backward()?)?,
+            gradients: leaves.backward(&total)?,
             losses: losses.iter().map(Tensor::detach).collect(),
             diagnostics: Diagnostics { weights: Some(weights), gramian: None },
         })

@@ -1,6 +1,6 @@
 //! One parameter's update in a single pass over its elements.
 
-use candle_core::{CpuStorage, Storage, Tensor, WithDType};
+use candle_core::{DType, Device, Storage, Tensor, WithDType};
 use rayon::prelude::*;
 
 use super::Sgd;
@@ -19,13 +19,9 @@ impl Sgd {
         rate: f64,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let gradient = gradient.contiguous()?;
-        let in_one_pass = match (&*parameter.storage_and_layout().0, &*gradient.storage_and_layout().0) {
-            (Storage::Cpu(CpuStorage::F32(_)), Storage::Cpu(CpuStorage::F32(_))) => {
-                self.on_slices::<f32>(parameter, &gradient, velocity, rate)?
-            }
-            (Storage::Cpu(CpuStorage::F64(_)), Storage::Cpu(CpuStorage::F64(_))) => {
-                self.on_slices::<f64>(parameter, &gradient, velocity, rate)?
-            }
+        let in_one_pass = match (parameter.device(), parameter.dtype()) {
+            (Device::Cpu, DType::F32) => self.on_slices::<f32>(parameter, &gradient, velocity, rate)?,
+            (Device::Cpu, DType::F64) => self.on_slices::<f64>(parameter, &gradient, velocity, rate)?,
             _ => None,
         };
         match in_one_pass {
@@ -115,7 +111,6 @@ impl Real for f64 {}
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
     use proptest::prelude::*;
 
     use super::*;
@@ -143,6 +138,9 @@ mod tests {
                 Tensor::new(picked, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
             };
             let (parameter, gradient, velocity) = (tensor(|v| v.0), tensor(|v| v.1), tensor(|v| v.2));
+            // A part of a larger gradient, as a network's own backward pass may give it.
+            let count = values.len();
+            let gradient = Tensor::cat(&[&velocity, &gradient], 0).unwrap().narrow(0, count, count).unwrap();
             let velocity = has_velocity.then_some(&velocity);
             let sgd = Sgd { momentum, weight_decay };
             let (moved, direction) = sgd.update(&parameter, &gradient, velocity, rate).unwrap();

@@ -77,12 +77,12 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
     targets.zip(&vectors).for_each(|(target, &(first, at, width))| {
         for (tap, unit) in (0..taps).step_by(TAPS_A_UNIT).zip(&units[first..]) {
             let sums = unit.chunks_exact(width * lanes).take(TAPS_A_UNIT.min(taps - tap));
-            let mut sums: Vec<&[T]> = sums.map(|sums| &sums[at * lanes..][..lanes]).collect();
+            let sums: Vec<&[T]> = sums.map(|sums| &sums[at * lanes..][..lanes]).collect();
             // Few taps at a time, so that all lanes' lines of the result stay in the cache.
-            for (strip, sums) in sums.chunks_mut(STRIP).enumerate() {
+            for (strip, sums) in sums.chunks(STRIP).enumerate() {
                 for lane in 0..lanes {
                     let row = &mut target[lane * taps + tap + strip * STRIP..][..sums.len()];
-                    row.iter_mut().zip(&*sums).for_each(|(target, sums)| *target = sums[lane]);
+                    row.iter_mut().zip(sums).for_each(|(target, sums)| *target = sums[lane]);
                 }
             }
         }

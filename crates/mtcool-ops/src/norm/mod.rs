@@ -216,6 +216,7 @@ pub(crate) fn backward<T: Element>(
     parameters: &[T],
     grad: &[T],
 ) -> (Vec<T>, Vec<T>) {
+    assert_eq!(x.len(), grad.len(), "norm: a gradient of another size than its output's");
     let sizes = &Sizes::new(dims, settings.statistics);
     let (weight, activation) = (&parameters[..sizes.channels], settings.activation);
     let affines = affines(settings, dims, moments, parameters);
@@ -247,6 +248,6 @@ pub(crate) fn backward<T: Element>(
             Backward::apply((x, grad), affines[plane], activation, (of_x, constant), result);
         });
     };
-    // SAFETY: every plane is written.
+    // SAFETY: every plane is written, since there are as many of `grad`.
     (unsafe { written(x.len(), write) }, of_parameters)
 }

@@ -64,9 +64,15 @@ pub type Deliver = Arc<dyn Fn(TensorId, Tensor) + Send + Sync>;
 /// over something made of the outputs gets here, the gradients of the variables go to `deliver`, and `anchor` gets none.
 /// Every differentiable step of `body` has to be an operation of this crate: a record ends where another library's begins.
 ///
+/// A thread has one recording at a time, and one that waits for parallel work may be given other work of its pool: networks
+/// that are to run at the same time belong into pools of their own.
+///
 /// # Errors
-/// If `body` fails, an operand belongs to a graph from outside, or recordings are nested.
+/// If `body` fails, an operand belongs to a graph from outside, recordings are nested, or the anchor is no variable.
 pub fn recorded(anchor: &Tensor, deliver: Deliver, body: impl FnOnce() -> Result<Vec<Tensor>>) -> Result<Vec<Tensor>> {
+    if !anchor.is_variable() {
+        bail!("recorded: the anchor is a constant: expected a variable, which the outputs' gradients can flow to");
+    }
     let scope = Scope::open(State::Recording(Tape::default()))?;
     let outputs = body()?;
     let tape = STATE.with_borrow_mut(std::mem::take);

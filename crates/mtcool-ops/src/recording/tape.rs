@@ -132,6 +132,9 @@ impl CustomOp2 for Sum {
     }
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        if al.shape() != bl.shape() {
+            bail!("{}: {:?} and {:?} of one tensor", self.name(), al.shape(), bl.shape());
+        }
         let sum = dispatch!(self.name(), a, T => {
             let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
             let pairs = a.par_iter().zip(b).with_min_len(ELEMENTS_A_JOB);

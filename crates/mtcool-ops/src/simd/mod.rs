@@ -199,3 +199,37 @@ pub(crate) fn run<T: Element, K: Kernel<T>>(level: Level, kernel: K) {
         Level::Avx512Bf16 => unsafe { x86::with_avx512_bf16(kernel) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Exponentials<'a, T>(&'a mut [T]);
+
+    impl<T: Element> Kernel<T> for Exponentials<'_, T> {
+        #[inline(always)]
+        unsafe fn with<V: Vector<Element = T>>(self) {
+            for at in (0..self.0.len()).step_by(V::LANES) {
+                // SAFETY: vectors of this level; `load` and `store` are bounded.
+                unsafe { store(load::<V>(self.0, at, T::zero()).exp_of_negative(), self.0, at) };
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_has_the_same_exponential() {
+        let edges = [0.0f32, -0.0, -0.3, -1.0, -86.9, -87.3, -87.7, -88.0, -103.0, -200.0, f32::MIN, f32::NEG_INFINITY];
+        let powers: Vec<f32> = edges.into_iter().chain((0..8800).map(|at| at as f32 * -0.01)).collect();
+        for level in Level::available() {
+            let mut values = powers.clone();
+            values.push(f32::NAN);
+            run(level, Exponentials(&mut values));
+            assert!(values.pop().is_some_and(f32::is_nan), "{level:?}");
+            for (value, &power) in values.iter().zip(&powers) {
+                let want = f64::from(power).exp();
+                let error = (f64::from(*value) - want).abs();
+                assert!(error <= 2.5e-7 * want || error < 1.2e-38, "{level:?}: e^{power} is {value}, not {want}");
+            }
+        }
+    }
+}

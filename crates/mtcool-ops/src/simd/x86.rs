@@ -160,7 +160,7 @@ vector!(
     |lanes| _mm512_reduce_add_ps(lanes),
     |power| {
         // The second operand is the result where either is NaN.
-        let power = _mm512_max_ps(_mm512_set1_ps(LEAST_POWER), power);
+        let power = _mm512_max_ps(_mm512_set1_ps(UNDERFLOW), power);
         let twos = _mm512_roundscale_ps::<NEAREST>(_mm512_mul_ps(power, _mm512_set1_ps(std::f32::consts::LOG2_E)));
         _mm512_scalef_ps(exp_of_rest(power, twos), twos)
     }
@@ -180,8 +180,10 @@ vector!(
     |lanes| _mm512_reduce_add_pd(lanes)
 );
 
-/// `e` to this power is the smallest normal number over 2; it is 0 to `exp_of_negative`.
+/// The least power that AVX2's exponent bits can hold: their zero is the result.
 const LEAST_POWER: f32 = -88.0;
+/// A power whose result is below the smallest subnormal number.
+const UNDERFLOW: f32 = -110.0;
 
 /// Rounding to the nearest integer, without exceptions.
 const NEAREST: i32 = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;

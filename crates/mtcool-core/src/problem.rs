@@ -7,8 +7,10 @@ use crate::parameters::Parameters;
 
 /// A network as a pure function of (parameters, inputs).
 ///
-/// Noise, detaching and cloning are the caller's business: a network reads parameters by name and never changes or keeps
-/// them. Which task owns which parameter is written in the names.
+/// Noise, detaching and cloning are the caller's business: a network reads parameters by name and never changes them. Which
+/// task owns which parameter is written in the names. A network may run a backward pass of its own, as [`Handover`] says.
+///
+/// [`Handover`]: crate::Handover
 pub trait Network: Send + Sync {
     /// T, the number of tasks.
     fn tasks(&self) -> usize;

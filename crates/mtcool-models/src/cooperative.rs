@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows, tracks};
 
 use crate::conv_norm::trained_rows;
 use crate::fusion::{Features, Fusion};
@@ -101,9 +101,9 @@ impl CooperativeLayer {
         let biases = self.collect(parameters, "bias")?;
         match (self.fusion, x) {
             (Fusion::Concat, Features::Joined(x)) => {
-                let trains = weights.iter().zip(&biases).map(|(weight, bias)| weight.track_op() || bias.track_op());
+                let trains = weights.iter().zip(&biases).map(|(weight, bias)| tracks(weight) || tracks(bias));
                 let rows = trained_rows(trains, &self.shares);
-                let (weight, bias) = (Tensor::cat(&weights, 0)?, Tensor::cat(&biases, 0)?);
+                let (weight, bias) = (stack_rows(&weights)?, stack_rows(&biases)?);
                 self.apply(x, &weight, &bias, rows).map(Features::Joined)
             }
             _ => {

@@ -2,10 +2,11 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
-use mtcool_ops::{Linear, MaxPool2d, Precision, linear};
+use mtcool_ops::{Linear, MaxPool2d, Precision, flatten_features, linear};
 
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
+use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, initialize};
 
 /// Sizes of a [`LeNet`].
@@ -106,14 +107,22 @@ impl Network for LeNet {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let mut x = Features::Joined(input.clone());
-        for convolution in [&self.conv1, &self.conv2] {
-            x = convolution.fuse(parameters, convolution.forward(parameters, &x)?)?;
-        }
-        let x = self.fc.forward(parameters, &x.map(|x| x.flatten_from(1))?)?;
-        let x = self.fc.fuse(parameters, x)?;
-        let (weight, bias) = (parameters.phi(task, "out.weight")?, parameters.phi(task, "out.bias")?);
-        let precision = self.config.precision;
-        linear(x.of_task(task), weight, bias, Linear { precision, ..Linear::default() })
+        let output = || {
+            let mut x = Features::Joined(input.clone());
+            for convolution in [&self.conv1, &self.conv2] {
+                x = convolution.fuse(parameters, convolution.forward(parameters, &x)?)?;
+            }
+            let x = self.fc.forward(parameters, &x.map(flatten_features)?)?;
+            let x = self.fc.fuse(parameters, x)?;
+            let (weight, bias) = (parameters.phi(task, "out.weight")?, parameters.phi(task, "out.bias")?);
+            let precision = self.config.precision;
+            Ok(vec![linear(x.of_task(task), weight, bias, Linear { precision, ..Linear::default() })?])
+        };
+        // Cross-stitch units mix features by candle's own operations.
+        let mut outputs = match self.config.fusion {
+            Fusion::Concat => as_recorded(parameters, &[input], output)?,
+            Fusion::CrossStitch => output()?,
+        };
+        Ok(outputs.swap_remove(0))
     }
 }

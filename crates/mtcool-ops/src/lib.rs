@@ -49,7 +49,7 @@ pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;
 pub use norm::{Norm, Statistics, norm};
 pub use pool::{MaxPool2d, max_pool2d};
-pub use recording::{Deliver, recorded, stack_rows, tracks};
+pub use recording::{Deliver, flatten_features, recorded, stack_rows, tracks};
 pub use rows::Rows;
 pub use softmax::pooled_softmax;
 pub use upsample::upsample_bilinear2d;

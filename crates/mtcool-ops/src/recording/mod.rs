@@ -172,3 +172,15 @@ pub fn stack_rows(parts: &[&Tensor]) -> Result<Tensor> {
     }
     record(Operation::Pack, parts, Tensor::cat(parts, 0)?)
 }
+
+/// `x` `[B, ...]` with the features of each sample in one row, `[B, F]`.
+///
+/// # Errors
+/// If `x` is a scalar.
+pub fn flatten_features(x: &Tensor) -> Result<Tensor> {
+    if x.rank() == 2 {
+        return Ok(x.clone());
+    }
+    let x = contiguous(x)?;
+    record(Operation::Pack, &[&x], x.flatten_from(1)?)
+}

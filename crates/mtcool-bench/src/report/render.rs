@@ -98,14 +98,15 @@ fn cells(row: &TableRow, columns: &[(&Column, bool)]) -> Vec<String> {
     cells
 }
 
-/// Who is best, here and in the paper, in words.
+/// Who is best, here and in the paper, in words; nobody is where all rows have the same figure.
 fn verdicts(table: &Table) -> Vec<String> {
     let best = |figure: &dyn Fn(&TableRow) -> Option<f64>| {
         let known: Vec<(&str, f64)> =
             table.rows.iter().filter_map(|row| Some((row.method.label, figure(row)?))).collect();
         let most = known.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
         let labels: Vec<&str> = known.iter().filter(|(_, value)| *value == most).map(|(label, _)| *label).collect();
-        (!labels.is_empty()).then(|| labels.join(", "))
+        let all_alike = labels.len() == known.len() && known.len() > 1;
+        (!labels.is_empty()).then(|| if all_alike { "none, all are alike".to_owned() } else { labels.join(", ") })
     };
     let verdict = |(at, column): (usize, &Column)| {
         let here = best(&|row| row.cells[at].map(|cell| cell.mean))?;

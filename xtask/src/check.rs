@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::{cargo, run, tidy, workspace_root};
+use crate::{cargo, cuda, run, tidy, workspace_root};
 
 fn run_all(fast: bool) -> Result<(), String> {
     let root = workspace_root();
@@ -35,6 +35,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     match arguments {
         [] => run_all(false),
         [flag] if flag == "--fast" => run_all(true),
-        other => Err(format!("check: unexpected {other:?}; expected nothing or `--fast`")),
+        [flag] if flag == "--cuda" => cuda::check(&workspace_root()),
+        other => Err(format!("check: unexpected {other:?}; expected nothing, `--fast` or `--cuda`")),
     }
 }

@@ -1,6 +1,9 @@
 //! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs it.
 //!
-//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [CASE ...]`
+//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--device cuda:0] [CASE ...]`
+//!
+//! On a card the cases are those of its sizes, unless others are named; their products are TF32's, as PyTorch's are where it is
+//! told to allow that.
 //!
 //! With `--json`, each case runs in a process of its own and prints one JSON object a line, so that its peak memory is its
 //! own; without, criterion measures them all. An image counts once for each task that trains on it. Plain SGD, rate 0.01,
@@ -20,8 +23,8 @@ use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
     Result, Sgd, Step, UniformNoise, Variant,
 };
-use mtcool_models::{Head, LeNet, UNet, UNetConfig};
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with, open_device, peak_device_memory};
 
 const RATE: f64 = 0.01;
 
@@ -31,7 +34,7 @@ struct Case {
     /// Images of a step, over all tasks.
     images: usize,
     effort: Effort,
-    setup: fn() -> Training,
+    setup: fn(&Device) -> Training,
 }
 
 /// How often a case is run.
@@ -41,6 +44,8 @@ enum Effort {
     Usual,
     /// Only where it is named, and then a few times: each step takes long.
     Named,
+    /// On a card, as often as time allows; on the CPU only where it is named.
+    Card,
 }
 
 impl Effort {
@@ -49,29 +54,48 @@ impl Effort {
         match self {
             Self::Usual => (3, 5),
             Self::Named => (1, 2),
+            Self::Card => (10, 20),
         }
     }
 }
 
-use Effort::{Named, Usual};
+use Effort::{Card, Named, Usual};
 
-const CASES: [Case; 8] = [
-    Case { name: "lenet_joint", images: 256, effort: Usual, setup: || lenet(joint()) },
-    Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: || lenet(mtcool(1)) },
-    Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: || lenet(mtcool(2)) },
-    Case { name: "unet_joint", images: 4, effort: Usual, setup: || unet(joint(), REFUGE, 256, 2, FULL) },
-    Case { name: "unet_mtcool_m1", images: 4, effort: Usual, setup: || unet(mtcool(1), REFUGE, 256, 2, FULL) },
-    Case { name: "unet_hrf_joint", images: 2, effort: Usual, setup: || unet(joint(), HRF, 512, 1, FULL) },
+const CASES: [Case; 15] = [
+    Case { name: "lenet_joint", images: 256, effort: Usual, setup: |on| lenet(joint(), 128, FULL, on) },
+    Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: |on| lenet(mtcool(1), 128, FULL, on) },
+    Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: |on| lenet(mtcool(2), 128, FULL, on) },
+    Case { name: "unet_joint", images: 4, effort: Usual, setup: |on| unet(joint(), REFUGE, 256, 2, FULL, on) },
+    Case { name: "unet_mtcool_m1", images: 4, effort: Usual, setup: |on| unet(mtcool(1), REFUGE, 256, 2, FULL, on) },
+    Case { name: "unet_hrf_joint", images: 2, effort: Usual, setup: |on| unet(joint(), HRF, 512, 1, FULL, on) },
     Case {
         name: "unet_joint_bf16",
         images: 4,
         effort: Usual,
-        setup: || unet(joint(), REFUGE, 256, 2, Precision::Bf16),
+        setup: |on| unet(joint(), REFUGE, 256, 2, Precision::Bf16, on),
     },
-    Case { name: "unet_hrf_joint_2048", images: 2, effort: Named, setup: || vessels(joint(), 2048) },
+    Case { name: "unet_hrf_joint_2048", images: 2, effort: Named, setup: |on| vessels(joint(), 2048, FULL, on) },
+    Case { name: "lenet_joint_1024", images: 2048, effort: Card, setup: |on| lenet(joint(), 1024, TF32, on) },
+    Case { name: "lenet_mtcool_m1_1024", images: 2048, effort: Card, setup: |on| lenet(mtcool(1), 1024, TF32, on) },
+    Case { name: "lenet_mtcool_m2_1024", images: 2048, effort: Card, setup: |on| lenet(mtcool(2), 1024, TF32, on) },
+    Case { name: "unet_joint_512", images: 32, effort: Card, setup: |on| unet(joint(), REFUGE, 512, 16, TF32, on) },
+    Case {
+        name: "unet_mtcool_m1_512",
+        images: 32,
+        effort: Card,
+        setup: |on| unet(mtcool(1), REFUGE, 512, 16, TF32, on),
+    },
+    Case { name: "unet_hrf_joint_2048_tf32", images: 2, effort: Card, setup: |on| vessels(joint(), 2048, TF32, on) },
+    Case {
+        name: "unet_hrf_mtcool_m1_2048_tf32",
+        images: 2,
+        effort: Card,
+        setup: |on| vessels(mtcool(1), 2048, TF32, on),
+    },
 ];
 
 const FULL: Precision = Precision::Full;
+const TF32: Precision = Precision::Tf32;
 const REFUGE: [Head; 2] = [Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
 const HRF: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
 
@@ -92,6 +116,22 @@ impl BatchSource for Fixed {
 }
 
 impl Training {
+    /// Everything on `device`.
+    fn on(self, device: &Device) -> Self {
+        let moved = |tensor: &Tensor| tensor.to_device(device).unwrap();
+        let Self { problem, parameters, method, batches: Fixed(batches) } = self;
+        // An input that tasks share stays one.
+        let mut inputs: Vec<(candle_core::TensorId, Tensor)> = Vec::new();
+        let batches = batches.iter().map(|batch| {
+            let known = inputs.iter().find(|(id, _)| *id == batch.input.id()).map(|(_, input)| input.clone());
+            let input = known.unwrap_or_else(|| moved(&batch.input));
+            inputs.push((batch.input.id(), input.clone()));
+            Batch { input, target: moved(&batch.target) }
+        });
+        let batches = Fixed(batches.collect());
+        Self { problem, parameters: parameters.map(|_, tensor| Ok(moved(tensor))).unwrap(), method, batches }
+    }
+
     fn step(&mut self) {
         let Self { problem, parameters, method, batches } = self;
         method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
@@ -111,23 +151,30 @@ fn mtcool(samples: usize) -> Box<dyn Method> {
     Box::new(Mtcool::new(config, Box::new(UniformNoise::new(0, 0.05).unwrap())).unwrap())
 }
 
-/// LeNet 10/20/50 on two batches of 128.
-fn lenet(method: Box<dyn Method>) -> Training {
-    let network = LeNet::new(LeNet::mnist(&[5, 5])).unwrap();
+/// LeNet 10/20/50 on two batches of `count`.
+fn lenet(method: Box<dyn Method>, count: usize, precision: Precision, device: &Device) -> Training {
+    let network = LeNet::new(LeNetConfig { precision, ..LeNet::mnist(&[5, 5]) }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
     let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
     let batch = |task: u32| {
         let mut generator = stream(0, Purpose::Method, [task, 0, 0, 0], "images");
-        let input = uniform(&mut generator, 1.7, &(128, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
-        let target = Tensor::from_vec((0..128u32).map(|n| n % 5).collect(), 128, &Device::Cpu).unwrap();
+        let input = uniform(&mut generator, 1.7, &(count, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
+        let target = Tensor::from_vec((0..count as u32).map(|n| n % 5).collect(), count, &Device::Cpu).unwrap();
         Batch { input, target }
     };
-    Training { problem, parameters, method, batches: Fixed(vec![batch(0), batch(1)]) }
+    Training { problem, parameters, method, batches: Fixed(vec![batch(0), batch(1)]) }.on(device)
 }
 
 /// U-Net of base 16 on `count` images of side `side` that both tasks share.
-fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize, precision: Precision) -> Training {
+fn unet(
+    method: Box<dyn Method>,
+    heads: [Head; 2],
+    side: usize,
+    count: usize,
+    precision: Precision,
+    device: &Device,
+) -> Training {
     let network = UNet::new(UNetConfig { heads: heads.to_vec(), precision, ..UNetConfig::default() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
@@ -149,13 +196,13 @@ fn unet(method: Box<dyn Method>, heads: [Head; 2], side: usize, count: usize, pr
         Batch { input: input.clone(), target: target.unwrap() }
     };
     let batches = Fixed(heads.iter().map(batch).collect());
-    Training { problem, parameters, method, batches }
+    Training { problem, parameters, method, batches }.on(device)
 }
 
 /// The same with HRF-AV's losses on one patch of side `side`: crossings, class 3, count for nothing in the A/V loss.
-fn vessels(method: Box<dyn Method>, side: usize) -> Training {
-    let mut training = unet(method, HRF, side, 1, FULL);
-    let network = UNet::new(UNetConfig { heads: HRF.to_vec(), ..UNetConfig::default() }).unwrap();
+fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &Device) -> Training {
+    let mut training = unet(method, HRF, side, 1, precision, &Device::Cpu);
+    let network = UNet::new(UNetConfig { heads: HRF.to_vec(), precision, ..UNetConfig::default() }).unwrap();
     let green = CrossEntropy { class_weights: None, ignored: Some(3) };
     let av = move |logits: &Tensor, targets: &Tensor| cross_entropy_with(logits, targets, &green);
     training.problem = Problem::new(Box::new(network), vec![Box::new(cross_entropy), Box::new(av)]).unwrap();
@@ -168,12 +215,13 @@ fn vessels(method: Box<dyn Method>, side: usize) -> Training {
         let marks: Vec<u8> = (0..(side * side) as u32).map(mark).collect();
         batch.target = Tensor::from_vec(marks, (1, side, side), &Device::Cpu).unwrap();
     }
-    training
+    training.on(device)
 }
 
 /// Runs one case here for `seconds` and prints its line.
-fn measure(case: &Case, seconds: f64, threads: usize) {
-    let mut training = (case.setup)();
+fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
+    let on = open_device(device).unwrap_or_else(|error| panic!("{error}"));
+    let mut training = (case.setup)(&on);
     let (before, least) = case.effort.steps();
     for _ in 0..before {
         training.step();
@@ -193,8 +241,9 @@ fn measure(case: &Case, seconds: f64, threads: usize) {
             "ms_per_step": (median * 1e6).round() / 1e3,
             "images_per_s": (case.images as f64 / median * 10.0).round() / 10.0,
             "peak_rss_mib": peak_memory_mib(),
+            "peak_device_mib": peak_device_memory(&on).unwrap().map(|bytes| bytes >> 20),
             "threads": threads,
-            "device": "cpu",
+            "device": device,
         })
     );
 }
@@ -207,9 +256,9 @@ fn peak_memory_mib() -> Option<u64> {
 }
 
 /// Measures a case in a process of its own.
-fn run_alone(case: &Case, seconds: f64, threads: usize) {
+fn run_alone(case: &Case, seconds: f64, threads: usize, device: &str) {
     let (seconds, threads) = (seconds.to_string(), threads.to_string());
-    let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads];
+    let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads, "--device", device];
     assert!(Command::new(std::env::current_exe().unwrap()).args(own).status().unwrap().success());
 }
 
@@ -220,29 +269,30 @@ fn main() {
     let seconds: f64 = value("--seconds").map_or(6.0, |text| text.parse().expect("--seconds takes a number"));
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    let device = value("--device").unwrap_or_else(|| "cpu".into());
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
     let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
     let wanted: Vec<&Case> = if CASES.iter().any(|case| named(&case)) {
         CASES.iter().filter(named).collect()
     } else {
-        CASES.iter().filter(|case| case.effort == Usual).collect()
+        CASES.iter().filter(|case| case.effort == if device == "cpu" { Usual } else { Card }).collect()
     };
     if arguments.iter().any(|argument| argument == "operations") && !CASES.iter().any(|case| named(&case)) {
         return;
     }
     if let Some(case) = value("--alone") {
         // Inside the pool, as the program trains: a step's parallel parts then need no hand-over between threads.
-        rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads));
-    } else if arguments.iter().any(|argument| argument == "--json") {
-        wanted.into_iter().for_each(|case| run_alone(case, seconds, threads));
+        rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads, &device));
+    } else if arguments.iter().any(|argument| argument == "--json") || device != "cpu" {
+        wanted.into_iter().for_each(|case| run_alone(case, seconds, threads, &device));
     } else {
         let mut criterion = Criterion::default()
             .warm_up_time(Duration::from_secs(1))
             .measurement_time(Duration::from_secs_f64(seconds));
-        let (named, usual): (Vec<&Case>, Vec<&Case>) = wanted.into_iter().partition(|case| case.effort == Named);
-        named.into_iter().for_each(|case| run_alone(case, seconds, threads));
+        let (named, usual): (Vec<&Case>, Vec<&Case>) = wanted.into_iter().partition(|case| case.effort != Usual);
+        named.into_iter().for_each(|case| run_alone(case, seconds, threads, &device));
         for case in usual {
-            let mut training = (case.setup)();
+            let mut training = (case.setup)(&Device::Cpu);
             let mut group = criterion.benchmark_group("training");
             group.throughput(criterion::Throughput::Elements(case.images as u64)).sample_size(20);
             group.bench_function(case.name, |bencher| bencher.iter(|| training.step()));

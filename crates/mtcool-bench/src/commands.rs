@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use figment::Figment;
 use figment::value::Dict;
+use mtcool_ops::open_device;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::{Cli, Command, ConfigFlags, Data, Report, Reproduce};
@@ -55,6 +56,8 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let overrides = overrides.with_variables();
     // Before any download: a mistake in the file should not cost one.
     let checked = config::resolve(&name, &experiment, &figment, &DataIdentity::default())?;
+    // And before any data is looked at, whether there is such a device.
+    let device = open_device(&experiment.device)?;
     let dataset = datasets::find(&experiment.dataset)?;
     ensure!(
         arguments.checkpoint_seconds >= 0.0 && arguments.checkpoint_seconds.is_finite(),
@@ -76,13 +79,14 @@ fn reproduce(arguments: &Reproduce) -> Result<()> {
     let suite = dataset.prepare(&experiment.data, &config::data_settings(&experiment, &figment)?)?;
     let data = identity_of(suite.as_ref());
     let runs = config::resolve(&name, &experiment, &figment, &data)?;
-    sweep::check(&runs, suite.as_ref())?;
+    sweep::check(&runs, suite.as_ref(), &device)?;
     let Overrides { profile, assignments } = overrides;
     let record = SweepRecord { profile, assignments, data, caveats: suite.caveats() };
     write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
     let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
     // Inside the thread pool: the parallel parts of a step then need no hand-over from one thread to another.
-    let outcome = rayon::scope(|_| sweep::sweep(&runs, suite.as_ref(), &folder.join("runs"), every, &console));
+    let work = || sweep::sweep(&runs, suite.as_ref(), &device, &folder.join("runs"), every, &console);
+    let outcome = rayon::scope(|_| work());
     let table = write_table(&name, &experiment, &figment, &record, &folder, Some(suite.as_ref()));
     let failures = outcome?;
     print!("{}", table?);

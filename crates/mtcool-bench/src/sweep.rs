@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use candle_core::Device;
 
 use crate::config::ResolvedRun;
 use crate::datasets::Suite;
@@ -20,10 +21,11 @@ const PATIENCE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// With the first misfit.
-pub fn check(runs: &[ResolvedRun], suite: &dyn Suite) -> Result<()> {
+pub fn check(runs: &[ResolvedRun], suite: &dyn Suite, device: &Device) -> Result<()> {
     for (config, settings) in runs.iter().filter(|(config, _)| config.seed == 0) {
         let sharing = methods::find(&config.method)?.sharing;
-        Run { config, settings: settings.as_ref(), sharing, suite, checkpoint_every: Duration::ZERO }.check()?;
+        let settings = settings.as_ref();
+        Run { config, settings, sharing, suite, device, checkpoint_every: Duration::ZERO }.check()?;
     }
     Ok(())
 }
@@ -36,6 +38,7 @@ pub fn check(runs: &[ResolvedRun], suite: &dyn Suite) -> Result<()> {
 pub fn sweep(
     runs: &[ResolvedRun],
     suite: &dyn Suite,
+    device: &Device,
     folder: &Path,
     checkpoint_every: Duration,
     console: &Console,
@@ -43,7 +46,7 @@ pub fn sweep(
     let environment = environment(&runs[0].0.device);
     let all = runs.iter().map(|(config, settings)| {
         let sharing = methods::find(&config.method)?.sharing;
-        Ok(Run { config, settings: settings.as_ref(), sharing, suite, checkpoint_every })
+        Ok(Run { config, settings: settings.as_ref(), sharing, suite, device, checkpoint_every })
     });
     let mut pending: Vec<Run<'_>> = all.collect::<Result<_>>()?;
     let mut progress = console.sweep(pending.iter().map(Run::budget).sum());

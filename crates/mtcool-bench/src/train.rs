@@ -23,6 +23,8 @@ pub struct Run<'a> {
     pub sharing: Sharing,
     /// Its data.
     pub suite: &'a dyn Suite,
+    /// Where it trains: what the config's `device` names.
+    pub device: &'a Device,
     /// Time between checkpoints; there is one at the end of each epoch besides.
     pub checkpoint_every: Duration,
 }
@@ -72,7 +74,7 @@ impl Run<'_> {
     }
 
     fn problem(&self, sharing: Sharing) -> Result<Problem> {
-        self.suite.problem(&self.config.network, self.config.precision.of_operands(), sharing)
+        Ok(self.suite.problem(&self.config.network, self.config.precision.of_operands(), sharing)?.on(self.device))
     }
 
     /// Whether network, batches and budget fit the data.
@@ -105,7 +107,7 @@ impl Run<'_> {
         progress: &mut SweepProgress,
     ) -> Result<()> {
         let problem = self.problem(self.sharing)?;
-        let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, &Device::Cpu)?;
+        let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, self.device)?;
         let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
         let mut method = self.settings.build(&self.config.training, self.config.seed)?;
         let mut state = match Checkpoint::load_newest(&folder.checkpoints(), &fresh)? {
@@ -210,7 +212,7 @@ impl Run<'_> {
     }
 
     fn batches(&self, position: u64) -> Result<Box<dyn BatchSource>> {
-        self.suite.batches(self.config.training.batch_size, self.config.seed, position)
+        self.suite.batches(self.device, self.config.training.batch_size, self.config.seed, position)
     }
 
     fn step(

@@ -66,7 +66,7 @@ fn values_out_of_range_are_named_with_their_range() {
         ("training.batch_size=100000", "`batch_size` is 100000: expected at least 1 and at most the"),
         ("network.widths=[1, 20, 50]", "a layer of 1 channels cannot be shared by 2 tasks"),
         ("network.fusion=concta", "did you mean `concat`?"),
-        ("device=cuda:0", "`device` is cuda:0: expected `cpu`"),
+        ("device=gpu", "`device` is gpu: expected `cpu`, or `cuda:0`"),
         ("method.mtcool.warmup_iterations=300", "need 301 batches of each task, but 2 epochs are"),
         ("seeds=0", "`seeds` is 0: expected at least 1"),
         ("methods=[\"joint\", \"joint\"]", "each method once"),

@@ -9,44 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Lab, fail, succeed};
+use common::{HRF_AV, Lab, REFUGE, fail, succeed};
 use mtcool_bench::record::{read_map, read_rows, read_scores};
 use mtcool_data::picture::Picture;
-
-const REFUGE: [&str; 14] = [
-    "reproduce",
-    "table2",
-    "--set",
-    "data.synthetic={ train = 24, test = 10, seed = 3, shrink = 16 }",
-    "--set",
-    "data.settings.side=32",
-    "--set",
-    "network.widths=[4, 8, 16]",
-    "--set",
-    "network.groups=2",
-    "--set",
-    "training.epochs=3",
-    "--set",
-    "method.mtcool.warmup_iterations=2",
-];
-const HRF_AV: [&str; 16] = [
-    "reproduce",
-    "table3",
-    "--set",
-    "data.synthetic={ train = 6, test = 12, seed = 3, shrink = 16 }",
-    "--set",
-    "data.settings={ scale = 16, patch = 32, tile = 64, overlap = 16, margin = 4, patches_per_photograph = 2, held_out = 1 }",
-    "--set",
-    "network.widths=[4, 8, 16]",
-    "--set",
-    "network.groups=2",
-    "--set",
-    "training.epochs=3",
-    "--set",
-    "training.batch_size=2",
-    "--set",
-    "method.mtcool.warmup_iterations=2",
-];
 
 fn reproduce(lab: &Lab, table: &[&str], results: &str, methods: &str) -> Command {
     let mut command = lab.mtcool(table);

@@ -7,33 +7,13 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Lab, fail, succeed};
+use common::{HRF_AV, Lab, fail, succeed};
 use image::imageops::{FilterType, resize};
 use image::{ImageReader, RgbImage};
 use mtcool_bench::record::{read_rows, read_scores};
 
-/// Photographs of 219 x 146 pixels, which is the published size at a sixteenth.
-const TABLE: [&str; 16] = [
-    "reproduce",
-    "table3",
-    "--set",
-    "data.synthetic={ train = 6, test = 12, seed = 5, shrink = 16 }",
-    "--set",
-    "data.settings={ scale = 16, patch = 32, tile = 64, overlap = 16, margin = 4, patches_per_photograph = 2, held_out = 1 }",
-    "--set",
-    "network.widths=[4, 8, 16]",
-    "--set",
-    "network.groups=2",
-    "--set",
-    "training.epochs=2",
-    "--set",
-    "training.batch_size=2",
-    "--set",
-    "method.mtcool.warmup_iterations=2",
-];
-
 fn reproduce(lab: &Lab, results: &str, methods: &str) -> Command {
-    let mut command = lab.mtcool(&TABLE);
+    let mut command = lab.mtcool(&HRF_AV);
     command.args(["--methods", methods, "--results", results]);
     command
 }

@@ -18,8 +18,8 @@ pub struct Handover {
 }
 
 impl Handover {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(Self { anchor: Var::zeros(1, DType::F32, &Device::Cpu)?.into_inner(), given: Arc::default() })
+    pub(crate) fn new(device: &Device) -> Result<Self> {
+        Ok(Self { anchor: Var::zeros(1, DType::F32, device)?.into_inner(), given: Arc::default() })
     }
 
     /// A variable of one element that has no other purpose than to be in the graph.

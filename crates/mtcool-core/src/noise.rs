@@ -1,6 +1,7 @@
 //! The perturbations eps of Eqs. (3) and (4), behind a seam: seeded in training, recorded in tests.
 
 use candle_core::Tensor;
+use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Result, require};
 use crate::parameters::ParameterName;
@@ -56,15 +57,27 @@ impl UniformNoise {
     }
 }
 
-impl NoiseSource for UniformNoise {
-    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+impl UniformNoise {
+    /// b.
+    pub fn bound(&self) -> f64 {
+        self.bound
+    }
+
+    /// The generator of a parameter's perturbation at `draw`, for whoever draws it elsewhere than on the host.
+    pub fn generator(&self, draw: Draw, name: &ParameterName) -> ChaCha8Rng {
         let (purpose, at) = match draw {
             Draw::Warmup { iteration, sample } => (Purpose::WarmupNoise, [iteration, sample, 0, 0]),
             Draw::Cooperative { iteration, task, inner, sample } => {
                 (Purpose::CooperativeNoise, [iteration, task, inner, sample])
             }
         };
-        let mut generator = stream(self.seed, purpose, at.map(|n| n as u32), &name.to_string());
+        stream(self.seed, purpose, at.map(|n| n as u32), &name.to_string())
+    }
+}
+
+impl NoiseSource for UniformNoise {
+    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+        let mut generator = self.generator(draw, name);
         Ok(uniform(&mut generator, self.bound, parameter.shape(), parameter.dtype(), parameter.device())?)
     }
 }

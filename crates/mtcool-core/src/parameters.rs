@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Tensor, TensorId, Var, bail};
+use candle_core::{DType, Device, Tensor, TensorId, Var, bail};
 use indexmap::{Equivalent, IndexMap};
 
 use crate::error::{Error, Result};
@@ -147,6 +147,11 @@ impl Parameters {
         self.entries.iter()
     }
 
+    /// Where the tensors are; the CPU if there are none.
+    pub fn device(&self) -> &Device {
+        self.entries.values().next().map_or(&Device::Cpu, Tensor::device)
+    }
+
     /// How many tensors there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -181,7 +186,7 @@ impl Parameters {
             true => Ok(Var::from_tensor(&tensor.detach())?.into_inner()),
             false => Ok(tensor.detach()),
         })?;
-        Ok(Self { handover: Some(Handover::new()?), ..tracked })
+        Ok(Self { handover: Some(Handover::new(tracked.device())?), ..tracked })
     }
 
     /// Where a network may leave gradients of the leaves itself; only if every tensor is a leaf or a constant.

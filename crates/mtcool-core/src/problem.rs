@@ -1,6 +1,6 @@
 //! What is trained: a network that several tasks share, a loss for each task, and where their batches come from.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, TensorId};
 
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
@@ -70,9 +70,57 @@ impl Problem {
         self.network.as_ref()
     }
 
+    /// The same on `device`: what lies elsewhere, inputs and targets, is moved there where it is used.
+    pub fn on(self, device: &Device) -> Self {
+        if device.is_cpu() {
+            return self;
+        }
+        let loss =
+            |loss: Loss| -> Loss { Box::new(move |output, target| loss(output, &target.to_device(output.device())?)) };
+        Self {
+            network: Box::new(Placed { network: self.network, device: device.clone() }),
+            losses: self.losses.into_iter().map(loss).collect(),
+        }
+    }
+
     /// L_i of `output` against `target`.
-    pub(crate) fn loss(&self, task: usize, output: &Tensor, target: &Tensor) -> Result<Tensor> {
+    ///
+    /// # Errors
+    /// If they do not fit each other.
+    pub fn loss(&self, task: usize, output: &Tensor, target: &Tensor) -> Result<Tensor> {
         Ok((self.losses[task])(output, target)?)
+    }
+}
+
+/// A network whose inputs are moved to its device.
+struct Placed {
+    network: Box<dyn Network>,
+    device: Device,
+}
+
+impl Network for Placed {
+    fn tasks(&self) -> usize {
+        self.network.tasks()
+    }
+
+    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters> {
+        self.network.initial_parameters(seed, dtype, device)
+    }
+
+    fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> candle_core::Result<Tensor> {
+        self.network.forward(parameters, task, &input.to_device(&self.device)?)
+    }
+
+    fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> candle_core::Result<Vec<Tensor>> {
+        // An input that tasks share is moved once, and stays one.
+        let mut moved: Vec<(TensorId, Tensor)> = Vec::new();
+        for input in inputs {
+            if !moved.iter().any(|(id, _)| *id == input.id()) {
+                moved.push((input.id(), input.to_device(&self.device)?));
+            }
+        }
+        let of_input = |input: &&Tensor| moved.iter().find(|(id, _)| *id == input.id()).map(|(_, tensor)| tensor);
+        self.network.forward_all(parameters, &inputs.iter().filter_map(of_input).collect::<Vec<_>>())
     }
 }
 

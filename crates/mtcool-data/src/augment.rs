@@ -152,6 +152,16 @@ impl Change {
     /// No change.
     pub const NONE: Self = Self { to_source: [[1.0, 0.0], [0.0, 1.0]], exponent: 1.0, gain: [1.0; 3], offset: 0.0 };
 
+    /// From an offset (x, y) off the crop's centre to one in the source, row by row.
+    pub fn to_source(&self) -> [[f64; 2]; 2] {
+        self.to_source
+    }
+
+    /// What becomes of each of the 256 values of red, green and blue.
+    pub fn levels(&self) -> [[f32; 3]; 256] {
+        Levels::new(self).0
+    }
+
     /// Cuts `crop` from a picture of three channels into `out` `[3, H, W]`, values in 0..=1, bilinear. Outside of the picture
     /// all is black, and changed as black is.
     ///

@@ -13,6 +13,16 @@ pub struct Sample {
     pub targets: Tensor,
 }
 
+impl Sample {
+    /// The same on `device`.
+    ///
+    /// # Errors
+    /// If it has no room.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.to_device(device)? })
+    }
+}
+
 /// A finite set of samples, read by index.
 pub trait Dataset: Send + Sync {
     /// How many samples there are.
@@ -58,6 +68,14 @@ impl Labelled {
         &self.targets
     }
 
+    /// The same on `device`, where batches then are put together.
+    ///
+    /// # Errors
+    /// If it has no room.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.to_device(device)? })
+    }
+
     /// The samples at `indices`, as a set of its own.
     ///
     /// # Errors
@@ -74,7 +92,7 @@ impl Dataset for Labelled {
     }
 
     fn read(&self, indices: &[u32]) -> Result<Sample> {
-        let indices = Tensor::new(indices, &Device::Cpu)?;
+        let indices = Tensor::new(indices, self.inputs.device())?;
         Ok(Sample { inputs: self.inputs.index_select(&indices, 0)?, targets: self.targets.index_select(&indices, 0)? })
     }
 }

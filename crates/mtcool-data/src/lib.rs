@@ -33,6 +33,7 @@
 
 pub mod augment;
 pub mod cache;
+mod cutter;
 mod dataset;
 pub mod digits;
 mod download;
@@ -50,6 +51,7 @@ pub mod refuge;
 mod shared;
 
 pub use augment::{Augmentation, Change};
+pub use cutter::Cutter;
 pub use dataset::{Dataset, Labelled, Sample};
 pub use download::Progress;
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -48,8 +49,16 @@ impl Loader {
     /// # Errors
     /// If the batch size is 0 or larger than the data set.
     pub fn new(data: Arc<dyn Dataset>, config: LoaderConfig, position: u64) -> Result<Self> {
-        let mut order = EpochOrder::new(data.len(), config)?;
-        let read = move |position| data.read(order.batch(position));
+        Self::on(&Device::Cpu, data, config, position)
+    }
+
+    /// [`Loader::new`] whose batches are moved to `device` ahead of their use, too.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub fn on(device: &Device, data: Arc<dyn Dataset>, config: LoaderConfig, position: u64) -> Result<Self> {
+        let (mut order, device) = (EpochOrder::new(data.len(), config)?, device.clone());
+        let read = move |position| data.read(order.batch(position))?.on(&device);
         Ok(Self { batches: Prefetch::new(position, PREFETCH, vec![read])? })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 
 use crate::dataset::Sample;
@@ -21,6 +21,17 @@ pub struct SharedSample {
     pub inputs: Tensor,
     /// `[B, ...]` for each task.
     pub targets: Vec<Tensor>,
+}
+
+impl SharedSample {
+    /// The same on `device`.
+    ///
+    /// # Errors
+    /// If it has no room.
+    pub fn on(&self, device: &Device) -> Result<Self> {
+        let targets = self.targets.iter().map(|target| target.to_device(device));
+        Ok(Self { inputs: self.inputs.to_device(device)?, targets: targets.collect::<candle_core::Result<_>>()? })
+    }
 }
 
 /// A sample to read, and the random numbers by which it may be changed.
@@ -85,13 +96,21 @@ impl SharedLoader {
     /// # Errors
     /// If the batch size is 0 or larger than the data set.
     pub fn new(data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
-        let mut order = EpochOrder::new(data.len(), config)?;
+        Self::on(&Device::Cpu, data, config, position)
+    }
+
+    /// [`SharedLoader::new`] whose batches are moved to `device` ahead of their use, too.
+    ///
+    /// # Errors
+    /// As [`SharedLoader::new`].
+    pub fn on(device: &Device, data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
+        let (mut order, device) = (EpochOrder::new(data.len(), config)?, device.clone());
         let next = vec![position; data.tasks()];
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let read = move |position| {
             let epoch = order.epoch(position);
             let draws: Vec<Draw> = order.batch(position).iter().map(|&index| Draw { index, epoch, config }).collect();
-            data.read(&draws)
+            data.read(&draws)?.on(&device)
         };
         let batches = Prefetch::new(position, 1, vec![read; (cores / 2).clamp(1, MOST_WORKERS)])?;
         Ok(Self { batches, waiting: VecDeque::new(), first: position, next })

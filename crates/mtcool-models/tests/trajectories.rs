@@ -5,6 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[cfg(feature = "cuda")]
+#[path = "../../mtcool-ops/tests/device/mod.rs"]
+mod device;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -27,11 +31,11 @@ struct Recording {
 
 impl Recording {
     /// The recording in `path`, unless the file is of another kind (other golden files may live in the same folder).
-    fn read(path: &Path, dtype: DType) -> Option<Self> {
+    fn read(path: &Path, dtype: DType, device: &Device) -> Option<Self> {
         let bytes = std::fs::read(path).unwrap();
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let case: Value = serde_json::from_str(header.metadata().as_ref()?.get("case")?).unwrap();
-        let tensors = candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap();
+        let tensors = candle_core::safetensors::load_buffer(&bytes, device).unwrap();
         let file = path.file_name().unwrap().to_string_lossy().into_owned();
         Some(Self { file, case, tensors: tensors.into_iter().collect(), dtype })
     }
@@ -224,6 +228,7 @@ fn compare(file: &str, point: &str, got: &Parameters, want: &Parameters, toleran
 }
 
 fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    let [a, b] = [a, b].map(|tensor| tensor.to_device(&Device::Cpu).unwrap());
     let difference = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().to_dtype(DType::F64).unwrap();
     difference.max(0).unwrap().to_scalar().unwrap()
 }
@@ -250,24 +255,32 @@ impl NoiseSource for RecordedNoise {
     }
 }
 
-fn check_all(dtype: DType) {
+fn check_all(dtype: DType, device: &Device) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let folder = std::env::var_os("MTCOOL_GOLDEN_DIR").map_or(shipped, PathBuf::from);
     let mut paths: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
     paths.sort();
-    let recordings: Vec<_> = paths.iter().filter_map(|path| Recording::read(path, dtype)).collect();
+    let recordings: Vec<_> = paths.iter().filter_map(|path| Recording::read(path, dtype, device)).collect();
     assert!(!recordings.is_empty(), "no trajectories in {}", folder.display());
     recordings.iter().for_each(Recording::check);
-    println!("{} trajectories checked in {dtype:?}", recordings.len());
+    println!("{} trajectories checked in {dtype:?} on {:?}", recordings.len(), device.location());
 }
 
 #[test]
 fn trajectories_in_float64() {
-    check_all(DType::F64);
+    check_all(DType::F64, &Device::Cpu);
 }
 
 #[test]
 fn trajectories_in_float32() {
-    check_all(DType::F32);
+    check_all(DType::F32, &Device::Cpu);
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn trajectories_on_a_card() {
+    let Some(card) = device::card("trajectories_on_a_card") else { return };
+    check_all(DType::F64, &card);
+    check_all(DType::F32, &card);
 }

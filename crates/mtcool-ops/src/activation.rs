@@ -1,9 +1,13 @@
 //! ReLU, alone or fused behind a linear operation.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::recording::apply1;
 
@@ -60,6 +64,14 @@ impl CustomOp1 for Relu {
         Ok((output, layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        cuda::dispatch!("relu", x, T => {
+            let y = cuda::relu::<T>(&x.device, &cuda::view("relu", x, layout)?)?;
+            Ok(cuda::result(y, &x.device, layout.shape()))
+        })
+    }
+
     fn bwd(&self, _x: &Tensor, output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         Activation::Relu.backward(output, grad).map(Some)
     }
@@ -88,5 +100,21 @@ impl CustomOp2 for ReluBackward {
             T::to_cpu_storage_owned(pairs.map(|(&y, &g)| if y <= zero { zero } else { g }).collect())
         });
         Ok((result, output_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        output: &CudaStorage,
+        output_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let name = self.name();
+        cuda::dispatch!(name, output, T => {
+            let (output, device) = (cuda::view::<T>(name, output, output_layout)?, &output.device);
+            let result = cuda::relu_backward(device, &output, &cuda::view(name, grad, grad_layout)?)?;
+            Ok(cuda::result(result, device, output_layout.shape()))
+        })
     }
 }

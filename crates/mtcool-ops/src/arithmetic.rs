@@ -21,6 +21,9 @@ pub enum Precision {
     /// Operands rounded to bf16 (8 bits of mantissa), sums in f32; f32 tensors only. Everything between the multiplications
     /// (normalisation, activations, losses, parameters) stays f32.
     Bf16,
+    /// Operands rounded to TF32 (10 bits of mantissa) by the tensor cores of an NVIDIA GPU, sums in f32; f32 tensors on such a
+    /// device only.
+    Tf32,
 }
 
 /// The arithmetic of a [`Precision`] on elements of type `T`.

@@ -1,7 +1,11 @@
 //! Small operations on the channels of maps: side by side, and their means.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{dispatch, elements, sum};
 use crate::recording::{apply1, apply2, tracks};
 
@@ -39,6 +43,16 @@ impl CustomOp2 for Join {
         Ok((joined, (batch, channels + bl.dims()[1], height, width).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (batch, channels, height, width) = al.shape().dims4()?;
+        let (name, device) = (self.name(), &a.device);
+        cuda::dispatch!(name, a, T => {
+            let joined = cuda::join::<T>(device, &cuda::view(name, a, al)?, &cuda::view(name, b, bl)?, batch)?;
+            Ok(cuda::result(joined, device, (batch, channels + bl.dims()[1], height, width)))
+        })
+    }
+
     fn bwd(&self, a: &Tensor, b: &Tensor, _joined: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let part = |of: &Tensor, first: usize| match tracks(of) {
             true => grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some),
@@ -74,6 +88,17 @@ impl CustomOp1 for Mean {
             T::to_cpu_storage_owned(planes.map(|plane| sum(plane) / T::from_f64(plane.len() as f64)).collect())
         });
         Ok((means, (batch, channels).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let (planes, pixels) = (batch * channels, height * width);
+        cuda::dispatch!(self.name(), x, T => {
+            let planes = cuda::view::<T>(self.name(), x, layout).map(|x| (x, (1, planes, pixels)))?;
+            let means = cuda::channel_sums(&x.device, &planes.0, planes.1, 1.0 / pixels as f64)?;
+            Ok(cuda::result(means, &x.device, (batch, channels)))
+        })
     }
 
     fn bwd(&self, x: &Tensor, _means: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

@@ -2,9 +2,13 @@
 
 use std::ops::Range;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::memory::written;
 use crate::recording::apply2;
@@ -14,7 +18,8 @@ use crate::simd::{Kernel, Level, Vector, WIDEST, load, run, store};
 /// `targets` `[B]` or `[B, H, W]` of an integer type with values in `0..K`. A scalar.
 ///
 /// # Errors
-/// If the shapes do not fit each other or a target is not in `0..K`.
+/// If the shapes do not fit each other or a target is not in `0..K`; on a GPU the loss is NaN then, since to say so would stop
+/// every step.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     cross_entropy_with(logits, targets, &CrossEntropy::default())
 }
@@ -107,6 +112,22 @@ impl CustomOp2 for Forward {
         Ok((loss, Shape::from(())))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        ll: &Layout,
+        targets: &CudaStorage,
+        tl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (name, device) = (self.name(), &logits.device);
+        cuda::dispatch!(name, logits, T => {
+            let (logits, targets) = (cuda::view::<T>(name, logits, ll)?, cuda::view(name, targets, tl)?);
+            let maps = cuda::Classes::new(device, (&logits, ll.dims()), &targets, &self.0)?;
+            Ok(cuda::result(cuda::cross_entropy(device, &maps)?.0, device, ()))
+        })
+    }
+
     fn bwd(
         &self,
         logits: &Tensor,
@@ -114,6 +135,12 @@ impl CustomOp2 for Forward {
         _loss: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if logits.device().is_cuda() {
+            // The loss's gradient stays where it is: to read it would stop the step.
+            let backward = DeviceBackward(&self.0);
+            return Ok((Some(logits.apply_op3_no_bwd(targets, &grad.contiguous()?, &backward)?), None));
+        }
         let factor = grad.to_dtype(DType::F64)?.to_scalar()?;
         Ok((Some(logits.apply_op2_no_bwd(targets, &Backward { settings: &self.0, factor })?), None))
     }
@@ -153,6 +180,47 @@ impl CustomOp2 for Backward<'_> {
             T::to_cpu_storage_owned(unsafe { written(maps.logits.len(), write) })
         });
         Ok((result, ll.shape().clone()))
+    }
+}
+
+/// [`Backward`] on logits, targets and the gradient of the loss, on a GPU.
+#[cfg(feature = "cuda")]
+struct DeviceBackward<'a>(&'a CrossEntropy);
+
+#[cfg(feature = "cuda")]
+impl candle_core::CustomOp3 for DeviceBackward<'_> {
+    fn name(&self) -> &'static str {
+        "cross-entropy-backward"
+    }
+
+    fn cpu_fwd(
+        &self,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+        _: &CpuStorage,
+        _: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        bail!("{}: operands on different devices", self.name())
+    }
+
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        ll: &Layout,
+        targets: &CudaStorage,
+        tl: &Layout,
+        grad: &CudaStorage,
+        gl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (name, device) = (self.name(), &logits.device);
+        cuda::dispatch!(name, logits, T => {
+            let (logits, targets) = (cuda::view::<T>(name, logits, ll)?, cuda::view(name, targets, tl)?);
+            let maps = cuda::Classes::new(device, (&logits, ll.dims()), &targets, self.0)?;
+            let result = cuda::cross_entropy_backward(device, &maps, &cuda::view(name, grad, gl)?)?;
+            Ok(cuda::result(result, device, ll.shape()))
+        })
     }
 }
 

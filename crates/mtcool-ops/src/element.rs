@@ -92,6 +92,10 @@ macro_rules! dispatch_precision {
                 type $A = $crate::arithmetic::Exact;
                 $body
             }
+            (_, $crate::arithmetic::Precision::Tf32) => candle_core::bail!(
+                "{}: tf32 is arithmetic of NVIDIA GPUs: expected precision full or bf16 on the CPU",
+                $op
+            ),
             (other, precision) => candle_core::bail!(
                 "{}: expected an f32 tensor, or with full precision an f64 one, got {:?} with {precision:?}",
                 $op,

@@ -1,7 +1,7 @@
 //! Fast differentiable tensor operations for candle, with gradients that agree with PyTorch's.
 //!
-//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU, NCHW at
-//! the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
+//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU and, with
+//! the feature `cuda`, on NVIDIA GPUs; NCHW at the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
 //! in the workspace) trains through them.
 //!
 //! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only if the graph tracks it,
@@ -28,10 +28,15 @@ mod arithmetic;
 mod channels;
 mod conv;
 mod cross_entropy;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod cut;
+mod device;
 mod element;
 mod linear;
 mod matmul;
 mod memory;
+mod noise;
 mod norm;
 mod pool;
 mod recording;
@@ -45,8 +50,11 @@ pub use arithmetic::Precision;
 pub use channels::{join_channels, mean_pixels};
 pub use conv::{ChainInput, Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
+pub use cut::{Cut, cut_labels_on_card, cut_picture_on_card};
+pub use device::{free_device_memory, is_device_name, open_device, peak_device_memory};
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;
+pub use noise::uniform_on_card;
 pub use norm::{Norm, Statistics, norm};
 pub use pool::{MaxPool2d, max_pool2d};
 pub use recording::{Deliver, flatten_features, recorded, stack_rows, tracks};

@@ -1,9 +1,13 @@
 //! A fully connected layer with bias and activation in one operation.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::{Activation, relu_scalar};
 use crate::arithmetic::{Precision, rounded};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
 use crate::recording::{apply3, tracks};
@@ -68,6 +72,28 @@ impl CustomOp3 for Linear {
             T::to_cpu_storage_owned(y)
         });
         Ok((y, (batch, outputs).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        weight: &CudaStorage,
+        weight_layout: &Layout,
+        bias: &CudaStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (batch, inputs) = x_layout.shape().dims2()?;
+        let (outputs, device) = (weight_layout.dims()[0], &x.device);
+        cuda::dispatch!("linear", x, T => {
+            let operands = (&cuda::view::<T>("linear", x, x_layout)?, &cuda::view("linear", weight, weight_layout)?);
+            let bias = cuda::view("linear", bias, bias_layout)?;
+            let sizes = cuda::Dense { batch, inputs, outputs, precision: self.precision };
+            let mut y = cuda::dense(device, &sizes, operands)?;
+            cuda::bias_activation(device, &mut y, Some(&bias), 1, self.activation)?;
+            Ok(cuda::result(y, device, (batch, outputs)))
+        })
     }
 
     fn bwd(
@@ -177,5 +203,35 @@ impl CustomOp2 for LinearGradient {
             Operand::Bias => outputs.into(),
         };
         Ok((result, shape))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        other: &CudaStorage,
+        other_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (batch, outputs) = grad_layout.shape().dims2()?;
+        let inputs = other_layout.dims().get(1).copied().unwrap_or(0);
+        let (name, device, rows) = (self.name(), &grad.device, self.rows.range(outputs));
+        let sizes = cuda::Dense { batch, inputs, outputs, precision: self.precision };
+        cuda::dispatch!(name, grad, T => {
+            let (other, grad) = (cuda::view::<T>(name, other, other_layout)?, cuda::view::<T>(name, grad, grad_layout)?);
+            Ok(match self.of {
+                Operand::Input => {
+                    cuda::result(cuda::dense_input_gradient(device, &sizes, (&other, &grad))?, device, (batch, inputs))
+                }
+                Operand::Weight => {
+                    let gradient = cuda::dense_weight_gradient(device, &sizes, (&other, &grad), rows)?;
+                    cuda::result(gradient, device, (outputs, inputs))
+                }
+                Operand::Bias => {
+                    let sums = cuda::fold(device, &grad, (batch, outputs, 1), 1.0)?;
+                    cuda::result(cuda::only(device, sums, rows)?, device, outputs)
+                }
+            })
+        })
     }
 }

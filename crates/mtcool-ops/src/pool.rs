@@ -1,8 +1,12 @@
 //! Max-pooling with the right gradient (candle's own is four times too small for 2x2 windows).
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::memory::written;
 use crate::recording::apply1;
@@ -173,6 +177,17 @@ impl CustomOp1 for MaxPool2d {
         Ok((output, (batch, channels, out_h, out_w).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        cuda::dispatch!(self.name(), x, T => {
+            let planes = cuda::view::<T>(self.name(), x, layout)?;
+            let output = cuda::max_pool(&x.device, *self, &planes, (batch * channels, height, width))?;
+            let shape = (batch, channels, self.output_side(height), self.output_side(width));
+            Ok(cuda::result(output, &x.device, shape))
+        })
+    }
+
     fn bwd(&self, x: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         x.apply_op2_no_bwd(&grad.contiguous()?, &MaxPool2dBackward(*self)).map(Some)
     }
@@ -209,5 +224,22 @@ impl CustomOp2 for MaxPool2dBackward {
             T::to_cpu_storage_owned(unsafe { written(x.len(), write) })
         });
         Ok((result, x_layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        x_layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (_, _, height, width) = x_layout.shape().dims4()?;
+        let (name, device) = (self.name(), &x.device);
+        cuda::dispatch!(name, x, T => {
+            let maps = (&cuda::view::<T>(name, x, x_layout)?, &cuda::view(name, grad, grad_layout)?);
+            let result = cuda::max_pool_backward(device, self.0, maps, (height, width))?;
+            Ok(cuda::result(result, device, x_layout.shape()))
+        })
     }
 }

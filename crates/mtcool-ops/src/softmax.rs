@@ -1,8 +1,12 @@
 //! Softmax over the classes of a map, averaged over blocks of pixels, in one operation.
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::memory::written;
 use crate::recording::apply1;
@@ -81,6 +85,16 @@ impl CustomOp1 for PooledSoftmax {
         Ok((means, (batch, classes, rows, sizes.blocks()).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, logits: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let dims = layout.shape().dims4()?;
+        let (name, device) = (self.name(), &logits.device);
+        cuda::dispatch!(name, logits, T => {
+            let means = cuda::pooled_softmax::<T>(device, &cuda::view(name, logits, layout)?, dims, self.side)?;
+            Ok(cuda::result(means, device, (dims.0, dims.1, dims.2 / self.side, dims.3 / self.side)))
+        })
+    }
+
     fn bwd(&self, logits: &Tensor, _means: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         logits.apply_op2_no_bwd(&grad.contiguous()?, &Backward { side: self.side }).map(Some)
     }
@@ -127,6 +141,22 @@ impl CustomOp2 for Backward {
             T::to_cpu_storage_owned(unsafe { written(logits.len(), write) })
         });
         Ok((result, layout.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        logits: &CudaStorage,
+        layout: &Layout,
+        grad: &CudaStorage,
+        grad_layout: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (name, device) = (self.name(), &logits.device);
+        cuda::dispatch!(name, logits, T => {
+            let maps = (&cuda::view::<T>(name, logits, layout)?, &cuda::view(name, grad, grad_layout)?);
+            let result = cuda::pooled_softmax_backward(device, maps, layout.shape().dims4()?, self.side)?;
+            Ok(cuda::result(result, device, layout.shape()))
+        })
     }
 }
 

@@ -1,8 +1,12 @@
 //! Bilinear upsampling, with a gradient (candle's has none).
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::recording::apply1;
 
@@ -75,6 +79,22 @@ impl CustomOp1 for Upsample {
             T::to_cpu_storage_owned(output)
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (batch, channels, height, width) = layout.shape().dims4()?;
+        let scale = self.scale;
+        let (small, shape) = match self.is_transposed {
+            true => ((height / scale, width / scale), (batch, channels, height / scale, width / scale)),
+            false => ((height, width), (batch, channels, height * scale, width * scale)),
+        };
+        cuda::dispatch!(self.name(), x, T => {
+            let planes = (batch * channels, small.0, small.1);
+            let maps = cuda::view::<T>(self.name(), x, layout)?;
+            let output = cuda::upsample(&x.device, &maps, planes, scale, self.is_transposed)?;
+            Ok(cuda::result(output, &x.device, shape))
+        })
     }
 
     fn bwd(&self, _x: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[cfg(feature = "cuda")]
+mod device;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -15,14 +18,13 @@ use mtcool_ops::{
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-fn check_all(dtype: DType) {
+fn check_all(dtype: DType, device: &Device) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let path = std::env::var_os("MTCOOL_GOLDEN_DIR").map_or(shipped, PathBuf::from).join("ops.safetensors");
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let cases: Vec<Value> = serde_json::from_str(&header.metadata().as_ref().unwrap()["cases"]).unwrap();
-    let tensors: BTreeMap<_, _> =
-        candle_core::safetensors::load_buffer(&bytes, &Device::Cpu).unwrap().into_iter().collect();
+    let tensors: BTreeMap<_, _> = candle_core::safetensors::load_buffer(&bytes, device).unwrap().into_iter().collect();
     assert!(!cases.is_empty(), "no case in {}", path.display());
     for case in &cases {
         check(case, case["op"].as_str().unwrap(), &tensors, dtype);
@@ -85,7 +87,8 @@ fn check(case: &Value, op: &str, tensors: &BTreeMap<String, Tensor>, dtype: DTyp
 fn close(got: &Tensor, want: &Tensor, case: &str, what: &str, dtype: DType) {
     assert_eq!(got.dims(), want.dims(), "{case} {what}");
     let largest = |t: &Tensor| {
-        let flat = t.abs().unwrap().flatten_all().unwrap().to_dtype(DType::F64).unwrap();
+        let flat =
+            t.to_device(&Device::Cpu).unwrap().abs().unwrap().flatten_all().unwrap().to_dtype(DType::F64).unwrap();
         flat.max(0).unwrap().to_scalar::<f64>().unwrap()
     };
     let tolerance = if dtype == DType::F64 { 1e-9 } else { 2e-5 } * largest(want).max(1.0);
@@ -95,10 +98,18 @@ fn close(got: &Tensor, want: &Tensor, case: &str, what: &str, dtype: DType) {
 
 #[test]
 fn operations_in_float64() {
-    check_all(DType::F64);
+    check_all(DType::F64, &Device::Cpu);
 }
 
 #[test]
 fn operations_in_float32() {
-    check_all(DType::F32);
+    check_all(DType::F32, &Device::Cpu);
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn operations_on_a_card() {
+    let Some(card) = device::card("operations_on_a_card") else { return };
+    check_all(DType::F64, &card);
+    check_all(DType::F32, &card);
 }

@@ -7,9 +7,10 @@ use figment::error::Kind;
 use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
+use mtcool_ops::is_device_name;
 
 use super::error::ConfigError;
-use super::schema::{DataIdentity, Experiment, RunConfig};
+use super::schema::{DataIdentity, Experiment, Precision, RunConfig};
 use crate::datasets;
 use crate::methods::{self, MethodSettings};
 
@@ -243,10 +244,16 @@ fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
     require(experiment.seeds >= 1, "seeds", &experiment.seeds, "at least 1")?;
     require(
-        experiment.device == "cpu",
+        is_device_name(&experiment.device),
         "device",
         &experiment.device,
-        "`cpu`; this build has no support for another device",
+        "`cpu`, or `cuda:0` and the like for an NVIDIA card",
+    )?;
+    require(
+        experiment.precision != Precision::Tf32 || experiment.device != "cpu",
+        "precision",
+        &"`tf32`",
+        "`f32` or `bf16` on the CPU; TF32 is arithmetic of NVIDIA cards",
     )?;
     require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
     require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;

@@ -121,6 +121,8 @@ pub enum Precision {
     F32,
     /// Rounded to bf16.
     Bf16,
+    /// Rounded to TF32 by the tensor cores of an NVIDIA card; on a card only.
+    Tf32,
 }
 
 impl Precision {
@@ -133,6 +135,7 @@ impl Precision {
         match self {
             Self::F32 => mtcool_ops::Precision::Full,
             Self::Bf16 => mtcool_ops::Precision::Bf16,
+            Self::Tf32 => mtcool_ops::Precision::Tf32,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use candle_core::D;
+use candle_core::{D, Device};
 use mtcool_core::{Batch, BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{Source, fetch, verify};
@@ -104,11 +104,12 @@ impl Suite for MnistSuite {
         self.0.train[task].len()
     }
 
-    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+    fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
         let loader = |(task, name): (usize, &&str)| {
             let config = LoaderConfig { batch_size, seed, stream: task as u64 };
-            let data = Arc::new(self.0.train[task].clone());
-            Loader::new(data, config, position).with_context(|| format!("training data of task `{name}`"))
+            // Small enough to be on a card whole.
+            let data = Arc::new(self.0.train[task].on(device)?);
+            Loader::on(device, data, config, position).with_context(|| format!("training data of task `{name}`"))
         };
         Ok(Box::new(DigitBatches(TASKS.iter().enumerate().map(loader).collect::<Result<_>>()?)))
     }
@@ -156,7 +157,7 @@ impl Suite for MnistSuite {
             for indices in indices.chunks(EVALUATION_BATCH) {
                 let Sample { inputs, targets } = data.read(indices)?;
                 let logits = problem.network().forward(parameters, task, &inputs)?;
-                loss += f64::from(cross_entropy(&logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
+                loss += f64::from(problem.loss(task, &logits, &targets)?.to_scalar::<f32>()?) * indices.len() as f64;
                 let predicted = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
                 for ((&index, target), predicted) in indices.iter().zip(targets.to_vec1::<u32>()?).zip(predicted) {
                     correct += usize::from(target == predicted);

@@ -2,12 +2,14 @@
 
 mod hrf_av;
 mod mnist;
+mod on_card;
 mod refuge;
 mod unet;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use candle_core::Device;
 use figment::Figment;
 use mtcool_core::{Batch, BatchSource, Error, Parameters, Problem};
 use mtcool_data::{Sample, SharedLoader};
@@ -275,11 +277,11 @@ pub trait Suite: Send + Sync {
     /// Training samples of task `task` in an epoch.
     fn samples(&self, task: usize) -> usize;
 
-    /// The training batches of all tasks, entered at batch `position` of each: a function of the three arguments alone.
+    /// The training batches of all tasks on `device`, entered at batch `position` of each: a function of the arguments alone.
     ///
     /// # Errors
     /// If the batch size does not fit the samples.
-    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>>;
+    fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>>;
 
     /// The network, with its operands in `precision`, and the losses.
     ///

@@ -4,6 +4,7 @@ mod aggregators;
 mod fmtl;
 mod gradient;
 mod mtcool;
+mod noise;
 mod registry;
 mod weightings;
 

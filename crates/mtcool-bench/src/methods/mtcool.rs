@@ -4,6 +4,7 @@ use figment::Figment;
 use mtcool_core::{Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
 use serde::{Deserialize, Serialize};
 
+use super::noise::PlacedNoise;
 use super::{MethodSettings, Read};
 use crate::config::TrainingConfig;
 
@@ -79,7 +80,7 @@ impl MethodSettings for MtcoolSettings {
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
         let config = self.config(training).check()?;
-        let noise = UniformNoise::new(seed, config.bound)?;
+        let noise = PlacedNoise(UniformNoise::new(seed, config.bound)?);
         Ok(Box::new(Mtcool::new(config, Box::new(noise))?))
     }
 

@@ -123,7 +123,8 @@ impl Checkpoint {
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
         let method = MethodState {
             iteration: position.iteration,
-            tensors: read_tensors(&folder.join("state.safetensors"))?,
+            tensors: read_tensors(&folder.join("state.safetensors"))?
+                .map(|_, tensor| Ok(tensor.to_device(template.device())?))?,
             numbers: std::mem::take(&mut position.numbers),
         };
         Ok(Self { parameters, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
@@ -154,7 +155,7 @@ pub(super) fn safetensors_bytes(parameters: &Parameters) -> Result<Vec<u8>> {
     Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
 }
 
-/// The parameters in `path`, in the order of `template`, the fresh parameters of their network.
+/// The parameters in `path`, in the order and on the device of `template`, the fresh parameters of their network.
 ///
 /// # Errors
 /// If the file is damaged or another network's.
@@ -162,8 +163,8 @@ pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
     let parameters = read_tensors(path)?;
     template.check_compatible(&parameters).with_context(|| format!("`{}` is of another network", path.display()))?;
     // Names alone do not tell the order.
-    let ordered = template.map(|name, _| match parameters.get(name) {
-        Some(tensor) => Ok(tensor.clone()),
+    let ordered = template.map(|name, fresh| match parameters.get(name) {
+        Some(tensor) => Ok(tensor.to_device(fresh.device())?),
         None => Err(candle_core::Error::Msg(format!("no `{name}`")).into()),
     })?;
     Ok(ordered)

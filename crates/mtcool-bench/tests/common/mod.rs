@@ -9,6 +9,44 @@ use mtcool_bench::record::{Row, read_rows};
 use mtcool_data::digits::{DigitsConfig, write_digits};
 use tempfile::TempDir;
 
+/// `mtcool reproduce table2` on small drawn photographs, in seconds.
+pub const REFUGE: [&str; 14] = [
+    "reproduce",
+    "table2",
+    "--set",
+    "data.synthetic={ train = 24, test = 10, seed = 3, shrink = 16 }",
+    "--set",
+    "data.settings.side=32",
+    "--set",
+    "network.widths=[4, 8, 16]",
+    "--set",
+    "network.groups=2",
+    "--set",
+    "training.epochs=3",
+    "--set",
+    "method.mtcool.warmup_iterations=2",
+];
+
+/// `mtcool reproduce table3` on drawn photographs of 219 x 146 pixels, the published size at a sixteenth, in seconds.
+pub const HRF_AV: [&str; 16] = [
+    "reproduce",
+    "table3",
+    "--set",
+    "data.synthetic={ train = 6, test = 12, seed = 3, shrink = 16 }",
+    "--set",
+    "data.settings={ scale = 16, patch = 32, tile = 64, overlap = 16, margin = 4, patches_per_photograph = 2, held_out = 1 }",
+    "--set",
+    "network.widths=[4, 8, 16]",
+    "--set",
+    "network.groups=2",
+    "--set",
+    "training.epochs=3",
+    "--set",
+    "training.batch_size=2",
+    "--set",
+    "method.mtcool.warmup_iterations=2",
+];
+
 /// A folder with 600 training and 100 test digits, and room for results.
 pub struct Lab {
     folder: TempDir,

@@ -209,6 +209,12 @@ impl Photograph {
 }
 
 /// 1 on a vessel of the binary task, else 0.
+/// What the targets say of each mark, a plane a row: whether it is a vessel, and its class.
+pub fn target_planes() -> [[u8; 256]; 2] {
+    let of = |target: fn(Mark) -> u8| std::array::from_fn(|mark| target(mark as u8));
+    [of(vessel), of(|mark| mark & CLASS)]
+}
+
 fn vessel(mark: Mark) -> u8 {
     u8::from(mark & VESSEL != 0)
 }

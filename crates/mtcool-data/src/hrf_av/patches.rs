@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::labels::{CLASS, FIELD};
 use super::{Photograph, vessel};
-use crate::augment::{Augmentation, Crop};
+use crate::augment::{Augmentation, Change, Crop};
+use crate::cutter::Cutter;
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
 use crate::prefetch::Prefetch;
@@ -49,17 +50,46 @@ impl Patches {
     /// # Errors
     /// If there are no photographs or a setting is out of range.
     pub fn new(photographs: Vec<Arc<Photograph>>, config: PatchConfig, position: u64) -> Result<Self> {
-        config.augment.check()?;
-        let counts = [("side", config.side), ("batch_size", config.batch_size), ("photographs", photographs.len())];
-        if let Some((key, value)) = counts.into_iter().find(|(_, value)| *value == 0) {
-            return Err(Error::OutOfRange { key, value, expected: "at least 1".into() });
-        }
-        let photographs = Arc::new(photographs);
+        Self::on(&Device::Cpu, photographs, config, position)
+    }
+
+    /// [`Patches::new`] whose batches are moved to `device` ahead of their use, too.
+    ///
+    /// # Errors
+    /// As [`Patches::new`].
+    pub fn on(device: &Device, photographs: Vec<Arc<Photograph>>, config: PatchConfig, position: u64) -> Result<Self> {
+        let photographs = checked(photographs, config)?;
         let workers = (0..config.workers).map(|_| {
-            let mut cutter = Cutter::new(photographs.clone(), config);
-            move |position| cutter.batch(position)
+            let (mut order, device) = (PatchOrder::new(photographs.clone(), config), device.clone());
+            move |position| order.batch(position)?.on(&device)
         });
         Ok(Self { batches: Prefetch::new(position, 1, workers.collect())? })
+    }
+
+    /// [`Patches::new`] whose patches are cut by `cutter`, which has the photographs' pixels and says of each pixel whether it is of
+    /// a vessel and its class, and which lie where the cutter leaves them.
+    ///
+    /// # Errors
+    /// As [`Patches::new`].
+    pub fn cut_by(
+        cutter: &Arc<dyn Cutter>,
+        photographs: Vec<Arc<Photograph>>,
+        config: PatchConfig,
+        position: u64,
+    ) -> Result<Self> {
+        let photographs = checked(photographs, config)?;
+        // The card cuts faster than it trains: one thread is enough to ask.
+        let (mut order, cutter) = (PatchOrder::new(photographs, config), cutter.clone());
+        let make = move |position: u64| {
+            let first = position * config.batch_size as u64;
+            let cuts = (first..first + config.batch_size as u64).map(|number| {
+                let plan = order.plan(number);
+                cutter.cut(plan.index, &plan.change, plan.crop)
+            });
+            let (inputs, targets): (Vec<Tensor>, Vec<Tensor>) = cuts.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+            Ok(Sample { inputs: Tensor::stack(&inputs, 0)?, targets: Tensor::stack(&targets, 0)? })
+        };
+        Ok(Self { batches: Prefetch::new(position, 1, vec![make])? })
     }
 
     /// The next batch, waiting for it if it is not ready.
@@ -77,8 +107,26 @@ impl Patches {
     }
 }
 
-/// Makes batches by their number.
-struct Cutter {
+/// The photographs, if there are any and the settings are in range.
+fn checked(photographs: Vec<Arc<Photograph>>, config: PatchConfig) -> Result<Arc<Vec<Arc<Photograph>>>> {
+    config.augment.check()?;
+    let counts = [("side", config.side), ("batch_size", config.batch_size), ("photographs", photographs.len())];
+    match counts.into_iter().find(|(_, value)| *value == 0) {
+        Some((key, value)) => Err(Error::OutOfRange { key, value, expected: "at least 1".into() }),
+        None => Ok(Arc::new(photographs)),
+    }
+}
+
+/// What a patch is.
+struct Plan {
+    /// Of the photograph.
+    index: usize,
+    crop: Crop,
+    change: Change,
+}
+
+/// What patches are, by their number.
+struct PatchOrder {
     photographs: Arc<Vec<Arc<Photograph>>>,
     config: PatchConfig,
     /// The round whose order was last needed.
@@ -86,7 +134,7 @@ struct Cutter {
     order: Vec<usize>,
 }
 
-impl Cutter {
+impl PatchOrder {
     fn new(photographs: Arc<Vec<Arc<Photograph>>>, config: PatchConfig) -> Self {
         Self { photographs, config, round: None, order: Vec::new() }
     }
@@ -98,10 +146,8 @@ impl Cutter {
         let mut marks = vec![0; plane];
         let parts = inputs.chunks_exact_mut(3 * plane).zip(targets.chunks_exact_mut(2 * plane));
         for (number, (input, target)) in (position * count as u64..).zip(parts) {
-            let photograph = self.turn(number);
-            let mut generator = generator(self.config.seed, PATCH, number);
-            let crop = place(&photograph, side, &mut generator);
-            let change = self.config.augment.draw(&mut generator);
+            let Plan { index, crop, change } = self.plan(number);
+            let photograph = &self.photographs[index];
             change.picture(photograph.pixels(), crop, input);
             change.labels(photograph.marks(), crop, 0, &mut marks);
             let (vessels, classes) = target.split_at_mut(plane);
@@ -115,8 +161,15 @@ impl Cutter {
         })
     }
 
+    fn plan(&mut self, number: u64) -> Plan {
+        let index = self.turn(number);
+        let mut generator = generator(self.config.seed, PATCH, number);
+        let crop = place(&self.photographs[index], self.config.side, &mut generator);
+        Plan { index, crop, change: self.config.augment.draw(&mut generator) }
+    }
+
     /// The photograph whose turn patch `number` is.
-    fn turn(&mut self, number: u64) -> Arc<Photograph> {
+    fn turn(&mut self, number: u64) -> usize {
         let count = self.photographs.len() as u64;
         let round = number / count;
         if self.round != Some(round) {
@@ -124,7 +177,7 @@ impl Cutter {
             self.order.shuffle(&mut generator(self.config.seed, SHUFFLE, round));
             self.round = Some(round);
         }
-        self.photographs[self.order[(number % count) as usize]].clone()
+        self.order[(number % count) as usize]
     }
 }
 

@@ -1,10 +1,13 @@
 //! Crops as tensors, for both tasks.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::Refuge;
 use crate::augment::{Augmentation, Change, Crop, Source};
+use crate::cutter::Cutter;
 use crate::error::{Error, Result};
 use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
@@ -21,11 +24,12 @@ const PIXEL_MEAN: [f32; 3] = [0.66, 0.33, 0.18];
 const PIXEL_STD: [f32; 3] = [0.16, 0.14, 0.11];
 
 /// Some cases: inputs `[B, 3, S, S]` f32, standardised; targets of [`SEGMENTATION`] and of [`GLAUCOMA`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FundusSamples {
     refuge: Refuge,
     indices: Vec<u32>,
     augmentation: Augmentation,
+    cutter: Option<Arc<dyn Cutter>>,
 }
 
 /// A photograph, or a part of one, as a network trained on these samples takes it: `[1, 3, H, W]`.
@@ -50,12 +54,41 @@ fn standardise(values: &mut [f32]) {
 
 impl FundusSamples {
     pub(super) fn new(refuge: Refuge, indices: Vec<u32>, augmentation: Augmentation) -> Self {
-        Self { refuge, indices, augmentation }
+        Self { refuge, indices, augmentation, cutter: None }
     }
 
     /// The case of sample `index`, as an index into [`Refuge::cases`].
     pub fn case(&self, index: u32) -> Option<u32> {
         self.indices.get(index as usize).copied()
+    }
+
+    /// The same, the crop of sample n cut by `cutter` from its picture n, with one plane of classes; the tensors are where the
+    /// cutter leaves them.
+    pub fn cut_by(&self, cutter: Arc<dyn Cutter>) -> Self {
+        Self { cutter: Some(cutter), ..self.clone() }
+    }
+
+    /// Pixels and classes of each sample, in order.
+    pub fn pictures(&self) -> impl Iterator<Item = (Source<'_>, Source<'_>)> + Clone {
+        let side = self.refuge.side();
+        let source = move |bytes| Source { bytes, height: side, width: side };
+        let cases = self.indices.iter().map(|&case| case as usize).filter(|&case| case < self.refuge.cases().len());
+        cases.map(move |case| (source(self.refuge.pixels(case)), source(self.refuge.classes(case))))
+    }
+
+    fn cut(&self, cutter: &dyn Cutter, draws: &[Draw], glaucoma: &[u32]) -> Result<SharedSample> {
+        let crop = Crop { center: [self.refuge.side() as f64 / 2.0; 2], size: [self.refuge.side(); 2] };
+        let of_draw = |draw: &Draw| {
+            let change = self.augmentation.draw(&mut draw.generator());
+            cutter.cut(draw.index as usize, &change, crop)
+        };
+        let (inputs, classes): (Vec<Tensor>, Vec<Tensor>) =
+            draws.iter().map(of_draw).collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let inputs = Tensor::stack(&inputs, 0)?;
+        let of_channels = |values: &[f32; 3]| Tensor::new(values, inputs.device())?.reshape((1, 3, 1, 1));
+        let standard = inputs.broadcast_sub(&of_channels(&PIXEL_MEAN)?)?.broadcast_div(&of_channels(&PIXEL_STD)?)?;
+        let targets = vec![Tensor::cat(&classes, 0)?, Tensor::new(glaucoma, inputs.device())?];
+        Ok(SharedSample { inputs: standard, targets })
     }
 
     fn checked_case(&self, draw: &Draw) -> Result<usize> {
@@ -81,6 +114,10 @@ impl SharedDataset for FundusSamples {
         self.augmentation.check()?;
         let (batch, side) = (draws.len(), self.refuge.side());
         let cases: Vec<usize> = draws.iter().map(|draw| self.checked_case(draw)).collect::<Result<_>>()?;
+        let glaucoma: Vec<u32> = cases.iter().map(|&case| u32::from(self.refuge.cases()[case].glaucoma)).collect();
+        if let Some(cutter) = &self.cutter {
+            return self.cut(cutter.as_ref(), draws, &glaucoma);
+        }
         let mut inputs = vec![0.0f32; batch * 3 * side * side];
         let mut classes = vec![0u8; batch * side * side];
         let places = inputs.par_chunks_exact_mut(3 * side * side).zip(classes.par_chunks_exact_mut(side * side));
@@ -92,7 +129,6 @@ impl SharedDataset for FundusSamples {
             change.labels(source(self.refuge.classes(case)), Crop::whole(pixels), BACKGROUND, target);
             standardise(input);
         });
-        let glaucoma: Vec<u32> = cases.iter().map(|&case| u32::from(self.refuge.cases()[case].glaucoma)).collect();
         Ok(SharedSample {
             inputs: Tensor::from_vec(inputs, (batch, 3, side, side), &Device::Cpu)?,
             targets: vec![

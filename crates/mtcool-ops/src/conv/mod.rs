@@ -18,15 +18,19 @@ mod transpose;
 
 use std::borrow::Cow;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
 use crate::activation::Activation;
 use crate::arithmetic::Precision;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{dispatch_precision, elements, on_cpu};
-use crate::pool::MaxPool2d;
+use crate::pool::{MaxPool2d, max_pool2d};
 use crate::recording::{apply2, apply3, tracks};
 use crate::rows::Rows;
-use geometry::Geometry;
+pub(crate) use geometry::Geometry;
 use input::Input;
 use strategy::Kept;
 
@@ -81,6 +85,12 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     if let Some(pool) = settings.pool {
         pool.check(geometry.out_h, geometry.out_w)?;
     }
+    // On a GPU the full-size map is kept: to make it again would cost more than its memory.
+    if x.device().is_cuda()
+        && let Some(pool) = settings.pool
+    {
+        return max_pool2d(&conv2d(x, kernel, bias, Conv2d { pool: None, ..settings })?, pool);
+    }
     let is_tracked = tracks(x) || tracks(kernel) || bias.is_some_and(tracks);
     let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
     match bias {
@@ -133,6 +143,10 @@ impl ConvOp {
             Some(_) => grad.contiguous()?,
             None => settings.activation.backward(output, grad)?,
         };
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return self.backward_on_cuda(x, kernel, bias, &grad);
+        }
         let name = "conv2d";
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!("conv2d", grads.storage()?, settings.precision, (T, A) => {
@@ -167,6 +181,85 @@ impl ConvOp {
     }
 }
 
+#[cfg(feature = "cuda")]
+impl ConvOp {
+    fn forward_on_cuda(
+        &self,
+        (x, x_layout): (&CudaStorage, &Layout),
+        (kernel, kernel_layout): (&CudaStorage, &Layout),
+        bias: Option<(&CudaStorage, &Layout)>,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (g, settings, device) = (&self.geometry, &self.settings, &x.device);
+        cuda::dispatch!("conv2d", x, T => {
+            let operands =
+                (&cuda::view::<T>("conv2d", x, x_layout)?, &cuda::view("conv2d", kernel, kernel_layout)?);
+            let bias = bias.map(|(bias, layout)| cuda::view("conv2d", bias, layout)).transpose()?;
+            let mut y = cuda::convolution(device, g, operands, settings.precision)?;
+            cuda::bias_activation(device, &mut y, bias.as_ref(), g.out_pixels(), settings.activation)?;
+            Ok(cuda::result(y, device, g.output_shape()))
+        })
+    }
+
+    /// [`ConvOp::backward`] from the gradient of the linear map.
+    fn backward_on_cuda(
+        &self,
+        x: &Tensor,
+        kernel: &Tensor,
+        bias: Option<&Tensor>,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; 3]> {
+        let (g, precision) = (&self.geometry, self.settings.precision);
+        let rows = self.settings.rows.range(g.out_channels);
+        // Of the rows that train, `[B, rows, H', W']`.
+        let trained = match rows.len() == g.out_channels || rows.is_empty() {
+            true => grad.clone(),
+            false => grad.narrow(1, rows.start, rows.len())?.contiguous()?,
+        };
+        let guards = [x, kernel, grad, &trained].map(|tensor| cuda::guard("conv2d", tensor));
+        let [xs, kernels, grads, of_rows] = &guards;
+        let storage = grads.storage()?;
+        let device = &storage.device;
+        cuda::dispatch!("conv2d", storage, T => {
+            let input = match tracks(x) {
+                true => {
+                    let operands = (&kernels.view::<T>()?, &grads.view::<T>()?);
+                    Some(cuda::tensor(cuda::input_gradient(device, g, operands, precision)?, device, x.shape()))
+                }
+                false => None,
+            };
+            let weight = match tracks(kernel) {
+                true if rows.is_empty() => Some(kernel.zeros_like()?),
+                true => {
+                    let own = Geometry { out_channels: rows.len(), ..*g };
+                    let operands = (&xs.view::<T>()?, &of_rows.view::<T>()?);
+                    let gradient = cuda::kernel_gradient(device, &own, operands, precision)?;
+                    let shape = Shape::from((rows.len(), g.in_channels, g.kernel_h, g.kernel_w));
+                    Some(padded(cuda::tensor(gradient, device, &shape), &rows, g.out_channels)?)
+                }
+                false => None,
+            };
+            let bias = match bias {
+                Some(bias) if tracks(bias) => {
+                    let sizes = (g.batch, g.out_channels, g.out_pixels());
+                    let sums = cuda::channel_sums(device, &grads.view::<T>()?, sizes, 1.0)?;
+                    Some(cuda::tensor(cuda::only(device, sums, rows)?, device, bias.shape()))
+                }
+                _ => None,
+            };
+            Ok([input, weight, bias])
+        })
+    }
+}
+
+/// `trained`, the rows `rows` of a kernel, among zeros.
+#[cfg(feature = "cuda")]
+fn padded(trained: Tensor, rows: &std::ops::Range<usize>, outputs: usize) -> Result<Tensor> {
+    if rows.len() == outputs {
+        return Ok(trained);
+    }
+    trained.pad_with_zeros(0, rows.start, outputs - rows.end)
+}
+
 impl CustomOp2 for ConvOp {
     fn name(&self) -> &'static str {
         "conv2d"
@@ -174,6 +267,11 @@ impl CustomOp2 for ConvOp {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, k: &CpuStorage, kl: &Layout) -> Result<(CpuStorage, Shape)> {
         self.forward((x, xl), (k, kl), None)
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, x: &CudaStorage, xl: &Layout, k: &CudaStorage, kl: &Layout) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_cuda((x, xl), (k, kl), None)
     }
 
     fn bwd(&self, x: &Tensor, k: &Tensor, output: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
@@ -197,6 +295,19 @@ impl CustomOp3 for ConvOp {
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         self.forward((x, xl), (k, kl), Some((b, bl)))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        k: &CudaStorage,
+        kl: &Layout,
+        b: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        self.forward_on_cuda((x, xl), (k, kl), Some((b, bl)))
     }
 
     fn bwd(

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
@@ -10,6 +12,8 @@ use super::geometry::Geometry;
 use super::input::Input;
 use super::{Conv2d, strategy};
 use crate::arithmetic::{Arithmetic, Precision};
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
 use crate::memory::written;
 use crate::recording::{apply3, tracks};
@@ -222,6 +226,25 @@ impl CustomOp3 for Transpose {
         Ok((output, sizes.output_shape().into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        kernel: &CudaStorage,
+        kl: &Layout,
+        bias: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let sizes = Sizes::new(xl.dims(), kl.dims())?;
+        let (name, device) = (Self::NAME, &x.device);
+        cuda::dispatch!(name, x, T => {
+            let operands = (&cuda::view::<T>(name, x, xl)?, &cuda::view(name, kernel, kl)?);
+            let y = cuda::raise(device, &sizes.on_cuda(self.0), operands, &cuda::view(name, bias, bl)?)?;
+            Ok(cuda::result(y, device, sizes.output_shape()))
+        })
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -232,6 +255,10 @@ impl CustomOp3 for Transpose {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (sizes, grad) = (Sizes::new(x.dims(), kernel.dims())?, grad.contiguous()?);
         let name = Self::NAME;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return self.backward_on_cuda(&sizes, [x, kernel, bias], &grad);
+        }
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!(Self::NAME, grads.storage()?, self.0, (T, A) => {
             let operands = (xs.elements::<T>()?, kernels.elements::<T>()?);
@@ -241,6 +268,39 @@ impl CustomOp3 for Transpose {
                 values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()
             };
             Ok((tensor(of_x, x)?, tensor(of_kernel, kernel)?, tensor(of_bias, bias)?))
+        })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Sizes {
+    fn on_cuda(&self, precision: Precision) -> cuda::Raise {
+        let Geometry { batch, in_channels, height, width, .. } = self.point;
+        cuda::Raise { batch, channels: in_channels, height, width, outputs: self.outputs, k: self.k, precision }
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Transpose {
+    fn backward_on_cuda(
+        &self,
+        sizes: &Sizes,
+        operands: [&Tensor; 3],
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let guards = [operands[0], operands[1], grad].map(|tensor| cuda::guard(Self::NAME, tensor));
+        let [xs, kernels, grads] = &guards;
+        let storage = grads.storage()?;
+        cuda::dispatch!(Self::NAME, storage, T => {
+            let read = (&xs.view::<T>()?, &kernels.view::<T>()?);
+            let (sizes, wanted) = (sizes.on_cuda(self.0), operands.map(tracks));
+            let gradients = cuda::raise_backward(&storage.device, &sizes, read, &grads.view::<T>()?, wanted)?;
+            let [of_x, of_kernel, of_bias] = gradients;
+            let tensor = |gradient: Option<_>, like: &Tensor| {
+                gradient.map(|gradient| cuda::tensor(gradient, &storage.device, like.shape()))
+            };
+            let [x, kernel, bias] = operands;
+            Ok((tensor(of_x, x), tensor(of_kernel, kernel), tensor(of_bias, bias)))
         })
     }
 }

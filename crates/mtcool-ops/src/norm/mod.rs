@@ -2,10 +2,14 @@
 
 mod kernels;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
 use crate::activation::Activation;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{Element, dispatch, elements, on_cpu};
 use crate::memory::written;
 use crate::recording::{apply3, tracks};
@@ -180,6 +184,24 @@ impl CustomOp3 for Norm {
         Ok((y, xl.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &CudaStorage,
+        xl: &Layout,
+        weight: &CudaStorage,
+        wl: &Layout,
+        bias: &CudaStorage,
+        bl: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        cuda::dispatch!("norm", x, T => {
+            let (weight, bias) = (cuda::view::<T>("norm", weight, wl)?, cuda::view::<T>("norm", bias, bl)?);
+            let scales = cuda::Scales { weight: &weight, bias: &bias };
+            let y = cuda::norm(&x.device, self, xl.dims(), &cuda::view("norm", x, xl)?, &scales)?;
+            Ok(cuda::result(y, &x.device, xl.shape()))
+        })
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -189,6 +211,10 @@ impl CustomOp3 for Norm {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return self.backward_on_cuda(x, weight, bias, &grad);
+        }
         let (xs, weights) = (on_cpu("norm", x), on_cpu("norm", weight));
         let (biases, grads) = (on_cpu("norm", bias), on_cpu("norm", &grad));
         dispatch!("norm", xs.storage()?, T => {
@@ -200,6 +226,31 @@ impl CustomOp3 for Norm {
             let input = if tracks(x) { Some(tensor(gradient, x)?) } else { None };
             let (of_weight, of_bias) = of_parameters.split_at(weight.elem_count());
             Ok((input, Some(tensor(of_weight.to_vec(), weight)?), Some(tensor(of_bias.to_vec(), bias)?)))
+        })
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Norm {
+    fn backward_on_cuda(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let guards = [x, weight, bias, grad].map(|tensor| cuda::guard("norm", tensor));
+        let [xs, weights, biases, grads] = &guards;
+        let storage = xs.storage()?;
+        cuda::dispatch!("norm", storage, T => {
+            let (weights, biases) = (weights.view::<T>()?, biases.view::<T>()?);
+            let scales = cuda::Scales { weight: &weights, bias: &biases };
+            let maps = (&xs.view::<T>()?, &grads.view::<T>()?);
+            let gradients = cuda::norm_backward(&storage.device, self, x.dims(), maps, &scales)?;
+            let [of_x, of_weight, of_bias] = gradients;
+            let tensor = |gradient, like: &Tensor| cuda::tensor(gradient, &storage.device, like.shape());
+            let input = tracks(x).then(|| tensor(of_x, x));
+            Ok((input, Some(tensor(of_weight, weight)), Some(tensor(of_bias, bias))))
         })
     }
 }

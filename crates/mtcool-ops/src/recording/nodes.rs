@@ -5,10 +5,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, WithDType};
 
 use super::Deliver;
 use super::tape::Tape;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{dispatch, on_cpu};
 use crate::memory::copied;
 
@@ -43,6 +47,12 @@ impl CustomOp1 for Junction {
         Ok((zeros, layout.shape().clone()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, anchor: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let zeros = anchor.device.alloc_zeros::<f32>(layout.shape().elem_count())?;
+        Ok(cuda::result(zeros, &anchor.device, layout.shape()))
+    }
+
     fn bwd(&self, _anchor: &Tensor, _junction: &Tensor, _grad: &Tensor) -> Result<Option<Tensor>> {
         for (leaf, gradient) in self.tape.replay(self.pending.take())? {
             (self.deliver)(leaf, gradient);
@@ -67,6 +77,16 @@ impl CustomOp1 for Output {
         let copy =
             dispatch!(self.name(), value.storage()?, T => T::to_cpu_storage_owned(copied(value.elements::<T>()?)));
         Ok((copy, self.value.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, _junction: &CudaStorage, _layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let value = cuda::guard(self.name(), &self.value);
+        let storage = value.storage()?;
+        cuda::dispatch!(self.name(), storage, T => {
+            let copy = cuda::copied(&storage.device, &value.view::<T>()?)?;
+            Ok(cuda::result(copy, &storage.device, self.value.shape()))
+        })
     }
 
     fn bwd(&self, junction: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, TensorId, WithDType, bail,
 };
@@ -10,6 +12,8 @@ use rayon::prelude::*;
 
 use super::{Scope, State};
 use crate::activation::ELEMENTS_A_JOB;
+#[cfg(feature = "cuda")]
+use crate::cuda;
 use crate::element::{dispatch, elements};
 
 /// What was done.
@@ -141,5 +145,17 @@ impl CustomOp2 for Sum {
             T::to_cpu_storage_owned(pairs.map(|(&a, &b)| a + b).collect())
         });
         Ok((sum, al.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (name, device) = (self.name(), &a.device);
+        if al.shape() != bl.shape() {
+            bail!("{name}: {:?} and {:?} of one tensor", al.shape(), bl.shape());
+        }
+        cuda::dispatch!(name, a, T => {
+            let sum = cuda::add::<T>(device, &cuda::view(name, a, al)?, &cuda::view(name, b, bl)?)?;
+            Ok(cuda::result(sum, device, al.shape()))
+        })
     }
 }

@@ -10,11 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
     CLASS, ChannelStatistics, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
-    SynthConfig, fetch, origin, synthesize as draw, verify,
+    SynthConfig, fetch, origin, synthesize as draw, target_planes, verify,
 };
 use mtcool_data::{HrfAv, Origin, Progress};
 use mtcool_models::Head;
@@ -22,6 +23,7 @@ use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::on_card::{CardPictures, Sent};
 use super::unet::unet;
 use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
@@ -107,6 +109,8 @@ struct HrfAvSuite {
     /// Of the photographs that train.
     statistics: ChannelStatistics,
     training: Vec<Arc<Photograph>>,
+    /// The training photographs on a card.
+    on_card: Sent,
     /// To select on, and to report.
     held_out: [Vec<Arc<Photograph>>; 2],
 }
@@ -142,7 +146,8 @@ impl HrfAvSuite {
             ensure!(!photographs.is_empty(), "no intact photograph is left to {part} with in `{}`", folder.display());
         }
         let statistics = ChannelStatistics::of(&training);
-        Ok(Self { settings, origin, notes, statistics, training, held_out })
+        let on_card = Sent::default();
+        Ok(Self { settings, origin, notes, statistics, training, on_card, held_out })
     }
 
     fn photographs(&self, split: Split) -> &[Arc<Photograph>] {
@@ -193,7 +198,7 @@ impl Suite for HrfAvSuite {
         self.training.len() * self.settings.patches_per_photograph
     }
 
-    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+    fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
         let config = PatchConfig {
             side: self.settings.patch,
             batch_size,
@@ -201,7 +206,13 @@ impl Suite for HrfAvSuite {
             augment: self.settings.augmentation,
             workers: WORKERS,
         };
-        let patches = Patches::new(self.training.clone(), config, position).context("training photographs")?;
+        let photographs = self.training.clone();
+        let pictures = photographs.iter().map(|photograph| (photograph.pixels(), photograph.marks()));
+        let patches = match self.on_card.get(|| CardPictures::new(device, pictures, &target_planes(), 0))? {
+            Some(cutter) => Patches::cut_by(&cutter, photographs, config, position),
+            None => Patches::on(device, photographs, config, position),
+        };
+        let patches = patches.context("training photographs")?;
         Ok(Box::new(PatchBatches::new(patches, Standard::new(self.statistics))))
     }
 

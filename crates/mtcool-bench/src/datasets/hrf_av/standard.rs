@@ -39,7 +39,7 @@ impl Standard {
 
     /// `pixels` `[B, 3, H, W]` in 0..1 as the network gets them.
     pub(super) fn batch(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
-        let of = |values: &[f32; 3]| Tensor::new(values, &Device::Cpu)?.reshape((1, 3, 1, 1));
+        let of = |values: &[f32; 3]| Tensor::new(values, pixels.device())?.reshape((1, 3, 1, 1));
         pixels.broadcast_sub(&of(&self.mean)?)?.broadcast_div(&of(&self.deviation)?)
     }
 

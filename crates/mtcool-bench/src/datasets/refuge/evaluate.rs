@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use candle_core::{D, DType, Tensor};
-use mtcool_core::{Loss, Parameters, Problem};
+use mtcool_core::{Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, GLAUCOMA, SEGMENTATION};
 use mtcool_data::{Draw, Refuge, SharedDataset};
 
@@ -32,7 +32,6 @@ pub(super) fn evaluate(
     refuge: &Refuge,
     samples: &FundusSamples,
     problem: &Problem,
-    losses: &[Loss; 2],
     parameters: &Parameters,
     mut maps: Option<&mut MapSink<'_>>,
 ) -> Result<Evaluation> {
@@ -43,7 +42,7 @@ pub(super) fn evaluate(
         let batch = samples.read(&draws)?;
         let outputs = problem.network().forward_all(parameters, &[&batch.inputs, &batch.inputs])?;
         for (task, (output, target)) in outputs.iter().zip(&batch.targets).enumerate() {
-            let loss = losses[task](output, target)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+            let loss = problem.loss(task, output, target)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
             // Logits that are not finite have a likeliest class all the same.
             gathered.losses[task] += NonFinite::check(TASKS[task], "loss", loss)? * indices.len() as f64;
         }

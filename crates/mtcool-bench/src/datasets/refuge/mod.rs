@@ -9,13 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use candle_core::Device;
 use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
+use mtcool_data::fundus::BACKGROUND;
 use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Augmentation, Error, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
 
+use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use super::unet::unet;
 use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, SharedBatches, Split, Suite};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
@@ -117,6 +120,8 @@ struct RefugeSuite {
     settings: RefugeSettings,
     /// Training crops, changed at random.
     training: Arc<FundusSamples>,
+    /// The training crops on a card.
+    on_card: Sent,
     /// Crops to select on, and to report, as they are.
     held_out: [FundusSamples; 2],
 }
@@ -148,7 +153,7 @@ impl RefugeSuite {
         let training = Arc::new(refuge.samples(splits.train.clone(), settings.augmentation));
         let held_out =
             [&splits.selection, &splits.test].map(|indices| refuge.samples(indices.clone(), Augmentation::NONE));
-        Ok(Self { refuge, splits, settings, training, held_out })
+        Ok(Self { refuge, splits, settings, training, on_card: Sent::default(), held_out })
     }
 
     fn segmentation_loss(&self) -> Loss {
@@ -192,9 +197,14 @@ impl Suite for RefugeSuite {
         self.splits.train.len()
     }
 
-    fn batches(&self, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+    fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
         let config = LoaderConfig { batch_size, seed, stream: 0 };
-        let loader = SharedLoader::new(self.training.clone(), config, position).context("training photographs")?;
+        let send = || CardPictures::new(device, self.training.pictures(), &[AS_THEY_ARE], BACKGROUND);
+        let training = match self.on_card.get(send)? {
+            Some(cutter) => Arc::new(self.training.cut_by(cutter)),
+            None => self.training.clone(),
+        };
+        let loader = SharedLoader::on(device, training, config, position).context("training photographs")?;
         Ok(Box::new(SharedBatches(loader)))
     }
 
@@ -218,8 +228,7 @@ impl Suite for RefugeSuite {
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
-        let losses: [Loss; 2] = [self.segmentation_loss(), Box::new(cross_entropy)];
-        evaluate::evaluate(&self.refuge, self.samples_of(split), problem, &losses, parameters, maps)
+        evaluate::evaluate(&self.refuge, self.samples_of(split), problem, parameters, maps)
     }
 
     fn figure(&self) -> Option<FigureTask> {

@@ -12,10 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use super::Conv2d;
 use super::geometry::Geometry;
-use super::transpose;
+use super::transpose::{self, conv_transpose2d};
+use super::{Conv2d, conv2d};
 use crate::activation::Activation;
+use crate::channels::join_channels;
 use crate::element::{dispatch_precision, elements, on_cpu};
 use crate::norm::{self, Norm};
 use crate::recording::{apply2, apply3, pack, tracks};
@@ -93,6 +94,9 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
         at = end + 2 * shape[1];
         parameters.extend([kernel, weight, bias]);
     }
+    if maps[0].device().is_cuda() {
+        return in_turn(input, units, norm);
+    }
     let parameters = pack(&parameters)?;
     let is_tracked = tracks(&parameters) || maps.iter().any(|map| tracks(map));
     let op = Chain { parts, raise, units: steps, norm, kept: is_tracked.then(Arc::default) };
@@ -100,6 +104,20 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
         [skip, low] => apply3(skip, low, &parameters, op),
         _ => apply2(maps[0], &parameters, op),
     }
+}
+
+/// The same by single operations: on a GPU memory is plenty, and a map that is kept need not be made again.
+fn in_turn(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm) -> Result<Tensor> {
+    let mut x = match input {
+        ChainInput::Map(x) => x.clone(),
+        ChainInput::Raised { skip, low, kernel, bias } => {
+            join_channels(skip, &conv_transpose2d(low, kernel, bias, units[0].conv.precision)?)?
+        }
+    };
+    for ConvNormUnit { kernel, weight, bias, conv } in units {
+        x = norm::norm(&conv2d(&x, kernel, None, conv.clone())?, weight, bias, norm)?;
+    }
+    Ok(x)
 }
 
 /// One unit; its parameters lie at `kernel` and, weight and bias, at `norm` in those of the chain.

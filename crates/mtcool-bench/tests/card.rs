@@ -1,0 +1,162 @@
+//! Training on an NVIDIA card: the CPU's figures but for rounding, the same bits again, and going on from a checkpoint.
+//!
+//! Without a card these tests say that they are skipped; in a build without CUDA there is but the message that says so.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+#[cfg(feature = "cuda")]
+#[path = "../../mtcool-ops/tests/device/mod.rs"]
+mod device;
+
+use common::{Lab, fail};
+
+#[test]
+fn a_device_that_is_not_there_is_named_before_anything_is_done() {
+    let lab = Lab::new();
+    let without = lab.reproduce("results", &["--device", "cuda:4711"]);
+    fail({ without }.env_remove("EMULATED_NVIDIA_CARD"), &["device `cuda:4711`"]);
+    assert!(!lab.path().join("results").exists());
+    #[cfg(not(feature = "cuda"))]
+    fail(&mut lab.reproduce("results", &["--device", "cuda:0"]), &["built without CUDA", "docs/cuda.md"]);
+    let tf32 = ["--set", "precision=tf32"];
+    fail(&mut lab.reproduce("results", &tf32), &["`precision` is `tf32`", "NVIDIA cards"]);
+}
+
+#[cfg(feature = "cuda")]
+mod on_a_card {
+    use std::time::Duration;
+
+    use candle_core::{DType, Device, Shape, Tensor};
+    use mtcool_bench::record::read_rows;
+    use mtcool_core::random::{Purpose, stream, uniform};
+    use mtcool_data::augment::{Augmentation, Crop, Source};
+    use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, uniform_on_card};
+
+    use super::common::{HRF_AV, Lab, REFUGE, succeed};
+    use super::device::card;
+
+    /// Small steps, so that few layers and iterations keep rounding small.
+    const METHODS: [&str; 2] = ["--methods", "mtcool,joint,pcgrad,independent"];
+
+    fn losses(lab: &Lab, results: &str, run: &str) -> Vec<f64> {
+        let rows = lab.rows(results, run).into_iter();
+        rows.filter(|row| row.metric == "loss").map(|row| row.value).collect()
+    }
+
+    #[test]
+    fn a_card_draws_the_hosts_noise_to_the_bit() {
+        let Some(card) = card("a_card_draws_the_hosts_noise_to_the_bit") else { return };
+        for (count, bound, seed) in [(1, 0.05, 0), (17, 0.01, 1), (1000, 0.3, 2)] {
+            let shape = Shape::from(count);
+            for dtype in [DType::F32, DType::F64] {
+                let mut generator = stream(seed, Purpose::CooperativeNoise, [3, 1, 0, 2], "theta.0.conv1.weight");
+                let (key, number) = (generator.get_seed(), generator.get_stream());
+                let drawn = uniform_on_card(key, number, bound, (&shape, dtype), &card).unwrap();
+                let want = uniform(&mut generator, bound, &shape, dtype, &Device::Cpu).unwrap();
+                let bits = |tensor: &Tensor| -> Vec<u64> {
+                    let values = tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
+                    values.to_vec1::<f64>().unwrap().into_iter().map(f64::to_bits).collect()
+                };
+                assert_eq!(bits(&drawn), bits(&want), "{count} numbers in {dtype:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_card_cuts_what_the_host_cuts_to_the_bit() {
+        let Some(card) = card("a_card_cuts_what_the_host_cuts_to_the_bit") else { return };
+        let (height, width) = (23, 31);
+        let bytes = |count: usize, factor: usize| (0..count).map(|at| (at * factor % 251) as u8).collect::<Vec<u8>>();
+        let (picture, labels) = (bytes(3 * height * width, 97), bytes(height * width, 61));
+        let source = |bytes| Source { bytes, height, width };
+        let on_card = Tensor::from_slice(&picture, (height, width, 3), &card).unwrap();
+        let labels_on_card = Tensor::from_slice(&labels, (height, width), &card).unwrap();
+        let tables: Vec<u8> = (0..512).map(|at| if at < 256 { at as u8 } else { (at * 7 % 5) as u8 }).collect();
+        let tables_on_card = Tensor::from_slice(&tables, (2, 256), &card).unwrap();
+        let turned = Augmentation { right_angles: true, exposure: 0.1, gamma: 0.15, ..Augmentation::default() };
+        for (augmentation, number) in [(Augmentation::NONE, 0), (turned, 1), (turned, 2), (turned, 3), (turned, 4)] {
+            let change = augmentation.draw(&mut stream(7, Purpose::Method, [number, 0, 0, 0], "a change"));
+            // Whole, inside, and beyond the border.
+            for (center, size) in [([15.5, 11.5], [23, 31]), ([12.0, 9.0], [8, 8]), ([2.5, 21.0], [9, 12])] {
+                let crop = Crop { center, size };
+                let pixels = size[0] * size[1];
+                let (mut want, mut want_labels) = (vec![0.0; 3 * pixels], vec![0; pixels]);
+                change.picture(source(&picture), crop, &mut want);
+                change.labels(source(&labels), crop, 9, &mut want_labels);
+                let cut = Cut { center, to_source: change.to_source(), size };
+                let got = cut_picture_on_card(&on_card, &change.levels(), &cut).unwrap();
+                let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<u32>>();
+                assert_eq!(bits(got.flatten_all().unwrap().to_vec1().unwrap()), bits(want), "{number} {crop:?}");
+                let got = cut_labels_on_card(&labels_on_card, &tables_on_card, 9, &cut).unwrap();
+                let planes = (0..2).flat_map(|plane| want_labels.iter().map(move |&label| (plane, usize::from(label))));
+                let want: Vec<u8> = planes.map(|(plane, label)| tables[256 * plane + label]).collect();
+                assert_eq!(got.flatten_all().unwrap().to_vec1::<u8>().unwrap(), want, "{number} {crop:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn training_comes_to_the_cpus_losses() {
+        if card("training_comes_to_the_cpus_losses").is_none() {
+            return;
+        }
+        let lab = Lab::new();
+        succeed(&mut lab.reproduce("cpu", &METHODS));
+        succeed(&mut lab.reproduce("card", &[&METHODS[..], &["--device", "cuda:0"]].concat()));
+        for run in ["mtcool-s0", "joint-s0", "pcgrad-s0", "independent-s0"] {
+            let (cpu, card) = (losses(&lab, "cpu", run), losses(&lab, "card", run));
+            assert!(!cpu.is_empty() && cpu.len() == card.len(), "{run}");
+            for (cpu, card) in cpu.iter().zip(&card) {
+                assert!((cpu - card).abs() < 1e-3 * cpu.abs().max(1.0), "{run}: {card} on the card, {cpu} on the CPU");
+            }
+        }
+    }
+
+    #[test]
+    fn photographs_that_live_on_the_card_train_it_as_the_cpu() {
+        if card("photographs_that_live_on_the_card_train_it_as_the_cpu").is_none() {
+            return;
+        }
+        let lab = Lab::new();
+        for (table, flags) in [("table2", &REFUGE[..]), ("table3", &HRF_AV[..])] {
+            let of_loss = |device: &str| {
+                let mut command = lab.mtcool(flags);
+                command.args(["--methods", "joint", "--results", device, "--device", device]);
+                succeed(command.args(["--set", "training.epochs=2"]));
+                let run = lab.path().join(device).join(table).join("runs/joint-s0/metrics.parquet");
+                let rows = read_rows(&run).unwrap().into_iter().filter(|row| row.metric == "loss");
+                rows.map(|row| row.value).collect::<Vec<f64>>()
+            };
+            let (cpu, card) = (of_loss("cpu"), of_loss("cuda:0"));
+            assert!(!cpu.is_empty() && cpu.len() == card.len(), "{table}");
+            for (cpu, card) in cpu.iter().zip(&card) {
+                assert!(
+                    (cpu - card).abs() < 1e-3 * cpu.abs().max(1.0),
+                    "{table}: {card} on the card, {cpu} on the CPU"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_was_killed_ends_with_the_same_bits() {
+        if card("a_run_that_was_killed_ends_with_the_same_bits").is_none() {
+            return;
+        }
+        let lab = Lab::new();
+        let flags = ["--methods", "mtcool", "--device", "cuda:0", "--checkpoint-seconds", "0.01"];
+        succeed(&mut lab.reproduce("whole", &flags));
+        let mut child = lab.reproduce("killed", &flags).spawn().unwrap();
+        let checkpoints = lab.run_folder("killed", "mtcool-s0").join("checkpoints");
+        while !checkpoints.exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        succeed(&mut lab.reproduce("killed", &flags));
+        let model =
+            |results: &str| std::fs::read(lab.run_folder(results, "mtcool-s0").join("model.safetensors")).unwrap();
+        assert!(model("whole") == model("killed"), "other bits");
+    }
+}

@@ -1,0 +1,38 @@
+//! Compiles the CUDA kernels to PTX, with the feature `cuda`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The oldest architecture that CUDA 13 compiles for; a driver makes code for newer cards of it.
+const ARCHITECTURE: &str = "-arch=compute_75";
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    if std::env::var_os("CARGO_FEATURE_CUDA").is_none() {
+        return;
+    }
+    println!("cargo::rerun-if-changed=src/cuda/kernels");
+    let names = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
+    for name in names {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    let homes = names.iter().filter_map(std::env::var_os).map(PathBuf::from);
+    let compilers = homes.chain([PathBuf::from("/usr/local/cuda")]).map(|home| home.join("bin").join("nvcc"));
+    let nvcc = compilers.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from("nvcc"));
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from).expect("cargo sets OUT_DIR");
+    for file in ["elementwise", "reduce", "norm", "pool", "softmax", "conv", "cut", "noise"] {
+        let source = Path::new("src/cuda/kernels").join(file).with_extension("cu");
+        let target = out.join(file).with_extension("ptx");
+        let mut command = Command::new(&nvcc);
+        command.args(["--ptx", ARCHITECTURE, "-O3", "--std=c++17", "-o"]).arg(target).arg(source);
+        match command.output() {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => panic!("{command:?} failed:\n{}", String::from_utf8_lossy(&output.stderr)),
+            Err(error) => panic!(
+                "the feature `cuda` needs NVIDIA's compiler: `{}` could not be started ({error}); docs/cuda.md tells how to get \
+                 it, without a system toolkit by `cargo xtask cuda-toolkit`",
+                nvcc.display()
+            ),
+        }
+    }
+}

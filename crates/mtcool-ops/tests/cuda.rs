@@ -1,0 +1,308 @@
+//! Each operation on a card in lock-step with the same on the CPU, outputs and gradients, over random shapes.
+//!
+//! The CPU's operations have twins of their own. Without a card these tests say that they are skipped.
+
+#![cfg(feature = "cuda")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod device;
+
+use std::sync::{Arc, Mutex};
+
+use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
+use mtcool_ops::{
+    Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
+    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy_with, join_channels, linear, max_pool2d, mean_pixels,
+    norm, pooled_softmax, recorded, relu, upsample_bilinear2d,
+};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use device::card;
+
+/// Numbers without pattern in -1..1.
+fn tensor(shape: &[usize], seed: u64) -> Tensor {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    let count = shape.iter().product();
+    Tensor::from_vec((0..count).map(|_| next()).collect::<Vec<f64>>(), shape, &Device::Cpu).unwrap()
+}
+
+fn flat(tensor: &Tensor) -> Vec<f64> {
+    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// The output of `f` and the gradients of its `inputs`, on `device`; recorded as a network's pass is, or in candle's graph.
+fn run(
+    inputs: &[Tensor],
+    device: &Device,
+    dtype: DType,
+    is_recorded: bool,
+    f: &dyn Fn(&[Tensor]) -> Result<Tensor>,
+) -> Vec<Vec<f64>> {
+    let variable = |x: &Tensor| Var::from_tensor(&x.to_dtype(dtype).unwrap().to_device(device).unwrap()).unwrap();
+    let leaves: Vec<Tensor> = inputs.iter().map(|x| variable(x).into_inner()).collect();
+    let given: Arc<Mutex<Vec<(TensorId, Tensor)>>> = Arc::default();
+    let output = match is_recorded {
+        true => {
+            let anchor = Var::zeros(1, DType::F32, device).unwrap().into_inner();
+            let given = given.clone();
+            let deliver = Arc::new(move |leaf, gradient| given.lock().unwrap().push((leaf, gradient)));
+            recorded(&anchor, deliver, || Ok(vec![f(&leaves)?])).unwrap().swap_remove(0)
+        }
+        false => f(&leaves).unwrap(),
+    };
+    let direction = tensor(output.dims(), 99).to_dtype(dtype).unwrap().to_device(device).unwrap();
+    let store = (&output * &direction).unwrap().sum_all().unwrap().backward().unwrap();
+    let mut results = vec![flat(&output)];
+    for leaf in &leaves {
+        let handed: Vec<Tensor> = given
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|(id, _)| *id == leaf.id())
+            .map(|(_, gradient)| gradient.clone())
+            .collect();
+        let gradient = match (store.get(leaf), &handed[..]) {
+            (Some(gradient), []) => gradient.clone(),
+            (None, [gradient]) => gradient.clone(),
+            (in_graph, handed) => panic!("{} gradients in the graph, {} handed", in_graph.iter().count(), handed.len()),
+        };
+        results.push(flat(&gradient));
+    }
+    results
+}
+
+/// On the card as on the CPU, in f64 and f32, both ways to a gradient.
+fn check(card: &Device, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
+        for is_recorded in [false, true] {
+            let want = run(inputs, &Device::Cpu, dtype, is_recorded, &f);
+            let got = run(inputs, card, dtype, is_recorded, &f);
+            for (index, (got, want)) in got.iter().zip(&want).enumerate() {
+                assert_eq!(got.len(), want.len());
+                for (at, (got, want)) in got.iter().zip(want).enumerate() {
+                    let part =
+                        if index == 0 { "output".to_owned() } else { format!("gradient of input {}", index - 1) };
+                    assert!(
+                        (got - want).abs() <= tolerance * want.abs().max(1.0),
+                        "{dtype:?}, {part}, element {at}: {got} on the card, {want} on the CPU"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Runs `check` on some cases of `strategy`, if there is a card.
+fn cases<S: Strategy>(name: &str, count: u32, strategy: S, check: impl Fn(&Device, S::Value)) {
+    let Some(card) = card(name) else { return };
+    let config = Config { cases: count, failure_persistence: None, ..Config::default() };
+    let run = |value| {
+        check(&card, value);
+        Ok(())
+    };
+    TestRunner::new(config).run(&strategy, run).unwrap();
+}
+
+fn rows() -> impl Strategy<Value = Rows> {
+    prop_oneof![Just(Rows::All), (0usize..4, 0usize..5).prop_map(|(start, len)| Rows::Only(start..start + len))]
+}
+
+fn activation() -> impl Strategy<Value = Activation> {
+    prop_oneof![Just(Activation::Identity), Just(Activation::Relu)]
+}
+
+#[test]
+fn convolution() {
+    let sizes = (1usize..4, 1usize..4, 1usize..6, 1usize..4, 1usize..4, 5usize..10, 5usize..10);
+    let settings = (1usize..3, 0usize..3, 1usize..3, activation(), rows(), any::<(bool, bool)>());
+    cases("convolution", 24, (sizes, settings), |card, (sizes, settings)| {
+        let (batch, channels, outputs, kernel_h, kernel_w, height, width) = sizes;
+        let (stride, padding, dilation, activation, rows, (has_bias, pools)) = settings;
+        let inputs = [
+            tensor(&[batch, channels, height, width], 1),
+            tensor(&[outputs, channels, kernel_h, kernel_w], 2),
+            tensor(&[outputs], 3),
+        ];
+        let pool = pools.then_some(MaxPool2d { kernel: 1, stride: 2 });
+        let settings = Conv2d { stride, padding, dilation, activation, pool, rows, precision: Precision::Full };
+        let inputs = if has_bias { &inputs[..] } else { &inputs[..2] };
+        check(card, inputs, |x| conv2d(&x[0], &x[1], x.get(2), settings.clone()));
+    });
+}
+
+#[test]
+fn transposed_convolution() {
+    let sizes = (1usize..4, 1usize..5, 1usize..5, 1usize..5, 1usize..5, 1usize..4);
+    cases("transposed_convolution", 16, sizes, |card, (batch, channels, outputs, height, width, k)| {
+        let inputs = [
+            tensor(&[batch, channels, height, width], 1),
+            tensor(&[channels, outputs, k, k], 2),
+            tensor(&[outputs], 3),
+        ];
+        check(card, &inputs, |x| conv_transpose2d(&x[0], &x[1], &x[2], Precision::Full));
+    });
+}
+
+#[test]
+fn normalisation() {
+    // Planes of several chunks as well.
+    let sides = prop_oneof![(1usize..6, 1usize..6), Just((100, 90))];
+    cases("normalisation", 16, (1usize..4, 1usize..3, 1usize..4, sides, activation(), any::<bool>()), |card, value| {
+        let (batch, width, groups, (height, columns), activation, is_batch) = value;
+        let channels = width * groups;
+        let statistics = if is_batch { Statistics::Batch } else { Statistics::Group { groups } };
+        let shifted = (tensor(&[batch, channels, height, columns], 1) + 3.0).unwrap();
+        let inputs = [shifted, tensor(&[channels], 2), tensor(&[channels], 3)];
+        check(card, &inputs, |x| norm(&x[0], &x[1], &x[2], Norm { statistics, eps: 1e-3, activation }));
+    });
+}
+
+#[test]
+fn max_pooling() {
+    let sizes = (1usize..3, 1usize..4, 4usize..9, 4usize..9, 1usize..4, 1usize..4);
+    cases("max_pooling", 16, sizes, |card, (batch, channels, height, width, kernel, stride)| {
+        let inputs = [tensor(&[batch, channels, height, width], 1)];
+        check(card, &inputs, |x| max_pool2d(&x[0], MaxPool2d { kernel, stride }));
+    });
+}
+
+#[test]
+fn upsampling() {
+    cases("upsampling", 12, (1usize..3, 1usize..3, 1usize..6, 1usize..6, 1usize..5), |card, value| {
+        let (batch, channels, height, width, scale) = value;
+        check(card, &[tensor(&[batch, channels, height, width], 1)], |x| upsample_bilinear2d(&x[0], scale));
+    });
+}
+
+#[test]
+fn fully_connected_layers() {
+    let sizes = (1usize..6, 1usize..7, 1usize..7, activation(), rows());
+    cases("fully_connected_layers", 24, sizes, |card, (batch, inputs, outputs, activation, rows)| {
+        let operands = [tensor(&[batch, inputs], 1), tensor(&[outputs, inputs], 2), tensor(&[outputs], 3)];
+        let settings = Linear { activation, rows, precision: Precision::Full };
+        check(card, &operands, |x| linear(&x[0], &x[1], &x[2], settings.clone()));
+    });
+}
+
+#[test]
+fn cross_entropy() {
+    let sizes = (1usize..4, 2usize..5, prop_oneof![1usize..4, Just(100)], any::<bool>(), proptest::option::of(0u32..5));
+    cases("cross_entropy", 24, sizes, |card, (batch, classes, side, has_weights, ignored)| {
+        let targets: Vec<u32> = (0..batch * side * side).map(|at| (at * 7 % classes) as u32).collect();
+        let targets = Tensor::from_vec(targets, (batch, side, side), &Device::Cpu).unwrap();
+        let class_weights = has_weights.then(|| (0..classes).map(|class| 0.5 + class as f64).collect());
+        let settings = CrossEntropy { class_weights, ignored };
+        let logits = (tensor(&[batch, classes, side, side], 1) * 8.0).unwrap();
+        check(card, &[logits], |x| cross_entropy_with(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings));
+    });
+}
+
+#[test]
+fn a_target_that_is_no_class_makes_the_loss_nan() {
+    let Some(card) = card("a_target_that_is_no_class_makes_the_loss_nan") else { return };
+    let logits = tensor(&[2, 3], 1).to_device(&card).unwrap();
+    let targets = Tensor::new(&[1u32, 3], &card).unwrap();
+    let loss = mtcool_ops::cross_entropy(&logits, &targets).unwrap();
+    assert!(loss.to_scalar::<f64>().unwrap().is_nan());
+}
+
+#[test]
+fn small_operations() {
+    let sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..4, 1usize..4, 1usize..4);
+    cases("small_operations", 12, sizes, |card, (batch, channels, more, rows, columns, side)| {
+        let (height, width) = (rows * side, columns * side);
+        let inputs = [tensor(&[batch, channels, height, width], 1), tensor(&[batch, more, height, width], 2)];
+        check(card, &inputs, |x| join_channels(&x[0], &x[1]));
+        check(card, &inputs[..1], |x| mean_pixels(&x[0]));
+        check(card, &inputs[..1], |x| relu(&x[0]));
+        check(card, &inputs[..1], |x| pooled_softmax(&x[0], side));
+        // Gradients that meet.
+        check(card, &inputs[..1], |x| join_channels(&x[0], &relu(&x[0])?));
+    });
+}
+
+/// Sums that several blocks share, and whose threads take several numbers each.
+#[test]
+fn sums_of_many_numbers() {
+    let Some(card) = card("sums_of_many_numbers") else { return };
+    let map = tensor(&[2, 2, 100, 95], 1);
+    check(&card, &[map.clone()], |x| mean_pixels(&x[0]));
+    let kernel = [map, tensor(&[3, 2, 1, 1], 2), tensor(&[3], 3)];
+    check(&card, &kernel, |x| conv2d(&x[0], &x[1], x.get(2), Conv2d::default()));
+    let layer = [tensor(&[600, 3], 1), tensor(&[2, 3], 2), tensor(&[2], 3)];
+    check(&card, &layer, |x| linear(&x[0], &x[1], &x[2], Linear::default()));
+    check(&card, &[tensor(&[1, 2, 40, 40], 1)], |x| pooled_softmax(&x[0], 20));
+}
+
+#[test]
+fn chains_of_convolutions() {
+    let sizes = (1usize..3, 1usize..3, 1usize..4, any::<bool>(), rows());
+    cases("chains_of_convolutions", 8, sizes, |card, (batch, groups, width, is_raised, rows)| {
+        let channels = groups * width;
+        let read = if is_raised { 2 + 3 } else { 2 };
+        let inputs = [
+            tensor(&[batch, 2, 6, 4], 1),
+            tensor(&[channels, read, 3, 3], 2),
+            tensor(&[channels], 3),
+            tensor(&[channels], 4),
+            tensor(&[channels, channels, 3, 3], 5),
+            tensor(&[channels], 6),
+            tensor(&[channels], 7),
+            tensor(&[batch, 4, 3, 2], 8),
+            tensor(&[4, 3, 2, 2], 9),
+            tensor(&[3], 10),
+        ];
+        let norm = Norm { statistics: Statistics::Group { groups }, eps: 1e-2, activation: Activation::Relu };
+        let inputs = if is_raised { &inputs[..] } else { &inputs[..7] };
+        check(card, inputs, |x| {
+            let unit = |at: usize| ConvNormUnit {
+                kernel: x[at].clone(),
+                weight: x[at + 1].clone(),
+                bias: x[at + 2].clone(),
+                conv: Conv2d { padding: 1, rows: rows.clone(), ..Conv2d::default() },
+            };
+            let input = match is_raised {
+                true => ChainInput::Raised { skip: &x[0], low: &x[7], kernel: &x[8], bias: &x[9] },
+                false => ChainInput::Map(&x[0]),
+            };
+            conv_norm_chain(input, &[unit(1), unit(4)], norm)
+        });
+    });
+}
+
+/// Rounded operands are those of the CPU, and so are sums of their exact products, but for the order of additions.
+#[test]
+fn bf16_operands() {
+    let Some(card) = card("bf16_operands") else { return };
+    let inputs = [tensor(&[2, 3, 7, 6], 1), tensor(&[4, 3, 3, 3], 2), tensor(&[4], 3)];
+    let f = |x: &[Tensor]| {
+        conv2d(&x[0], &x[1], x.get(2), Conv2d { padding: 1, precision: Precision::Bf16, ..Conv2d::default() })
+    };
+    let want = run(&inputs, &Device::Cpu, DType::F32, false, &f);
+    let got = run(&inputs, &card, DType::F32, false, &f);
+    for (got, want) in got.iter().flatten().zip(want.iter().flatten()) {
+        assert!((got - want).abs() <= 2e-4 * want.abs().max(1.0), "{got} on the card, {want} on the CPU");
+    }
+    let double = conv2d(
+        &inputs[0].to_device(&card).unwrap(),
+        &inputs[1].to_device(&card).unwrap(),
+        None,
+        Conv2d { precision: Precision::Bf16, ..Conv2d::default() },
+    );
+    assert!(double.unwrap_err().to_string().contains("expected an f32 tensor"));
+}
+
+#[test]
+fn the_cpu_has_no_tf32() {
+    let settings = Conv2d { precision: Precision::Tf32, ..Conv2d::default() };
+    let x = tensor(&[1, 1, 3, 3], 1).to_dtype(DType::F32).unwrap();
+    let message = conv2d(&x, &x, None, settings).unwrap_err().to_string();
+    assert!(message.contains("tf32 is arithmetic of NVIDIA GPUs"), "{message}");
+}

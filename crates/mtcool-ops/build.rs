@@ -16,9 +16,13 @@ fn main() {
     for name in names {
         println!("cargo::rerun-if-env-changed={name}");
     }
-    let homes = names.iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let compilers = homes.chain([PathBuf::from("/usr/local/cuda")]).map(|home| home.join("bin").join("nvcc"));
-    let nvcc = compilers.into_iter().find(|path| path.exists()).unwrap_or_else(|| PathBuf::from("nvcc"));
+    // As the bindings and candle's kernels look for it: the path comes first.
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let homes = names.iter().filter_map(std::env::var_os).map(PathBuf::from).chain([PathBuf::from("/usr/local/cuda")]);
+    let folders =
+        std::env::split_paths(&paths).collect::<Vec<_>>().into_iter().chain(homes.map(|home| home.join("bin")));
+    let nvcc = folders.map(|folder| folder.join("nvcc")).find(|path| path.exists());
+    let nvcc = nvcc.unwrap_or_else(|| PathBuf::from("nvcc"));
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).expect("cargo sets OUT_DIR");
     for file in ["elementwise", "reduce", "norm", "pool", "softmax", "conv", "cut", "noise"] {
         let source = Path::new("src/cuda/kernels").join(file).with_extension("cu");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cuda::{cuda_cargo, feature, has_card, prepare, target};
+use crate::cuda::{cuda_cargo, feature, has_card, prepare, target, test_cargo};
 use crate::{run, workspace_root};
 
 const HELP: &str = "\
@@ -109,13 +109,10 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
 }
 
 fn tests(root: &Path, is_emulated: bool) -> Result<(), String> {
-    let mut tests = cuda_cargo(root)?;
+    let mut tests = test_cargo(root, is_emulated)?;
     let of_bench = format!("mtcool-bench/{}", feature()?);
     tests.args(["test", "--workspace", "--locked", "--features", &of_bench]);
     tests.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
-    if is_emulated {
-        tests.env("EMULATED_NVIDIA_CARD", "1");
-    }
     run(&mut tests)
 }
 
@@ -134,7 +131,7 @@ fn reproduce(root: &Path, plan: &Plan, table: &str, set: &str, left: Duration) -
     let of_bench = format!("mtcool-bench/{}", feature()?);
     run(cuda_cargo(root)?.args(["build", "--workspace", "--bin", "mtcool", "--locked", "--features", &of_bench]))?;
     let mut program = Command::new(target(root).join("debug/mtcool"));
-    prepare(root, &mut program)?;
+    prepare(root, &mut program, false)?;
     program.current_dir(root).args(["reproduce", table, "--profile", "paper", "--device", &plan.device]);
     program.args(["--results", &plan.results]);
     if let Some((_, folder)) = plan.data.iter().find(|(name, _)| name == set) {

@@ -41,7 +41,7 @@ pub(crate) fn is_wanted(arguments: &[String]) -> bool {
 /// Cargo with a compiler for CUDA: the system's, or else that of `cargo xtask cuda-toolkit`.
 pub(crate) fn cuda_cargo(root: &Path) -> Result<Command, String> {
     let mut command = cargo(root);
-    prepare(root, &mut command)?;
+    prepare(root, &mut command, false)?;
     command.env("CARGO_TARGET_DIR", target(root));
     Ok(command)
 }
@@ -49,44 +49,62 @@ pub(crate) fn cuda_cargo(root: &Path) -> Result<Command, String> {
 /// Variables that say where a system's toolkit is.
 const HOMES: [&str; 4] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 
-fn has_system_compiler() -> bool {
-    let homes = HOMES.iter().filter_map(std::env::var_os).map(PathBuf::from).chain([PathBuf::from("/usr/local/cuda")]);
+/// The `bin` folder of a system's toolkit: on the path, where a variable says, or at the usual place.
+fn system_compiler() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = std::env::split_paths(&paths).any(|folder| folder.join("nvcc").exists());
-    on_path || homes.into_iter().any(|home| home.join("bin/nvcc").exists())
+    let named = HOMES.iter().filter_map(std::env::var_os).map(|home| PathBuf::from(home).join("bin"));
+    let usual = [PathBuf::from("/usr/local/cuda/bin")];
+    let mut folders = std::env::split_paths(&paths).collect::<Vec<_>>().into_iter().chain(named).chain(usual);
+    folders.find(|folder| folder.join("nvcc").exists())
 }
 
-/// Gives a command what building for a card needs where the system lacks it: the compiler, and without a card the libraries
-/// of one.
-pub(crate) fn prepare(root: &Path, command: &mut Command) -> Result<(), String> {
+/// Gives a command what building for a card needs where the system lacks it: the compiler, and without a card, or if the
+/// emulated one is wanted, the libraries of one.
+pub(crate) fn prepare(root: &Path, command: &mut Command, is_emulated: bool) -> Result<(), String> {
     let folder = toolkit_folder(root);
     let (home, stubs) = (folder.join("nvidia/cu13"), folder.join("stubs"));
     let libraries = home.join("lib");
     let mut at_link_time = vec![stubs.clone()];
-    if !has_system_compiler() {
-        if !home.join("bin/nvcc").exists() {
-            return Err("a build for CUDA needs NVIDIA's compiler, and there is none: install a CUDA 13 toolkit and set CUDA_HOME to it, \
-                        or run `cargo xtask cuda-toolkit`, which takes what a build needs from PyPI (docs/cuda.md)"
+    match system_compiler() {
+        // The bindings' build script looks for it on the path alone.
+        Some(bin) => command.env("PATH", joined(&[bin], "PATH")?),
+        None if home.join("bin/nvcc").exists() => {
+            for name in &HOMES[..3] {
+                command.env(name, &home);
+            }
+            at_link_time.push(libraries.clone());
+            command.env("PATH", joined(&[home.join("bin")], "PATH")?)
+        }
+        None => {
+            return Err("a build for CUDA needs NVIDIA's compiler, and there is none: install a CUDA 13 toolkit and set CUDA_HOME to \
+                        it, or run `cargo xtask cuda-toolkit`, which takes what a build needs from PyPI (docs/cuda.md)"
                 .into());
         }
-        for name in &HOMES[..3] {
-            command.env(name, &home);
-        }
-        command.env("PATH", joined(&[home.join("bin")], "PATH")?);
-        at_link_time.push(libraries.clone());
-    }
-    if has_card() {
+    };
+    if has_card() && !is_emulated {
         // The system's own libraries come first.
         command.env("LIBRARY_PATH", joined_behind("LIBRARY_PATH", &at_link_time)?);
+        command.env("LD_LIBRARY_PATH", joined_behind("LD_LIBRARY_PATH", &[libraries])?);
         return Ok(());
     }
     command.env("LIBRARY_PATH", joined(&at_link_time, "LIBRARY_PATH")?);
     // So that programs start, and say that there is no card.
     command.env("LD_LIBRARY_PATH", joined(&[stubs, libraries], "LD_LIBRARY_PATH")?);
-    if std::env::var_os("CUDA_COMPUTE_CAP").is_none() {
+    if !has_card() && std::env::var_os("CUDA_COMPUTE_CAP").is_none() {
         command.env("CUDA_COMPUTE_CAP", "90");
     }
     Ok(())
+}
+
+/// Cargo for tests that need a card, which has to be there: the system's, or the emulated one.
+pub(crate) fn test_cargo(root: &Path, is_emulated: bool) -> Result<Command, String> {
+    let mut command = cargo(root);
+    prepare(root, &mut command, is_emulated)?;
+    command.env("CARGO_TARGET_DIR", target(root)).env("NEEDS_NVIDIA_CARD", "1");
+    if is_emulated {
+        command.env("EMULATED_NVIDIA_CARD", "1");
+    }
+    Ok(command)
 }
 
 /// `folders` before those of a variable.
@@ -121,7 +139,7 @@ pub(crate) fn fetch_toolkit(arguments: &[String]) -> Result<(), String> {
 /// the emulated one.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
     let mut flags = Vec::new();
-    if has_system_compiler() {
+    if system_compiler().is_some() {
         flags.push("--stubs-only".to_owned());
     }
     if !has_card() {
@@ -133,13 +151,13 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
         run(cuda_cargo(root)?
             .args(["clippy", "--workspace", "--all-targets", "--locked", "--features", &of_bench])
             .args(["--", "-D", "warnings"]))?;
-        let mut tests = cuda_cargo(root)?;
+        let is_emulated = !has_card();
+        if is_emulated {
+            println!("no card here: the tests run on the emulated one, which is slow");
+        }
+        let mut tests = test_cargo(root, is_emulated)?;
         tests.args(["test", "--workspace", "--locked", "--features", &of_bench]);
         tests.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
-        if !has_card() {
-            println!("no card here: the tests run on the emulated one, which is slow");
-            tests.env("EMULATED_NVIDIA_CARD", "1");
-        }
         run(&mut tests)?;
     }
     Ok(())

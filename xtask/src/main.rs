@@ -57,7 +57,7 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
         let of_bench = format!("mtcool-bench/{}", cuda::feature()?);
         run(cuda::cuda_cargo(&root)?.args(["build", "--workspace", "--bin", "mtcool", "--features", &of_bench]))?;
         let mut program = Command::new(cuda::target(&root).join("debug/mtcool"));
-        cuda::prepare(&root, &mut program)?;
+        cuda::prepare(&root, &mut program, false)?;
         return run(program.args(arguments));
     }
     run(cargo(&root).args(["build", "--workspace", "--bin", "mtcool"]))?;

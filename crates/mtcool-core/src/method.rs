@@ -138,12 +138,20 @@ impl StepReport {
     /// # Errors
     /// If a tensor is no scalar.
     pub fn values(&self) -> Result<Vec<LossValues>> {
-        let read = |tensor: &Tensor| Ok::<f64, Error>(tensor.to_dtype(DType::F64)?.to_scalar()?);
+        let tensors = self.losses.iter().flat_map(|entry| [Some(&entry.loss), entry.regularizer.as_ref()]).flatten();
+        let scalars = tensors.map(|tensor| tensor.to_dtype(DType::F64)).collect::<candle_core::Result<Vec<_>>>()?;
+        if scalars.is_empty() {
+            return Ok(Vec::new());
+        }
+        // All at once: where they lie on another device, each reading is a wait.
+        let mut numbers = Tensor::stack(&scalars, 0)?.to_vec1::<f64>()?.into_iter();
+        let mut next = || numbers.next().unwrap_or(f64::NAN);
         let values = self.losses.iter().map(|entry| {
-            let regularizer = entry.regularizer.as_ref().map(read).transpose()?.unwrap_or(0.0);
-            Ok(LossValues { task: entry.task, loss: read(&entry.loss)?, regularizer })
+            let loss = next();
+            let regularizer = entry.regularizer.as_ref().map_or(0.0, |_| next());
+            LossValues { task: entry.task, loss, regularizer }
         });
-        values.collect()
+        Ok(values.collect())
     }
 
     /// [`StepReport::values`], all finite.

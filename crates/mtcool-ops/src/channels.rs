@@ -54,12 +54,34 @@ impl CustomOp2 for Join {
     }
 
     fn bwd(&self, a: &Tensor, b: &Tensor, _joined: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        #[cfg(feature = "cuda")]
+        if grad.device().is_cuda() {
+            return parts_on_cuda(a, b, grad);
+        }
         let part = |of: &Tensor, first: usize| match tracks(of) {
             true => grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some),
             false => Ok(None),
         };
         Ok((part(a, 0)?, part(b, a.dims()[1])?))
     }
+}
+
+#[cfg(feature = "cuda")]
+fn parts_on_cuda(a: &Tensor, b: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let grad = grad.contiguous()?;
+    let guard = cuda::guard("join-channels", &grad);
+    let (storage, batch) = (guard.storage()?, a.dims()[0].max(1));
+    cuda::dispatch!("join-channels", storage, T => {
+        let part = |of: &Tensor, first: usize| -> Result<Option<Tensor>> {
+            if !tracks(of) {
+                return Ok(None);
+            }
+            let place = (first, of.elem_count() / batch);
+            let part = cuda::part(&storage.device, &guard.view::<T>()?, batch, place)?;
+            Ok(Some(cuda::tensor(part, &storage.device, of.shape())))
+        };
+        Ok((part(a, 0)?, part(b, a.elem_count() / batch)?))
+    })
 }
 
 /// The mean of each channel of `x` `[B, C, H, W]`, `[B, C]`.

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod device;
+mod numbers;
 
 use std::sync::{Arc, Mutex};
 
@@ -19,23 +20,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use device::card;
-
-/// Numbers without pattern in -1..1.
-fn tensor(shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    let count = shape.iter().product();
-    Tensor::from_vec((0..count).map(|_| next()).collect::<Vec<f64>>(), shape, &Device::Cpu).unwrap()
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
+use numbers::{flat, tensor};
 
 /// The output of `f` and the gradients of its `inputs`, on `device`; recorded as a network's pass is, or in candle's graph.
 fn run(
@@ -130,7 +115,10 @@ fn convolution() {
             tensor(&[outputs, channels, kernel_h, kernel_w], 2),
             tensor(&[outputs], 3),
         ];
-        let pool = pools.then_some(MaxPool2d { kernel: 1, stride: 2 });
+        // The output has to have room for a window.
+        let has_room = |side: usize, kernel: usize| side + 2 * padding > dilation * (kernel - 1) + stride;
+        let pools = pools && has_room(height, kernel_h) && has_room(width, kernel_w);
+        let pool = pools.then_some(MaxPool2d { kernel: 2, stride: 2 });
         let settings = Conv2d { stride, padding, dilation, activation, pool, rows, precision: Precision::Full };
         let inputs = if has_bias { &inputs[..] } else { &inputs[..2] };
         check(card, inputs, |x| conv2d(&x[0], &x[1], x.get(2), settings.clone()));
@@ -170,6 +158,9 @@ fn max_pooling() {
     cases("max_pooling", 16, sizes, |card, (batch, channels, height, width, kernel, stride)| {
         let inputs = [tensor(&[batch, channels, height, width], 1)];
         check(card, &inputs, |x| max_pool2d(&x[0], MaxPool2d { kernel, stride }));
+        // Many pixels that are alike.
+        let steps = [(&inputs[0] * 1.5).unwrap().round().unwrap()];
+        check(card, &steps, |x| max_pool2d(&x[0], MaxPool2d { kernel, stride }));
     });
 }
 
@@ -197,7 +188,7 @@ fn cross_entropy() {
     cases("cross_entropy", 24, sizes, |card, (batch, classes, side, has_weights, ignored)| {
         let targets: Vec<u32> = (0..batch * side * side).map(|at| (at * 7 % classes) as u32).collect();
         let targets = Tensor::from_vec(targets, (batch, side, side), &Device::Cpu).unwrap();
-        let class_weights = has_weights.then(|| (0..classes).map(|class| 0.5 + class as f64).collect());
+        let class_weights = has_weights.then(|| (0..classes).map(|class| 0.5 * class as f64).collect());
         let settings = CrossEntropy { class_weights, ignored };
         let logits = (tensor(&[batch, classes, side, side], 1) * 8.0).unwrap();
         check(card, &[logits], |x| cross_entropy_with(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings));
@@ -297,6 +288,29 @@ fn bf16_operands() {
         Conv2d { precision: Precision::Bf16, ..Conv2d::default() },
     );
     assert!(double.unwrap_err().to_string().contains("expected an f32 tensor"));
+}
+
+/// TF32 keeps 10 bits of an operand; where it is emulated, or the card has none, all of them.
+#[test]
+fn tf32_operands() {
+    type Operation<'a> = &'a dyn Fn(&[Tensor], Precision) -> Result<Tensor>;
+    let Some(card) = card("tf32_operands") else { return };
+    let x = tensor(&[2, 3, 8, 6], 1);
+    let convolution: Operation<'_> =
+        &|x, precision| conv2d(&x[0], &x[1], x.get(2), Conv2d { padding: 1, precision, ..Conv2d::default() });
+    let raised: Operation<'_> = &|x, precision| conv_transpose2d(&x[0], &x[1], &x[2], precision);
+    let layer: Operation<'_> = &|x, precision| linear(&x[0], &x[1], &x[2], Linear { precision, ..Linear::default() });
+    for (operands, f) in [
+        ([x.clone(), tensor(&[4, 3, 3, 3], 2), tensor(&[4], 3)], convolution),
+        ([x, tensor(&[3, 2, 2, 2], 4), tensor(&[2], 5)], raised),
+        ([tensor(&[5, 30], 6), tensor(&[7, 30], 7), tensor(&[7], 8)], layer),
+    ] {
+        let want = run(&operands, &Device::Cpu, DType::F32, false, &|x| f(x, Precision::Full));
+        let got = run(&operands, &card, DType::F32, false, &|x| f(x, Precision::Tf32));
+        for (got, want) in got.iter().flatten().zip(want.iter().flatten()) {
+            assert!((got - want).abs() <= 2e-2 * want.abs().max(1.0), "{got} on the card, {want} exactly");
+        }
+    }
 }
 
 #[test]

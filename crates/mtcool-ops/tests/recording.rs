@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod numbers;
+
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
@@ -10,20 +12,7 @@ use mtcool_ops::{
     join_channels, linear, max_pool2d, mean_pixels, pooled_softmax, recorded, stack_rows,
 };
 
-fn numbers(shape: &[usize], seed: u64) -> Tensor {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    Tensor::from_vec((0..shape.iter().product()).map(|_| next()).collect::<Vec<_>>(), shape, &Device::Cpu).unwrap()
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
+use numbers::{flat, tensor};
 
 const SHAPES: [&[usize]; 16] = [
     &[3, 2, 3, 3], // the kernel's rows of one owner,
@@ -76,7 +65,7 @@ struct Setting {
 /// Leaves that are frozen are constants.
 fn setting(dtype: DType, frozen: &[usize]) -> Setting {
     let leaf = |(at, shape): (usize, &&[usize])| {
-        let tensor = (numbers(shape, at as u64 + 1) * 0.5).unwrap().to_dtype(dtype).unwrap();
+        let tensor = (tensor(shape, at as u64 + 1) * 0.5).unwrap().to_dtype(dtype).unwrap();
         if frozen.contains(&at) { tensor } else { Var::from_tensor(&tensor).unwrap().into_inner() }
     };
     let classes = |count: u32, shape: &[usize], of: u32| {
@@ -84,7 +73,7 @@ fn setting(dtype: DType, frozen: &[usize]) -> Setting {
     };
     Setting {
         leaves: SHAPES.iter().enumerate().map(leaf).collect(),
-        x: numbers(&[2, 2, 4, 6], 77).to_dtype(dtype).unwrap(),
+        x: tensor(&[2, 2, 4, 6], 77).to_dtype(dtype).unwrap(),
         targets: [classes(48, &[2, 4, 6], 3), classes(2, &[2], 2)],
     }
 }
@@ -168,7 +157,7 @@ fn what_trains_nothing_is_a_constant() {
 fn what_cannot_be_recorded_is_refused() {
     let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
     let deliver = || -> mtcool_ops::Deliver { Arc::new(|_, _| ()) };
-    let leaf = Var::from_tensor(&numbers(&[1, 1, 2, 2], 1)).unwrap();
+    let leaf = Var::from_tensor(&tensor(&[1, 1, 2, 2], 1)).unwrap();
     let message = |body: &dyn Fn() -> Result<Vec<Tensor>>| recorded(&anchor, deliver(), body).unwrap_err().to_string();
     let outside = (leaf.as_tensor() * 2.0).unwrap();
     let of_outside = message(&|| Ok(vec![mean_pixels(&outside)?]));

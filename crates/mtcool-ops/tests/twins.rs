@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod numbers;
+
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
     Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
@@ -10,25 +12,7 @@ use mtcool_ops::{
 };
 use proptest::prelude::*;
 
-/// Numbers without pattern in -1..1, the same for the same `seed`.
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn tensor(shape: &[usize], seed: u64) -> Tensor {
-    Tensor::from_vec(numbers(shape.iter().product(), seed), shape, &Device::Cpu).unwrap()
-}
-
-fn flat(tensor: &Tensor) -> Vec<f64> {
-    tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap()
-}
+use numbers::{flat, tensor};
 
 fn assert_close(got: &Tensor, want: &[f64], tolerance: f64) {
     let got = flat(got);

@@ -1,7 +1,7 @@
 //! MNIST, even and odd digits, with LeNet.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device};
@@ -29,7 +29,7 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     settings: super::settings::<NoSettings>,
     has_figure: false,
     predictor: None,
-    open: |folder, _| Ok(Box::new(MnistSuite(Mnist::read(folder)?))),
+    open: |folder, _| Ok(Box::new(MnistSuite { digits: Mnist::read(folder)?, on_card: OnceLock::new() })),
 };
 
 const TASKS: [&str; 2] = ["even", "odd"];
@@ -79,7 +79,25 @@ impl BatchSource for DigitBatches {
     }
 }
 
-struct MnistSuite(Mnist);
+struct MnistSuite {
+    digits: Mnist,
+    /// The training digits on a card; small enough to be there whole.
+    on_card: OnceLock<[Arc<Labelled>; 2]>,
+}
+
+impl MnistSuite {
+    fn training(&self, device: &Device) -> Result<[Arc<Labelled>; 2]> {
+        let [even, odd] = &self.digits.train;
+        if device.is_cpu() {
+            return Ok([Arc::new(even.clone()), Arc::new(odd.clone())]);
+        }
+        if let Some(sent) = self.on_card.get() {
+            return Ok(sent.clone());
+        }
+        let sent = [Arc::new(even.on(device)?), Arc::new(odd.on(device)?)];
+        Ok(self.on_card.get_or_init(|| sent).clone())
+    }
+}
 
 impl Suite for MnistSuite {
     fn tasks(&self) -> &'static [&'static str] {
@@ -91,24 +109,24 @@ impl Suite for MnistSuite {
     }
 
     fn origin(&self) -> serde_json::Value {
-        match &self.0.origin {
+        match &self.digits.origin {
             Origin::Real => serde_json::Value::Null,
             Origin::Synthetic { seed, generator } => {
                 let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
-                serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": count(&self.0.train), "test": count(&self.0.test) } })
+                serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": count(&self.digits.train), "test": count(&self.digits.test) } })
             }
         }
     }
 
     fn samples(&self, task: usize) -> usize {
-        self.0.train[task].len()
+        self.digits.train[task].len()
     }
 
     fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+        let training = self.training(device)?;
         let loader = |(task, name): (usize, &&str)| {
             let config = LoaderConfig { batch_size, seed, stream: task as u64 };
-            // Small enough to be on a card whole.
-            let data = Arc::new(self.0.train[task].on(device)?);
+            let data = training[task].clone();
             Loader::on(device, data, config, position).with_context(|| format!("training data of task `{name}`"))
         };
         Ok(Box::new(DigitBatches(TASKS.iter().enumerate().map(loader).collect::<Result<_>>()?)))
@@ -146,8 +164,8 @@ impl Suite for MnistSuite {
         _: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
         let tasks = match split {
-            Split::Validation => &self.0.validation,
-            Split::Test => &self.0.test,
+            Split::Validation => &self.digits.validation,
+            Split::Test => &self.digits.test,
         };
         let mut evaluation = Evaluation::default();
         for (task, (data, name)) in tasks.iter().zip(TASKS).enumerate() {

@@ -56,17 +56,30 @@ impl<'a> Jacobian<'a> {
         }
         let tasks = self.tasks();
         let mut gramian = vec![vec![0.0; tasks]; tasks];
+        let mut add = |i: usize, j: usize, value: f64| {
+            gramian[i][j] += value;
+            gramian[j][i] = gramian[i][j];
+        };
+        let mut elsewhere = Vec::new();
         for name in self.names() {
             let tensors = self.rows.iter().map(|row| row.get(name).map(Tensor::contiguous).transpose());
             let tensors = tensors.collect::<candle_core::Result<Vec<_>>>()?;
             for (i, a) in tensors.iter().enumerate() {
                 for (j, b) in tensors[..=i].iter().enumerate() {
                     if let (Some(a), Some(b)) = (a, b) {
-                        gramian[i][j] += inner_product(a, b)?;
-                        gramian[j][i] = gramian[i][j];
+                        match inner_product(a, b)? {
+                            InnerProduct::Here(value) => add(i, j, value),
+                            InnerProduct::There(scalar) => elsewhere.push((i, j, scalar)),
+                        }
                     }
                 }
             }
+        }
+        if !elsewhere.is_empty() {
+            // The host waits for the device once, not once for each.
+            let scalars: Vec<&Tensor> = elsewhere.iter().map(|(_, _, scalar)| scalar).collect();
+            let values = Tensor::stack(&scalars, 0)?.to_vec1::<f64>()?;
+            elsewhere.iter().zip(values).for_each(|(&(i, j, _), value)| add(i, j, value));
         }
         Ok(self.gramian.get_or_init(|| gramian))
     }
@@ -87,8 +100,16 @@ impl<'a> Jacobian<'a> {
     }
 }
 
-/// Of two contiguous tensors of one shape, in f64: read where they lie if that is the host.
-fn inner_product(a: &Tensor, b: &Tensor) -> Result<f64> {
+/// In f64.
+enum InnerProduct {
+    /// Of tensors that lie with the host.
+    Here(f64),
+    /// A scalar on the tensors' device.
+    There(Tensor),
+}
+
+/// Of two contiguous tensors of one shape: read where they lie if that is the host.
+fn inner_product(a: &Tensor, b: &Tensor) -> Result<InnerProduct> {
     if a.dims() != b.dims() {
         let (expected, got) = (format!("{:?}", a.dims()), format!("{:?}", b.dims()));
         return Err(Error::Mismatch { what: "gradients of one parameter".into(), expected, got });
@@ -98,12 +119,12 @@ fn inner_product(a: &Tensor, b: &Tensor) -> Result<f64> {
     let count = a.elem_count();
     Ok(match (&*storage_a, &*storage_b) {
         (Storage::Cpu(CpuStorage::F32(a)), Storage::Cpu(CpuStorage::F32(b))) => {
-            dot(&a[from_a..from_a + count], &b[from_b..from_b + count])
+            InnerProduct::Here(dot(&a[from_a..from_a + count], &b[from_b..from_b + count]))
         }
         (Storage::Cpu(CpuStorage::F64(a)), Storage::Cpu(CpuStorage::F64(b))) => {
-            dot(&a[from_a..from_a + count], &b[from_b..from_b + count])
+            InnerProduct::Here(dot(&a[from_a..from_a + count], &b[from_b..from_b + count]))
         }
-        _ => (a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?.to_scalar()?,
+        _ => InnerProduct::There((a.to_dtype(DType::F64)? * b.to_dtype(DType::F64)?)?.sum_all()?),
     })
 }
 

@@ -211,7 +211,7 @@ impl ConvOp {
         let (g, precision) = (&self.geometry, self.settings.precision);
         let rows = self.settings.rows.range(g.out_channels);
         // Of the rows that train, `[B, rows, H', W']`.
-        let trained = match rows.len() == g.out_channels || rows.is_empty() {
+        let trained = match rows.len() == g.out_channels || rows.is_empty() || !tracks(kernel) {
             true => grad.clone(),
             false => grad.narrow(1, rows.start, rows.len())?.contiguous()?,
         };

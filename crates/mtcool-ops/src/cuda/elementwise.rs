@@ -59,11 +59,11 @@ pub(crate) fn bias_activation<T: Real>(
     if has_bias == 0 && is_relu == 0 {
         return Ok(());
     }
-    let none = device.alloc_zeros::<T>(1)?;
-    let none = none.slice(..);
-    let bias = bias.unwrap_or(&none);
     // SAFETY: the kernel's parameters; without a bias it reads none.
     unsafe {
+        let none = if bias.is_none() { Some(device.alloc::<T>(1)?) } else { None };
+        let none = none.as_ref().map(|none| none.slice(..));
+        let Some(bias) = bias.or(none.as_ref()) else { return Ok(()) };
         launch!(
             device,
             MODULE,
@@ -97,6 +97,23 @@ pub(crate) fn join<T: Real>(
         let mut joined = device.alloc::<T>(count)?;
         launch!(device, MODULE, "join", T, threads(count)?, [a, b, &mut joined, &of_a, &of_b, &count]);
         Ok(joined)
+    }
+}
+
+/// Of each of the `batch` samples of `joined`, `len` elements from `first` on.
+pub(crate) fn part<T: Real>(
+    device: &CudaDevice,
+    joined: &CudaView<'_, T>,
+    batch: usize,
+    (first, len): (usize, usize),
+) -> Result<CudaSlice<T>> {
+    let (of_all, count) = (joined.len() / batch.max(1), batch * len);
+    assert!(first + len <= of_all, "part: past its sample");
+    // SAFETY: as in `relu`.
+    unsafe {
+        let mut part = device.alloc::<T>(count)?;
+        launch!(device, MODULE, "part", T, threads(count)?, [joined, &mut part, &of_all, &first, &len, &count]);
+        Ok(part)
     }
 }
 

@@ -43,7 +43,8 @@ impl<'a, T: Real> Classes<'a, T> {
     ) -> Result<Self> {
         let weights = match &settings.class_weights {
             Some(weights) => device.clone_htod(&weights[..])?,
-            None => device.alloc_zeros::<f64>(1)?,
+            // SAFETY: without weights the kernels read none.
+            None => unsafe { device.alloc::<f64>(1)? },
         };
         let has_weights = i32::from(settings.class_weights.is_some());
         let settings = Targets { ignored: settings.ignored.map_or(-1, i64::from), has_weights };

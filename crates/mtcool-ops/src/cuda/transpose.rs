@@ -1,14 +1,12 @@
-//! Transposed convolution whose windows do not overlap: a product with the kernel, laid out as tiles.
+//! Transposed convolution whose windows do not overlap: the way back of a convolution that steps by its kernel's side.
 
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView};
 
-use super::gemm::{Matrices, Product, product, rounded};
-use super::launch::{Module, launch, module, threads};
-use super::{Real, channel_sums};
+use super::{Real, bias_activation, channel_sums, convolution, input_gradient, kernel_gradient};
+use crate::activation::Activation;
 use crate::arithmetic::Precision;
-
-const MODULE: Module = module!("conv");
+use crate::conv::Geometry;
 
 /// The sizes of one transposed convolution, `x` `[batch, channels, height, width]` and kernel `[channels, outputs, k, k]`.
 #[derive(Clone, Copy)]
@@ -23,13 +21,28 @@ pub(crate) struct Raise {
 }
 
 impl Raise {
-    fn pixels(&self) -> usize {
-        self.height * self.width
+    /// The convolution from the large map to the small one.
+    fn lowering(&self) -> Geometry {
+        let Self { batch, channels, height, width, outputs, k, .. } = *self;
+        Geometry {
+            batch,
+            in_channels: outputs,
+            height: k * height,
+            width: k * width,
+            out_channels: channels,
+            kernel_h: k,
+            kernel_w: k,
+            out_h: height,
+            out_w: width,
+            stride: k,
+            padding: 0,
+            dilation: 1,
+        }
     }
 
-    /// Rows of a sample's small maps.
-    fn rows(&self) -> usize {
-        self.outputs * self.k * self.k
+    /// Pixels of a large plane.
+    fn pixels(&self) -> usize {
+        self.k * self.k * self.height * self.width
     }
 }
 
@@ -40,28 +53,9 @@ pub(crate) fn raise<T: Real>(
     (x, kernel): (&CudaView<'_, T>, &CudaView<'_, T>),
     bias: &CudaView<'_, T>,
 ) -> Result<CudaSlice<T>> {
-    let Raise { batch, channels, height, width, outputs, k, precision } = sizes;
-    let (pixels, rows) = (sizes.pixels(), sizes.rows());
-    let (mut of_x, mut of_kernel) = (None, None);
-    let x = rounded(device, x, *precision, &mut of_x)?;
-    let kernel = rounded(device, kernel, *precision, &mut of_kernel)?;
-    let of_batch = Product {
-        sizes: [rows, pixels, *channels],
-        batch: *batch,
-        left: Matrices::rows(rows).t(),
-        right: Matrices::rows(pixels).each(channels * pixels),
-        accumulates: false,
-        precision: *precision,
-    };
-    let count = batch * rows * pixels;
-    // SAFETY: the product writes all of `small`, and the kernel, whose parameters these are, all of `y`.
-    unsafe {
-        let mut small = device.alloc::<T>(count)?;
-        product(device, &of_batch, &kernel, &x, &mut small.slice_mut(..))?;
-        let mut y = device.alloc::<T>(count)?;
-        launch!(device, MODULE, "tile", T, threads(count)?, [&small, bias, &mut y, outputs, height, width, k, &count]);
-        Ok(y)
-    }
+    let mut y = input_gradient(device, &sizes.lowering(), (kernel, x), sizes.precision)?;
+    bias_activation(device, &mut y, Some(bias), sizes.pixels(), Activation::Identity)?;
+    Ok(y)
 }
 
 /// Gradients of x, kernel and bias, those that are `wanted`, from that of the output.
@@ -72,61 +66,10 @@ pub(crate) fn raise_backward<T: Real>(
     grad: &CudaView<'_, T>,
     wanted: [bool; 3],
 ) -> Result<[Option<CudaSlice<T>>; 3]> {
-    let Raise { batch, channels, height, width, outputs, k, precision } = sizes;
-    let (pixels, rows) = (sizes.pixels(), sizes.rows());
-    let of_bias = match wanted[2] {
-        true => Some(channel_sums(device, grad, (*batch, *outputs, k * k * pixels), 1.0)?),
-        false => None,
-    };
-    let count = batch * rows * pixels;
-    // SAFETY: the kernel's parameters; every element is written.
-    let small = unsafe {
-        let mut small = device.alloc::<T>(count)?;
-        launch!(device, MODULE, "untile", T, threads(count)?, [grad, &mut small, height, width, k, &count]);
-        small
-    };
-    let small = small.slice(..);
-    let (mut of_x, mut of_kernel, mut of_small) = (None, None, None);
-    let x = rounded(device, x, *precision, &mut of_x)?;
-    let kernel = rounded(device, kernel, *precision, &mut of_kernel)?;
-    let small = rounded(device, &small, *precision, &mut of_small)?;
-    let of_x = match wanted[0] {
-        true => {
-            let of_batch = Product {
-                sizes: [*channels, pixels, rows],
-                batch: *batch,
-                left: Matrices::rows(rows),
-                right: Matrices::rows(pixels).each(rows * pixels),
-                accumulates: false,
-                precision: *precision,
-            };
-            // SAFETY: the product writes all.
-            let mut result = unsafe { device.alloc::<T>(batch * channels * pixels)? };
-            product(device, &of_batch, &kernel, &small, &mut result.slice_mut(..))?;
-            Some(result)
-        }
-        false => None,
-    };
-    let of_kernel = match wanted[1] {
-        true => {
-            // SAFETY: the first product writes all.
-            let mut result = unsafe { device.alloc::<T>(channels * rows)? };
-            for sample in 0..*batch {
-                let of_sample = Product {
-                    sizes: [*channels, rows, pixels],
-                    batch: 1,
-                    left: Matrices::rows(pixels),
-                    right: Matrices::rows(pixels).t(),
-                    accumulates: sample > 0,
-                    precision: *precision,
-                };
-                let x = x.slice(sample * channels * pixels..(sample + 1) * channels * pixels);
-                let small = small.slice(sample * rows * pixels..(sample + 1) * rows * pixels);
-                product(device, &of_sample, &x, &small, &mut result.slice_mut(..))?;
-            }
-            Some(result)
-        }
-        false => None,
-    };
+    let (lowering, precision) = (sizes.lowering(), sizes.precision);
+    let of_x = wanted[0].then(|| convolution(device, &lowering, (grad, kernel), precision)).transpose()?;
+    let of_kernel = wanted[1].then(|| kernel_gradient(device, &lowering, (grad, x), precision)).transpose()?;
+    let planes = (sizes.batch, sizes.outputs, sizes.pixels());
+    let of_bias = wanted[2].then(|| channel_sums(device, grad, planes, 1.0)).transpose()?;
     Ok([of_x, of_kernel, of_bias])
 }

@@ -1,23 +1,27 @@
 //! Convolution by cuDNN.
 //!
 //! The algorithm is chosen once for each pass, shape and precision, by cuDNN's own estimate among those that give the same bits
-//! every time: its favourites for the gradients add up in whatever order threads finish.
+//! every time: its favourites for the gradients add up in whatever order threads finish. With full precision Fourier and
+//! Winograd transforms are left out as well, which round more than the products they save.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use candle_core::cuda_backend::DeviceId;
 use candle_core::{CudaDevice, Error, Result, bail};
 use cudarc::cudnn::{result, sys};
-use cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut};
+use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut};
 
 use crate::arithmetic::Precision;
 use crate::conv::Geometry;
 use crate::cuda::Real;
 
-/// More workspace than that is not asked for, in bytes.
-const WORKSPACE: usize = 1 << 30;
+/// More workspace than that is not asked for, in bytes: the maps of a large batch in cuDNN's own layout fit.
+const WORKSPACE: usize = 4 << 30;
+/// Answers that cuDNN is asked for: an algorithm may come several times, with different arithmetic.
+const ANSWERS: usize = 16;
 
 thread_local! {
     // A handle belongs to one thread at a time.
@@ -35,6 +39,7 @@ struct Key {
     pass: Pass,
     geometry: Geometry,
     is_double: bool,
+    is_exact: bool,
     math: sys::cudnnMathType_t,
 }
 
@@ -45,10 +50,12 @@ enum Pass {
     Kernel,
 }
 
-struct Handle(sys::cudnnHandle_t);
+/// With the stream it works on, which lives on as long; it may be the last that knows of it when a thread ends.
+struct Handle(sys::cudnnHandle_t, Arc<CudaStream>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        let _ = self.1.context().bind_to_thread();
         // SAFETY: made by `create_handle` and used no more. A failure at the end of a thread has nobody to tell.
         let _ = unsafe { result::destroy_handle(self.0) };
     }
@@ -134,22 +141,70 @@ struct Plan {
     workspace: usize,
 }
 
-/// The first algorithm, in the order of cuDNN's estimates, that works, is deterministic, and needs not too much memory; with
-/// that memory in bytes. Expands to unsafe calls.
+/// Which algorithms are welcome, of any pass; their names are the same but for the pass.
+trait Choice: Copy + PartialEq + 'static {
+    /// By transforms whose rounding is larger than that of the products themselves.
+    const TRANSFORMS: &'static [Self];
+    /// What works everywhere, and gives the same bits every time.
+    const PLAIN: Self;
+
+    fn is_transform(self) -> bool {
+        Self::TRANSFORMS.contains(&self)
+    }
+}
+
+impl Choice for sys::cudnnConvolutionFwdAlgo_t {
+    const TRANSFORMS: &'static [Self] = &[
+        Self::CUDNN_CONVOLUTION_FWD_ALGO_FFT,
+        Self::CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING,
+        Self::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD,
+        Self::CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED,
+    ];
+    const PLAIN: Self = Self::CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
+}
+
+impl Choice for sys::cudnnConvolutionBwdDataAlgo_t {
+    const TRANSFORMS: &'static [Self] = &[
+        Self::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT,
+        Self::CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING,
+        Self::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD,
+        Self::CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED,
+    ];
+    const PLAIN: Self = Self::CUDNN_CONVOLUTION_BWD_DATA_ALGO_1;
+}
+
+impl Choice for sys::cudnnConvolutionBwdFilterAlgo_t {
+    const TRANSFORMS: &'static [Self] = &[
+        Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT,
+        Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING,
+        Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD,
+        Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED,
+    ];
+    const PLAIN: Self = Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
+}
+
+/// The first algorithm, in the order of cuDNN's estimates, that works, is deterministic, needs not too much memory and rounds no
+/// more than the precision does; if there is none, the plain one. The descriptor gets the arithmetic that goes with it. Expands
+/// to unsafe calls.
 macro_rules! choose {
-    ($estimates:path, $count:expr, $handle:expr, $a:expr, $b:expr, $convolution:expr, $c:expr) => {{
+    ($estimates:path, $exact:expr, $handle:expr, $a:expr, $b:expr, $convolution:expr, $c:expr) => {{
         // Plain numbers, of which zero is one.
-        let mut found = [std::mem::zeroed(); $count];
-        let mut count = 0;
-        $estimates($handle, $a, $b, $convolution, $c, $count, &mut count, found.as_mut_ptr()).map_err(Error::wrap)?;
-        let fits = found[..count.clamp(0, $count) as usize].iter().find(|found| {
+        let mut found = [std::mem::zeroed(); ANSWERS];
+        let (asked, mut count) = (ANSWERS as i32, 0);
+        $estimates($handle, $a, $b, $convolution, $c, asked, &mut count, found.as_mut_ptr()).map_err(Error::wrap)?;
+        let fits = found[..count.clamp(0, asked) as usize].iter().find(|found| {
             found.status == sys::cudnnStatus_t::CUDNN_STATUS_SUCCESS
                 && found.determinism == sys::cudnnDeterminism_t::CUDNN_DETERMINISTIC
                 && found.memory <= WORKSPACE
+                && !($exact && Choice::is_transform(found.algo))
         });
         match fits {
+            Some(found) if !$exact => {
+                result::set_convolution_math_type($convolution, found.mathType).map_err(Error::wrap)?;
+                found.algo
+            }
             Some(found) => found.algo,
-            None => bail!("cuDNN has no deterministic algorithm for a convolution; build without the feature `cudnn`"),
+            None => Choice::PLAIN,
         }
     }};
 }
@@ -158,26 +213,26 @@ impl Plan {
     fn new<T: Real>(handle: Rc<Handle>, key: &Key) -> Result<Self> {
         let descriptors = Descriptors::new::<T>(&key.geometry, key.math)?;
         let Descriptors { x, y, kernel, convolution } = descriptors;
-        let cudnn = handle.0;
+        let (cudnn, exact) = (handle.0, key.is_exact);
         // SAFETY: live descriptors, and room for as many results as are asked for.
         let (algorithm, workspace) = unsafe {
             match key.pass {
                 Pass::Forward => {
-                    let chosen =
-                        choose!(result::get_convolution_forward_algorithm, 8, cudnn, x, kernel, convolution, y);
+                    let estimates = result::get_convolution_forward_algorithm;
+                    let chosen = choose!(estimates, exact, cudnn, x, kernel, convolution, y);
                     let room = result::get_convolution_forward_workspace_size(cudnn, x, kernel, convolution, y, chosen);
                     (Algorithm::Forward(chosen), room)
                 }
                 Pass::Input => {
-                    let chosen =
-                        choose!(result::get_convolution_backward_data_algorithm, 6, cudnn, kernel, y, convolution, x);
+                    let estimates = result::get_convolution_backward_data_algorithm;
+                    let chosen = choose!(estimates, exact, cudnn, kernel, y, convolution, x);
                     let room =
                         result::get_convolution_backward_data_workspace_size(cudnn, kernel, y, convolution, x, chosen);
                     (Algorithm::Input(chosen), room)
                 }
                 Pass::Kernel => {
-                    let chosen =
-                        choose!(result::get_convolution_backward_filter_algorithm, 7, cudnn, x, y, convolution, kernel);
+                    let estimates = result::get_convolution_backward_filter_algorithm;
+                    let chosen = choose!(estimates, exact, cudnn, x, y, convolution, kernel);
                     let room = result::get_convolution_backward_filter_workspace_size(
                         cudnn,
                         x,
@@ -195,19 +250,21 @@ impl Plan {
 
     /// The plan of a pass; made the first time.
     fn of<T: Real>(device: &CudaDevice, pass: Pass, g: &Geometry, precision: Precision) -> Result<Rc<Self>> {
-        let math = match precision {
-            Precision::Full => sys::cudnnMathType_t::CUDNN_FMA_MATH,
-            // Where the operands are f32, cuDNN's default is TF32.
-            Precision::Tf32 | Precision::Bf16 => sys::cudnnMathType_t::CUDNN_DEFAULT_MATH,
+        let is_double = size_of::<T>() == size_of::<f64>();
+        let (math, is_exact) = match precision {
+            // f64 has one arithmetic, cuDNN's default; that of f32 is TF32.
+            Precision::Full if is_double => (sys::cudnnMathType_t::CUDNN_DEFAULT_MATH, true),
+            Precision::Full => (sys::cudnnMathType_t::CUDNN_FMA_MATH, true),
+            Precision::Tf32 | Precision::Bf16 => (sys::cudnnMathType_t::CUDNN_DEFAULT_MATH, false),
         };
-        let key = Key { pass, geometry: *g, is_double: size_of::<T>() == size_of::<f64>(), math };
+        let key = Key { pass, geometry: *g, is_double, is_exact, math };
         STATES.with_borrow_mut(|states| {
             if !states.contains_key(&device.id()) {
                 let stream = device.cuda_stream();
                 stream.context().bind_to_thread().map_err(Error::wrap)?;
-                let handle = Handle(result::create_handle().map_err(Error::wrap)?);
-                // SAFETY: a live handle and a live stream, which the device keeps.
-                unsafe { result::set_stream(handle.0, stream.cu_stream() as *mut _) }.map_err(Error::wrap)?;
+                let handle = Handle(result::create_handle().map_err(Error::wrap)?, stream);
+                // SAFETY: a live handle, and a stream that it keeps.
+                unsafe { result::set_stream(handle.0, handle.1.cu_stream() as *mut _) }.map_err(Error::wrap)?;
                 states.insert(device.id(), State { handle: Rc::new(handle), plans: HashMap::new() });
             }
             let Some(state) = states.get_mut(&device.id()) else { bail!("cuDNN: no handle") };

@@ -1,4 +1,4 @@
-// What surrounds the matrix products of a convolution: patches as columns and back, and the tiles of a transposed one.
+// What surrounds the matrix products of a convolution: patches as columns, and back.
 #include "device.cuh"
 
 // As conv/geometry.rs.
@@ -42,24 +42,3 @@ template <typename T> __device__ void sum_columns(const T* columns, T* x, Geomet
     x[i] = sum;
 }
 KERNEL(sum_columns, (const T* columns, T* x, Geometry g, Size count), (columns, x, g, count))
-
-// y [B, O, kH, kW] from small [B, O k k, H, W], plus bias [O].
-template <typename T>
-__device__ void tile(const T* small, const T* bias, T* y, Size outputs, Size height, Size width, Size k, Size count) {
-    Size i = position();
-    if (i >= count) return;
-    Size column = i % (width * k), row = i / (width * k) % (height * k), plane = i / (width * height * k * k);
-    Size tap = row % k * k + column % k;
-    y[i] = small[((plane * k * k + tap) * height + row / k) * width + column / k] + bias[plane % outputs];
-}
-KERNEL(tile, (const T* small, const T* bias, T* y, Size outputs, Size height, Size width, Size k, Size count),
-       (small, bias, y, outputs, height, width, k, count))
-
-// The way back: small [B, O k k, H, W] from y [B, O, kH, kW].
-template <typename T> __device__ void untile(const T* y, T* small, Size height, Size width, Size k, Size count) {
-    Size i = position();
-    if (i >= count) return;
-    Size column = i % width, row = i / width % height, tap = i / (width * height) % (k * k), plane = i / (width * height * k * k);
-    small[i] = y[(plane * height * k + row * k + tap / k) * width * k + column * k + tap % k];
-}
-KERNEL(untile, (const T* y, T* small, Size height, Size width, Size k, Size count), (y, small, height, width, k, count))

@@ -270,6 +270,10 @@ fn main() {
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
     let device = value("--device").unwrap_or_else(|| "cpu".into());
+    if let Err(error) = open_device(&device) {
+        eprintln!("error: {error}");
+        std::process::exit(2);
+    }
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
     let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
     let wanted: Vec<&Case> = if CASES.iter().any(|case| named(&case)) {

@@ -224,7 +224,7 @@ fn small_operations() {
 fn sums_of_many_numbers() {
     let Some(card) = card("sums_of_many_numbers") else { return };
     let map = tensor(&[2, 2, 100, 95], 1);
-    check(&card, &[map.clone()], |x| mean_pixels(&x[0]));
+    check(&card, std::slice::from_ref(&map), |x| mean_pixels(&x[0]));
     let kernel = [map, tensor(&[3, 2, 1, 1], 2), tensor(&[3], 3)];
     check(&card, &kernel, |x| conv2d(&x[0], &x[1], x.get(2), Conv2d::default()));
     let layer = [tensor(&[600, 3], 1), tensor(&[2, 3], 2), tensor(&[2], 3)];

@@ -27,6 +27,7 @@ impl Matrices {
     }
 
     /// `step` elements from one matrix of the batch to the next.
+    #[cfg(not(feature = "cudnn"))]
     pub(crate) fn each(self, step: usize) -> Self {
         Self { step, ..self }
     }

@@ -6,6 +6,7 @@ use candle_core::Device;
 
 /// The first card; if there is none, `None` and a line that says so, past the test harness, which shows no output of tests
 /// that pass. With `NEEDS_NVIDIA_CARD` set there has to be one.
+#[allow(clippy::explicit_write, reason = "the harness keeps what macros print")]
 pub(crate) fn card(test: &str) -> Option<Device> {
     match mtcool_ops::open_device("cuda:0") {
         Ok(device) => Some(device),

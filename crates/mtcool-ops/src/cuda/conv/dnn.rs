@@ -5,7 +5,6 @@
 //! Winograd transforms are left out as well, which round more than the products they save.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,6 +12,7 @@ use candle_core::cuda_backend::DeviceId;
 use candle_core::{CudaDevice, Error, Result, bail};
 use cudarc::cudnn::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut};
+use indexmap::IndexMap;
 
 use crate::arithmetic::Precision;
 use crate::conv::Geometry;
@@ -25,12 +25,12 @@ const ANSWERS: usize = 16;
 
 thread_local! {
     // A handle belongs to one thread at a time.
-    static STATES: RefCell<HashMap<DeviceId, State>> = RefCell::default();
+    static STATES: RefCell<IndexMap<DeviceId, State>> = RefCell::default();
 }
 
 struct State {
     handle: Rc<Handle>,
-    plans: HashMap<Key, Rc<Plan>>,
+    plans: IndexMap<Key, Rc<Plan>>,
 }
 
 /// What an algorithm is chosen for.
@@ -265,7 +265,7 @@ impl Plan {
                 let handle = Handle(result::create_handle().map_err(Error::wrap)?, stream);
                 // SAFETY: a live handle, and a stream that it keeps.
                 unsafe { result::set_stream(handle.0, handle.1.cu_stream() as *mut _) }.map_err(Error::wrap)?;
-                states.insert(device.id(), State { handle: Rc::new(handle), plans: HashMap::new() });
+                states.insert(device.id(), State { handle: Rc::new(handle), plans: IndexMap::new() });
             }
             let Some(state) = states.get_mut(&device.id()) else { bail!("cuDNN: no handle") };
             if let Some(plan) = state.plans.get(&key) {

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use mtcool_baselines::Joint;
+use mtcool_bench::methods::PlacedNoise;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
@@ -148,7 +149,7 @@ fn mtcool(samples: usize) -> Box<dyn Method> {
     let variant = if samples == 1 { Variant::NoRegularizer } else { Variant::Full };
     let config =
         MtcoolConfig { variant, samples, bound: 0.05, beta: RATE, warmup_iterations: 0, ..MtcoolConfig::default() };
-    Box::new(Mtcool::new(config, Box::new(UniformNoise::new(0, 0.05).unwrap())).unwrap())
+    Box::new(Mtcool::new(config, Box::new(PlacedNoise(UniformNoise::new(0, 0.05).unwrap()))).unwrap())
 }
 
 /// LeNet 10/20/50 on two batches of `count`.

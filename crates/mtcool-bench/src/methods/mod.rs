@@ -15,6 +15,7 @@ use mtcool_core::{Combine, Method};
 
 use crate::config::{ConfigError, TrainingConfig};
 
+pub use noise::PlacedNoise;
 pub use registry::METHODS;
 
 /// A method as the program knows it.

@@ -5,7 +5,8 @@ use mtcool_core::{Draw, NoiseSource, ParameterName, Result, UniformNoise};
 use mtcool_ops::uniform_on_card;
 
 /// [`UniformNoise`] that a card draws itself, to the same bits.
-pub(super) struct PlacedNoise(pub(super) UniformNoise);
+#[derive(Clone, Debug)]
+pub struct PlacedNoise(pub UniformNoise);
 
 impl NoiseSource for PlacedNoise {
     fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {

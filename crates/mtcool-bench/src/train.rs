@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
 use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
 
+use crate::card_updates::CardUpdates;
 use crate::config::{ReportedSplit, RunConfig};
 use crate::datasets::{Evaluation, MapSink, NonFinite, Split, Suite};
 use crate::methods::{MethodSettings, Sharing};
@@ -74,7 +75,10 @@ impl Run<'_> {
     }
 
     fn problem(&self, sharing: Sharing) -> Result<Problem> {
-        Ok(self.suite.problem(&self.config.network, self.config.precision.of_operands(), sharing)?.on(self.device))
+        Ok(self
+            .suite
+            .problem(&self.config.network, self.config.precision.of_operands(), sharing)?
+            .on(self.device, CardUpdates))
     }
 
     /// Whether network, batches and budget fit the data.

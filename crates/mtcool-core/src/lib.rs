@@ -94,6 +94,6 @@ pub use handover::Handover;
 pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
 pub use noise::{Draw, NoiseSource, UniformNoise};
-pub use optimizer::{RateSchedule, Sgd, Velocity};
+pub use optimizer::{RateSchedule, Sgd, Updates, Velocity};
 pub use parameters::{Gradients, ParameterName, Parameters, Part};
 pub use problem::{Batch, BatchSource, Loss, Network, Problem};

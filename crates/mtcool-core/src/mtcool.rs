@@ -8,7 +8,7 @@ use crate::noise::{Draw, NoiseSource};
 use crate::objective;
 use crate::optimizer::{RateSchedule, Sgd, Velocity};
 use crate::parameters::{Gradients, ParameterName, Parameters, Part};
-use crate::problem::Batch;
+use crate::problem::{Batch, Problem};
 
 /// Which parts of the method are in use: the ablation of the paper's Table 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,9 +153,15 @@ impl Mtcool {
         })
     }
 
-    fn descend(&mut self, parameters: &mut Parameters, gradients: &Gradients, rate: f64) -> Result<()> {
+    fn descend(
+        &mut self,
+        problem: &Problem,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        rate: f64,
+    ) -> Result<()> {
         let velocity = std::mem::take(&mut self.velocity);
-        let (moved, velocity) = self.config.sgd.step(parameters, gradients, velocity, rate)?;
+        let (moved, velocity) = self.config.sgd.step_by(problem.updates(), parameters, gradients, velocity, rate)?;
         self.velocity = velocity;
         parameters.update(moved);
         Ok(())
@@ -179,7 +185,7 @@ impl Mtcool {
                 losses.push(loss.detach());
             }
         }
-        self.descend(parameters, &gradients, self.config.alpha * self.config.rate.factor(progress))?;
+        self.descend(problem, parameters, &gradients, self.config.alpha * self.config.rate.factor(progress))?;
         let losses = losses.iter().enumerate();
         let losses =
             losses.map(|(task, losses)| Ok(TaskLoss { task, loss: objective::mean(losses)?, regularizer: None }));
@@ -199,9 +205,9 @@ impl Mtcool {
                 let leaves = seen.track(|name| name.task == task)?;
                 let (gradients, losses) = self.inner_gradients(problem, &leaves, task, inner, &batch)?;
                 report.losses.push(losses);
-                self.descend(parameters, &gradients, rate)?;
+                self.descend(problem, parameters, &gradients, rate)?;
                 if self.config.variant != Variant::Vanilla {
-                    parameters.update(clamp(parameters, &before, task, self.config.bound)?);
+                    parameters.update(clamp(problem, parameters, &before, task, self.config.bound)?);
                 }
             }
         }
@@ -223,7 +229,7 @@ impl Mtcool {
     /// The gradient of `L_i^[t]` with respect to psi_i, Eqs. (5) and (6).
     fn inner_gradients(
         &mut self,
-        problem: &crate::Problem,
+        problem: &Problem,
         leaves: &Parameters,
         task: usize,
         inner: usize,
@@ -248,10 +254,19 @@ impl Mtcool {
 }
 
 /// theta of `task`, every element held within `bound` of where it was `before`.
-fn clamp(parameters: &Parameters, before: &Parameters, task: usize, bound: f64) -> Result<Parameters> {
+fn clamp(
+    problem: &Problem,
+    parameters: &Parameters,
+    before: &Parameters,
+    task: usize,
+    bound: f64,
+) -> Result<Parameters> {
     parameters.filter(|name| name.task == task && name.part == Part::Theta).map(|name, tensor| {
         let center = before.theta(task, &name.layer)?;
-        Ok(tensor.maximum(&(center - bound)?)?.minimum(&(center + bound)?)?)
+        Ok(match problem.updates() {
+            Some(updates) => updates.clamp(tensor, center, bound)?,
+            None => tensor.maximum(&(center - bound)?)?.minimum(&(center + bound)?)?,
+        })
     })
 }
 

@@ -3,6 +3,7 @@
 use candle_core::{DType, Device, Tensor, TensorId};
 
 use crate::error::{Error, Result};
+use crate::optimizer::Updates;
 use crate::parameters::Parameters;
 
 /// A network as a pure function of (parameters, inputs).
@@ -44,6 +45,7 @@ pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor> + Se
 pub struct Problem {
     network: Box<dyn Network>,
     losses: Vec<Loss>,
+    updates: Option<Box<dyn Updates>>,
 }
 
 impl Problem {
@@ -57,7 +59,7 @@ impl Problem {
                 got: losses.len().to_string(),
             });
         }
-        Ok(Self { network, losses })
+        Ok(Self { network, losses, updates: None })
     }
 
     /// T, the number of tasks.
@@ -70,8 +72,9 @@ impl Problem {
         self.network.as_ref()
     }
 
-    /// The same on `device`: what lies elsewhere, inputs and targets, is moved there where it is used.
-    pub fn on(self, device: &Device) -> Self {
+    /// The same on `device`, unless that is the CPU: what lies elsewhere, inputs and targets, is moved there where it is used, and
+    /// methods move parameters by `updates`.
+    pub fn on(self, device: &Device, updates: impl Updates + 'static) -> Self {
         if device.is_cpu() {
             return self;
         }
@@ -80,7 +83,13 @@ impl Problem {
         Self {
             network: Box::new(Placed { network: self.network, device: device.clone() }),
             losses: self.losses.into_iter().map(loss).collect(),
+            updates: Some(Box::new(updates)),
         }
+    }
+
+    /// How methods move parameters, if not by candle's operations.
+    pub(crate) fn updates(&self) -> Option<&dyn Updates> {
+        self.updates.as_deref()
     }
 
     /// L_i of `output` against `target`.

@@ -43,6 +43,7 @@ mod recording;
 mod rows;
 mod simd;
 mod softmax;
+mod update;
 mod upsample;
 
 pub use activation::{Activation, relu};
@@ -60,4 +61,5 @@ pub use pool::{MaxPool2d, max_pool2d};
 pub use recording::{Deliver, flatten_features, recorded, stack_rows, tracks};
 pub use rows::Rows;
 pub use softmax::pooled_softmax;
+pub use update::{SgdStep, clamp_on_card, sgd_on_card};
 pub use upsample::upsample_bilinear2d;

@@ -1,6 +1,9 @@
 //! Stochastic gradient descent with momentum and weight decay, and learning-rate schedules.
 
+mod seam;
 mod update;
+
+pub use seam::Updates;
 
 use crate::error::{Error, Result, require};
 use crate::parameters::{Gradients, Parameters};
@@ -45,6 +48,21 @@ impl Sgd {
         self,
         parameters: &Parameters,
         gradients: &Gradients,
+        velocity: Velocity,
+        rate: f64,
+    ) -> Result<(Parameters, Velocity)> {
+        self.step_by(None, parameters, gradients, velocity, rate)
+    }
+
+    /// [`Sgd::step`], each parameter moved by `updates`, if there are any.
+    ///
+    /// # Errors
+    /// As [`Sgd::step`].
+    pub fn step_by(
+        self,
+        updates: Option<&dyn Updates>,
+        parameters: &Parameters,
+        gradients: &Gradients,
         mut velocity: Velocity,
         rate: f64,
     ) -> Result<(Parameters, Velocity)> {
@@ -55,7 +73,10 @@ impl Sgd {
                 got: "no parameter of that name".into(),
             };
             let parameter = parameters.get(name).ok_or_else(unknown)?.detach();
-            let (moved, direction) = self.update(&parameter, gradient, velocity.get(name), rate)?;
+            let (moved, direction) = match updates {
+                Some(updates) => updates.sgd(self, &parameter, gradient, velocity.get(name), rate)?,
+                None => self.update(&parameter, gradient, velocity.get(name), rate)?,
+            };
             if let Some(direction) = direction {
                 velocity.insert(name.clone(), direction);
             }

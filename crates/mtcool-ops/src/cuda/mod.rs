@@ -19,6 +19,7 @@ mod pool;
 mod real;
 mod reduce;
 mod transpose;
+mod update;
 
 pub(crate) use conv::{convolution, input_gradient, kernel_gradient};
 pub(crate) use cut::{cut_labels, cut_picture};
@@ -32,3 +33,4 @@ pub(crate) use pool::{free_memory, pool, set_pool};
 pub(crate) use real::{Real, dispatch, guard, result, tensor, view};
 pub(crate) use reduce::{channel_sums, fold, only};
 pub(crate) use transpose::{Raise, raise, raise_backward};
+pub(crate) use update::{clamp_around, sgd};

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use mtcool_baselines::Joint;
-use mtcool_bench::card_updates::CardUpdates;
+use mtcool_bench::card_kernels::CardKernels;
 use mtcool_bench::methods::PlacedNoise;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
@@ -131,7 +131,7 @@ impl Training {
             Batch { input, target: moved(&batch.target) }
         });
         let batches = Fixed(batches.collect());
-        let problem = problem.on(device, CardUpdates);
+        let problem = problem.on(device, CardKernels);
         Self { problem, parameters: parameters.map(|_, tensor| Ok(moved(tensor))).unwrap(), method, batches }
     }
 

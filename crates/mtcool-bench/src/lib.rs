@@ -4,7 +4,7 @@
 //! run, and writes the table. Each part has its place: only [`config`] reads TOML, only [`record`] writes results, the report
 //! never trains, and the test split is read at the end of [`train`] alone.
 
-pub mod card_updates;
+pub mod card_kernels;
 pub mod cli;
 pub mod commands;
 pub mod config;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
 use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
 
-use crate::card_updates::CardUpdates;
+use crate::card_kernels::CardKernels;
 use crate::config::{ReportedSplit, RunConfig};
 use crate::datasets::{Evaluation, MapSink, NonFinite, Split, Suite};
 use crate::methods::{MethodSettings, Sharing};
@@ -78,7 +78,7 @@ impl Run<'_> {
         Ok(self
             .suite
             .problem(&self.config.network, self.config.precision.of_operands(), sharing)?
-            .on(self.device, CardUpdates))
+            .on(self.device, CardKernels))
     }
 
     /// Whether network, batches and budget fit the data.

@@ -28,10 +28,10 @@ mod on_a_card {
     use std::time::Duration;
 
     use candle_core::{DType, Device, Shape, Tensor};
-    use mtcool_bench::card_updates::CardUpdates;
+    use mtcool_bench::card_kernels::CardKernels;
     use mtcool_bench::record::read_rows;
     use mtcool_core::random::{Purpose, stream, uniform};
-    use mtcool_core::{ParameterName, Parameters, Sgd, Updates};
+    use mtcool_core::{Kernels, ParameterName, Parameters, Sgd};
     use mtcool_data::augment::{Augmentation, Crop, Source};
     use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, uniform_on_card};
 
@@ -92,7 +92,7 @@ mod on_a_card {
                     ((named(&parameter), Parameters::new()), (named(&parameter), Parameters::new()));
                 for _ in 0..2 {
                     plain = sgd.step(&plain.0, &named(&gradient), plain.1, 0.1).unwrap();
-                    own = sgd.step_by(Some(&CardUpdates), &own.0, &named(&gradient), own.1, 0.1).unwrap();
+                    own = sgd.step_by(Some(&CardKernels), &own.0, &named(&gradient), own.1, 0.1).unwrap();
                     assert_eq!(own.1.len(), plain.1.len());
                     for ((name, own), (_, plain)) in
                         own.0.iter().chain(own.1.iter()).zip(plain.0.iter().chain(plain.1.iter()))
@@ -103,7 +103,7 @@ mod on_a_card {
             }
             let want = parameter.maximum(&(&gradient - 0.3).unwrap()).unwrap();
             let want = want.minimum(&(&gradient + 0.3).unwrap()).unwrap();
-            close(&CardUpdates.clamp(&parameter, &gradient, 0.3).unwrap(), &want, "clamp");
+            close(&CardKernels.clamp(&parameter, &gradient, 0.3).unwrap(), &want, "clamp");
         }
     }
 

@@ -76,6 +76,7 @@
 mod error;
 mod gradient;
 mod handover;
+mod kernels;
 mod method;
 mod mtcool;
 mod noise;
@@ -91,9 +92,10 @@ pub use gradient::{
     TaskGradients,
 };
 pub use handover::Handover;
+pub use kernels::Kernels;
 pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
 pub use noise::{Draw, NoiseSource, UniformNoise};
-pub use optimizer::{RateSchedule, Sgd, Updates, Velocity};
+pub use optimizer::{RateSchedule, Sgd, Velocity};
 pub use parameters::{Gradients, ParameterName, Parameters, Part};
 pub use problem::{Batch, BatchSource, Loss, Network, Problem};

@@ -161,7 +161,7 @@ impl Mtcool {
         rate: f64,
     ) -> Result<()> {
         let velocity = std::mem::take(&mut self.velocity);
-        let (moved, velocity) = self.config.sgd.step_by(problem.updates(), parameters, gradients, velocity, rate)?;
+        let (moved, velocity) = self.config.sgd.step_by(problem.kernels(), parameters, gradients, velocity, rate)?;
         self.velocity = velocity;
         parameters.update(moved);
         Ok(())
@@ -263,8 +263,8 @@ fn clamp(
 ) -> Result<Parameters> {
     parameters.filter(|name| name.task == task && name.part == Part::Theta).map(|name, tensor| {
         let center = before.theta(task, &name.layer)?;
-        Ok(match problem.updates() {
-            Some(updates) => updates.clamp(tensor, center, bound)?,
+        Ok(match problem.kernels() {
+            Some(kernels) => kernels.clamp(tensor, center, bound)?,
             None => tensor.maximum(&(center - bound)?)?.minimum(&(center + bound)?)?,
         })
     })

@@ -25,7 +25,7 @@ pub(crate) fn cooperative(
     regularize: bool,
 ) -> Result<Cooperative> {
     let mut losses = Vec::with_capacity(draws.len());
-    let mut log_predictions = Vec::with_capacity(draws.len());
+    let mut outputs = Vec::with_capacity(draws.len());
     for parameters in draws {
         let output = problem.network().forward(parameters, task, &batch.input)?;
         losses.push(problem.loss(task, &output, &batch.target)?);
@@ -37,58 +37,18 @@ pub(crate) fn cooperative(
                     got: format!("{:?}", output.dims()),
                 });
             }
-            log_predictions.push(log_probabilities(&output)?);
+            outputs.push(output);
         }
     }
-    let regularizer = match log_predictions.is_empty() {
-        true => None,
-        false => Some(disagreement(&log_predictions)?),
+    let regularizer = match problem.kernels() {
+        _ if outputs.is_empty() => None,
+        Some(kernels) => Some(kernels.disagreement(&outputs)?),
+        None => {
+            let log_predictions = outputs.iter().map(|output| log_softmax(output, 1));
+            Some(disagreement(&log_predictions.collect::<candle_core::Result<Vec<_>>>()?)?)
+        }
     };
     Ok(Cooperative { loss: mean(&losses)?, regularizer })
-}
-
-/// `log softmax` over the classes of logits `[B, K, ...]`.
-///
-/// On a card, candle's maximum over a dimension that is not the last starts a block of threads for each pixel; that of whole
-/// planes, two at a time, does not.
-fn log_probabilities(logits: &Tensor) -> Result<Tensor> {
-    if !logits.device().is_cuda() {
-        return Ok(log_softmax(logits, 1)?);
-    }
-    let planes = (0..logits.dim(1)?).map(|class| logits.narrow(1, class, 1));
-    let largest = maximum(&planes.collect::<candle_core::Result<Vec<_>>>()?)?;
-    let shifted = logits.broadcast_sub(&largest)?;
-    Ok(shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(1)?.log()?)?)
-}
-
-/// `log sum_n exp(x_n)`, element by element.
-fn log_sum_exp(tensors: &[Tensor]) -> Result<Tensor> {
-    if tensors.iter().all(|tensor| !tensor.device().is_cuda()) {
-        return Ok(Tensor::stack(tensors, 0)?.log_sum_exp(0)?);
-    }
-    let largest = maximum(tensors)?;
-    let terms = tensors.iter().map(|tensor| (tensor - &largest)?.exp()).collect::<candle_core::Result<Vec<_>>>()?;
-    let sum = terms[1..].iter().try_fold(terms[0].clone(), |sum, term| sum + term)?;
-    Ok((sum.log()? + largest)?)
-}
-
-/// The largest of each element, as a constant: what is taken off before an exponential cancels in its logarithm.
-fn maximum(tensors: &[Tensor]) -> Result<Tensor> {
-    let constant = |tensor: &Tensor| tensor.detach();
-    let mut rest = tensors[1..].iter().map(constant);
-    Ok(rest.try_fold(constant(&tensors[0]), |largest, tensor| largest.maximum(&tensor))?)
-}
-
-/// The mean of all elements, from the last dimension to the first: on a card, candle's own is the work of one block.
-fn mean_of_all(tensor: Tensor) -> Result<Tensor> {
-    if !tensor.device().is_cuda() {
-        return Ok(tensor.mean_all()?);
-    }
-    let mut mean = tensor;
-    while mean.rank() > 0 {
-        mean = mean.mean(D::Minus1)?;
-    }
-    Ok(mean)
 }
 
 /// `1/M sum_j KL(p_j || 1/M sum_n p_n)` of log-probabilities `[B, K, ...]`, averaged over the batch and over pixels. It lies
@@ -96,10 +56,10 @@ fn mean_of_all(tensor: Tensor) -> Result<Tensor> {
 pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
     let draws = log_predictions.len() as f64;
     // log(1/M sum_n p_n) by the log-sum-exp of the log-probabilities: probabilities too small for a float do no harm.
-    let log_mean = (log_sum_exp(log_predictions)? - draws.ln())?;
+    let log_mean = (Tensor::stack(log_predictions, 0)?.log_sum_exp(0)? - draws.ln())?;
     let divergences = log_predictions.iter().map(|log_p| {
         let pointwise = (log_p.exp()? * (log_p - &log_mean)?)?;
-        mean_of_all(pointwise.sum(1)?)
+        Ok(pointwise.sum(1)?.mean_all()?)
     });
     mean(&divergences.collect::<Result<Vec<_>>>()?)
 }

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor, TensorId};
 
 use crate::error::{Error, Result};
-use crate::optimizer::Updates;
+use crate::kernels::Kernels;
 use crate::parameters::Parameters;
 
 /// A network as a pure function of (parameters, inputs).
@@ -45,7 +45,7 @@ pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor> + Se
 pub struct Problem {
     network: Box<dyn Network>,
     losses: Vec<Loss>,
-    updates: Option<Box<dyn Updates>>,
+    kernels: Option<Box<dyn Kernels>>,
 }
 
 impl Problem {
@@ -59,7 +59,7 @@ impl Problem {
                 got: losses.len().to_string(),
             });
         }
-        Ok(Self { network, losses, updates: None })
+        Ok(Self { network, losses, kernels: None })
     }
 
     /// T, the number of tasks.
@@ -73,8 +73,8 @@ impl Problem {
     }
 
     /// The same on `device`, unless that is the CPU: what lies elsewhere, inputs and targets, is moved there where it is used, and
-    /// methods move parameters by `updates`.
-    pub fn on(self, device: &Device, updates: impl Updates + 'static) -> Self {
+    /// methods use `kernels` for what those do.
+    pub fn on(self, device: &Device, kernels: impl Kernels + 'static) -> Self {
         if device.is_cpu() {
             return self;
         }
@@ -83,13 +83,13 @@ impl Problem {
         Self {
             network: Box::new(Placed { network: self.network, device: device.clone() }),
             losses: self.losses.into_iter().map(loss).collect(),
-            updates: Some(Box::new(updates)),
+            kernels: Some(Box::new(kernels)),
         }
     }
 
-    /// How methods move parameters, if not by candle's operations.
-    pub(crate) fn updates(&self) -> Option<&dyn Updates> {
-        self.updates.as_deref()
+    /// What is faster than candle's operations there.
+    pub(crate) fn kernels(&self) -> Option<&dyn Kernels> {
+        self.kernels.as_deref()
     }
 
     /// L_i of `output` against `target`.

@@ -32,6 +32,7 @@ mod cross_entropy;
 mod cuda;
 mod cut;
 mod device;
+mod disagreement;
 mod element;
 mod linear;
 mod matmul;
@@ -53,6 +54,7 @@ pub use conv::{ChainInput, Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose
 pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use cut::{Cut, cut_labels_on_card, cut_picture_on_card};
 pub use device::{free_device_memory, is_device_name, open_device, peak_device_memory};
+pub use disagreement::disagreement_on_card;
 pub use linear::{Linear, linear};
 pub use memory::keep_freed_memory;
 pub use noise::uniform_on_card;

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
 use mtcool_ops::{
     Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
-    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy_with, join_channels, linear, max_pool2d, mean_pixels,
-    norm, pooled_softmax, recorded, relu, upsample_bilinear2d,
+    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy_with, disagreement_on_card, join_channels, linear,
+    max_pool2d, mean_pixels, norm, pooled_softmax, recorded, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -65,8 +65,13 @@ fn run(
 
 /// On the card as on the CPU, in f64 and f32, both ways to a gradient.
 fn check(card: &Device, inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
+    check_by(card, inputs, &[false, true], f);
+}
+
+/// [`check`] with a recording or without.
+fn check_by(card: &Device, inputs: &[Tensor], ways: &[bool], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
     for (dtype, tolerance) in [(DType::F64, 1e-11), (DType::F32, 2e-4)] {
-        for is_recorded in [false, true] {
+        for &is_recorded in ways {
             let want = run(inputs, &Device::Cpu, dtype, is_recorded, &f);
             let got = run(inputs, card, dtype, is_recorded, &f);
             for (index, (got, want)) in got.iter().zip(&want).enumerate() {
@@ -202,6 +207,30 @@ fn a_target_that_is_no_class_makes_the_loss_nan() {
     let targets = Tensor::new(&[1u32, 3], &card).unwrap();
     let loss = mtcool_ops::cross_entropy(&logits, &targets).unwrap();
     assert!(loss.to_scalar::<f64>().unwrap().is_nan());
+}
+
+#[test]
+fn disagreement() {
+    let sizes = (1usize..4, 1usize..4, 2usize..5, prop_oneof![1usize..4, Just(50)]);
+    cases("disagreement", 12, sizes, |card, (draws, batch, classes, side)| {
+        let inputs: Vec<Tensor> =
+            (0..draws).map(|draw| (tensor(&[batch, classes, side, side], draw as u64) * 6.0).unwrap()).collect();
+        // By probabilities, as Eq. (6) has it, where there is no card. It stands behind a network, not in one.
+        check_by(card, &inputs, &[false], |logits| {
+            if logits[0].device().is_cuda() {
+                return disagreement_on_card(logits);
+            }
+            let softmax = |x: &Tensor| {
+                let terms = x.exp()?;
+                terms.broadcast_div(&terms.sum_keepdim(1)?)
+            };
+            let p = logits.iter().map(softmax).collect::<Result<Vec<_>>>()?;
+            let mean = (p[1..].iter().try_fold(p[0].clone(), |sum, p| sum + p)? / draws as f64)?;
+            let divergence = |p: &Tensor| (p * (p.log()? - mean.log()?)?)?.sum(1)?.mean_all();
+            let all = p.iter().map(divergence).collect::<Result<Vec<_>>>()?;
+            all[1..].iter().try_fold(all[0].clone(), |sum, one| sum + one)? / draws as f64
+        });
+    });
 }
 
 #[test]

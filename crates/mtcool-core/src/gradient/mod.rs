@@ -125,7 +125,7 @@ impl Method for GradientMethod {
         self.diagnostics = diagnostics;
         let velocity = std::mem::take(&mut self.velocity);
         let rate = self.learning_rate * self.rate.factor(progress);
-        let (moved, velocity) = self.sgd.step_by(problem.updates(), parameters, &gradients, velocity, rate)?;
+        let (moved, velocity) = self.sgd.step_by(problem.kernels(), parameters, &gradients, velocity, rate)?;
         parameters.update(moved);
         self.velocity = velocity;
         self.iteration += 1;

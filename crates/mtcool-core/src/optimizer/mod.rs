@@ -1,11 +1,9 @@
 //! Stochastic gradient descent with momentum and weight decay, and learning-rate schedules.
 
-mod seam;
 mod update;
 
-pub use seam::Updates;
-
 use crate::error::{Error, Result, require};
+use crate::kernels::Kernels;
 use crate::parameters::{Gradients, Parameters};
 
 /// Stochastic gradient descent. For each parameter p with gradient g, at learning rate r:
@@ -54,13 +52,13 @@ impl Sgd {
         self.step_by(None, parameters, gradients, velocity, rate)
     }
 
-    /// [`Sgd::step`], each parameter moved by `updates`, if there are any.
+    /// [`Sgd::step`], each parameter moved by `kernels`, if there are any.
     ///
     /// # Errors
     /// As [`Sgd::step`].
     pub fn step_by(
         self,
-        updates: Option<&dyn Updates>,
+        kernels: Option<&dyn Kernels>,
         parameters: &Parameters,
         gradients: &Gradients,
         mut velocity: Velocity,
@@ -73,8 +71,8 @@ impl Sgd {
                 got: "no parameter of that name".into(),
             };
             let parameter = parameters.get(name).ok_or_else(unknown)?.detach();
-            let (moved, direction) = match updates {
-                Some(updates) => updates.sgd(self, &parameter, gradient, velocity.get(name), rate)?,
+            let (moved, direction) = match kernels {
+                Some(kernels) => kernels.sgd(self, &parameter, gradient, velocity.get(name), rate)?,
                 None => self.update(&parameter, gradient, velocity.get(name), rate)?,
             };
             if let Some(direction) = direction {

@@ -8,6 +8,7 @@
 mod conv;
 mod cut;
 mod dense;
+mod disagreement;
 mod elementwise;
 mod gemm;
 mod launch;
@@ -24,6 +25,7 @@ mod update;
 pub(crate) use conv::{convolution, input_gradient, kernel_gradient};
 pub(crate) use cut::{cut_labels, cut_picture};
 pub(crate) use dense::{Dense, dense, dense_input_gradient, dense_weight_gradient};
+pub(crate) use disagreement::{disagreement, disagreement_backward};
 pub(crate) use elementwise::{add, bias_activation, copied, join, part, relu, relu_backward};
 pub(crate) use loss::{Classes, cross_entropy, cross_entropy_backward, pooled_softmax, pooled_softmax_backward};
 pub(crate) use noise::uniform;

@@ -1,14 +1,14 @@
-//! The updates of parameters that an NVIDIA card has kernels for.
+//! What an NVIDIA card has kernels for.
 
 use candle_core::{Result, Tensor};
-use mtcool_core::{Sgd, Updates};
-use mtcool_ops::{SgdStep, clamp_on_card, sgd_on_card};
+use mtcool_core::{Kernels, Sgd};
+use mtcool_ops::{SgdStep, clamp_on_card, disagreement_on_card, sgd_on_card};
 
 /// By `mtcool-ops`.
 #[derive(Clone, Copy, Debug)]
-pub struct CardUpdates;
+pub struct CardKernels;
 
-impl Updates for CardUpdates {
+impl Kernels for CardKernels {
     fn sgd(
         &self,
         sgd: Sgd,
@@ -23,5 +23,9 @@ impl Updates for CardUpdates {
 
     fn clamp(&self, x: &Tensor, center: &Tensor, bound: f64) -> Result<Tensor> {
         clamp_on_card(x, center, bound)
+    }
+
+    fn disagreement(&self, logits: &[Tensor]) -> Result<Tensor> {
+        disagreement_on_card(logits)
     }
 }

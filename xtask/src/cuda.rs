@@ -28,9 +28,12 @@ pub(crate) fn has_card() -> bool {
     Path::new("/dev/nvidiactl").exists()
 }
 
-/// Whether some flags ask for a card.
+/// Whether flags ask for a card, or the variable that stands for `--device`.
 pub(crate) fn is_wanted(arguments: &[String]) -> bool {
     let is_card = |name: &str| name.starts_with("cuda");
+    if std::env::var("MTCOOL_DEVICE").is_ok_and(|name| is_card(&name)) {
+        return true;
+    }
     let pairs = arguments.windows(2).any(|pair| pair[0] == "--device" && is_card(&pair[1]));
     let assigned = |argument: &String| {
         ["--device=", "device=", "--set=device="].iter().any(|flag| argument.strip_prefix(flag).is_some_and(is_card))

@@ -11,7 +11,6 @@ pub mod config;
 pub mod datasets;
 pub mod logging;
 pub mod methods;
-pub mod metrics;
 pub mod predict;
 pub mod progress;
 pub mod record;

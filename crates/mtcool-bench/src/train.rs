@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
 use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
+use mtcool_metrics::MetricError;
 
 use crate::card_kernels::CardKernels;
 use crate::config::{ReportedSplit, RunConfig};
 use crate::datasets::{Evaluation, MapSink, NonFinite, Split, Suite};
 use crate::methods::{MethodSettings, Sharing};
-use crate::metrics::MetricError;
 use crate::progress::SweepProgress;
 use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, Status, TaskSums};
 
@@ -334,9 +334,9 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use anyhow::Context;
+    use mtcool_metrics::BinaryScores;
 
     use super::*;
-    use crate::metrics::BinaryScores;
 
     #[test]
     fn only_what_is_not_finite_is_a_divergence() {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
+use mtcool_metrics::{PairedTTest, WilcoxonTest};
 
 use super::table::TableRow;
 use crate::datasets::Column;
-use crate::metrics::{PairedTTest, WilcoxonTest};
 use crate::record::{read_hits, read_scores};
 
 /// The method that the others are compared with, where it has run.

@@ -17,7 +17,7 @@ use crate::datasets::{Caveat, Suite};
 use crate::record::{parquet_bytes, write_whole};
 
 pub use comparison::Comparison;
-pub use table::{Summary, Table, TableRow};
+pub use table::{Table, TableRow};
 
 /// What a table is about.
 pub struct TableContext<'a> {

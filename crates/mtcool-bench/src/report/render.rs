@@ -1,10 +1,11 @@
 //! A table as Markdown, CSV and a data frame.
 
 use anyhow::Result;
+use mtcool_metrics::{Summary, WilcoxonTest};
 use polars::prelude::{Column as Series, CsvWriter, DataFrame, SerWriter};
 
 use super::comparison::Comparison;
-use super::table::{Summary, Table, TableRow};
+use super::table::{Table, TableRow};
 use crate::config::Cell;
 use crate::datasets::Column;
 
@@ -75,7 +76,7 @@ fn paired(table: &Table) -> String {
         table.split,
         grid(&head, &lines),
         images.join(", "),
-        crate::metrics::WilcoxonTest::MOST_PAIRS
+        WilcoxonTest::MOST_PAIRS
     )
 }
 

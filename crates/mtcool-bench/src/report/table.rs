@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use mtcool_metrics::Summary;
 
 use super::TableContext;
 use super::comparison::{Comparison, compare};
@@ -10,25 +11,6 @@ use crate::config::{Experiment, Reference, ReportedSplit, RunConfig, resolve_run
 use crate::datasets::{self, Caveat, Column};
 use crate::methods::{METHODS, MethodEntry};
 use crate::record::{Row, RunFolder, RunStatus, Status, read_rows};
-
-/// Mean and spread of one figure over seeds.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Summary {
-    /// Over the runs.
-    pub mean: f64,
-    /// With n - 1; `None` for a single run.
-    pub std: Option<f64>,
-}
-
-impl Summary {
-    /// Of at least one value.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-        (count > 0.0).then(|| Self { mean, std: (count > 1.0).then(|| (squares / (count - 1.0)).sqrt()) })
-    }
-}
 
 /// A method's row.
 pub struct TableRow {
@@ -238,14 +220,5 @@ mod tests {
         assert!(!is_told(&recoded) && recoded.contains(&"3 masks.".to_owned()), "{recoded:?}");
         assert!(is_told(&notes_on(serde_json::Value::Null, &[caveat("3 photographs", false)])));
         assert!(is_told(&notes_on(serde_json::json!({ "synthetic": {} }), &[])));
-    }
-
-    #[test]
-    fn spread_is_that_of_a_sample() {
-        assert_eq!(Summary::of(&[]), None);
-        assert_eq!(Summary::of(&[3.0]), Some(Summary { mean: 3.0, std: None }));
-        let summary = Summary::of(&[2.0, 4.0, 4.0, 6.0]).unwrap();
-        assert_eq!(summary.mean, 4.0);
-        assert!((summary.std.unwrap() - (8.0f64 / 3.0).sqrt()).abs() < 1e-15);
     }
 }

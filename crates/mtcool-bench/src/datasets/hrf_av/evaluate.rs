@@ -7,13 +7,13 @@ use candle_core::DType;
 use mtcool_core::{Network, Parameters, Problem};
 use mtcool_data::augment::Source;
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
+use mtcool_metrics::{ClassMap, ClassSet, Confusion};
 use mtcool_models::{Tile, Tiling};
 
 use super::TASKS;
 use super::settings::{Green, HrfAvSettings, Region};
 use super::standard::Standard;
 use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite};
-use crate::metrics::{ClassMap, ClassSet, Confusion};
 
 /// What is measured: names of accuracy and F1, task, predicted classes and true marks that are positive.
 struct Target {

@@ -5,10 +5,10 @@ use candle_core::{D, DType, Tensor};
 use mtcool_core::{Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, GLAUCOMA, SEGMENTATION};
 use mtcool_data::{Draw, Refuge, SharedDataset};
+use mtcool_metrics::{BinaryScores, ClassMap, MaskCoding, Metric, Region, cup_to_disc_error, cup_to_disc_ratio, dice};
 
 use super::TASKS;
 use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction};
-use crate::metrics::{BinaryScores, ClassMap, MaskCoding, Metric, Region, cup_to_disc_error, cup_to_disc_ratio, dice};
 
 /// Photographs of a forward pass.
 const BATCH: usize = 4;

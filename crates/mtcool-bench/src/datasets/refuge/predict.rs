@@ -5,6 +5,7 @@ use candle_core::DType;
 use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
 use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
+use mtcool_metrics::{MaskCoding, cup_to_disc_ratio};
 use mtcool_models::Tiling;
 use serde_json::json;
 
@@ -12,7 +13,6 @@ use super::evaluate::{argmax, probability_of_glaucoma};
 use super::network_of;
 use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
-use crate::metrics::{MaskCoding, cup_to_disc_ratio};
 use crate::predict::{Place, Predicted, Predictor, StoredModel, grey_png};
 
 /// The official coding of background, rim and cup.

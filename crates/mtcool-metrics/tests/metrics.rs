@@ -6,11 +6,10 @@
 
 use std::path::PathBuf;
 
-use mtcool_bench::metrics::{
-    BinaryScores, ClassMap, ClassSet, Confusion, MaskCoding, Metric, MetricError, PairedTTest, Region, WilcoxonTest,
-    cup_to_disc_error, cup_to_disc_ratio, dice,
+use mtcool_metrics::{
+    BinaryScores, ClassMap, ClassSet, Confusion, MaskCoding, Metric, MetricError, PairedTTest, Region, Summary,
+    WilcoxonTest, cup_to_disc_error, cup_to_disc_ratio, dice,
 };
-use mtcool_bench::report::Summary;
 use proptest::prelude::*;
 use serde_json::Value;
 

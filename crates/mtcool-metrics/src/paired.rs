@@ -2,7 +2,7 @@
 
 use statrs::function::beta::beta_reg;
 
-use super::{MetricError, all_finite, same_length};
+use crate::error::{MetricError, all_finite, same_length};
 
 /// The paired t-test of `b - a`, two-sided (Student 1908).
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,6 +1,7 @@
 //! Two-class scores: decisions at a threshold, and what all thresholds say together.
 
-use super::{Confusion, MetricError, all_finite, same_length};
+use crate::confusion::Confusion;
+use crate::error::{MetricError, all_finite, same_length};
 
 /// Scores of a two-class problem with their labels, best first.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Agreement of class maps: Dice an image, confusion counts over pooled pixels, and the vertical cup-to-disc ratio.
 
-use super::{Confusion, MetricError, same_length};
+use crate::confusion::Confusion;
+use crate::error::{MetricError, same_length};
 
 /// A set of class codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

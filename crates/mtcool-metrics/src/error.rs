@@ -1,0 +1,52 @@
+//! The errors of this crate, and the checks that several metrics share.
+
+/// Input that no metric is defined on.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricError {
+    /// Two inputs that belong together differ in length.
+    #[error("{got} {what}: expected {expected}, one for each of the other input's")]
+    Length {
+        /// What is too few or too many.
+        what: &'static str,
+        /// Length of the other input.
+        expected: usize,
+        /// Its own length.
+        got: usize,
+    },
+
+    /// A value that cannot be ranked or added up.
+    #[error("{what} number {index} is {value}: expected a finite number")]
+    NotFinite {
+        /// Which input.
+        what: &'static str,
+        /// Where in it, from 0.
+        index: usize,
+        /// NaN or infinite.
+        value: f64,
+    },
+
+    /// Fewer or more values than the method is defined or made for.
+    #[error("{got} {what}: expected {expected}")]
+    Count {
+        /// What there are too few or too many of.
+        what: &'static str,
+        /// How many there are.
+        got: usize,
+        /// The valid range, in words.
+        expected: &'static str,
+    },
+}
+
+/// Refuses inputs of different lengths.
+pub(crate) fn same_length(what: &'static str, got: usize, expected: usize) -> Result<(), MetricError> {
+    if got == expected { Ok(()) } else { Err(MetricError::Length { what, expected, got }) }
+}
+
+/// Refuses the first value that is NaN or infinite.
+pub(crate) fn all_finite(what: &'static str, values: &[f64]) -> Result<(), MetricError> {
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(index) => Err(MetricError::NotFinite { what, index, value: values[index] }),
+        None => Ok(()),
+    }
+}

@@ -26,6 +26,30 @@ pub enum MetricError {
         value: f64,
     },
 
+    /// A number outside the range that the metric is defined on.
+    #[error("{what} number {index} is {value}: expected {expected}")]
+    OutOfRange {
+        /// Which input.
+        what: &'static str,
+        /// Where in it, from 0.
+        index: usize,
+        /// The number.
+        value: f64,
+        /// The valid range, in words.
+        expected: &'static str,
+    },
+
+    /// A statistic that has no value on the sample itself, or on too many resamples of it.
+    #[error("the statistic is undefined on {undefined} of {of} {samples}: expected a value on at least half of them")]
+    Undefined {
+        /// Samples without a value.
+        undefined: usize,
+        /// All samples.
+        of: usize,
+        /// What they are.
+        samples: &'static str,
+    },
+
     /// Fewer or more values than the method is defined or made for.
     #[error("{got} {what}: expected {expected}")]
     Count {

@@ -3,6 +3,7 @@
 use statrs::function::beta::beta_reg;
 
 use crate::error::{MetricError, all_finite, same_length};
+use crate::rounding::{Rounded, doubled_ranks};
 
 /// The paired t-test of `b - a`, two-sided (Student 1908).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,8 +47,10 @@ fn two_sided(t: f64, degrees_of_freedom: f64) -> f64 {
 
 /// The Wilcoxon signed-rank test of `b - a`, two-sided, by its exact distribution (Wilcoxon 1945).
 ///
-/// Zero differences are left out. Tied magnitudes share their mean rank, and the distribution is that of these very ranks
-/// under random signs, so it is exact with ties as well.
+/// Zero differences are left out. Equal magnitudes share the mean of their ranks, and the distribution is that of these ranks
+/// under random signs, so it is exact with ties as well. Differences are zero, or equal in magnitude, if they are so within the
+/// rounding errors of the values ([`ROUNDING`](crate::ROUNDING)): means over seeds of 100, 0, 0 and of 0, 100, 0 tie although
+/// their last digits may differ.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct WilcoxonTest {
     /// The smaller of the rank sums of positive and of negative differences.
@@ -67,18 +70,18 @@ impl WilcoxonTest {
     /// # Errors
     /// If the lengths differ, a value is not finite, or more than [`Self::MOST_PAIRS`] differ.
     pub fn new(a: &[f64], b: &[f64]) -> Result<Self, MetricError> {
-        let mut differences = differences(a, b)?;
-        differences.retain(|&difference| difference != 0.0);
+        differences(a, b)?;
+        let is_positive = |(a, b): (&f64, &f64)| (Rounded::distance(*a, *b), b > a);
+        let mut differences: Vec<(Rounded, bool)> = a.iter().zip(b).map(is_positive).collect();
+        differences.retain(|(distance, _)| distance.value > distance.error);
         let pairs = differences.len();
         if pairs > Self::MOST_PAIRS {
             return Err(MetricError::Count { what: "differing pairs", got: pairs, expected: "at most 2000" });
         }
-        differences.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-        let ranks = doubled_ranks(&differences);
-        let signed = |sign: f64| {
-            differences.iter().zip(&ranks).filter(|(d, _)| d.signum() == sign).map(|(_, rank)| rank).sum::<usize>()
-        };
-        let smaller = signed(1.0).min(signed(-1.0));
+        let ranks = doubled_ranks(&differences.iter().map(|(distance, _)| *distance).collect::<Vec<_>>());
+        let positive = differences.iter().zip(&ranks).filter(|((_, is_positive), _)| *is_positive);
+        let positive = positive.map(|(_, rank)| rank).sum::<usize>();
+        let smaller = positive.min(ranks.iter().sum::<usize>() - positive);
         let p = (2.0 * probability_of_at_most(smaller, &ranks)).min(1.0);
         Ok(Self { w: smaller as f64 / 2.0, pairs, p })
     }
@@ -89,17 +92,6 @@ fn differences(a: &[f64], b: &[f64]) -> Result<Vec<f64>, MetricError> {
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
     all_finite("difference", &differences)?;
     Ok(differences)
-}
-
-/// Twice the rank by magnitude of each of `sorted`: whole numbers even where ties share a mean rank.
-fn doubled_ranks(sorted: &[f64]) -> Vec<usize> {
-    let mut ranks = Vec::with_capacity(sorted.len());
-    for tied in sorted.chunk_by(|a, b| a.abs() == b.abs()) {
-        // Ranks first + 1 ..= first + tied, whose mean is first + (tied + 1) / 2.
-        let first = ranks.len();
-        ranks.resize(first + tied.len(), 2 * first + tied.len() + 1);
-    }
-    ranks
 }
 
 /// Probability that the ranks whose sign is positive add up to at most `sum`: one rank after the other joins or not.

@@ -343,6 +343,27 @@ fn paired_tests_state_their_degenerate_cases() {
     assert_eq!(WilcoxonTest::new(&many[..400], &others[..400]).unwrap().p, 2f64.powi(-399));
 }
 
+/// Hits of three seeds as shares in per cent: a difference of one hit is 33.333333333333336 or 33.33333333333333, depending on
+/// where it lies.
+#[test]
+fn means_that_differ_by_rounding_tie_in_the_wilcoxon_test() {
+    let mean = |hits: u8| 100.0 * f64::from(hits) / 3.0;
+    assert_ne!(mean(1) - mean(0), mean(3) - mean(2));
+    let hits = [(0, 1), (1, 2), (1, 2), (2, 1), (0, 3), (3, 1), (2, 3), (0, 2), (3, 3), (1, 0), (0, 1)];
+    let (a, b): (Vec<f64>, Vec<f64>) = hits.iter().map(|&(a, b)| (mean(a), mean(b))).unzip();
+    let (sums_of_a, sums_of_b): (Vec<f64>, Vec<f64>) = hits.iter().map(|&(a, b)| (f64::from(a), f64::from(b))).unzip();
+    let of_sums = WilcoxonTest::new(&sums_of_a, &sums_of_b).unwrap();
+    assert_eq!(WilcoxonTest::new(&a, &b).unwrap(), of_sums);
+    // Seven differences of 1 share rank 4, two of 2 share 8.5, and one of 3 has rank 10; three are negative: 4 + 8.5 + 4.
+    assert_eq!((of_sums.w, of_sums.pairs), (16.5, 10));
+    // A sum in another order is no difference at all.
+    let (forth, back) = ((0.1 + 0.2) + 0.3, 0.1 + (0.2 + 0.3));
+    assert_ne!(forth, back);
+    assert_eq!(WilcoxonTest::new(&[forth, 1.0], &[back, 2.0]).unwrap().pairs, 1);
+    // Differences far beyond rounding do not tie.
+    assert_eq!(WilcoxonTest::new(&[0.0, 0.0], &[1.0, -1.0 - 1e-12]).unwrap().w, 1.0);
+}
+
 #[test]
 fn input_that_no_metric_is_defined_on_is_named() {
     let message = BinaryScores::new(&[0.1, f64::NAN], &[true, false]).unwrap_err().to_string();

@@ -1,9 +1,9 @@
-//! Two-class scores: decisions at a threshold, and what all thresholds say together.
+//! Scores of a two-class problem: decisions at one threshold, and the curve over all thresholds.
 
 use crate::confusion::Confusion;
 use crate::error::{MetricError, all_finite, same_length};
 
-/// Scores of a two-class problem with their labels, best first.
+/// Scores of a two-class problem with their labels, in descending order of score.
 #[derive(Clone, Debug)]
 pub struct BinaryScores {
     /// (score, is positive), scores descending.
@@ -12,7 +12,7 @@ pub struct BinaryScores {
 }
 
 impl BinaryScores {
-    /// From `scores` `[N]`, larger meaning more likely positive, and `labels` `[N]`.
+    /// Takes `scores` `[N]`, where a larger score means more likely positive, and `labels` `[N]`, `true` for positive.
     ///
     /// # Errors
     /// If the lengths differ or a score is not finite.
@@ -24,8 +24,8 @@ impl BinaryScores {
         Ok(Self { ranked, positives: labels.iter().map(|&label| u64::from(label)).sum() })
     }
 
-    /// The decisions "positive if score >= `threshold`", as in the challenge (0.5). Their accuracy, sensitivity, specificity
-    /// and F1 follow.
+    /// Counts the decisions "positive if score >= `threshold`"; the challenge uses 0.5. The counts give accuracy, sensitivity,
+    /// specificity and F1.
     pub fn at_threshold(&self, threshold: f64) -> Confusion {
         Confusion::count(self.ranked.iter().map(|&(score, is_positive)| (score >= threshold, is_positive)))
     }
@@ -33,7 +33,7 @@ impl BinaryScores {
     /// Area under the receiver operating characteristic: the share of (positive, negative) pairs whose positive has the larger
     /// score, a tie counting half. NaN if a class is absent, as in scikit-learn.
     pub fn auroc(&self) -> f64 {
-        // In halves of a pair, so that the sum is exact.
+        // Counted in half pairs, so that the sum is an exact whole number.
         let mut halves = 0u128;
         let mut before = Vertex::default();
         for vertex in self.vertices() {
@@ -46,8 +46,8 @@ impl BinaryScores {
         halves as f64 / 2.0 / (self.positives as f64 * self.negatives() as f64)
     }
 
-    /// Sensitivity where specificity is `specificity`, between two thresholds by linear interpolation of the receiver operating
-    /// characteristic; where the curve rises at this very specificity, its upper end. NaN if a class is absent or
+    /// Sensitivity at the given specificity, by linear interpolation of the receiver operating characteristic between two
+    /// thresholds. Where the curve is vertical at this specificity, its upper end counts. NaN if a class is absent or if
     /// `specificity` lies outside 0..=1.
     pub fn sensitivity_at_specificity(&self, specificity: f64) -> f64 {
         if self.positives == 0 || self.negatives() == 0 || !(0.0..=1.0).contains(&specificity) {
@@ -75,7 +75,7 @@ impl BinaryScores {
 
     /// The corners of the curve after (0, 0): one for each distinct score.
     fn vertices(&self) -> impl Iterator<Item = Vertex> + '_ {
-        // By `==`, so that 0 and -0 tie.
+        // Compared by `==`, so that 0 and -0 are equal.
         self.ranked.chunk_by(|a, b| a.0 == b.0).scan(Vertex::default(), |vertex, tied| {
             let positives = tied.iter().filter(|(_, is_positive)| *is_positive).count() as u64;
             vertex.true_positives += positives;
@@ -85,7 +85,7 @@ impl BinaryScores {
     }
 }
 
-/// Samples called positive at some threshold.
+/// Samples that are called positive at one threshold.
 #[derive(Clone, Copy, Default)]
 struct Vertex {
     true_positives: u64,

@@ -1,12 +1,12 @@
-//! Counts of a two-class decision and what follows from them.
+//! Counts of right and wrong two-class decisions, and the ratios that follow from them.
 
 use std::iter::Sum;
 use std::ops::{Add, AddAssign};
 
-/// Right and wrong answers of a two-class decision, over samples or pixels. Counts of several images add up (pooling).
+/// Counts of right and wrong two-class decisions over samples or pixels. The counts of several images can be added up.
 ///
-/// A ratio without a denominator is what scikit-learn gives: 0 for sensitivity, specificity, precision and F1, NaN for the
-/// accuracy of nothing.
+/// Where a denominator is 0, the ratio is the one that scikit-learn gives: 0 for sensitivity, specificity, precision and F1, and
+/// NaN for the accuracy of no decisions at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     /// Positive, and called positive.
@@ -30,12 +30,12 @@ impl Confusion {
         Self { true_positives, false_positives, true_negatives, false_negatives }
     }
 
-    /// All answers.
+    /// Number of decisions.
     pub fn total(&self) -> u64 {
         self.true_positives + self.false_positives + self.true_negatives + self.false_negatives
     }
 
-    /// `(TP + TN) / all`; NaN without any.
+    /// `(TP + TN) / all`; NaN without any decision.
     pub fn accuracy(&self) -> f64 {
         (self.true_positives + self.true_negatives) as f64 / self.total() as f64
     }

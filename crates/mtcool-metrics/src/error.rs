@@ -5,9 +5,9 @@
 #[non_exhaustive]
 pub enum MetricError {
     /// Two inputs that belong together differ in length.
-    #[error("{got} {what}: expected {expected}, one for each of the other input's")]
+    #[error("{got} {what}: expected {expected}, one for each entry of the other input")]
     Length {
-        /// What is too few or too many.
+        /// The entries that are too few or too many.
         what: &'static str,
         /// Length of the other input.
         expected: usize,
@@ -22,7 +22,7 @@ pub enum MetricError {
         what: &'static str,
         /// Where in it, from 0.
         index: usize,
-        /// NaN or infinite.
+        /// The value: NaN or infinite.
         value: f64,
     },
 
@@ -50,10 +50,10 @@ pub enum MetricError {
         samples: &'static str,
     },
 
-    /// Fewer or more values than the method is defined or made for.
+    /// Fewer or more values than the method is defined for.
     #[error("{got} {what}: expected {expected}")]
     Count {
-        /// What there are too few or too many of.
+        /// The things that are too few or too many.
         what: &'static str,
         /// How many there are.
         got: usize,
@@ -62,12 +62,12 @@ pub enum MetricError {
     },
 }
 
-/// Refuses inputs of different lengths.
+/// An error if the lengths of two inputs differ.
 pub(crate) fn same_length(what: &'static str, got: usize, expected: usize) -> Result<(), MetricError> {
     if got == expected { Ok(()) } else { Err(MetricError::Length { what, expected, got }) }
 }
 
-/// Refuses the first value that is NaN or infinite.
+/// An error that names the first value that is NaN or infinite, if there is one.
 pub(crate) fn all_finite(what: &'static str, values: &[f64]) -> Result<(), MetricError> {
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(MetricError::NotFinite { what, index, value: values[index] }),

@@ -62,6 +62,6 @@ pub use holm::holm;
 pub use metric::Metric;
 pub use paired::{PairedTTest, WilcoxonTest};
 pub use rounding::ROUNDING;
-pub use segmentation::{ClassMap, ClassSet, MaskCoding, Region, cup_to_disc_error, cup_to_disc_ratio, dice};
+pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
 pub use summary::Summary;
 pub use table::{Better, TaskFigure, delta_m, mean_ranks};

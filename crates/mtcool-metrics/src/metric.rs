@@ -1,6 +1,6 @@
 //! The figures that results report, by name.
 
-/// A figure of a results row.
+/// A metric that results report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Share of right answers.
@@ -24,7 +24,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics.
     pub const ALL: [Self; 9] = [
         Self::Accuracy,
         Self::Sensitivity,

@@ -1,4 +1,4 @@
-//! Whether two methods differ on the same images or seeds: the paired t-test and the exact Wilcoxon signed-rank test.
+//! Tests of whether two methods differ on the same cases: the paired t-test and the exact Wilcoxon signed-rank test.
 
 use statrs::function::beta::beta_reg;
 
@@ -10,8 +10,8 @@ use crate::rounding::{Rounded, doubled_ranks};
 pub struct PairedTTest {
     /// Mean of `b - a`.
     pub mean_difference: f64,
-    /// `mean / (s / sqrt(n))` with the standard deviation `s` of the differences (n - 1). If all differences are equal: infinite
-    /// with their sign, or NaN if they are 0.
+    /// `mean / (s / sqrt(n))`, where `s` is the sample standard deviation of the differences (divisor n - 1). If all differences
+    /// are equal, it is infinite with their sign, or NaN if they are 0.
     pub t: f64,
     /// n - 1.
     pub degrees_of_freedom: usize,
@@ -40,7 +40,7 @@ impl PairedTTest {
 
 /// `P(|T| >= |t|)` of Student's distribution, `I_x(v/2, 1/2)` with `x = v / (v + t^2)`.
 fn two_sided(t: f64, degrees_of_freedom: f64) -> f64 {
-    // In this form an infinite t gives x = 0, and NaN is kept out of the function, which panics on it.
+    // In this form an infinite t gives x = 0. The beta function panics on NaN, so NaN has to be kept from it.
     let x = 1.0 / (1.0 + t * t / degrees_of_freedom);
     if x.is_nan() { f64::NAN } else { beta_reg(degrees_of_freedom / 2.0, 0.5, x) }
 }
@@ -62,7 +62,7 @@ pub struct WilcoxonTest {
 }
 
 impl WilcoxonTest {
-    /// Pairs it takes at most: time grows with their third power.
+    /// The largest number of differing pairs: the computing time grows with its third power.
     pub const MOST_PAIRS: usize = 2000;
 
     /// Of pairs `(a[k], b[k])`.
@@ -94,7 +94,8 @@ fn differences(a: &[f64], b: &[f64]) -> Result<Vec<f64>, MetricError> {
     Ok(differences)
 }
 
-/// Probability that the ranks whose sign is positive add up to at most `sum`: one rank after the other joins or not.
+/// Probability that the ranks with a positive sign add up to at most `sum`, if each sign is positive with probability 1/2. The
+/// distribution of the sum is built up rank by rank.
 fn probability_of_at_most(sum: usize, ranks: &[usize]) -> f64 {
     let mut probability = vec![0.0f64; sum + 1];
     probability[0] = 1.0;

@@ -1,4 +1,4 @@
-//! Agreement of class maps: Dice an image, confusion counts over pooled pixels, and the vertical cup-to-disc ratio.
+//! Agreement of class maps: Dice per image, confusion counts over the pixels of several images, and the vertical cup-to-disc ratio.
 
 use crate::confusion::Confusion;
 use crate::error::{MetricError, same_length};
@@ -49,9 +49,9 @@ impl ClassSet {
 /// A class map, and which of its classes count as positive. Prediction and target may be coded differently.
 #[derive(Clone, Copy, Debug)]
 pub struct ClassMap<'a> {
-    /// A class a pixel, `[H * W]`.
+    /// One class code per pixel, `[H * W]`.
     pub classes: &'a [u8],
-    /// What is positive.
+    /// The classes that count as positive.
     pub positive: ClassSet,
 }
 
@@ -62,7 +62,8 @@ impl ClassMap<'_> {
 }
 
 impl Confusion {
-    /// Pixel by pixel, `prediction` against `target`; with `region` `[H * W]` over its `true` pixels alone. To pool images, add.
+    /// Counts the pixels of `prediction` against those of `target`. With `region` `[H * W]`, only the pixels where it is `true` are
+    /// counted. The counts of several images can be added up.
     ///
     /// # Errors
     /// If the lengths differ.
@@ -93,7 +94,7 @@ pub fn dice(prediction: ClassMap<'_>, target: ClassMap<'_>) -> Result<f64, Metri
     Ok(if both_empty { 1.0 } else { counts.f1() })
 }
 
-/// What the codes of an optic-disc mask mean.
+/// The meaning of the codes in a mask of the optic disc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaskCoding {
     /// The challenge's files: 0 cup, 128 rim, 255 background.
@@ -104,14 +105,14 @@ pub enum MaskCoding {
 
 /// A structure of the optic nerve head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Region {
+pub enum Structure {
     /// The optic disc, its cup included.
     Disc,
     /// The optic cup.
     Cup,
 }
 
-impl Region {
+impl Structure {
     /// Its class codes. In the challenge's files a disc is everything below 255, as in its evaluation kit.
     pub const fn classes(self, coding: MaskCoding) -> ClassSet {
         match (self, coding) {
@@ -132,8 +133,8 @@ pub fn cup_to_disc_ratio(mask: &[u8], width: usize, coding: MaskCoding) -> Resul
     if width == 0 || !mask.len().is_multiple_of(width) {
         return Err(MetricError::Count { what: "pixels", got: mask.len(), expected: "whole rows of the given width" });
     }
-    let diameter = |region: Region| {
-        let classes = region.classes(coding);
+    let diameter = |structure: Structure| {
+        let classes = structure.classes(coding);
         let mut columns = vec![0u32; width];
         for row in mask.chunks_exact(width) {
             for (count, &class) in columns.iter_mut().zip(row) {
@@ -142,7 +143,7 @@ pub fn cup_to_disc_ratio(mask: &[u8], width: usize, coding: MaskCoding) -> Resul
         }
         columns.into_iter().max().unwrap_or(0)
     };
-    let (cup, disc) = (diameter(Region::Cup), diameter(Region::Disc));
+    let (cup, disc) = (diameter(Structure::Cup), diameter(Structure::Disc));
     Ok(if disc == 0 { 0.0 } else { f64::from(cup) / f64::from(disc) })
 }
 

@@ -1,16 +1,16 @@
 //! Mean and standard deviation over seeds.
 
-/// Mean and spread of one figure over seeds.
+/// Mean and standard deviation of one figure over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// Over the runs.
+    /// Mean over the runs.
     pub mean: f64,
-    /// With n - 1; `None` for a single run.
+    /// Sample standard deviation (divisor n - 1); `None` for a single run.
     pub std: Option<f64>,
 }
 
 impl Summary {
-    /// Of at least one value.
+    /// The summary of `values`, one per run; `None` without any value.
     pub fn of(values: &[f64]) -> Option<Self> {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;

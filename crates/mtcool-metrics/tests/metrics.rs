@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use mtcool_metrics::{
-    BinaryScores, ClassMap, ClassSet, Confusion, MaskCoding, Metric, MetricError, PairedTTest, Region, Summary,
+    BinaryScores, ClassMap, ClassSet, Confusion, MaskCoding, Metric, MetricError, PairedTTest, Structure, Summary,
     WilcoxonTest, cup_to_disc_error, cup_to_disc_ratio, dice,
 };
 use proptest::prelude::*;
@@ -68,7 +68,7 @@ fn check_scores(case: &Value) {
 fn check_masks(case: &Value) {
     let (prediction, target) = (classes(&case["prediction"]), classes(&case["target"]));
     let files = |indices: &[u8]| indices.iter().map(|&class| [255, 128, 0][usize::from(class)]).collect::<Vec<u8>>();
-    for (metric, region) in [(Metric::DiceDisc, Region::Disc), (Metric::DiceCup, Region::Cup)] {
+    for (metric, region) in [(Metric::DiceDisc, Structure::Disc), (Metric::DiceCup, Structure::Cup)] {
         let map = |classes, coding| ClassMap { classes, positive: region.classes(coding) };
         let by_index = dice(map(&prediction, MaskCoding::Indices), map(&target, MaskCoding::Indices)).unwrap();
         assert_recorded(case, metric.name(), by_index);
@@ -318,9 +318,9 @@ fn a_cup_to_disc_ratio_is_that_of_the_fattest_columns() {
 
 #[test]
 fn a_disc_is_everything_below_255() {
-    let disc = Region::Disc.classes(MaskCoding::Refuge);
+    let disc = Structure::Disc.classes(MaskCoding::Refuge);
     assert!((0..255).all(|code| disc.contains(code)) && !disc.contains(255));
-    let cup = Region::Cup.classes(MaskCoding::Refuge);
+    let cup = Structure::Cup.classes(MaskCoding::Refuge);
     assert!(cup.contains(0) && !(1..=255).any(|code| cup.contains(code)));
 }
 
@@ -369,7 +369,7 @@ fn input_that_no_metric_is_defined_on_is_named() {
     let message = BinaryScores::new(&[0.1, f64::NAN], &[true, false]).unwrap_err().to_string();
     assert_eq!(message, "score number 1 is NaN: expected a finite number");
     let message = BinaryScores::new(&[0.1], &[true, false]).unwrap_err().to_string();
-    assert_eq!(message, "2 labels: expected 1, one for each of the other input's");
+    assert_eq!(message, "2 labels: expected 1, one for each entry of the other input");
     assert!(PairedTTest::new(&[0.1], &[0.2, 0.3]).is_err() && WilcoxonTest::new(&[0.1], &[f64::INFINITY]).is_err());
     let map = |classes| ClassMap { classes, positive: ClassSet::of(&[1]) };
     assert!(dice(map(&[1]), map(&[1, 0])).is_err() && cup_to_disc_error(&[], &[0.1]).is_err());

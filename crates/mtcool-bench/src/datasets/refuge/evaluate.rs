@@ -5,7 +5,9 @@ use candle_core::{D, DType, Tensor};
 use mtcool_core::{Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, GLAUCOMA, SEGMENTATION};
 use mtcool_data::{Draw, Refuge, SharedDataset};
-use mtcool_metrics::{BinaryScores, ClassMap, MaskCoding, Metric, Region, cup_to_disc_error, cup_to_disc_ratio, dice};
+use mtcool_metrics::{
+    BinaryScores, ClassMap, MaskCoding, Metric, Structure, cup_to_disc_error, cup_to_disc_ratio, dice,
+};
 
 use super::TASKS;
 use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction};
@@ -76,9 +78,9 @@ pub(super) fn argmax(logits: &Tensor) -> Result<Vec<Vec<u8>>> {
 impl Gathered {
     fn add(&mut self, refuge: &Refuge, case: usize, classes: &[u8], probability: f64) -> Result<()> {
         let (truth, side, known) = (refuge.classes(case), refuge.side(), &refuge.cases()[case]);
-        let regions = [(Region::Cup, Metric::DiceCup), (Region::Disc, Metric::DiceDisc)];
-        for ((region, metric), all) in regions.into_iter().zip(&mut self.dice) {
-            let positive = region.classes(MaskCoding::Indices);
+        let structures = [(Structure::Cup, Metric::DiceCup), (Structure::Disc, Metric::DiceDisc)];
+        for ((structure, metric), all) in structures.into_iter().zip(&mut self.dice) {
+            let positive = structure.classes(MaskCoding::Indices);
             let value = 100.0 * dice(ClassMap { classes, positive }, ClassMap { classes: truth, positive })?;
             all.push(value);
             let case = known.name.clone();

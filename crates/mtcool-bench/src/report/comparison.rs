@@ -19,6 +19,8 @@ pub struct Comparison {
     pub subject: &'static str,
     /// The other method's label.
     pub method: &'static str,
+    /// Finished runs of the subject and of the other method.
+    pub runs: (usize, usize),
     /// One a column; `None` where the metric belongs to no single image.
     pub pairs: Vec<(Column, Option<Paired>)>,
 }
@@ -50,9 +52,24 @@ pub(super) fn compare(rows: &[TableRow], columns: &'static [Column]) -> Result<V
     for row in with_runs().filter(|row| row.method.name != subject.method.name) {
         let pair = |(column, own): (&Column, &Scores)| Ok((*column, paired(own, &scores(row, column)?)));
         let pairs = columns.iter().zip(&own).map(pair).collect::<Result<_>>()?;
-        comparisons.push(Comparison { subject: subject.method.label, method: row.method.label, pairs });
+        let runs = (subject.folders.len(), row.folders.len());
+        comparisons.push(Comparison { subject: subject.method.label, method: row.method.label, runs, pairs });
     }
     Ok(comparisons)
+}
+
+/// Names the methods that have another number of runs than the subject; empty if there is none.
+pub(super) fn note_on_runs(comparisons: &[Comparison]) -> String {
+    let unequal: Vec<&Comparison> =
+        comparisons.iter().filter(|comparison| comparison.runs.0 != comparison.runs.1).collect();
+    let Some(first) = unequal.first() else { return String::new() };
+    let others: Vec<String> = unequal.iter().map(|other| format!("{} has {}", other.method, other.runs.1)).collect();
+    format!(
+        "The numbers of runs differ: {} has {}, {}. A mean of fewer runs varies more from seed to seed.\n",
+        first.subject,
+        first.runs.0,
+        others.join(", ")
+    )
 }
 
 /// By image, the mean over a method's runs.
@@ -105,5 +122,27 @@ mod tests {
         assert_eq!(pair.p, 0.25);
         assert_eq!(paired(&own, &own).unwrap().p, 1.0);
         assert_eq!(paired(&own, &scores(&[("x", 1.0)])), None);
+    }
+
+    /// Of three runs, one more hit is 33.333333333333336 or 33.33333333333333 per cent more.
+    #[test]
+    fn images_tie_that_differ_by_the_same_number_of_hits() {
+        let hits = [(0, 1), (1, 2), (1, 2), (2, 1), (0, 3), (3, 1), (2, 3), (0, 2), (3, 3), (1, 0), (0, 1)];
+        let scores = |of: &dyn Fn(&(i32, i32)) -> f64| -> Scores {
+            hits.iter().enumerate().map(|(image, hits)| (image.to_string(), of(hits))).collect()
+        };
+        let mean = |hits: i32| f64::from(hits) * 100.0 / 3.0;
+        let of_means = paired(&scores(&|hits| mean(hits.1)), &scores(&|hits| mean(hits.0))).unwrap();
+        let of_hits = paired(&scores(&|hits| f64::from(hits.1)), &scores(&|hits| f64::from(hits.0))).unwrap();
+        assert_eq!(of_means.p, of_hits.p);
+    }
+
+    #[test]
+    fn methods_with_another_number_of_runs_are_named() {
+        let comparison = |method, runs| Comparison { subject: "MT-COOL", method, runs, pairs: Vec::new() };
+        assert_eq!(note_on_runs(&[comparison("Joint", (3, 3))]), "");
+        let note =
+            note_on_runs(&[comparison("Joint", (3, 3)), comparison("MGDA", (3, 5)), comparison("PCGrad", (3, 1))]);
+        assert!(note.starts_with("The numbers of runs differ: MT-COOL has 3, MGDA has 5, PCGrad has 1."), "{note}");
     }
 }

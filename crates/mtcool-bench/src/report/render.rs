@@ -4,7 +4,7 @@ use anyhow::Result;
 use mtcool_metrics::{Summary, WilcoxonTest};
 use polars::prelude::{Column as Series, CsvWriter, DataFrame, SerWriter};
 
-use super::comparison::Comparison;
+use super::comparison::{Comparison, note_on_runs};
 use super::table::{Table, TableRow};
 use crate::config::Cell;
 use crate::datasets::Column;
@@ -72,11 +72,12 @@ fn paired(table: &Table) -> String {
     let lines: Vec<_> = table.comparisons.iter().map(line).collect();
     format!(
         "\n### Paired over {} images\n\n{}\nImages: {}. Each image counts with the mean of a method's runs; p is Wilcoxon's signed-rank test (the paired t-test where \
-         more than {} images differ), two-sided, not corrected for the number of comparisons. It takes the trained networks as they are: other seeds are other networks.\n",
+         more than {} images differ), two-sided, not corrected for the number of comparisons. It takes the trained networks as they are: other seeds are other networks.\n{}",
         table.split,
         grid(&head, &lines),
         images.join(", "),
-        WilcoxonTest::MOST_PAIRS
+        WilcoxonTest::MOST_PAIRS,
+        note_on_runs(&table.comparisons)
     )
 }
 

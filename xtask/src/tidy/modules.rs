@@ -77,7 +77,7 @@ struct Reader<'a> {
     modules: Vec<Module>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn file(&mut self, file: &str, folder: String, parent: Option<usize>) -> Result<usize, String> {
         let text = self.files.get(file).ok_or_else(|| format!("{file}: there is no such file"))?;
         let module = self.module(file, folder, parent);
@@ -110,11 +110,7 @@ impl<'a> Reader<'a> {
                 }
                 "mod" if text(at + 2) == "{" => {
                     let end = group_end(code, at + 2);
-                    let (name, file) = (text(at + 1), self.modules[module].file.clone());
-                    let folder = format!("{}{name}/", self.modules[module].folder);
-                    let child = self.module(&file, folder, Some(module));
-                    self.modules[module].children.insert(name.into(), child);
-                    self.body(&code[at + 3..end.saturating_sub(1)], child)?;
+                    self.inline(text(at + 1), &code[at + 3..end.saturating_sub(1)], module)?;
                     at = end;
                     continue;
                 }
@@ -148,6 +144,14 @@ impl<'a> Reader<'a> {
             at += 1;
         }
         Ok(())
+    }
+
+    /// `mod name { code }`.
+    fn inline(&mut self, name: &str, code: &[Token<'_>], parent: usize) -> Result<(), String> {
+        let (file, folder) = (self.modules[parent].file.clone(), format!("{}{name}/", self.modules[parent].folder));
+        let child = self.module(&file, folder, Some(parent));
+        self.modules[parent].children.insert(name.into(), child);
+        self.body(code, child)
     }
 
     /// `mod name;`: the file beside the others of the module, or a folder's `mod.rs`.

@@ -32,7 +32,7 @@ mod on_a_card {
     use mtcool_bench::record::read_rows;
     use mtcool_core::random::{Purpose, stream, uniform};
     use mtcool_core::{Kernels, ParameterName, Parameters, Sgd};
-    use mtcool_data::augment::{Augmentation, Crop, Source};
+    use mtcool_data::augment::{Augmentation, Crop, PixelView};
     use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, uniform_on_card};
 
     use super::common::{HRF_AV, Lab, REFUGE, succeed};
@@ -113,7 +113,7 @@ mod on_a_card {
         let (height, width) = (23, 31);
         let bytes = |count: usize, factor: usize| (0..count).map(|at| (at * factor % 251) as u8).collect::<Vec<u8>>();
         let (picture, labels) = (bytes(3 * height * width, 97), bytes(height * width, 61));
-        let source = |bytes| Source { bytes, height, width };
+        let source = |bytes| PixelView { bytes, height, width };
         let on_card = Tensor::from_slice(&picture, (height, width, 3), &card).unwrap();
         let labels_on_card = Tensor::from_slice(&labels, (height, width), &card).unwrap();
         let tables: Vec<u8> = (0..512).map(|at| if at < 256 { at as u8 } else { (at * 7 % 5) as u8 }).collect();

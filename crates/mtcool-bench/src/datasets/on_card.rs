@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use candle_core::{Device, Tensor};
-use mtcool_data::augment::{Change, Crop, Source};
+use mtcool_data::augment::{Change, Crop, PixelView};
 use mtcool_data::{Cutter, Error};
 use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, free_device_memory};
 
@@ -35,7 +35,7 @@ impl CardPictures {
     /// If the card does not take them.
     pub(super) fn new<'a>(
         device: &Device,
-        pictures: impl Iterator<Item = (Source<'a>, Source<'a>)> + Clone,
+        pictures: impl Iterator<Item = (PixelView<'a>, PixelView<'a>)> + Clone,
         tables: &[[u8; 256]],
         outside: u8,
     ) -> Result<Option<Self>> {
@@ -47,7 +47,7 @@ impl CardPictures {
             return Ok(None);
         }
         let sent = pictures.map(|(pixels, labels)| {
-            let Source { bytes, height, width } = pixels;
+            let PixelView { bytes, height, width } = pixels;
             let pixels = Tensor::from_slice(bytes, (height, width, 3), device)?;
             Ok((pixels, Tensor::from_slice(labels.bytes, (labels.height, labels.width), device)?))
         });

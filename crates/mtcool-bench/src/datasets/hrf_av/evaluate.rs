@@ -5,7 +5,7 @@ use std::cell::Cell;
 use anyhow::Result;
 use candle_core::DType;
 use mtcool_core::{Network, Parameters, Problem};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
 use mtcool_models::{Tile, Tiling};
 
@@ -105,7 +105,7 @@ pub(super) fn evaluate(
 
 /// The likeliest class of each pixel of `photograph`: `[H * W]` for each task.
 pub(super) fn predict(
-    photograph: Source<'_>,
+    photograph: PixelView<'_>,
     standard: Standard,
     tiling: Tiling,
     network: &dyn Network,

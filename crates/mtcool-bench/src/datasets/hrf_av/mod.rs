@@ -17,7 +17,7 @@ use mtcool_data::hrf_av::{
     CLASS, ChannelStatistics, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
     SynthConfig, fetch, origin, synthesize as draw, target_planes, verify,
 };
-use mtcool_data::{HrfAv, Origin, Progress};
+use mtcool_data::{DownloadProgress, HrfAv, Origin};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
@@ -38,7 +38,8 @@ pub(super) const ENTRY: DatasetEntry = DatasetEntry {
     name: "hrf-av",
     fetch: |folder| {
         let show = counter("bytes of HRF-AV");
-        let mut watch = |progress: Progress<'_>| show(progress.done as usize, progress.total.unwrap_or(0) as usize);
+        let mut watch =
+            |progress: DownloadProgress<'_>| show(progress.done as usize, progress.total.unwrap_or(0) as usize);
         let brought = fetch(folder, &FetchConfig::default(), &mut watch)?;
         tracing::info!(kept = brought.kept, brought = brought.brought, "HRF-AV is there");
         Ok(())

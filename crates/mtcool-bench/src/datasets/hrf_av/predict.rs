@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use mtcool_core::{Network, Parameters};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{Class, SetShape};
 use mtcool_data::picture::Picture;
 use serde_json::json;
@@ -44,7 +44,7 @@ impl Predictor for HrfAvPredictor {
     fn predict(&self, photograph: Picture, _: Place) -> Result<Predicted> {
         let picture = self.reduced(photograph)?;
         let (height, width) = (picture.height, picture.width);
-        let source = Source { bytes: &picture.bytes, height, width };
+        let source = PixelView { bytes: &picture.bytes, height, width };
         let tiling = self.settings.tiling();
         let classes = evaluate::predict(source, self.standard, tiling, self.network.as_ref(), &self.parameters)?;
         let share = |classes: &[u8], class: Class| {

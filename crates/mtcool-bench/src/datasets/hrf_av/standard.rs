@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::ChannelStatistics;
 use mtcool_models::Tile;
 use serde_json::Value;
@@ -45,7 +45,7 @@ impl Standard {
 
     /// The pixels of `photograph` that `tile` shows, `[1, 3, h, w]`: straight from its bytes, so that there never is a whole
     /// photograph of floats.
-    pub(super) fn tile(&self, photograph: Source<'_>, tile: &Tile) -> candle_core::Result<Tensor> {
+    pub(super) fn tile(&self, photograph: PixelView<'_>, tile: &Tile) -> candle_core::Result<Tensor> {
         let (rows, columns) = (tile.rows.len(), tile.columns.len());
         let mut values: Vec<f32> = Vec::with_capacity(3 * rows * columns);
         for (channel, (mean, deviation)) in self.mean.iter().zip(&self.deviation).enumerate() {
@@ -74,7 +74,7 @@ mod tests {
         let values: Vec<f32> = planes.map(|&byte| f32::from(byte) / 255.0).collect();
         let whole = standard.batch(&Tensor::from_vec(values, (1, 3, height, width), &Device::Cpu).unwrap()).unwrap();
         let tile = Tile { rows: vec![3, 4, 4], columns: vec![2, 3, 6, 6, 5] };
-        let got = standard.tile(Source { bytes: &bytes, height, width }, &tile).unwrap();
+        let got = standard.tile(PixelView { bytes: &bytes, height, width }, &tile).unwrap();
         let places = |places: &[usize]| {
             let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
             Tensor::new(places, &Device::Cpu).unwrap()

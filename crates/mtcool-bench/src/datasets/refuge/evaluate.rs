@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use candle_core::{D, DType, Tensor};
 use mtcool_core::{Parameters, Problem};
 use mtcool_data::refuge::{FundusSamples, GLAUCOMA, SEGMENTATION};
-use mtcool_data::{Draw, Refuge, SharedDataset};
+use mtcool_data::{Refuge, SampleDraw, SharedDataset};
 
 use super::TASKS;
 use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction};
@@ -38,7 +38,7 @@ pub(super) fn evaluate(
     let mut gathered = Gathered::default();
     let indices: Vec<u32> = (0..samples.len() as u32).collect();
     for indices in indices.chunks(BATCH) {
-        let draws: Vec<Draw> = indices.iter().map(|&index| Draw::plain(index)).collect();
+        let draws: Vec<SampleDraw> = indices.iter().map(|&index| SampleDraw::plain(index)).collect();
         let batch = samples.read(&draws)?;
         let outputs = problem.network().forward_all(parameters, &[&batch.inputs, &batch.inputs])?;
         for (task, (output, target)) in outputs.iter().zip(&batch.targets).enumerate() {
@@ -79,12 +79,12 @@ impl Gathered {
         let regions = [(Region::Cup, Metric::DiceCup), (Region::Disc, Metric::DiceDisc)];
         for ((region, metric), all) in regions.into_iter().zip(&mut self.dice) {
             let positive = region.classes(MaskCoding::Indices);
-            let value = 100.0 * dice(ClassMap { classes, positive }, ClassMap { classes: truth, positive })?;
+            let value = 100.0 * dice(ClassMap { classes, positive }, ClassMap { classes: &truth, positive })?;
             all.push(value);
             let case = known.name.clone();
             self.scores.push(CaseScore { task: TASKS[SEGMENTATION], case, metric: metric.name(), value });
         }
-        for (mask, ratios) in [classes, truth].into_iter().zip(&mut self.ratios) {
+        for (mask, ratios) in [classes, &truth].into_iter().zip(&mut self.ratios) {
             ratios.push(cup_to_disc_ratio(mask, side, MaskCoding::Indices)?);
         }
         self.probabilities.push(probability);

@@ -13,7 +13,7 @@ use candle_core::Device;
 use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
 use mtcool_data::fundus::BACKGROUND;
 use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
-use mtcool_data::{Augmentation, Error, LoaderConfig, Refuge, SharedLoader};
+use mtcool_data::{Error, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
 /// Names a setting as the experiment's file does.
 fn with_key(error: Error) -> anyhow::Error {
     match error {
-        Error::OutOfRange { key: key @ ("crop" | "side"), value, expected } => {
+        Error::OutOfRange { key: key @ ("crop" | "side" | "translation" | "jitter"), value, expected } => {
             ConfigError::new(format!("`data.settings.{key}` is {value}: expected {expected}")).into()
         }
         other => other.into(),
@@ -118,11 +118,11 @@ struct RefugeSuite {
     refuge: Refuge,
     splits: Splits,
     settings: RefugeSettings,
-    /// Training crops, changed at random.
+    /// Training crops, moved and changed at random.
     training: Arc<FundusSamples>,
-    /// The training crops on a card.
+    /// The training photographs on a card.
     on_card: Sent,
-    /// Crops to select on, and to report, as they are.
+    /// Crops to select on, and to report on, each at its fixed place.
     held_out: [FundusSamples; 2],
 }
 
@@ -138,7 +138,8 @@ impl RefugeSuite {
                 "`data.settings.class_weights` is {weights:?}: expected nothing, or a number of at least 0 for each of background, rim, cup"
             )))?;
         }
-        let config = RefugeConfig { crop: settings.crop, side: settings.side, cache: PathBuf::from("data/cache") };
+        let RefugeSettings { crop, side, .. } = settings;
+        let config = RefugeConfig { crop, side, placement: settings.placement(), cache: PathBuf::from("data/cache") };
         let refuge = Refuge::open(folder, &config, &counter("cutting photographs")).map_err(with_key)?;
         for note in refuge.notes() {
             tracing::warn!("{note}");
@@ -150,9 +151,9 @@ impl RefugeSuite {
             folder.display(),
             refuge.cases().len()
         );
-        let training = Arc::new(refuge.samples(splits.train.clone(), settings.augmentation));
+        let training = Arc::new(FundusSamples::training(&refuge, splits.train.clone(), settings.augmentation)?);
         let held_out =
-            [&splits.selection, &splits.test].map(|indices| refuge.samples(indices.clone(), Augmentation::NONE));
+            [&splits.selection, &splits.test].map(|indices| FundusSamples::evaluation(&refuge, indices.clone()));
         Ok(Self { refuge, splits, settings, training, on_card: Sent::default(), held_out })
     }
 
@@ -190,7 +191,8 @@ impl Suite for RefugeSuite {
     }
 
     fn caveats(&self) -> Vec<Caveat> {
-        photographs::caveats(&self.refuge)
+        let placement = Caveat { text: self.settings.placement_note(), is_comparable: true };
+        photographs::caveats(&self.refuge).into_iter().chain([placement]).collect()
     }
 
     fn samples(&self, _: usize) -> usize {
@@ -239,7 +241,7 @@ impl Suite for RefugeSuite {
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
         let Some(index) = self.refuge.cases().iter().position(|known| known.name == case) else { return Ok(None) };
         let side = self.refuge.side();
-        let truth = vec![(TASKS[0], self.refuge.classes(index).to_vec())];
-        Ok(Some(CasePicture { height: side, width: side, rgb: self.refuge.pixels(index).to_vec(), truth }))
+        let truth = vec![(TASKS[0], self.refuge.classes(index))];
+        Ok(Some(CasePicture { height: side, width: side, rgb: self.refuge.pixels(index), truth }))
     }
 }

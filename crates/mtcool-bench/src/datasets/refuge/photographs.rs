@@ -1,6 +1,6 @@
 //! What the photographs of a set are: part of a run's identity, and what `predict` must know of those it was trained on.
 
-use mtcool_data::refuge::Part;
+use mtcool_data::refuge::RefugePart;
 use mtcool_data::{Origin, Refuge};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ impl PhotographFiles {
 
 /// How the photographs were drawn, `counts` of them to train and to test with; `null` for real ones.
 pub(super) fn origin(refuge: &Refuge, counts: [usize; 2]) -> Value {
-    let size = |part: Part| {
+    let size = |part: RefugePart| {
         let first = refuge.cases().iter().position(|case| case.part == part);
         first.map_or_else(String::new, |index| by(refuge.size(index)))
     };
@@ -42,7 +42,7 @@ pub(super) fn origin(refuge: &Refuge, counts: [usize; 2]) -> Value {
             "generator": generator,
             "train": counts[0],
             "test": counts[1],
-            "sizes": { "train": size(Part::Train), "validation": size(Part::Validation), "test": size(Part::Test) },
+            "sizes": { "train": size(RefugePart::Train), "validation": size(RefugePart::Validation), "test": size(RefugePart::Test) },
         } }),
     }
 }

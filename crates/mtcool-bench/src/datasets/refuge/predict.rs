@@ -197,7 +197,8 @@ impl Predictor for RefugePredictor {
             ),
         };
         let first = self.look(&photograph, center)?;
-        // The network learned on squares around the disc's bounding box.
+        // In training, the centre of a square was never farther from that of the disc's bounding box than `translation`, in either
+        // direction: a second look from the centre that the first one saw is certainly within what the network learned.
         let Seen { center, classes, logits } = match self.center_of_disc(&first, &photograph) {
             Some(center) if center != first.center => self.look(&photograph, center)?,
             _ => first,

@@ -1,7 +1,7 @@
-//! What files contain, without reading them again: a checksum is remembered with length and time of the last change.
+//! Checksums of files without reading them again: each is remembered with the file's length and the time of its last change.
 //!
-//! That is for sets of gigabytes, where reading everything before every training would cost minutes. Whoever replaces a file by
-//! one of the same length and sets the old time by hand deceives it; `verify` reads every file and is not deceived.
+//! This is for sets of gigabytes, where reading all files before every training would cost minutes. It does not notice a file
+//! that was replaced by one of the same length if its time was then set back by hand; `verify` reads every file and does notice.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::files::{sha256_of, write_whole};
 
 /// In the cache's folder; may be deleted at any time.
 const FILE: &str = "fingerprints.json";
-/// Two changes of a file within so short a time may bear the same time: the clock of file systems ticks at least that often.
+/// Two changes of a file within this time may have the same time stamp: the clock of file systems ticks at least this often.
 const TICK: Duration = Duration::from_millis(20);
 
 /// A file as it was when it was last read.
@@ -34,7 +34,7 @@ struct Fingerprint {
 /// If a file cannot be read, or `folder` cannot be written.
 pub(crate) fn fingerprints(folder: &Path, files: &[&Path]) -> Result<Vec<String>> {
     let store = folder.join(FILE);
-    // A damaged store is an empty one.
+    // A damaged store counts as empty.
     let known: BTreeMap<PathBuf, Fingerprint> =
         std::fs::read(&store).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
     let current = files.par_iter().map(|&file| {
@@ -46,7 +46,7 @@ pub(crate) fn fingerprints(folder: &Path, files: &[&Path]) -> Result<Vec<String>
         if let Some(known) = known.get(&path).filter(|known| (known.length, known.modified) == (length, modified)) {
             return Ok((path, known.clone()));
         }
-        // Any change from here on bears another time.
+        // From here on, any change of the file gets another time stamp.
         std::thread::sleep(TICK.saturating_sub(time.elapsed().unwrap_or_default()));
         let sha256 = sha256_of(file)?;
         Ok((path, Fingerprint { length, modified, sha256 }))

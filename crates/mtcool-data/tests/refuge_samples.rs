@@ -210,7 +210,7 @@ fn part(bytes: &[u8], stored: usize, channels: usize, [top, left]: [usize; 2], s
 #[test]
 fn an_evaluation_crop_is_moved_by_an_offset_that_follows_from_seed_and_name() {
     let place = Place::new();
-    let wide = place.open_at(SIDE + 20, SIDE + 20, CropPlacement::CENTRED);
+    let wide = place.open_at(SIDE + 24, SIDE + 24, CropPlacement::CENTRED);
     let placement = CropPlacement { translation: 3, jitter: 10, seed: 6 };
     let moved = place.open_at(SIDE, SIDE, placement);
     let samples = FundusSamples::evaluation(&moved, (0..24).collect());
@@ -220,9 +220,9 @@ fn an_evaluation_crop_is_moved_by_an_offset_that_follows_from_seed_and_name() {
     for (index, case) in moved.cases().iter().enumerate() {
         let offset = placement.evaluation_offset(&case.name);
         // Image and mask are moved alike, by the offset and no more.
-        let corner = offset.map(|offset| (10 + offset) as usize);
-        assert_eq!(moved.pixels(index), part(&wide.pixels(index), SIDE + 20, 3, corner, SIDE), "{}", case.name);
-        assert_eq!(moved.classes(index), part(&wide.classes(index), SIDE + 20, 1, corner, SIDE), "{}", case.name);
+        let corner = offset.map(|offset| (12 + offset) as usize);
+        assert_eq!(moved.pixels(index), part(&wide.pixels(index), SIDE + 24, 3, corner, SIDE), "{}", case.name);
+        assert_eq!(moved.classes(index), part(&wide.classes(index), SIDE + 24, 1, corner, SIDE), "{}", case.name);
         let read = batch.targets[SEGMENTATION].get(index).unwrap().flatten_all().unwrap().to_vec1::<u8>().unwrap();
         assert_eq!(read, moved.classes(index));
         offsets.insert(offset);

@@ -31,13 +31,6 @@ pub struct DigitsConfig {
     pub seed: u64,
 }
 
-/// As many digits as MNIST has.
-impl Default for DigitsConfig {
-    fn default() -> Self {
-        Self { train: 60_000, test: 10_000, seed: 0 }
-    }
-}
-
 /// Draws the digits of `config` and writes them to `folder` as MNIST's four IDX files, with a manifest that says they are
 /// synthetic.
 ///

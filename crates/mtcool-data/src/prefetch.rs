@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 ///
 /// Workers take turns: worker `n % workers` makes item n, so neither the order nor an item depends on which worker is faster.
 /// The position is the only state to save.
-pub struct Prefetch<T> {
+pub(crate) struct Prefetch<T> {
     lanes: Vec<Receiver<Result<T>>>,
     position: u64,
 }
@@ -19,7 +19,7 @@ impl<T: Send + 'static> Prefetch<T> {
     ///
     /// # Errors
     /// If `workers` is empty.
-    pub fn new<F>(position: u64, ahead: usize, workers: Vec<F>) -> Result<Self>
+    pub(crate) fn new<F>(position: u64, ahead: usize, workers: Vec<F>) -> Result<Self>
     where
         F: FnMut(u64) -> Result<T> + Send + 'static,
     {
@@ -47,8 +47,7 @@ impl<T: Send + 'static> Prefetch<T> {
     ///
     /// # Errors
     /// If the item could not be made, or its thread has ended.
-    #[expect(clippy::should_implement_trait, reason = "the sequence never ends, so an Option would mislead")]
-    pub fn next(&mut self) -> Result<T> {
+    pub(crate) fn next(&mut self) -> Result<T> {
         let lane = (self.position % self.lanes.len() as u64) as usize;
         self.position += 1;
         self.lanes[lane].recv().map_err(|_| Error::LoaderGone)?

@@ -346,8 +346,7 @@ fn batches(photographs: &[Arc<Photograph>], config: PatchConfig, first: u64, cou
         let inputs = sample.inputs.flatten_all().unwrap().to_vec1().unwrap();
         (inputs, sample.targets.flatten_all().unwrap().to_vec1().unwrap())
     };
-    let batches = (0..count).map(|_| flat(patches.next().unwrap())).collect();
-    batches
+    (0..count).map(|_| flat(patches.next().unwrap())).collect()
 }
 
 #[test]

@@ -43,23 +43,23 @@ const FEW: usize = 8;
 
 /// The decoded ground truth of one photograph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labels {
+pub(super) struct Labels {
     /// Rows.
-    pub height: usize,
+    pub(super) height: usize,
     /// Columns.
-    pub width: usize,
+    pub(super) width: usize,
     /// One [`Class`] number per pixel, `[H * W]`.
-    pub classes: Vec<u8>,
+    pub(super) classes: Vec<u8>,
     /// The number of pixels that had no pure colour and took the nearest one.
-    pub snapped: usize,
+    pub(super) snapped: usize,
     /// The number of those whose colour anti-aliasing cannot explain, and the first of them: x, y, colour.
-    pub foreign: (usize, Option<(usize, usize, [u8; 3])>),
+    pub(super) foreign: (usize, Option<(usize, usize, [u8; 3])>),
 }
 
 impl Labels {
     /// Each pixel of `picture` takes the class of the nearest pure colour; at equal distances background is preferred, then
     /// crossing, then artery.
-    pub fn decode(picture: &Picture) -> Self {
+    pub(super) fn decode(picture: &Picture) -> Self {
         let mut labels = Self {
             height: picture.height,
             width: picture.width,
@@ -83,7 +83,7 @@ impl Labels {
     }
 
     /// Whether there are more foreign colours than specks of dirt can explain.
-    pub fn is_miscoloured(&self) -> bool {
+    pub(super) fn is_miscoloured(&self) -> bool {
         self.foreign.0 > FEW.max((FOREIGN_SHARE * self.classes.len() as f64) as usize)
     }
 }

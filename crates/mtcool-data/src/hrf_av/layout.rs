@@ -3,23 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{MANIFEST, origin};
+use super::manifest::origin;
 use super::names::{PhotographId, Role};
 use crate::error::{Error, Result, at};
 use crate::finding::{Defects, Finding, ProblemKind};
+use crate::manifest::MANIFEST;
 use crate::origin::Origin;
 
 /// The files of one photograph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhotographPaths {
+pub(super) struct PhotographPaths {
     /// Its photograph.
-    pub image: PathBuf,
+    pub(super) image: PathBuf,
     /// Its field of view.
-    pub field: PathBuf,
+    pub(super) field: PathBuf,
     /// Its arteries and veins.
-    pub labels: PathBuf,
+    pub(super) labels: PathBuf,
     /// Its vessels, if the folder has them.
-    pub vessels: Option<PathBuf>,
+    pub(super) vessels: Option<PathBuf>,
 }
 
 /// All files in a folder that play a role, whatever the case of their names and the format of the pictures.

@@ -5,12 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::names::SetShape;
-use crate::error::{Error, Result, at};
+use crate::error::Result;
 use crate::fundus::GENERATOR;
+use crate::manifest::read_manifest;
 use crate::origin::Origin;
-
-/// Present in a folder of drawn photographs only.
-pub(super) const MANIFEST: &str = "synthetic.json";
 
 /// The content of the file beside drawn photographs.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +37,7 @@ impl HrfAvManifest {
 /// # Errors
 /// If the manifest of a drawn set cannot be read.
 pub fn origin(folder: &Path) -> Result<(Origin, SetShape)> {
-    Ok(match read_manifest(folder)? {
+    Ok(match read_hrf_av_manifest(folder)? {
         None => (Origin::Real, SetShape::OFFICIAL),
         Some(manifest) => (Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }, manifest.shape()),
     })
@@ -49,16 +47,8 @@ pub fn origin(folder: &Path) -> Result<(Origin, SetShape)> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub(super) fn read_manifest(folder: &Path) -> Result<Option<HrfAvManifest>> {
-    let path = folder.join(MANIFEST);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(at(&path))?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Corrupt {
-        file: path,
-        expected: "the manifest of a synthetic set".into(),
-        got: error.to_string(),
-        remedy: "delete the folder and run `cargo xtask data synth hrf-av` again",
-    })
+pub(super) fn read_hrf_av_manifest(folder: &Path) -> Result<Option<HrfAvManifest>> {
+    const REMEDY: &str = "delete the folder and run `cargo xtask data synth hrf-av` again";
+    let parse = |value| serde_json::from_value(value).map_err(|error| error.to_string());
+    read_manifest(folder, "the manifest of a synthetic set", REMEDY, parse)
 }

@@ -21,8 +21,7 @@ mod verify;
 
 pub use config::{HrfAvConfig, OnDamage};
 pub use fetch::{FetchConfig, Fetched, fetch};
-pub use labels::{CLASS, Class, FIELD, Labels, Mark, VESSEL, target_planes};
-pub use layout::PhotographPaths;
+pub use labels::{CLASS, Class, FIELD, Mark, VESSEL, target_planes};
 pub use manifest::origin;
 pub use names::{Group, PhotographId, Role, SetShape};
 pub use patches::{PatchConfig, Patches};

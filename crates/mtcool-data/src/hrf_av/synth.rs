@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
 
 use super::labels::Class;
-use super::manifest::{HrfAvManifest, MANIFEST, read_manifest};
+use super::manifest::{HrfAvManifest, read_hrf_av_manifest};
 use super::names::{Group, PhotographId, Role, SetShape};
 use crate::error::{Error, Result, at};
 use crate::files::write_whole;
 use crate::fundus::{ARTERY, Anatomy, Fundus, VEIN};
+use crate::manifest::write_manifest;
 use crate::picture::mark_as_drawn;
 
 /// How many photographs to draw, how large, and from what seed.
@@ -36,16 +37,14 @@ pub fn synthesize(folder: &Path, config: SynthConfig) -> Result<()> {
             return Err(Error::OutOfRange { key, value, expected: "at least 1".into() });
         }
     }
-    let present = read_manifest(folder)?;
+    let present = read_hrf_av_manifest(folder)?;
     if present != Some(manifest) {
         clear(folder, present)?;
         for role in ROLES {
             let folder = folder.join(role.folder());
             std::fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
-        let path = folder.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| at(&path)(error.into()))?;
-        write_whole(&path, &text)?;
+        write_manifest(folder, &manifest)?;
     }
     for (id, index) in indices(config) {
         if ROLES.iter().any(|role| !folder.join(role.path(id)).is_file()) {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, at};
 use crate::files::{hex, write_whole};
+use crate::manifest::{MANIFEST, read_manifest, write_manifest};
 use crate::origin::Origin;
 
 /// Names of the four files, training images and labels first, as [`write`] takes their contents.
@@ -19,8 +20,6 @@ const CANONICAL_MD5: [&str; 4] = [
     "2646ac647ad5339dbf082846283269ea",
     "27ae3e4e09519cfbb04c329615203637",
 ];
-/// Present in a folder of synthetic files only.
-const MANIFEST: &str = "synthetic.json";
 const REFETCH: &str = "delete it and run `cargo xtask data fetch mnist` again";
 
 /// The content of the file beside synthetic files.
@@ -46,7 +45,7 @@ pub fn verify(folder: &Path) -> Result<Origin> {
             remedy: "run `cargo xtask data fetch mnist`, or name the folder with `--data DIR`, or use `--data synth`",
         });
     }
-    let manifest = read_manifest(folder)?;
+    let manifest = read_mnist_manifest(folder)?;
     let expected: Vec<&str> = match &manifest {
         Some(manifest) => manifest.md5.iter().map(String::as_str).collect(),
         None => CANONICAL_MD5.to_vec(),
@@ -96,8 +95,7 @@ pub fn write(folder: &Path, contents: [&[u8]; 4], origin: &Origin) -> Result<()>
                 });
             }
             let md5 = contents.iter().map(|bytes| md5_hex(bytes)).collect();
-            let text = serde_json::to_vec_pretty(&MnistManifest { generator: *generator, seed: *seed, md5 });
-            write_whole(&manifest, &text.map_err(|error| at(&manifest)(error.into()))?)?;
+            write_manifest(folder, &MnistManifest { generator: *generator, seed: *seed, md5 })?;
         }
     }
     for (name, bytes) in FILES.into_iter().zip(contents) {
@@ -124,23 +122,15 @@ fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
     sizes.into_iter().try_fold(1usize, usize::checked_mul)?.checked_add(4 + 4 * dimensions)
 }
 
-fn read_manifest(folder: &Path) -> Result<Option<MnistManifest>> {
-    let path = folder.join(MANIFEST);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(at(&path))?;
-    let corrupt = |got: String| Error::Corrupt {
-        file: path.clone(),
-        expected: "the manifest of a synthetic set".into(),
-        got,
-        remedy: "delete the folder and run `cargo xtask data synth mnist` again",
-    };
-    let manifest: MnistManifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
-    if manifest.md5.len() != FILES.len() {
-        return Err(corrupt(format!("{} checksums for {} files", manifest.md5.len(), FILES.len())));
-    }
-    Ok(Some(manifest))
+fn read_mnist_manifest(folder: &Path) -> Result<Option<MnistManifest>> {
+    const REMEDY: &str = "delete the folder and run `cargo xtask data synth mnist` again";
+    read_manifest(folder, "the manifest of a synthetic set", REMEDY, |value| {
+        let manifest: MnistManifest = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        if manifest.md5.len() != FILES.len() {
+            return Err(format!("{} checksums for {} files", manifest.md5.len(), FILES.len()));
+        }
+        Ok(manifest)
+    })
 }
 
 fn md5_hex(bytes: &[u8]) -> String {

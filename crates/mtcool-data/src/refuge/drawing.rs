@@ -7,7 +7,7 @@ use image::ExtendedColorType;
 use image::codecs::bmp::BmpEncoder;
 use rayon::prelude::*;
 
-use super::manifest::{MANIFEST, RefugeManifest};
+use super::manifest::RefugeManifest;
 use super::names::{Name, RefugePart};
 use super::progress::PhotographProgress;
 use super::spreadsheet::{SheetCell, workbook};
@@ -15,6 +15,7 @@ use super::synthesis::{RefugeSynthesis, tenth};
 use crate::error::{Error, Result, at};
 use crate::files::{sha256, sha256_of, write_whole};
 use crate::fundus::{Anatomy, BACKGROUND, Fundus, GENERATOR, RIM};
+use crate::manifest::MANIFEST;
 use crate::picture::mark_as_drawn;
 
 /// The photographs of each part come from a separate range of indices, which has this length.

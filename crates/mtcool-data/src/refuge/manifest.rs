@@ -8,13 +8,10 @@ use serde_json::Value;
 
 use super::names::{Counts, RefugePart};
 use super::synthesis::RefugeSynthesis;
-use crate::error::{Error, Result, at};
-use crate::files::write_whole;
+use crate::error::{Error, Result};
 use crate::fundus::GENERATOR;
+use crate::manifest::{read_manifest, write_manifest};
 use crate::origin::Origin;
-
-/// Present in a folder of synthetic photographs only.
-pub(super) const MANIFEST: &str = "synthetic.json";
 
 /// The version of folder and manifest. In version 1, the photographs of all parts had one size.
 const VERSION: u64 = 2;
@@ -44,22 +41,13 @@ impl RefugeManifest {
     /// # Errors
     /// If it cannot be read, or is of another version.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(MANIFEST);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = std::fs::read(&path).map_err(at(&path))?;
-        let corrupt = |got: String| Error::Corrupt {
-            file: path.clone(),
-            expected: format!("the manifest of a synthetic set of version {VERSION}"),
-            got,
-            remedy: REMEDY,
-        };
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
-        match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
-            VERSION => serde_json::from_value(value).map(Some).map_err(|error| corrupt(error.to_string())),
-            version => Err(corrupt(format!("one of version {version}"))),
-        }
+        let expected = format!("the manifest of a synthetic set of version {VERSION}");
+        read_manifest(folder, &expected, REMEDY, |value| {
+            match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
+                VERSION => serde_json::from_value(value).map_err(|error| error.to_string()),
+                version => Err(format!("one of version {version}")),
+            }
+        })
     }
 
     /// The error that refuses to draw `wanted` into the `folder` that holds this set.
@@ -79,9 +67,7 @@ impl RefugeManifest {
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(self).map_err(|error| at(&path)(error.into()))?;
-        write_whole(&path, &text)
+        write_manifest(folder, self)
     }
 
     pub(super) fn origin(&self) -> Origin {

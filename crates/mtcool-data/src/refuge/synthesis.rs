@@ -30,13 +30,6 @@ pub enum DrawnSize {
     Fixed([usize; 2]),
 }
 
-/// As many photographs as REFUGE2018 has, in its sizes.
-impl Default for RefugeSynthesis {
-    fn default() -> Self {
-        Self { train: 400, validation: 400, test: 400, size: DrawnSize::Shrunk(1), seed: 0 }
-    }
-}
-
 /// The smallest side of a photograph: in a smaller one, a disc has no room for a rim.
 const SMALLEST: usize = 96;
 /// The largest reduction: the smaller official photographs have 1634 pixels.

@@ -7,7 +7,6 @@ use rayon::prelude::*;
 
 use super::facts::Facts;
 use super::inventory::{Found, Inventory};
-use super::manifest::MANIFEST;
 use super::mask::{self, Coding, Mask};
 use super::names::RefugePart;
 use super::progress::PhotographProgress;
@@ -16,6 +15,7 @@ use super::scan::scan;
 use crate::error::Result;
 use crate::files::sha256;
 use crate::finding::{Finding, ProblemKind};
+use crate::manifest::MANIFEST;
 use crate::picture::{Picture, decode, is_marked_as_drawn};
 
 /// Lists what is missing, doubled, unreadable, wrongly coded, wrongly sized or mislabelled in `folder`, file by file. Every

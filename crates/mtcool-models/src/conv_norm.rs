@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters, Part};
-use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows, tracks};
+use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -104,7 +104,7 @@ impl ConvNorm {
             Owner::Tasks(shares) => shares,
         };
         let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
-        Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| tracks(part)), shares)))
+        Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| part.track_op()), shares)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows, tracks};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows};
 
 use crate::conv_norm::trained_rows;
 use crate::fusion::{Features, Fusion};
@@ -101,7 +101,7 @@ impl CooperativeLayer {
         let biases = self.collect(parameters, "bias")?;
         match (self.fusion, x) {
             (Fusion::Concat, Features::Joined(x)) => {
-                let trains = weights.iter().zip(&biases).map(|(weight, bias)| tracks(weight) || tracks(bias));
+                let trains = weights.iter().zip(&biases).map(|(weight, bias)| weight.track_op() || bias.track_op());
                 let rows = trained_rows(trains, &self.shares);
                 let (weight, bias) = (stack_rows(&weights)?, stack_rows(&biases)?);
                 self.apply(x, &weight, &bias, rows).map(Features::Joined)

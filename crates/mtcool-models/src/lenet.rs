@@ -107,7 +107,7 @@ impl Network for LeNet {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let output = || {
+        let output = |parameters: &Parameters| {
             let mut x = Features::Joined(input.clone());
             for convolution in [&self.conv1, &self.conv2] {
                 x = convolution.fuse(parameters, convolution.forward(parameters, &x)?)?;
@@ -121,7 +121,7 @@ impl Network for LeNet {
         // Cross-stitch units mix features by candle's own operations.
         let mut outputs = match self.config.fusion {
             Fusion::Concat => as_recorded(parameters, &[input], output)?,
-            Fusion::CrossStitch => output()?,
+            Fusion::CrossStitch => output(parameters)?,
         };
         Ok(outputs.swap_remove(0))
     }

@@ -257,7 +257,7 @@ impl Network for UNet {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let output = || {
+        let output = |parameters: &Parameters| {
             let features = self.encode(parameters, input)?;
             Ok(vec![self.output(parameters, task, &features, None)?])
         };
@@ -269,7 +269,7 @@ impl Network for UNet {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
             return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
         };
-        as_recorded(parameters, inputs, || {
+        as_recorded(parameters, inputs, |parameters| {
             let features = self.encode(parameters, first)?;
             let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
             for task in 0..self.config.heads.len() {

@@ -7,7 +7,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch, elements, sum};
-use crate::recording::{apply1, apply2, tracks};
+use crate::recording::{apply1, apply2};
 
 /// `a` `[B, C, H, W]` and `b` `[B, D, H, W]` side by side, `[B, C + D, H, W]`.
 ///
@@ -58,7 +58,7 @@ impl CustomOp2 for Join {
         if grad.device().is_cuda() {
             return parts_on_cuda(a, b, grad);
         }
-        let part = |of: &Tensor, first: usize| match tracks(of) {
+        let part = |of: &Tensor, first: usize| match of.track_op() {
             true => grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some),
             false => Ok(None),
         };
@@ -73,7 +73,7 @@ fn parts_on_cuda(a: &Tensor, b: &Tensor, grad: &Tensor) -> Result<(Option<Tensor
     let (storage, batch) = (guard.storage()?, a.dims()[0].max(1));
     cuda::dispatch!("join-channels", storage, T => {
         let part = |of: &Tensor, first: usize| -> Result<Option<Tensor>> {
-            if !tracks(of) {
+            if !of.track_op() {
                 return Ok(None);
             }
             let place = (first, of.elem_count() / batch);

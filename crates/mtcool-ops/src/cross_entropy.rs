@@ -176,8 +176,7 @@ impl CustomOp2 for Backward<'_> {
                     run(Level::best(), Gradients { maps, part, settings: self.settings, factor, planes });
                 });
             };
-            // SAFETY: the parts cover all positions, and `Gradients` writes every class of each.
-            T::to_cpu_storage_owned(unsafe { written(maps.logits.len(), write) })
+            T::to_cpu_storage_owned(written(maps.logits.len(), write))
         });
         Ok((result, ll.shape().clone()))
     }

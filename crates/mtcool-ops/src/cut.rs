@@ -2,16 +2,7 @@
 
 use candle_core::{DType, Result, Tensor, bail};
 
-/// A rectangle and where it lies in its source.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cut {
-    /// Its centre (x, y) in the source, in pixels; pixel k covers k..k + 1.
-    pub center: [f64; 2],
-    /// From an offset (x, y) off the crop's centre to one in the source, row by row.
-    pub to_source: [[f64; 2]; 2],
-    /// Rows and columns of the result.
-    pub size: [usize; 2],
-}
+use crate::settings::Cut;
 
 /// `[3, H, W]` f32 from `pixels` `[H', W', 3]` u8 on a card: value v of channel c counts as `levels[v][c]`, bilinear between pixels;
 /// beyond the picture all is 0. To the bit what `mtcool_data::Change::picture` cuts on the host.

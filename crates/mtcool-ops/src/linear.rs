@@ -4,14 +4,15 @@
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use crate::activation::{Activation, relu_scalar};
-use crate::arithmetic::{Precision, rounded};
+use crate::activation::relu_scalar;
+use crate::arithmetic::rounded;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
-use crate::recording::{apply3, tracks};
+use crate::recording::apply3;
 use crate::rows::Rows;
+use crate::settings::{Activation, Precision};
 
 /// Settings of [`linear`].
 #[derive(Clone, Debug, Default)]
@@ -106,15 +107,15 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.activation.backward(output, grad)?;
         let gradient = |of| LinearGradient { of, rows: self.rows.clone(), precision: self.precision };
-        let input = match tracks(x) {
+        let input = match x.track_op() {
             true => Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
             false => None,
         };
-        let kernel = match tracks(weight) {
+        let kernel = match weight.track_op() {
             true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?),
             false => None,
         };
-        let bias = match tracks(bias) {
+        let bias = match bias.track_op() {
             true => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
             false => None,
         };

@@ -137,8 +137,7 @@ impl CustomOp2 for Backward {
                     });
                 });
             };
-            // SAFETY: the bands cover all rows, and `Gradients` writes every class of each pixel.
-            T::to_cpu_storage_owned(unsafe { written(logits.len(), write) })
+            T::to_cpu_storage_owned(written(logits.len(), write))
         });
         Ok((result, layout.shape().clone()))
     }

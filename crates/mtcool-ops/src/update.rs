@@ -2,17 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
-/// One step of stochastic gradient descent: `d = g + weight_decay p`, `v' = momentum v + d` (the first time `d`),
-/// `p' = p - rate v'`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
-    /// Learning rate.
-    pub rate: f64,
-    /// In `0..1`.
-    pub momentum: f64,
-    /// At least 0.
-    pub weight_decay: f64,
-}
+use crate::settings::SgdStep;
 
 /// `parameter`'s new value and, with momentum, its velocity: constants of its shape. All lie on one card.
 ///

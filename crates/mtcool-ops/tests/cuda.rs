@@ -38,7 +38,11 @@ fn run(
             let anchor = Var::zeros(1, DType::F32, device).unwrap().into_inner();
             let given = given.clone();
             let deliver = Arc::new(move |leaf, gradient| given.lock().unwrap().push((leaf, gradient)));
-            recorded(&anchor, deliver, || Ok(vec![f(&leaves)?])).unwrap().swap_remove(0)
+            let output = recorded(&anchor, deliver, |recording| {
+                let leaves = leaves.iter().map(|leaf| recording.leaf(leaf)).collect::<Result<Vec<_>>>()?;
+                Ok(vec![f(&leaves)?])
+            });
+            output.unwrap().swap_remove(0)
         }
         false => f(&leaves).unwrap(),
     };

@@ -4,17 +4,18 @@
 //! has too few pixels to pay for. Here the output's gradient is turned around, `[B, H, W, O]`, a tile of six taps by four
 //! vectors of channels stays in registers, and each pixel of the input is multiplied with all of them.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::direct::tap_offsets;
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Planes};
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written;
+use crate::geometry::Geometry;
+use crate::memory::initialised;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Pixels, over all samples, up to which this pays.
@@ -106,7 +107,7 @@ fn vector_blocks(vectors: usize) -> Vec<Range<usize>> {
 fn turned<T: Element, A: Arithmetic<T>>(g: &Geometry, grad: &[T], rows: Range<usize>) -> Vec<T> {
     let (pixels, channels) = (A::pixels(1), rows.len());
     let steps = g.out_w.div_ceil(pixels);
-    let write = |turned: &mut [T]| {
+    let write = |turned: &mut [MaybeUninit<T>]| {
         turned.par_chunks_mut((steps * channels).max(1)).enumerate().for_each(|(line, target)| {
             let (sample, y) = (line / g.out_h, line % g.out_h);
             let row =
@@ -116,14 +117,14 @@ fn turned<T: Element, A: Arithmetic<T>>(g: &Geometry, grad: &[T], rows: Range<us
                     let row = row(channel);
                     for step in start..(start + STRIP).min(steps) {
                         let second = row.get(step * pixels + 1).copied().unwrap_or_default();
-                        target[step * channels + at] = A::combine(row[step * pixels], second);
+                        target[step * channels + at].write(A::combine(row[step * pixels], second));
                     }
                 }
             }
         });
     };
-    // SAFETY: every step and channel of every line is written.
-    unsafe { written(g.batch * g.out_h * steps * channels, write) }
+    // SAFETY: the chunks are the lines of all samples, and of each line every step of every channel is written.
+    unsafe { initialised(g.batch * g.out_h * steps * channels, write) }
 }
 
 /// How input and turned gradient lie in memory.

@@ -5,17 +5,18 @@
 //! the output's gradient.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Window};
-use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written_all;
+use crate::geometry::Geometry;
+use crate::memory::initialised_all;
+use crate::settings::Activation;
 use crate::simd::{Kernel, Level, Vector, WIDEST, run};
 
 /// Kernel rows of a tile.
@@ -247,8 +248,8 @@ impl<T: Element> Job<'_, T> {
     ) -> Vec<Vec<T>> {
         let (row_len, rows_a_unit) = (self.plane / self.out_h, self.rows_a_unit());
         let units_a_sample = self.out_h.div_ceil(rows_a_unit);
-        let write = |outputs: &mut [&mut [T]]| {
-            let bases: Vec<Base<T>> = outputs.iter_mut().map(|output| Base(output.as_mut_ptr())).collect();
+        let write = |outputs: &mut [&mut [MaybeUninit<T>]]| {
+            let bases: Vec<Base<T>> = outputs.iter_mut().map(|output| Base(output.as_mut_ptr().cast())).collect();
             let units = (0..self.samples * units_a_sample).into_par_iter();
             units.for_each_init(Vec::new, |buffer, unit| {
                 let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
@@ -278,8 +279,9 @@ impl<T: Element> Job<'_, T> {
             });
         };
         let lens: Vec<usize> = self.parts.iter().map(|channels| self.samples * channels * self.plane).collect();
-        // SAFETY: the units' rows are all rows, and the assertions have seen that their spots leave no element out.
-        unsafe { written_all(&lens, write) }
+        // SAFETY: the units' rows are all rows of all samples. The assertions have seen that a unit's spots, in their order, leave no
+        // element of its rows out, and `Forward` writes every channel of each spot, through pointers, and reads none.
+        unsafe { initialised_all(&lens, write) }
     }
 }
 

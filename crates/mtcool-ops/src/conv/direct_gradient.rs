@@ -9,11 +9,11 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::direct::{TILE_COLUMNS, TILE_ROWS, row_blocks, tap_offsets};
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Planes, SLACK, Window};
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::geometry::Geometry;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Rows of a unit of work.

@@ -1,13 +1,15 @@
 //! What a convolution reads: maps side by side along the channels, as they are or normalised on the way.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::activation::Activation;
 use crate::element::Element;
+use crate::memory::{initialised, room_of};
 use crate::norm::Affine;
+use crate::settings::Activation;
 
 /// `[B, C, H, W]`, whose channels may come from several maps, and which may be normalised as it is read.
 #[derive(Clone)]
@@ -65,15 +67,21 @@ impl<'a, T: Element> Input<'a, T> {
         let source = &self.plane(sample, channel)[range];
         let Some((affine, activation)) = self.normalised else { return source };
         let (scale, shift) = affine[sample * self.channels + channel];
-        Affine::apply(source, scale, shift, activation, buffer);
+        // SAFETY: `Affine::apply` writes values only.
+        Affine::apply(source, scale, shift, activation, unsafe { room_of(buffer) });
         buffer
     }
 
-    /// Reads elements `range` of plane `channel` of sample `sample`.
-    pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [T]) {
+    /// Writes elements `range` of plane `channel` of sample `sample` to all of `target`.
+    ///
+    /// # Panics
+    /// If `target` has another length than `range`.
+    pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [MaybeUninit<T>]) {
         let source = &self.plane(sample, channel)[range];
         match self.normalised {
-            None => target.copy_from_slice(source),
+            None => {
+                target.write_copy_of_slice(source);
+            }
             Some((affine, activation)) => {
                 let (scale, shift) = affine[sample * self.channels + channel];
                 Affine::apply(source, scale, shift, activation, target);
@@ -98,10 +106,12 @@ impl<'a, T: Element> Input<'a, T> {
         if let Some(map) = self.as_slice() {
             return Cow::Borrowed(map);
         }
-        let mut dense = vec![T::zero(); self.batch() * self.channels * self.pixels];
-        dense.par_chunks_mut(self.pixels).enumerate().for_each(|(plane, target)| {
-            self.read(plane / self.channels, plane % self.channels, 0..self.pixels, target);
-        });
-        Cow::Owned(dense)
+        let write = |dense: &mut [MaybeUninit<T>]| {
+            dense.par_chunks_mut(self.pixels).enumerate().for_each(|(plane, target)| {
+                self.read(plane / self.channels, plane % self.channels, 0..self.pixels, target);
+            });
+        };
+        // SAFETY: the length is a multiple of a plane's, and `read` writes each plane whole.
+        Cow::Owned(unsafe { initialised(self.batch() * self.channels * self.pixels, write) })
     }
 }

@@ -11,11 +11,10 @@ use rayon::prelude::*;
 
 use super::direct::{Job, Packed, Spot, TILE_COLUMNS, Tap, Taps, tap_offsets};
 use super::direct_gradient::{Views, gradient_of_views};
-use super::geometry::Geometry;
-use crate::activation::Activation;
 use crate::arithmetic::Exact;
 use crate::element::Element;
-use crate::pool::MaxPool2d;
+use crate::geometry::Geometry;
+use crate::settings::{Activation, MaxPool2d};
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Elements of a sample transposed at a time.

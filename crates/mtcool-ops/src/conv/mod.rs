@@ -4,7 +4,6 @@ mod chain;
 mod channel_gradient;
 mod direct;
 mod direct_gradient;
-mod geometry;
 #[cfg(test)]
 mod guard;
 mod input;
@@ -22,53 +21,18 @@ use std::borrow::Cow;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use crate::activation::Activation;
-use crate::arithmetic::Precision;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch_precision, elements, on_cpu};
-use crate::pool::{MaxPool2d, max_pool2d};
-use crate::recording::{apply2, apply3, tracks};
-use crate::rows::Rows;
-pub(crate) use geometry::Geometry;
+use crate::geometry::Geometry;
+use crate::pool::max_pool2d;
+use crate::recording::{apply2, apply3};
+use crate::settings::Conv2d;
 use input::Input;
 use strategy::Kept;
 
 pub use chain::{ChainInput, ConvNormUnit, conv_norm_chain};
 pub use transpose::conv_transpose2d;
-
-/// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained, full precision.
-#[derive(Clone, Debug)]
-pub struct Conv2d {
-    /// Step between windows, in pixels, the same both ways.
-    pub stride: usize,
-    /// Zeros around the input, in pixels, the same on all sides.
-    pub padding: usize,
-    /// Distance between a kernel's taps, in pixels.
-    pub dilation: usize,
-    /// Applied to the output inside the operation.
-    pub activation: Activation,
-    /// Max-pooling after the activation, inside the operation: the full-size map is never handed out.
-    pub pool: Option<MaxPool2d>,
-    /// Kernel rows whose weight and bias gradients are computed.
-    pub rows: Rows,
-    /// Of the operands of every multiplication, gradients included.
-    pub precision: Precision,
-}
-
-impl Default for Conv2d {
-    fn default() -> Self {
-        Self {
-            stride: 1,
-            padding: 0,
-            dilation: 1,
-            activation: Activation::Identity,
-            pool: None,
-            rows: Rows::All,
-            precision: Precision::Full,
-        }
-    }
-}
 
 /// Cross-correlation of `x` `[B, C, H, W]` with `kernel` `[O, C, kh, kw]` plus `bias` `[O]`, then the activation:
 /// `[B, O, (H + 2p - d(kh-1) - 1)/s + 1, ...]`, then the pooling, if any.
@@ -91,7 +55,7 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     {
         return max_pool2d(&conv2d(x, kernel, bias, Conv2d { pool: None, ..settings })?, pool);
     }
-    let is_tracked = tracks(x) || tracks(kernel) || bias.is_some_and(tracks);
+    let is_tracked = x.track_op() || kernel.track_op() || bias.is_some_and(Tensor::track_op);
     let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
     match bias {
         Some(bias) => apply3(x, kernel, bias, op),
@@ -157,14 +121,14 @@ impl ConvOp {
             };
             let rows = settings.rows.range(g.out_channels);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
-            let input = match tracks(x) {
+            let input = match x.track_op() {
                 true => {
                     let kernel = kernels.elements::<T>()?;
                     tensor(strategy::input_gradient::<T, A>(g, kernel, &map), x)?
                 }
                 false => None,
             };
-            let weight = match tracks(kernel) {
+            let weight = match kernel.track_op() {
                 true => {
                     let x = Input::new(xs.elements::<T>()?, g.in_channels, g.height * g.width);
                     let kept = self.kept.as_ref();
@@ -173,7 +137,7 @@ impl ConvOp {
                 false => None,
             };
             let bias = match bias {
-                Some(bias) if tracks(bias) => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
+                Some(bias) if bias.track_op() => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
                 _ => None,
             };
             Ok([input, weight, bias])
@@ -211,7 +175,7 @@ impl ConvOp {
         let (g, precision) = (&self.geometry, self.settings.precision);
         let rows = self.settings.rows.range(g.out_channels);
         // Of the rows that train, `[B, rows, H', W']`.
-        let trained = match rows.len() == g.out_channels || rows.is_empty() || !tracks(kernel) {
+        let trained = match rows.len() == g.out_channels || rows.is_empty() || !kernel.track_op() {
             true => grad.clone(),
             false => grad.narrow(1, rows.start, rows.len())?.contiguous()?,
         };
@@ -220,14 +184,14 @@ impl ConvOp {
         let storage = grads.storage()?;
         let device = &storage.device;
         cuda::dispatch!("conv2d", storage, T => {
-            let input = match tracks(x) {
+            let input = match x.track_op() {
                 true => {
                     let operands = (&kernels.view::<T>()?, &grads.view::<T>()?);
                     Some(cuda::tensor(cuda::input_gradient(device, g, operands, precision)?, device, x.shape()))
                 }
                 false => None,
             };
-            let weight = match tracks(kernel) {
+            let weight = match kernel.track_op() {
                 true if rows.is_empty() => Some(kernel.zeros_like()?),
                 true => {
                     let own = Geometry { out_channels: rows.len(), ..*g };
@@ -239,7 +203,7 @@ impl ConvOp {
                 false => None,
             };
             let bias = match bias {
-                Some(bias) if tracks(bias) => {
+                Some(bias) if bias.track_op() => {
                     let sizes = (g.batch, g.out_channels, g.out_pixels());
                     let sums = cuda::channel_sums(device, &grads.view::<T>()?, sizes, 1.0)?;
                     Some(cuda::tensor(cuda::only(device, sums, rows)?, device, bias.shape()))

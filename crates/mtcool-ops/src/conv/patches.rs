@@ -5,10 +5,11 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
-use crate::activation::{Activation, relu_scalar};
+use crate::activation::relu_scalar;
 use crate::element::{Element, sum};
+use crate::geometry::Geometry;
 use crate::matmul::{Matrix, matmul};
+use crate::settings::Activation;
 
 /// Elements of a patch matrix; half a mebibyte of f32 stays in the second-level cache.
 const PATCH_ELEMENTS: usize = 128 * 1024;

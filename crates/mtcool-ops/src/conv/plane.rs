@@ -2,6 +2,7 @@
 //! rows that stays in a thread's cache.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -9,7 +10,7 @@ use rayon::prelude::*;
 use super::input::Input;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written;
+use crate::memory::{initialised, room_of};
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Elements behind planes that a vector load may touch; at least a vector of the smallest elements.
@@ -36,21 +37,28 @@ impl Frame {
         Self { height, width, margin, pitch: width + 2 * margin }
     }
 
-    /// Writes `rows`, counted with the margins, of a plane; `write` is asked for rows of the image.
-    fn fill<E: Copy + Default>(self, rows: Range<usize>, target: &mut [E], mut write: impl FnMut(usize, &mut [E])) {
+    /// Writes `rows`, counted with the margins, of a plane, and zeros behind them: every element of `target`, if `write` writes
+    /// the whole of each row of the image that it is called with.
+    fn fill<E: Copy + Default>(
+        self,
+        rows: Range<usize>,
+        target: &mut [MaybeUninit<E>],
+        mut write: impl FnMut(usize, &mut [MaybeUninit<E>]),
+    ) {
+        let zero = MaybeUninit::new(E::default());
         let Self { height, width, margin, pitch } = self;
         let (inside, behind) = target.split_at_mut(rows.len() * pitch);
         for (y, row) in rows.zip(inside.chunks_exact_mut(pitch)) {
             match y.checked_sub(margin).filter(|&y| y < height) {
                 Some(y) => {
-                    row[..margin].fill(E::default());
+                    row[..margin].fill(zero);
                     write(y, &mut row[margin..margin + width]);
-                    row[margin + width..].fill(E::default());
+                    row[margin + width..].fill(zero);
                 }
-                None => row.fill(E::default()),
+                None => row.fill(zero),
             }
         }
-        behind.fill(E::default());
+        behind.fill(zero);
     }
 }
 
@@ -111,11 +119,13 @@ impl Window {
         frame: Frame,
         planes: usize,
         data: &mut Vec<E>,
-        mut write: impl FnMut(usize, usize, &mut [E]),
+        mut write: impl FnMut(usize, usize, &mut [MaybeUninit<E>]),
     ) {
         data.resize(planes * self.plane + SLACK, E::default());
         let (inside, behind) = data.split_at_mut(planes * self.plane);
         for (plane, target) in inside.chunks_exact_mut(self.plane).enumerate() {
+            // SAFETY: `Frame::fill` and the kernels behind `write` write values only.
+            let target = unsafe { room_of(target) };
             frame.fill(self.rows.clone(), target, |y, row| write(plane, y, row));
         }
         behind.fill(E::default());
@@ -134,7 +144,7 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T, Pixel = E>>(input: &Input<'_, T>, frame: Frame) -> Self {
         let (channels, width, rows) = (input.channels(), frame.width, frame.height + 2 * frame.margin);
         let plane = rows * frame.pitch + SLACK;
-        let write = |data: &mut [E]| {
+        let write = |data: &mut [MaybeUninit<E>]| {
             let targets = data.par_chunks_mut(plane).enumerate().with_min_len(PLANES_A_JOB);
             targets.for_each_init(
                 || vec![T::zero(); width],
@@ -146,8 +156,9 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
                 },
             );
         };
-        // SAFETY: `Frame::fill` writes every element.
-        let data = unsafe { written(input.batch() * channels * plane, write) };
+        // SAFETY: the length is a multiple of a plane's; `Frame::fill` writes each plane whole, since `Store` writes a row of the
+        // image whole.
+        let data = unsafe { initialised(input.batch() * channels * plane, write) };
         Self { data, plane }
     }
 }
@@ -156,7 +167,7 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
 struct Combine<'a, T, A> {
     first: &'a [T],
     second: &'a [T],
-    target: &'a mut [T],
+    target: &'a mut [MaybeUninit<T>],
     arithmetic: PhantomData<A>,
 }
 
@@ -164,7 +175,7 @@ impl<T: Element, A: Arithmetic<T>> Kernel<T> for Combine<'_, T, A> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for ((target, &first), &second) in self.target.iter_mut().zip(self.first).zip(self.second) {
-            *target = A::combine(first, second);
+            target.write(A::combine(first, second));
         }
     }
 }
@@ -172,14 +183,14 @@ impl<T: Element, A: Arithmetic<T>> Kernel<T> for Combine<'_, T, A> {
 /// A row as pixels; plain as well.
 struct Store<'a, T: Element, A: Arithmetic<T>> {
     row: &'a [T],
-    target: &'a mut [A::Pixel],
+    target: &'a mut [MaybeUninit<A::Pixel>],
 }
 
 impl<T: Element, A: Arithmetic<T>> Kernel<T> for Store<'_, T, A> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for (target, &value) in self.target.iter_mut().zip(self.row) {
-            *target = A::pixel(value);
+            target.write(A::pixel(value));
         }
     }
 }

@@ -6,20 +6,22 @@
 //! | direct | stride 1 | NCHW |
 //! | patches | the rest | NCHW |
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, DType, Result, bail};
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
 use super::input::Input;
 use super::lanes::Lanes;
-use super::{Conv2d, channel_gradient, direct, direct_gradient, patches};
-use crate::activation::Activation;
+use super::{channel_gradient, direct, direct_gradient, patches};
 use crate::arithmetic::{Arithmetic, rounded};
 use crate::element::Element;
-use crate::pool::{MaxPool2d, PLANES_A_JOB};
+use crate::geometry::Geometry;
+use crate::jobs::PLANES_A_JOB;
+use crate::memory::initialised;
+use crate::settings::{Activation, Conv2d, MaxPool2d};
 use crate::simd::Level;
 
 /// What the forward pass leaves for the backward pass, if there will be one.
@@ -80,9 +82,12 @@ pub(super) fn forward<T: Element, A: Arithmetic<T>>(
     };
     let Some(pool) = settings.pool else { return map };
     let out_w = pool.output_side(g.out_w);
-    let mut output = vec![T::zero(); g.batch * g.out_channels * pooled_pixels(pool, g)];
-    let planes = output.par_chunks_mut(pooled_pixels(pool, g)).zip(map.par_chunks(g.out_pixels()));
-    planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| pool.forward(plane, g.out_w, output, out_w));
+    let write = |output: &mut [MaybeUninit<T>]| {
+        let planes = output.par_chunks_mut(pooled_pixels(pool, g)).zip(map.par_chunks(g.out_pixels()));
+        planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| pool.forward(plane, g.out_w, output, out_w));
+    };
+    // SAFETY: the map has as many planes as the output, and `MaxPool2d::forward` writes each plane whole.
+    let output = unsafe { initialised(g.batch * g.out_channels * pooled_pixels(pool, g), write) };
     keep(Memory { map: store(map), ..Memory::default() });
     output
 }

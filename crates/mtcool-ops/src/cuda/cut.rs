@@ -4,7 +4,7 @@ use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
 use super::launch::{Module, launch_named, module, threads};
-use crate::cut::Cut;
+use crate::settings::Cut;
 
 const MODULE: Module = module!("cut");
 

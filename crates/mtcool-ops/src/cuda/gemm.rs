@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, CudaView, CudaViewMut, DevicePtr, DevicePtrMut};
 
 use super::Real;
 use super::elementwise::round_bf16;
-use crate::arithmetic::Precision;
+use crate::settings::Precision;
 
 /// How the matrices of an operand lie.
 #[derive(Clone, Copy)]

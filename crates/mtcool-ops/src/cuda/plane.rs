@@ -5,7 +5,7 @@ use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
 use super::Real;
 use super::launch::{Module, launch, module, threads};
-use crate::pool::MaxPool2d;
+use crate::settings::MaxPool2d;
 
 const MODULE: Module = module!("pool");
 

@@ -8,8 +8,8 @@ use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape, Storage, Tenso
 use cudarc::cublas::sys::{cublasComputeType_t, cudaDataType};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr, ValidAsZeroBits};
 
-use crate::arithmetic::Precision;
 use crate::element::Element;
+use crate::settings::Precision;
 
 /// `f32` or `f64` on the device.
 pub(crate) trait Real: Element + CudaDType + DeviceRepr + ValidAsZeroBits {

@@ -4,9 +4,8 @@ use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView};
 
 use super::{Real, bias_activation, channel_sums, convolution, input_gradient, kernel_gradient};
-use crate::activation::Activation;
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
+use crate::geometry::Geometry;
+use crate::settings::{Activation, Precision};
 
 /// The sizes of one transposed convolution, `x` `[batch, channels, height, width]` and kernel `[channels, outputs, k, k]`.
 #[derive(Clone, Copy)]

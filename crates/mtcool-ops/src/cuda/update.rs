@@ -5,7 +5,7 @@ use cudarc::driver::{CudaSlice, CudaView};
 
 use super::Real;
 use super::launch::{Module, launch, module, threads};
-use crate::update::SgdStep;
+use crate::settings::SgdStep;
 
 const MODULE: Module = module!("update");
 

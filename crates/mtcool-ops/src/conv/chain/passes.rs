@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use super::{Chain, Kept, Unit};
+use super::parts::{Chain, Kept, Unit};
 use crate::arithmetic::Arithmetic;
 use crate::conv::input::Input;
 use crate::conv::strategy;
 use crate::element::Element;
 use crate::norm;
+use crate::settings::Norm;
 
 /// Scale and shift of each plane.
 type Affines<T> = Vec<(T, T)>;
@@ -168,13 +169,7 @@ fn moments<T: Element>(kept: &Kept, index: usize) -> Result<Vec<(T, T)>> {
 }
 
 /// Scale and shift of each plane of a unit's convolution.
-fn affines_of<T: Element>(
-    kept: &Kept,
-    index: usize,
-    norm: &norm::Norm,
-    unit: &Unit,
-    parameters: &[T],
-) -> Result<Affines<T>> {
+fn affines_of<T: Element>(kept: &Kept, index: usize, norm: &Norm, unit: &Unit, parameters: &[T]) -> Result<Affines<T>> {
     Ok(norm::affines(norm, &unit.dims(), &moments::<T>(kept, index)?, &parameters[unit.norm.clone()]))
 }
 

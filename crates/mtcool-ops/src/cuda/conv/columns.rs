@@ -5,11 +5,11 @@ use std::ops::Range;
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
 use crate::cuda::Real;
 use crate::cuda::gemm::{Matrices, Product, product};
 use crate::cuda::launch::{Module, launch, module, threads};
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
 const MODULE: Module = module!("conv");
 

@@ -14,9 +14,9 @@ use cudarc::cudnn::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut};
 use indexmap::IndexMap;
 
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
 use crate::cuda::Real;
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
 /// More workspace than that is not asked for, in bytes: the maps of a large batch in cuDNN's own layout fit.
 const WORKSPACE: usize = 4 << 30;

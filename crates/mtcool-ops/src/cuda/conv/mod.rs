@@ -15,8 +15,8 @@ use dnn as passes;
 
 use super::Real;
 use super::gemm::rounded;
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
 /// The output of the linear map, `[B, O, H', W']`.
 pub(crate) fn convolution<T: Real>(

@@ -2,7 +2,7 @@
 
 use candle_core::{Result, bail};
 
-use super::Conv2d;
+use crate::settings::Conv2d;
 
 /// Every size a convolution kernel needs; all fit each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

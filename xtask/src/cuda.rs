@@ -134,7 +134,7 @@ pub(crate) fn fetch_toolkit(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
     // The stub libraries have the functions that the bindings declare, whose source cargo brings.
     run(cargo(&root).args(["fetch", "--locked"]))?;
-    let script = root.join("xtask/cuda/toolkit.py");
+    let script = root.join("emulated-card/toolkit.py");
     run(Command::new("python3").arg(script).arg("--folder").arg(toolkit_folder(&root)).args(arguments))
 }
 

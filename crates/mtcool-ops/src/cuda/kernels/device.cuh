@@ -2,7 +2,7 @@
 //
 // A kernel `name` is a template over its element type T; KERNEL exports it as `name_f32` and `name_f64`. Where threads of a
 // block work together, BLOCK_KERNEL does. The difference matters only where no card is: there the same sources are compiled
-// for the processor, which runs the threads of a plain kernel one after the other (xtask/cuda/emulator).
+// for the processor, which runs the threads of a plain kernel one after the other (emulated-card).
 #pragma once
 
 #ifndef MTCOOL_EMULATED

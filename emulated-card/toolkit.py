@@ -3,9 +3,9 @@
 
 The compiler comes from NVIDIA's wheels on PyPI. The libraries that a driver installation brings along
 (libcuda, libcublas, libcudnn, ...) are compiled here: they export what cudarc declares, so that programs
-link and start. With EMULATED_NVIDIA_CARD=1 they behave as one slow card on the processor; see emulator/.
+link and start. With EMULATED_NVIDIA_CARD=1 they behave as one slow card on the processor; see README.md.
 
-Usage: python3 xtask/cuda/toolkit.py [--folder DIR] [--check]
+Usage: python3 emulated-card/toolkit.py [--folder DIR] [--check] [--stubs-only]
 """
 
 import argparse
@@ -21,14 +21,13 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-REPOSITORY = HERE.parent.parent
-EMULATOR = HERE / "emulator"
+REPOSITORY = HERE.parent
 KERNELS = REPOSITORY / "crates" / "mtcool-ops" / "src" / "cuda" / "kernels"
 
 CUDA_VERSION = "13.0.*"
 WHEELS = ["nvidia-cuda-nvcc", "nvidia-cuda-crt", "nvidia-nvvm", "nvidia-cuda-runtime", "nvidia-cuda-cccl"]
 COMPILER = ["g++", "-O2", "-fPIC", "-std=c++17", "-pthread", "-ffp-contract=off", "-U_FORTIFY_SOURCE"]
-DEVICE = ["-x", "c++", "-Wno-unknown-pragmas", "-include", str(EMULATOR / "device.h"), "-I", str(KERNELS)]
+DEVICE = ["-x", "c++", "-Wno-unknown-pragmas", "-include", str(HERE / "device.h"), "-I", str(KERNELS)]
 
 # Library: its SONAME, the folder of its declarations in cudarc, what a function without an
 # implementation returns (the library's "not supported" or the nearest to it), its sources.
@@ -160,14 +159,14 @@ def build_stubs(folder):
     stubs, objects = folder / "stubs", folder / "objects"
     stubs.mkdir(exist_ok=True)
     objects.mkdir(exist_ok=True)
-    headers = [*EMULATOR.glob("*.h"), *KERNELS.glob("*.cuh"), Path(__file__)]
+    headers = [*HERE.glob("*.h"), *KERNELS.glob("*.cuh"), Path(__file__)]
     for name, (soname, declarations, code, sources) in LIBRARIES.items():
         functions = declared_functions(cudarc, declarations)
         generated = objects / f"{name}_stubs.cpp"
         text = stub_source(functions, code)
         if not generated.is_file() or generated.read_text() != text:
             generated.write_text(text)
-        jobs = [(generated, [])] + [(EMULATOR / source, []) for source in sources]
+        jobs = [(generated, [])] + [(HERE / source, []) for source in sources]
         if name == "cuda":
             jobs += [(kernel, DEVICE) for kernel in sorted(KERNELS.glob("*.cu"))]
         made = []
@@ -195,7 +194,7 @@ def build_stubs(folder):
 
 
 def write_environment(folder, home, stubs):
-    text = f"""# Made by xtask/cuda/toolkit.py; to be sourced by a shell.
+    text = f"""# Made by emulated-card/toolkit.py; to be sourced by a shell.
 export CUDA_HOME="{home}"
 export CUDA_PATH="$CUDA_HOME"
 export CUDA_ROOT="$CUDA_HOME"
@@ -217,7 +216,7 @@ def check(folder, stubs):
     """Compiles and runs the test program against the stub libraries, with and without the card."""
     program = folder / "smoke"
     libraries = [f"-l{name}" for name in ("cuda", "cublas", "cudnn", "curand")]
-    run([*COMPILER, *DEVICE, EMULATOR / "smoke.cpp", "-x", "none", "-o", program, f"-L{stubs}", *libraries,
+    run([*COMPILER, *DEVICE, HERE / "smoke.cpp", "-x", "none", "-o", program, f"-L{stubs}", *libraries,
          f"-Wl,-rpath,{stubs}"], "g++ could not compile the test program")
     for card in ("0", "1"):
         environment = {**os.environ, "EMULATED_NVIDIA_CARD": card}

@@ -24,9 +24,8 @@ namespace {
 
 constexpr std::size_t STACK_BYTES = 64 * 1024;
 constexpr unsigned MAX_THREADS = 1024;
-constexpr unsigned WARP = 32;
 
-enum class Status { Done, Ready, AtWarp, AtBlock };
+enum class Status { Done, Ready, Waiting };
 
 struct Fiber {
     ucontext_t start;
@@ -37,12 +36,10 @@ struct Fiber {
 };
 
 std::vector<Fiber *> fibers;
-unsigned live_threads = 0;  // size of the block that runs now
 unsigned running = MAX_THREADS;
 jmp_buf scheduler;
 void (*job)(void **) = nullptr;
 void **job_params = nullptr;
-alignas(16) unsigned char slots[MAX_THREADS][16];
 
 [[noreturn]] void stop(const char *message) {
     std::fprintf(stderr, "emulated card: %s\n", message);
@@ -87,25 +84,11 @@ void resume(unsigned thread) {
     running = MAX_THREADS;
 }
 
-void wait_as(Status status) {
-    if (running == MAX_THREADS)
-        stop("a kernel with a barrier was registered by REGISTER; it needs REGISTER_BLOCK");
-    Fiber *self = fibers[running];
-    self->status = status;
-    if (_setjmp(self->state) == 0) _longjmp(scheduler, 1);
-}
-
-// Lets the threads from `begin` to `end` go on if all of them that have not ended wait at `barrier`.
-bool release(unsigned begin, unsigned end, Status barrier) {
+// Lets all waiting threads go on. False if none waits.
+bool release(unsigned threads) {
     unsigned waiting = 0;
-    for (unsigned t = begin; t < end; ++t) {
-        if (fibers[t]->status == barrier)
-            ++waiting;
-        else if (fibers[t]->status != Status::Done)
-            return false;
-    }
-    for (unsigned t = begin; t < end; ++t)
-        if (fibers[t]->status == barrier) fibers[t]->status = Status::Ready;
+    for (unsigned t = 0; t < threads; ++t)
+        if (fibers[t]->status == Status::Waiting) fibers[t]->status = Status::Ready, ++waiting;
     return waiting > 0;
 }
 
@@ -122,48 +105,37 @@ Launcher find_kernel(const char *name) {
     return found == table().end() ? nullptr : found->second;
 }
 
-bool run(Launcher launcher, const Launch &launch) {
+void run(Launcher launcher, const Launch &launch) {
     static std::mutex lock;
     std::lock_guard<std::mutex> guard(lock);
     gridDim = launch.grid;
     blockDim = launch.block;
-    try {
-        launcher(launch);
-    } catch (const DeviceAssert &) {
-        return false;
-    }
-    return true;
+    launcher(launch);
 }
 
-void sync_block() { wait_as(Status::AtBlock); }
-void sync_warp() { wait_as(Status::AtWarp); }
-
-unsigned linear_thread() { return threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z); }
-void *exchange_slot(unsigned thread) { return thread < live_threads ? slots[thread] : nullptr; }
+void sync_block() {
+    if (running == MAX_THREADS)
+        stop("a kernel with a barrier was registered by REGISTER; it needs REGISTER_BLOCK");
+    Fiber *self = fibers[running];
+    self->status = Status::Waiting;
+    if (_setjmp(self->state) == 0) _longjmp(scheduler, 1);
+}
 
 void run_fibers(void (*call)(void **), void **params) {
     job = call;
     job_params = params;
-    live_threads = static_cast<unsigned>(blockDim.count());
-    while (fibers.size() < live_threads) fibers.push_back(new_fiber());
+    const auto threads = static_cast<unsigned>(blockDim.count());
+    while (fibers.size() < threads) fibers.push_back(new_fiber());
     unsigned next = 0;
     for_each_index(blockDim, threadIdx, [&] {
         fibers[next]->index = threadIdx;
         fibers[next++]->status = Status::Ready;
     });
-    for (;;) {
-        bool ended = true;
-        for (unsigned t = 0; t < live_threads; ++t)
+    // As on the card, threads that have ended are not waited for.
+    do {
+        for (unsigned t = 0; t < threads; ++t)
             if (fibers[t]->status == Status::Ready) resume(t);
-        bool released = false;
-        for (unsigned t = 0; t < live_threads; t += WARP)
-            released |= release(t, t + WARP < live_threads ? t + WARP : live_threads, Status::AtWarp);
-        if (released) continue;
-        if (release(0, live_threads, Status::AtBlock)) continue;
-        for (unsigned t = 0; t < live_threads; ++t) ended &= fibers[t]->status == Status::Done;
-        if (ended) return;
-        stop("the threads of a block wait for each other at different barriers");
-    }
+    } while (release(threads));
 }
 
 }  // namespace emulator

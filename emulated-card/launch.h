@@ -30,17 +30,11 @@ extern Dim threadIdx, blockIdx, blockDim, gridDim;
 bool add_kernel(const char *name, Launcher launcher);
 Launcher find_kernel(const char *name);
 
-// Runs a launch under the launch lock. False if the kernel stopped at a failed device assertion.
-bool run(Launcher launcher, const Launch &launch);
+// Runs a launch. One launch runs at a time.
+void run(Launcher launcher, const Launch &launch);
 
-// Thrown by kernels of the `Whole` kind where the card would stop at an assertion.
-struct DeviceAssert {};
-
-// Barriers and the exchange of values between the threads of a block (`Block` kernels only).
+// The barrier of a block's threads (kernels of REGISTER_BLOCK only).
 void sync_block();
-void sync_warp();
-void *exchange_slot(unsigned thread);
-unsigned linear_thread();
 
 // Runs `call(params)` once for each thread of the block, every thread as a fiber.
 void run_fibers(void (*call)(void **), void **params);
@@ -69,7 +63,7 @@ void for_each_index(const Dim &size, Dim &index, Body body) {
             for (index.x = 0; index.x < size.x; ++index.x) body();
 }
 
-// Threads that do not talk to each other: nested loops over blocks and threads.
+// Threads that do not communicate: nested loops over blocks and threads.
 template <auto Kernel>
 void launch_plain(const Launch &launch) {
     const auto args = Call<Kernel>::read(launch.params);
@@ -78,7 +72,7 @@ void launch_plain(const Launch &launch) {
     });
 }
 
-// Threads that share memory and meet at barriers: one block after the other, threads as fibers.
+// Threads that share memory and wait at barriers: one block after the other, its threads as fibers.
 template <auto Kernel>
 void launch_block(const Launch &launch) {
     for_each_index(launch.grid, blockIdx, [&] { run_fibers(&Call<Kernel>::once, launch.params); });

@@ -68,13 +68,6 @@ CUresult copy(void *to, const void *from, std::size_t bytes) {
     return CUDA_SUCCESS;
 }
 
-template <typename T>
-CUresult set(CUdeviceptr pointer, T value, std::size_t count) {
-    if (!inside(pointer, count * sizeof(T))) return CUDA_ERROR_INVALID_VALUE;
-    std::fill_n(host<T>(pointer), count, value);
-    return CUDA_SUCCESS;
-}
-
 }  // namespace
 
 extern "C" {
@@ -87,27 +80,13 @@ CUresult cuMemAllocAsync(CUdeviceptr *pointer, std::size_t bytes, Handle) {
     *pointer = 0;
     return bytes == 0 ? CUDA_SUCCESS : allocate(pointer, bytes);
 }
-CUresult cuMemAllocFromPoolAsync(CUdeviceptr *pointer, std::size_t bytes, Handle, Handle stream) {
-    return cuMemAllocAsync(pointer, bytes, stream);
-}
-CUresult cuMemAllocManaged(CUdeviceptr *pointer, std::size_t bytes, unsigned) { return cuMemAlloc_v2(pointer, bytes); }
 CUresult cuMemFree_v2(CUdeviceptr pointer) { return pointer == 0 ? CUDA_SUCCESS : release(pointer); }
 CUresult cuMemFreeAsync(CUdeviceptr pointer, Handle) { return cuMemFree_v2(pointer); }
-
-CUresult cuMemHostAlloc(void **pointer, std::size_t bytes, unsigned) {
-    return cuMemAlloc_v2(reinterpret_cast<CUdeviceptr *>(pointer), bytes);
-}
-CUresult cuMemAllocHost_v2(void **pointer, std::size_t bytes) { return cuMemHostAlloc(pointer, bytes, 0); }
-CUresult cuMemFreeHost(void *pointer) { return cuMemFree_v2(reinterpret_cast<CUdeviceptr>(pointer)); }
 
 CUresult cuMemGetInfo_v2(std::size_t *free, std::size_t *total) {
     std::lock_guard<std::mutex> guard(lock);
     *free = TOTAL - used;
     *total = TOTAL;
-    return CUDA_SUCCESS;
-}
-CUresult cuDeviceTotalMem_v2(std::size_t *bytes, CUdevice) {
-    *bytes = TOTAL;
     return CUDA_SUCCESS;
 }
 
@@ -130,24 +109,16 @@ CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, std::size_t bytes, Han
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, std::size_t bytes, Handle) {
     return cuMemcpyDtoD_v2(to, from, bytes);
 }
-CUresult cuMemcpyPeerAsync(CUdeviceptr to, Handle, CUdeviceptr from, Handle, std::size_t bytes, Handle) {
-    return cuMemcpyDtoD_v2(to, from, bytes);
-}
 
-CUresult cuMemsetD8_v2(CUdeviceptr to, unsigned char value, std::size_t count) { return set(to, value, count); }
-CUresult cuMemsetD16_v2(CUdeviceptr to, unsigned short value, std::size_t count) { return set(to, value, count); }
-CUresult cuMemsetD32_v2(CUdeviceptr to, unsigned value, std::size_t count) { return set(to, value, count); }
-CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, std::size_t count, Handle) { return set(to, value, count); }
-CUresult cuMemsetD16Async(CUdeviceptr to, unsigned short value, std::size_t count, Handle) { return set(to, value, count); }
-CUresult cuMemsetD32Async(CUdeviceptr to, unsigned value, std::size_t count, Handle) { return set(to, value, count); }
+CUresult cuMemsetD8Async(CUdeviceptr to, unsigned char value, std::size_t count, Handle) {
+    if (!inside(to, count)) return CUDA_ERROR_INVALID_VALUE;
+    return std::memset(host<void>(to), value, count), CUDA_SUCCESS;
+}
 
 // Memory pools exist, and change nothing here.
 static int the_pool;
 CUresult cuDeviceGetDefaultMemPool(Handle *pool, CUdevice) { return *pool = &the_pool, CUDA_SUCCESS; }
-CUresult cuDeviceGetMemPool(Handle *pool, CUdevice) { return *pool = &the_pool, CUDA_SUCCESS; }
-CUresult cuDeviceSetMemPool(CUdevice, Handle) { return CUDA_SUCCESS; }
 CUresult cuMemPoolSetAttribute(Handle, int, void *) { return CUDA_SUCCESS; }
 CUresult cuMemPoolGetAttribute(Handle, int, void *value) { return *static_cast<uint64_t *>(value) = 0, CUDA_SUCCESS; }
-CUresult cuMemPoolTrimTo(Handle, std::size_t) { return CUDA_SUCCESS; }
 
 }  // extern "C"

@@ -14,8 +14,6 @@ Status curandCreateGenerator(void **generator, int) {
 }
 Status curandDestroyGenerator(void *generator) { return delete static_cast<int *>(generator), SUCCESS; }
 Status curandSetPseudoRandomGeneratorSeed(void *, unsigned long long) { return SUCCESS; }
-Status curandSetGeneratorOffset(void *, unsigned long long) { return SUCCESS; }
-Status curandSetGeneratorOrdering(void *, int) { return SUCCESS; }
 Status curandSetStream(void *, void *) { return SUCCESS; }
 
 }  // extern "C"

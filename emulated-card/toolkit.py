@@ -33,7 +33,7 @@ DEVICE = ["-x", "c++", "-Wno-unknown-pragmas", "-include", str(HERE / "device.h"
 # implementation returns (the library's "not supported" or the nearest to it), its sources.
 LIBRARIES = {
     "cuda": ("libcuda.so.1", "driver", 801,
-             ["driver.cpp", "memory.cpp", "launch.cpp", "candle.cpp", "candle_index.cpp"]),
+             ["driver.cpp", "memory.cpp", "launch.cpp", "candle.cpp"]),
     "nvrtc": ("libnvrtc.so.13", "nvrtc", 11, []),
     "curand": ("libcurand.so.10", "curand", 201, ["rand.cpp"]),
     "cublas": ("libcublas.so.13", "cublas", 15, ["blas.cpp"]),

@@ -1,10 +1,12 @@
-// Those of candle's own kernels that our programs reach: elementwise operations, casts, copies, sums and maxima.
+// Those of candle's own kernels that our programs reach: elementwise operations, casts, copies, sums, maxima, selections.
 // Names and parameters are those of candle-kernels 0.11.1; each function does the work of the whole grid. A kernel
 // that is missing here is named when it is asked for.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 
 #include "launch.h"
 
@@ -96,6 +98,29 @@ void fast_max(Size count, Size each, Size rank, const Size *info, const T *in, T
     reduce(gridDim.x, each, count, rank, info, in, out, -INFINITY, larger);
 }
 
+template <typename T>
+void fast_argmax(Size count, Size each, Size rank, const Size *info, const T *in, uint32_t *out) {
+    const Strided at(rank, info, 1);
+    for (Size j = 0; j < gridDim.x; ++j) {
+        Size best = j * each;
+        for (Size i = best + 1; i < std::min((j + 1) * each, count); ++i)
+            if (in[at(best)] < in[at(i)]) best = i;
+        out[j] = static_cast<uint32_t>(best % info[rank - 1]);
+    }
+}
+
+// An index beyond the dimension stops a card; here, the program.
+template <typename T>
+void index_select(Size count, Size rank, const Size *info, const uint32_t *ids, const T *in, T *out, Size, Size size,
+                  Size ids_size, Size right) {
+    const Strided at(rank, info, 1);
+    for (Size i = 0; i < count; ++i) {
+        const Size id = ids[i / right % ids_size];
+        if (id >= size) std::fprintf(stderr, "emulated card: index %zu of %zu\n", id, size), std::abort();
+        out[i] = in[at((i / (ids_size * right) * size + id) * right + i % right)];
+    }
+}
+
 #define UNARY(name, expression) \
     struct name { template <typename T> static T of(T x) { return expression; } };
 UNARY(Copy, x)
@@ -122,7 +147,8 @@ BINARY(Eq, x == y)
 #define ADD_ANY(T, suffix)                     \
     ADD("ucopy", suffix, unary<T, Copy>);      \
     ADD("const_set", suffix, const_set<T>);    \
-    ADD("copy2d", suffix, copy2d<T>);
+    ADD("copy2d", suffix, copy2d<T>);          \
+    ADD("is_u32", suffix, index_select<T>);
 
 #define ADD_FLOAT(T, suffix)                         \
     ADD_ANY(T, suffix)                               \
@@ -144,7 +170,8 @@ BINARY(Eq, x == y)
     ADD("cast_" suffix, "f64", cast<T, double>);     \
     ADD("fast_sum", suffix, fast_sum<T>);            \
     ADD("fast_sum_small", suffix, fast_sum_small<T>);\
-    ADD("fast_max", suffix, fast_max<T>);
+    ADD("fast_max", suffix, fast_max<T>);            \
+    ADD("fast_argmax", suffix, fast_argmax<T>);
 
 const bool registered = [] {
     ADD_FLOAT(float, "f32")
@@ -155,6 +182,8 @@ const bool registered = [] {
     ADD("cast_u8", "f32", cast<uint8_t, float>);
     ADD("cast_u8", "f64", cast<uint8_t, double>);
     ADD("cast_u8", "u32", cast<uint8_t, uint32_t>);
+    ADD("cast_u8", "i64", cast<uint8_t, int64_t>);
+    ADD("cast_u32", "u8", cast<uint32_t, uint8_t>);
     ADD("cast_u32", "i64", cast<uint32_t, int64_t>);
     return true;
 }();

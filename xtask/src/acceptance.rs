@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cuda::{cuda_cargo, feature, has_card, prepare, target, test_cargo};
+use crate::cuda::{card_tests, cuda_cargo, feature, has_card, prepare, target};
 use crate::{run, workspace_root};
 
 const HELP: &str = "\
@@ -89,7 +89,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     if has_card() {
         step("card", &mut || run(&mut Command::new("nvidia-smi")));
     }
-    step("tests", &mut || tests(&root, plan.is_emulated));
+    step("tests", &mut || run(&mut card_tests(&root, feature()?, plan.is_emulated)?));
     if !plan.is_emulated {
         step("benchmarks", &mut || bench(&root, &plan));
         if let Some(pytorch) = &plan.pytorch {
@@ -106,14 +106,6 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
         }
     }
     summarise(&outcomes, started.elapsed())
-}
-
-fn tests(root: &Path, is_emulated: bool) -> Result<(), String> {
-    let mut tests = test_cargo(root, is_emulated)?;
-    let of_bench = format!("mtcool-bench/{}", feature()?);
-    tests.args(["test", "--workspace", "--locked", "--features", &of_bench]);
-    tests.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
-    run(&mut tests)
 }
 
 fn bench(root: &Path, plan: &Plan) -> Result<(), String> {

@@ -1,11 +1,11 @@
 //! Training on an NVIDIA card: the CPU's figures but for rounding, the same bits again, and going on from a checkpoint.
 //!
-//! Without a card these tests say that they are skipped; in a build without CUDA there is but the message that says so.
+//! The tests that need a card are marked as ignored, and run by `cargo xtask check --cuda`. The others are about builds and
+//! machines without one.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
-#[cfg(feature = "cuda")]
 #[path = "../../mtcool-ops/tests/device/mod.rs"]
 mod device;
 
@@ -23,7 +23,6 @@ fn a_device_that_is_not_there_is_named_before_anything_is_done() {
     fail(&mut lab.reproduce("results", &tf32), &["`precision` is `tf32`", "NVIDIA cards"]);
 }
 
-#[cfg(feature = "cuda")]
 mod on_a_card {
     use std::time::Duration;
 
@@ -47,8 +46,9 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_card_draws_the_hosts_noise_to_the_bit() {
-        let Some(card) = card("a_card_draws_the_hosts_noise_to_the_bit") else { return };
+        let card = card();
         for (count, bound, seed) in [(1, 0.05, 0), (17, 0.01, 1), (1000, 0.3, 2)] {
             let shape = Shape::from(count);
             for dtype in [DType::F32, DType::F64] {
@@ -66,8 +66,9 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_cards_updates_are_those_of_candles_operations() {
-        let Some(card) = card("a_cards_updates_are_those_of_candles_operations") else { return };
+        let card = card();
         let draw = |name: &str, dtype| {
             let mut generator = stream(1, Purpose::Method, [0; 4], name);
             uniform(&mut generator, 1.0, &Shape::from((7, 90)), dtype, &card).unwrap()
@@ -108,8 +109,9 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_card_cuts_what_the_host_cuts_to_the_bit() {
-        let Some(card) = card("a_card_cuts_what_the_host_cuts_to_the_bit") else { return };
+        let card = card();
         let (height, width) = (23, 31);
         let bytes = |count: usize, factor: usize| (0..count).map(|at| (at * factor % 251) as u8).collect::<Vec<u8>>();
         let (picture, labels) = (bytes(3 * height * width, 97), bytes(height * width, 61));
@@ -141,10 +143,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn training_comes_to_the_cpus_losses() {
-        if card("training_comes_to_the_cpus_losses").is_none() {
-            return;
-        }
         let lab = Lab::new();
         succeed(&mut lab.reproduce("cpu", &METHODS));
         succeed(&mut lab.reproduce("card", &[&METHODS[..], &["--device", "cuda:0"]].concat()));
@@ -158,10 +158,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn photographs_that_live_on_the_card_train_it_as_the_cpu() {
-        if card("photographs_that_live_on_the_card_train_it_as_the_cpu").is_none() {
-            return;
-        }
         let lab = Lab::new();
         for (table, flags) in [("table2", &REFUGE[..]), ("table3", &HRF_AV[..])] {
             let of_loss = |device: &str| {
@@ -184,10 +182,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_run_that_was_killed_ends_with_the_same_bits() {
-        if card("a_run_that_was_killed_ends_with_the_same_bits").is_none() {
-            return;
-        }
         let lab = Lab::new();
         let flags = ["--methods", "mtcool", "--device", "cuda:0", "--checkpoint-seconds", "0.01"];
         succeed(&mut lab.reproduce("whole", &flags));

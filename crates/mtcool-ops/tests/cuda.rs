@@ -1,8 +1,7 @@
 //! Each operation on a card in lock-step with the same on the CPU, outputs and gradients, over random shapes.
 //!
-//! The CPU's operations have twins of their own. Without a card these tests say that they are skipped.
+//! The CPU's operations have twins of their own. The tests that need a card are marked as ignored.
 
-#![cfg(feature = "cuda")]
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod device;
@@ -93,9 +92,9 @@ fn check_by(card: &Device, inputs: &[Tensor], ways: &[bool], f: impl Fn(&[Tensor
     }
 }
 
-/// Runs `check` on some cases of `strategy`, if there is a card.
-fn cases<S: Strategy>(name: &str, count: u32, strategy: S, check: impl Fn(&Device, S::Value)) {
-    let Some(card) = card(name) else { return };
+/// Runs `check` on `count` cases of `strategy`.
+fn cases<S: Strategy>(count: u32, strategy: S, check: impl Fn(&Device, S::Value)) {
+    let card = card();
     let config = Config { cases: count, failure_persistence: None, ..Config::default() };
     let run = |value| {
         check(&card, value);
@@ -113,10 +112,11 @@ fn activation() -> impl Strategy<Value = Activation> {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn convolution() {
     let sizes = (1usize..4, 1usize..4, 1usize..6, 1usize..4, 1usize..4, 5usize..10, 5usize..10);
     let settings = (1usize..3, 0usize..3, 1usize..3, activation(), rows(), any::<(bool, bool)>());
-    cases("convolution", 24, (sizes, settings), |card, (sizes, settings)| {
+    cases(24, (sizes, settings), |card, (sizes, settings)| {
         let (batch, channels, outputs, kernel_h, kernel_w, height, width) = sizes;
         let (stride, padding, dilation, activation, rows, (has_bias, pools)) = settings;
         let inputs = [
@@ -135,9 +135,10 @@ fn convolution() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn transposed_convolution() {
     let sizes = (1usize..4, 1usize..5, 1usize..5, 1usize..5, 1usize..5, 1usize..4);
-    cases("transposed_convolution", 16, sizes, |card, (batch, channels, outputs, height, width, k)| {
+    cases(16, sizes, |card, (batch, channels, outputs, height, width, k)| {
         let inputs = [
             tensor(&[batch, channels, height, width], 1),
             tensor(&[channels, outputs, k, k], 2),
@@ -148,10 +149,11 @@ fn transposed_convolution() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn normalisation() {
     // Planes of several chunks as well.
     let sides = prop_oneof![(1usize..6, 1usize..6), Just((100, 90))];
-    cases("normalisation", 16, (1usize..4, 1usize..3, 1usize..4, sides, activation(), any::<bool>()), |card, value| {
+    cases(16, (1usize..4, 1usize..3, 1usize..4, sides, activation(), any::<bool>()), |card, value| {
         let (batch, width, groups, (height, columns), activation, is_batch) = value;
         let channels = width * groups;
         let statistics = if is_batch { Statistics::Batch } else { Statistics::Group { groups } };
@@ -162,9 +164,10 @@ fn normalisation() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn max_pooling() {
     let sizes = (1usize..3, 1usize..4, 4usize..9, 4usize..9, 1usize..4, 1usize..4);
-    cases("max_pooling", 16, sizes, |card, (batch, channels, height, width, kernel, stride)| {
+    cases(16, sizes, |card, (batch, channels, height, width, kernel, stride)| {
         let inputs = [tensor(&[batch, channels, height, width], 1)];
         check(card, &inputs, |x| max_pool2d(&x[0], MaxPool2d { kernel, stride }));
         // Many pixels that are alike.
@@ -174,17 +177,19 @@ fn max_pooling() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn upsampling() {
-    cases("upsampling", 12, (1usize..3, 1usize..3, 1usize..6, 1usize..6, 1usize..5), |card, value| {
+    cases(12, (1usize..3, 1usize..3, 1usize..6, 1usize..6, 1usize..5), |card, value| {
         let (batch, channels, height, width, scale) = value;
         check(card, &[tensor(&[batch, channels, height, width], 1)], |x| upsample_bilinear2d(&x[0], scale));
     });
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn fully_connected_layers() {
     let sizes = (1usize..6, 1usize..7, 1usize..7, activation(), rows());
-    cases("fully_connected_layers", 24, sizes, |card, (batch, inputs, outputs, activation, rows)| {
+    cases(24, sizes, |card, (batch, inputs, outputs, activation, rows)| {
         let operands = [tensor(&[batch, inputs], 1), tensor(&[outputs, inputs], 2), tensor(&[outputs], 3)];
         let settings = Linear { activation, rows, precision: Precision::Full };
         check(card, &operands, |x| linear(&x[0], &x[1], &x[2], settings.clone()));
@@ -192,9 +197,10 @@ fn fully_connected_layers() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn cross_entropy() {
     let sizes = (1usize..4, 2usize..5, prop_oneof![1usize..4, Just(100)], any::<bool>(), proptest::option::of(0u32..5));
-    cases("cross_entropy", 24, sizes, |card, (batch, classes, side, has_weights, ignored)| {
+    cases(24, sizes, |card, (batch, classes, side, has_weights, ignored)| {
         let targets: Vec<u32> = (0..batch * side * side).map(|at| (at * 7 % classes) as u32).collect();
         let targets = Tensor::from_vec(targets, (batch, side, side), &Device::Cpu).unwrap();
         let class_weights = has_weights.then(|| (0..classes).map(|class| 0.5 * class as f64).collect());
@@ -205,8 +211,9 @@ fn cross_entropy() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn a_target_that_is_no_class_makes_the_loss_nan() {
-    let Some(card) = card("a_target_that_is_no_class_makes_the_loss_nan") else { return };
+    let card = card();
     let logits = tensor(&[2, 3], 1).to_device(&card).unwrap();
     let targets = Tensor::new(&[1u32, 3], &card).unwrap();
     let loss = mtcool_ops::cross_entropy(&logits, &targets).unwrap();
@@ -214,9 +221,10 @@ fn a_target_that_is_no_class_makes_the_loss_nan() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn disagreement() {
     let sizes = (1usize..4, 1usize..4, 2usize..5, prop_oneof![1usize..4, Just(50)]);
-    cases("disagreement", 12, sizes, |card, (draws, batch, classes, side)| {
+    cases(12, sizes, |card, (draws, batch, classes, side)| {
         let inputs: Vec<Tensor> =
             (0..draws).map(|draw| (tensor(&[batch, classes, side, side], draw as u64) * 6.0).unwrap()).collect();
         // By probabilities, as Eq. (6) has it, where there is no card. It stands behind a network, not in one.
@@ -238,9 +246,10 @@ fn disagreement() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn small_operations() {
     let sizes = (1usize..4, 1usize..4, 1usize..4, 1usize..4, 1usize..4, 1usize..4);
-    cases("small_operations", 12, sizes, |card, (batch, channels, more, rows, columns, side)| {
+    cases(12, sizes, |card, (batch, channels, more, rows, columns, side)| {
         let (height, width) = (rows * side, columns * side);
         let inputs = [tensor(&[batch, channels, height, width], 1), tensor(&[batch, more, height, width], 2)];
         check(card, &inputs, |x| join_channels(&x[0], &x[1]));
@@ -254,8 +263,9 @@ fn small_operations() {
 
 /// Sums that several blocks share, and whose threads take several numbers each.
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn sums_of_many_numbers() {
-    let Some(card) = card("sums_of_many_numbers") else { return };
+    let card = card();
     let map = tensor(&[2, 2, 100, 95], 1);
     check(&card, std::slice::from_ref(&map), |x| mean_pixels(&x[0]));
     let kernel = [map, tensor(&[3, 2, 1, 1], 2), tensor(&[3], 3)];
@@ -266,9 +276,10 @@ fn sums_of_many_numbers() {
 }
 
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn chains_of_convolutions() {
     let sizes = (1usize..3, 1usize..3, 1usize..4, any::<bool>(), rows());
-    cases("chains_of_convolutions", 8, sizes, |card, (batch, groups, width, is_raised, rows)| {
+    cases(8, sizes, |card, (batch, groups, width, is_raised, rows)| {
         let channels = groups * width;
         let read = if is_raised { 2 + 3 } else { 2 };
         let inputs = [
@@ -303,8 +314,9 @@ fn chains_of_convolutions() {
 
 /// Rounded operands are those of the CPU, and so are sums of their exact products, but for the order of additions.
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn bf16_operands() {
-    let Some(card) = card("bf16_operands") else { return };
+    let card = card();
     let inputs = [tensor(&[2, 3, 7, 6], 1), tensor(&[4, 3, 3, 3], 2), tensor(&[4], 3)];
     let f = |x: &[Tensor]| {
         conv2d(&x[0], &x[1], x.get(2), Conv2d { padding: 1, precision: Precision::Bf16, ..Conv2d::default() })
@@ -325,9 +337,10 @@ fn bf16_operands() {
 
 /// TF32 keeps 10 bits of an operand; where it is emulated, or the card has none, all of them.
 #[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
 fn tf32_operands() {
     type Operation<'a> = &'a dyn Fn(&[Tensor], Precision) -> Result<Tensor>;
-    let Some(card) = card("tf32_operands") else { return };
+    let card = card();
     let x = tensor(&[2, 3, 8, 6], 1);
     let convolution: Operation<'_> =
         &|x, precision| conv2d(&x[0], &x[1], x.get(2), Conv2d { padding: 1, precision, ..Conv2d::default() });

@@ -10,7 +10,7 @@ use figment::{Figment, Profile};
 use mtcool_ops::is_device_name;
 
 use super::error::ConfigError;
-use super::schema::{DataIdentity, Experiment, Precision, RunConfig};
+use super::schema::{DataIdentity, Experiment, PrecisionSetting, RunConfig};
 use crate::datasets;
 use crate::methods::{self, MethodSettings};
 
@@ -250,7 +250,7 @@ fn check(experiment: &Experiment) -> Result<(), ConfigError> {
         "`cpu`, or `cuda:0` and the like for an NVIDIA card",
     )?;
     require(
-        experiment.precision != Precision::Tf32 || experiment.device != "cpu",
+        experiment.precision != PrecisionSetting::Tf32 || experiment.device != "cpu",
         "precision",
         &"`tf32`",
         "`f32` or `bf16` on the CPU; TF32 is arithmetic of NVIDIA cards",

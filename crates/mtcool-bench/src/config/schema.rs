@@ -36,7 +36,7 @@ pub struct Experiment {
     pub report: ReportedSplit,
     /// Of the operands of convolutions and linear layers.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: PrecisionSetting,
     /// Steps from one look at the tasks' gradients to the next, for methods that do not compute them anyway; each costs a
     /// forward pass and a backward pass a task. 0: never.
     #[serde(default)]
@@ -112,10 +112,11 @@ pub enum ReportedSplit {
     Test,
 }
 
-/// How exact the operands of convolutions and linear layers are; sums, losses and parameters are f32 always.
+/// The config key `precision`: how exact the operands of convolutions and linear layers are. Sums, losses and parameters are always
+/// f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Precision {
+pub enum PrecisionSetting {
     /// As they are.
     #[default]
     F32,
@@ -125,12 +126,12 @@ pub enum Precision {
     Tf32,
 }
 
-impl Precision {
+impl PrecisionSetting {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The operations' setting.
+    /// The setting of the operations that it stands for.
     pub fn of_operands(self) -> mtcool_ops::Precision {
         match self {
             Self::F32 => mtcool_ops::Precision::Full,
@@ -273,8 +274,8 @@ pub struct RunConfig {
     /// The split that is evaluated at the end.
     pub report: ReportedSplit,
     /// Of the operands of convolutions and linear layers.
-    #[serde(skip_serializing_if = "Precision::is_default")]
-    pub precision: Precision,
+    #[serde(skip_serializing_if = "PrecisionSetting::is_default")]
+    pub precision: PrecisionSetting,
     /// Steps between looks at the tasks' gradients; 0 is never, and not part of what a run is.
     #[serde(skip_serializing_if = "is_zero")]
     pub probe_every: u64,

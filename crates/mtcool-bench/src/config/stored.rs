@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::error::ConfigError;
-use super::schema::{NetworkConfig, Precision};
+use super::schema::{NetworkConfig, PrecisionSetting};
 
 /// The part of a run's config that whoever uses its network needs.
 #[derive(Clone, Debug, Deserialize)]
@@ -16,7 +16,7 @@ pub struct StoredConfig {
     pub network: NetworkConfig,
     /// Of its operands.
     #[serde(default)]
-    pub precision: Precision,
+    pub precision: PrecisionSetting,
     /// How its data were drawn; `null` for the real data.
     #[serde(default)]
     pub origin: serde_json::Value,

@@ -8,8 +8,8 @@ pub(crate) fn nearest(value: f32) -> u32 {
     if value.is_nan() { (bits >> 16) | 0x40 } else { rounded }
 }
 
-/// `sum` and the products of the bf16 numbers that `a` and `b` hold, step by step as the instruction of AVX512-BF16 adds them: the
-/// second product first, rounding after each addition, subnormal numbers taken for zero.
+/// `sum` and the products of the bf16 numbers that `a` and `b` hold, step by step as the instruction of AVX512-BF16 adds
+/// them: the second product first, rounding after each addition, subnormal numbers taken for zero.
 #[inline(always)]
 pub(crate) fn add_pair_products(sum: f32, a: f32, b: f32) -> f32 {
     let flushed = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0f32.copysign(x) } else { x };

@@ -58,17 +58,17 @@ fn open_card(name: &str, number: usize) -> Result<Device> {
     if let Device::Cuda(card) = &device {
         // SAFETY: tensors of this device are made and used on its one stream, so no other has to wait for them.
         unsafe { card.disable_event_tracking() };
-        // Steps end with a look at the losses; without this, memory would go back to the driver each time.
+        // Each step ends with reading the losses; without this setting, freed memory would be returned to the driver then.
         let forever = u64::MAX;
         cuda::set_pool(card, CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, forever)?;
     }
     Ok(device)
 }
 
-/// Memory of `device`, an NVIDIA card, that nobody has taken, in bytes; `None` elsewhere.
+/// Free memory of `device`, an NVIDIA card, in bytes; `None` for other devices.
 ///
 /// # Errors
-/// If the driver does not say.
+/// If the driver cannot tell.
 pub fn free_device_memory(device: &Device) -> Result<Option<u64>> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = device {
@@ -78,10 +78,11 @@ pub fn free_device_memory(device: &Device) -> Result<Option<u64>> {
     Ok(None)
 }
 
-/// Most memory that tensors on `device`, an NVIDIA card, have taken at a time in this process, in bytes; `None` elsewhere.
+/// The largest amount of memory that tensors on `device`, an NVIDIA card, have used at one time in this process, in
+/// bytes; `None` for other devices.
 ///
 /// # Errors
-/// If the driver does not say.
+/// If the driver cannot tell.
 pub fn peak_device_memory(device: &Device) -> Result<Option<u64>> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = device {

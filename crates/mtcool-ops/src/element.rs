@@ -1,4 +1,4 @@
-//! The element types the kernels run on, and the way from candle's storage to slices and back.
+//! Access to candle's storage as slices, and dispatch on the element type and the precision.
 
 use std::ops::Deref;
 
@@ -98,7 +98,8 @@ pub(crate) fn elements<'a, T: WithDType>(op: &str, storage: &'a CpuStorage, layo
     }
 }
 
-/// Sums a slice with sixteen independent accumulators: vectorisable, and the same order always.
+/// Sums a slice with sixteen independent accumulators: the compiler can use vectors, and the order of additions is always
+/// the same.
 pub(crate) fn sum<T: Element>(values: &[T]) -> T {
     const LANES: usize = 16;
     let mut lanes = [T::zero(); LANES];

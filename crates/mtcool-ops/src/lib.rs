@@ -1,11 +1,12 @@
 //! Fast differentiable tensor operations for candle, with gradients that agree with PyTorch's.
 //!
-//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU and, with
-//! the feature `cuda`, on NVIDIA GPUs; NCHW at the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
-//! in the workspace) trains through them.
+//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU and,
+//! with the feature `cuda`, on NVIDIA GPUs. Maps are NCHW. candle's own max-pool, upsampling and ReLU have wrong or
+//! unusual gradients, so nothing here, and nothing in the workspace, trains through them.
 //!
-//! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only if the graph tracks it,
-//!   and of a kernel only for the [`Rows`] that train: in MT-COOL one task's slice of each layer moves at a time.
+//! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only
+//!   if the operand is tracked, and the gradient of a kernel only for the [`Rows`] that train: in MT-COOL, one task's slice of each
+//!   layer changes at a time.
 //! - **The same bits for any number of threads.** Work is split by shape, never by thread, and partial sums are added in a
 //!   fixed order.
 //!

@@ -26,8 +26,8 @@ pub fn keep_freed_memory() {
     }
 }
 
-/// A vector of `len` elements that `write` writes, without setting them to zero first: on one thread, zeros would be a sixteenth
-/// of a U-Net's step.
+/// A vector of `len` elements that `write` writes, without setting them to zero first: on one thread, zeros would be a
+/// sixteenth of a U-Net's step.
 ///
 /// # Safety
 /// `write` writes every element. (That none is read before it is written follows from the type.)
@@ -93,16 +93,16 @@ pub(crate) fn copied<T: Copy + Send + Sync>(source: &[T]) -> Vec<T> {
     unsafe { initialised(source.len(), write) }
 }
 
-/// A vector of `len` elements that `write` changes from zero: for results so small, such as maps of a few classes, that setting
-/// them to zero takes no time worth an `unsafe`.
+/// A vector of `len` elements that `write` changes from zero: for results so small, such as maps of a few classes, that
+/// setting them to zero takes no time worth an `unsafe`.
 pub(crate) fn written<T: Copy + Zero>(len: usize, write: impl FnOnce(&mut [T])) -> Vec<T> {
     let mut values = vec![T::zero(); len];
     write(&mut values);
     values
 }
 
-/// Under Miri (`cargo +nightly miri test -p mtcool-ops --lib memory`) these tests fail on any read of memory that has not been
-/// written, and on any write past a vector.
+/// Under Miri (`cargo +nightly miri test -p mtcool-ops --lib memory`) these tests fail on any read of memory that has not
+/// been written, and on any write past a vector.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,7 +60,7 @@ impl MaxPool2d {
     }
 }
 
-/// Max-pool 2x2 of one plane. Plain loops: inside [`run`] the compiler has the level's vectors for them.
+/// Max-pool 2x2 of one plane. Plain loops: inside [`run`] the compiler uses the level's vectors for them.
 struct Halve<'a, T> {
     plane: &'a [T],
     width: usize,
@@ -101,7 +101,7 @@ impl<T: Element> Kernel<T> for Spread<'_, T> {
             let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
             let results = upper_result.chunks_exact_mut(2).zip(lower_result.chunks_exact_mut(2));
             for ((&grad, (upper, lower)), (upper_result, lower_result)) in grad.iter().zip(windows).zip(results) {
-                // Selections rather than branches: which pixel is the largest cannot be predicted.
+                // Selections rather than branches: the processor cannot predict which pixel is the largest.
                 let take = |at: bool| if at { grad } else { T::zero() };
                 let (above, below) = (larger(upper[0], upper[1]), larger(lower[0], lower[1]));
                 let is_below = wins(below, above);
@@ -115,7 +115,7 @@ impl<T: Element> Kernel<T> for Spread<'_, T> {
     }
 }
 
-/// Whether `later` takes the place of `earlier` as the maximum: NaN always does.
+/// Whether `later` replaces `earlier` as the maximum; NaN always does.
 #[inline(always)]
 fn wins<T: Element>(later: T, earlier: T) -> bool {
     (later > earlier) | later.is_nan()
@@ -199,7 +199,8 @@ impl CustomOp2 for MaxPool2dBackward {
                     self.0.backward(plane, width, grad, out_w, fill(result, T::from_f64(0.0)));
                 });
             };
-            // SAFETY: the planes of x are those of the result, there is a gradient for each, and each is filled with zeros first.
+            // SAFETY: the planes of x are those of the result, there is a gradient for each, and each is filled with
+            // zeros first.
             T::to_cpu_storage_owned(unsafe { initialised(x.len(), write) })
         });
         Ok((result, x_layout.shape().clone()))

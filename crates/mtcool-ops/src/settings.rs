@@ -4,17 +4,17 @@ use candle_core::{Result, bail};
 
 use crate::rows::Rows;
 
-/// What follows a linear operation inside the same kernel.
+/// The activation that is applied to the output of a linear operation, inside the same kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Activation {
-    /// Nothing.
+    /// No activation.
     #[default]
     Identity,
     /// `max(0, x)`; its gradient at 0 is 0, as in PyTorch.
     Relu,
 }
 
-/// How exact the operands of multiplications are.
+/// How exactly the operands of multiplications are represented.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// The operands as they are.
@@ -23,27 +23,28 @@ pub enum Precision {
     /// Operands rounded to bf16 (8 bits of mantissa), sums in f32; f32 tensors only. Everything between the multiplications
     /// (normalisation, activations, losses, parameters) stays f32.
     Bf16,
-    /// Operands rounded to TF32 (10 bits of mantissa) by the tensor cores of an NVIDIA GPU, sums in f32; f32 tensors on such a
-    /// device only.
+    /// Operands rounded to TF32 (10 bits of mantissa) by the tensor cores of an NVIDIA GPU, sums in f32; f32 tensors on
+    /// such a device only.
     Tf32,
 }
 
-/// Settings of [`conv2d`](crate::conv2d). The default is stride 1, no padding, no dilation, no activation, every row trained, full precision.
+/// Settings of [`conv2d`](crate::conv2d). The default is stride 1, no padding, no dilation, no activation, all rows
+/// trained, and full precision.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    /// Step between windows, in pixels, the same both ways.
+    /// Distance between neighbouring windows, in pixels, the same in both directions.
     pub stride: usize,
-    /// Zeros around the input, in pixels, the same on all sides.
+    /// Width of the border of zeros around the input, in pixels, the same on all sides.
     pub padding: usize,
-    /// Distance between a kernel's taps, in pixels.
+    /// Distance between neighbouring taps of a kernel, in pixels.
     pub dilation: usize,
     /// Applied to the output inside the operation.
     pub activation: Activation,
-    /// Max-pooling after the activation, inside the operation: the full-size map is never handed out.
+    /// Max-pooling after the activation, inside the operation: only the pooled map is an output.
     pub pool: Option<MaxPool2d>,
     /// Kernel rows whose weight and bias gradients are computed.
     pub rows: Rows,
-    /// Of the operands of every multiplication, gradients included.
+    /// Precision of the operands of every multiplication, also in the backward pass.
     pub precision: Precision,
 }
 
@@ -66,7 +67,7 @@ impl Default for Conv2d {
 pub struct MaxPool2d {
     /// Side of the square window.
     pub kernel: usize,
-    /// Step between windows.
+    /// Distance between neighbouring windows.
     pub stride: usize,
 }
 
@@ -115,12 +116,12 @@ pub struct Norm {
     pub activation: Activation,
 }
 
-/// A rectangle and where it lies in its source.
+/// A rectangle that is cut out of a source picture, and where it lies there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cut {
-    /// Its centre (x, y) in the source, in pixels; pixel k covers k..k + 1.
+    /// The rectangle's centre (x, y) in the source, in pixels; pixel k covers the interval from k to k + 1.
     pub center: [f64; 2],
-    /// From an offset (x, y) off the crop's centre to one in the source, row by row.
+    /// The matrix, row by row, that maps an offset (x, y) from the centre of the crop to an offset in the source.
     pub to_source: [[f64; 2]; 2],
     /// Rows and columns of the result.
     pub size: [usize; 2],

@@ -32,18 +32,17 @@ fn run(
     let variable = |x: &Tensor| Var::from_tensor(&x.to_dtype(dtype).unwrap().to_device(device).unwrap()).unwrap();
     let leaves: Vec<Tensor> = inputs.iter().map(|x| variable(x).into_inner()).collect();
     let given: Arc<Mutex<Vec<(TensorId, Tensor)>>> = Arc::default();
-    let output = match is_recorded {
-        true => {
-            let anchor = Var::zeros(1, DType::F32, device).unwrap().into_inner();
-            let given = given.clone();
-            let deliver = Arc::new(move |leaf, gradient| given.lock().unwrap().push((leaf, gradient)));
-            let output = recorded(&anchor, deliver, |recording| {
-                let leaves = leaves.iter().map(|leaf| recording.leaf(leaf)).collect::<Result<Vec<_>>>()?;
-                Ok(vec![f(&leaves)?])
-            });
-            output.unwrap().swap_remove(0)
-        }
-        false => f(&leaves).unwrap(),
+    let output = if is_recorded {
+        let anchor = Var::zeros(1, DType::F32, device).unwrap().into_inner();
+        let given = given.clone();
+        let deliver = Arc::new(move |leaf, gradient| given.lock().unwrap().push((leaf, gradient)));
+        let output = recorded(&anchor, deliver, |recording| {
+            let leaves = leaves.iter().map(|leaf| recording.leaf(leaf)).collect::<Result<Vec<_>>>()?;
+            Ok(vec![f(&leaves)?])
+        });
+        output.unwrap().swap_remove(0)
+    } else {
+        f(&leaves).unwrap()
     };
     let direction = tensor(output.dims(), 99).to_dtype(dtype).unwrap().to_device(device).unwrap();
     let store = (&output * &direction).unwrap().sum_all().unwrap().backward().unwrap();
@@ -303,9 +302,10 @@ fn chains_of_convolutions() {
                 bias: x[at + 2].clone(),
                 conv: Conv2d { padding: 1, rows: rows.clone(), ..Conv2d::default() },
             };
-            let input = match is_raised {
-                true => ChainInput::Raised { skip: &x[0], low: &x[7], kernel: &x[8], bias: &x[9] },
-                false => ChainInput::Map(&x[0]),
+            let input = if is_raised {
+                ChainInput::Raised { skip: &x[0], low: &x[7], kernel: &x[8], bias: &x[9] }
+            } else {
+                ChainInput::Map(&x[0])
             };
             conv_norm_chain(input, &[unit(1), unit(4)], norm)
         });

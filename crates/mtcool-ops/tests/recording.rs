@@ -170,8 +170,8 @@ fn recorded_gradients(setting: &Setting) -> Vec<Option<Vec<f64>>> {
     of_leaves(setting, &given)
 }
 
-/// As a thread pool may do it: a second network's whole step, by a recording and by candle's graph, in the middle of the first
-/// network's forward pass, on the same thread.
+/// As a thread pool may do it: a second network's whole step, by a recording and by candle's graph, in the middle of the
+/// first network's forward pass, on the same thread.
 #[test]
 fn networks_may_be_interleaved_on_one_thread() {
     let (first, second) = (setting(DType::F64, &[]), setting(DType::F64, &[1, 4]));
@@ -204,7 +204,7 @@ fn networks_may_be_interleaved_on_one_thread() {
 fn networks_may_share_a_thread_pool() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
     // Maps so large that each operation is several jobs.
-    let frozen = |at: usize| if at % 2 == 0 { &[][..] } else { &[0, 9] };
+    let frozen = |at: usize| if at.is_multiple_of(2) { &[][..] } else { &[0, 9] };
     let settings: Vec<Setting> = (0..48).map(|at| setting_of_size(DType::F32, frozen(at), [48, 64])).collect();
     let want: Vec<_> = settings.iter().map(recorded_gradients).collect();
     let got = Mutex::new(vec![Vec::new(); settings.len()]);

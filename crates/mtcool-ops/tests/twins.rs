@@ -151,10 +151,7 @@ proptest! {
         let (only_k, only_b) = gradients(Rows::Only(rows.clone()))?;
         let taps = all_k.len() / all_b.len();
         for row in 0..all_b.len() {
-            let (want_k, want_b) = match rows.contains(&row) {
-                true => (all_k[row * taps..][..taps].to_vec(), all_b[row]),
-                false => (vec![0.0; taps], 0.0),
-            };
+            let (want_k, want_b) = if rows.contains(&row) { (all_k[row * taps..][..taps].to_vec(), all_b[row]) } else { (vec![0.0; taps], 0.0) };
             for (got, want) in only_k[row * taps..][..taps].iter().zip(&want_k) {
                 prop_assert!((got - want).abs() < 1e-12);
             }
@@ -424,9 +421,10 @@ fn pooling_inside_a_convolution_is_pooling_behind_it() {
                 .map(|t| Var::from_tensor(&t).unwrap());
             let [x, k, b] = &vars;
             let settings = Conv2d { activation: Activation::Relu, ..Conv2d::default() };
-            let y = match is_fused {
-                true => conv2d(x, k, Some(b), Conv2d { pool: Some(pool), ..settings }).unwrap(),
-                false => max_pool2d(&conv2d(x, k, Some(b), settings).unwrap(), pool).unwrap(),
+            let y = if is_fused {
+                conv2d(x, k, Some(b), Conv2d { pool: Some(pool), ..settings }).unwrap()
+            } else {
+                max_pool2d(&conv2d(x, k, Some(b), settings).unwrap(), pool).unwrap()
             };
             let gradients = (&y * tensor(y.dims(), 4)).unwrap().sum_all().unwrap().backward().unwrap();
             let gradients = vars.each_ref().map(|var| flat(gradients.get(var).unwrap()));
@@ -489,18 +487,18 @@ fn chain(operands: &[(Var, Tensor)], stride: usize, settings: Norm, is_raised: b
     };
     let units = [unit(4, Rows::Only(1..3)), unit(7, Rows::All)];
     if is_fused {
-        let input = match is_raised {
-            true => ChainInput::Raised { skip: o[0], low: o[1], kernel: o[2], bias: o[3] },
-            false => ChainInput::Map(&doubled),
+        let input = if is_raised {
+            ChainInput::Raised { skip: o[0], low: o[1], kernel: o[2], bias: o[3] }
+        } else {
+            ChainInput::Map(&doubled)
         };
         return conv_norm_chain(input, &units, settings).unwrap();
     }
-    let input = match is_raised {
-        true => {
-            let raised = conv_transpose2d(o[1], o[2], o[3], Precision::Full).unwrap();
-            Tensor::cat(&[o[0], &raised], 1).unwrap()
-        }
-        false => doubled,
+    let input = if is_raised {
+        let raised = conv_transpose2d(o[1], o[2], o[3], Precision::Full).unwrap();
+        Tensor::cat(&[o[0], &raised], 1).unwrap()
+    } else {
+        doubled
     };
     units.iter().fold(input, |x, unit| {
         let map = conv2d(&x, &unit.kernel, None, unit.conv.clone()).unwrap();

@@ -1,4 +1,4 @@
-//! What a convolution reads: maps side by side along the channels, as they are or normalised on the way.
+//! The input of a convolution: maps joined along the channels, either as they are or normalised while they are read.
 
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
@@ -11,15 +11,15 @@ use crate::memory::{initialised, room_of};
 use crate::norm::Affine;
 use crate::settings::Activation;
 
-/// `[B, C, H, W]`, whose channels may come from several maps, and which may be normalised as it is read.
+/// A map `[B, C, H, W]` whose channels may come from several tensors, and which may be normalised while it is read.
 #[derive(Clone)]
 pub(super) struct Input<'a, T> {
     /// Maps `[B, C_i, H, W]` and their channels.
     parts: Vec<(&'a [T], usize)>,
     channels: usize,
-    /// H W.
+    /// Pixels of a plane, H W.
     pixels: usize,
-    /// Scale and shift of each plane, and the activation behind them.
+    /// Scale and shift of each plane, and the activation after them.
     normalised: Option<(&'a [(T, T)], Activation)>,
 }
 
@@ -29,7 +29,7 @@ impl<'a, T: Element> Input<'a, T> {
         Self::joined(vec![(map, channels)], pixels)
     }
 
-    /// Maps side by side, each with its number of channels.
+    /// Maps joined along the channels, each with its number of channels.
     pub(super) fn joined(parts: Vec<(&'a [T], usize)>, pixels: usize) -> Self {
         Self { channels: parts.iter().map(|part| part.1).sum(), parts, pixels, normalised: None }
     }
@@ -48,7 +48,7 @@ impl<'a, T: Element> Input<'a, T> {
         map.len() / (channels * self.pixels).max(1)
     }
 
-    /// The one map that is read as it is, if that is all.
+    /// The elements, if the input is a single map that is read as it is.
     pub(super) fn as_slice(&self) -> Option<&'a [T]> {
         match (&self.parts[..], self.normalised) {
             (&[(map, _)], None) => Some(map),
@@ -101,7 +101,7 @@ impl<'a, T: Element> Input<'a, T> {
         &[]
     }
 
-    /// All of it as one map.
+    /// The whole input as one map.
     pub(super) fn dense(&self) -> Cow<'a, [T]> {
         if let Some(map) = self.as_slice() {
             return Cow::Borrowed(map);

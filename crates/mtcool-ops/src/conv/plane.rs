@@ -1,5 +1,5 @@
-//! Sample planes with room around them, so that vector loads need no edge cases: all of them at once, or a window of some
-//! rows that stays in a thread's cache.
+//! Copies of planes with a margin of zeros, so that vector loads need no special cases at the edges: either of all planes
+//! at once, or of a window of some rows that stays in a thread's cache.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -13,32 +13,32 @@ use crate::element::Element;
 use crate::memory::{initialised, room_of};
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Elements behind planes that a vector load may touch; at least a vector of the smallest elements.
+/// Elements after the planes that a vector load may read: at least a vector of the smallest elements.
 pub(super) const SLACK: usize = 64;
-/// Planes a thread takes at a time, at least.
+/// The least number of planes of a job.
 const PLANES_A_JOB: usize = 4;
 
 /// How planes lie in memory, in elements.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
-    /// Of the image.
+    /// Height of the image.
     pub(super) height: usize,
-    /// Of the image.
+    /// Width of the image.
     pub(super) width: usize,
-    /// Zeros on every side of it.
+    /// Width of the margin of zeros on every side of the image.
     pub(super) margin: usize,
-    /// From one row to the next: at least the width and both margins.
+    /// Distance from one row to the next: at least the width and both margins.
     pub(super) pitch: usize,
 }
 
 impl Frame {
-    /// Rows as close as the margins allow.
+    /// The closest pitch that the margins allow.
     pub(super) fn new(height: usize, width: usize, margin: usize) -> Self {
         Self { height, width, margin, pitch: width + 2 * margin }
     }
 
-    /// Writes `rows`, counted with the margins, of a plane, and zeros behind them: every element of `target`, if `write` writes
-    /// the whole of each row of the image that it is called with.
+    /// Writes `rows`, counted with the margins, of a plane, and zeros behind them: every element of `target`, if `write`
+    /// writes the whole of each row of the image that it is called with.
     fn fill<E: Copy + Default>(
         self,
         rows: Range<usize>,
@@ -62,17 +62,17 @@ impl Frame {
     }
 }
 
-/// A window of some rows of one sample: planes of `plane` elements one behind the other, and some zeros.
+/// A window of some rows of one sample: consecutive planes of `plane` elements, then some zeros.
 pub(super) struct Window {
     pub(super) sample: usize,
-    /// Counted with the margins.
+    /// The rows, counted with the margins.
     pub(super) rows: Range<usize>,
-    /// Elements from plane to plane, at least those of the rows.
+    /// Distance between planes, in elements: at least the elements of the rows.
     pub(super) plane: usize,
 }
 
 impl Window {
-    /// Planes with as many channels in an element as the arithmetic multiplies at once.
+    /// Planes whose elements hold as many channels as the arithmetic multiplies at once.
     pub(super) fn by_channel<T: Element, A: Arithmetic<T>>(
         &self,
         input: &Input<'_, T>,
@@ -87,18 +87,17 @@ impl Window {
             }
             let (first, second) = buffer.split_at_mut(frame.width);
             let first = input.row(self.sample, channel, row.clone(), first);
-            let second = match channel + 1 < input.channels() {
-                true => input.row(self.sample, channel + 1, row, second),
-                false => {
-                    second.fill(T::zero());
-                    second
-                }
+            let second = if channel + 1 < input.channels() {
+                input.row(self.sample, channel + 1, row, second)
+            } else {
+                second.fill(T::zero());
+                second
             };
             run(Level::best(), Combine::<T, A> { first, second, target, arithmetic: PhantomData });
         });
     }
 
-    /// Planes of the `channels` with neighbouring pixels beside each other.
+    /// Planes of the `channels`, stored as pixels of the arithmetic.
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T>>(
         &self,
         input: &Input<'_, T>,
@@ -132,7 +131,7 @@ impl Window {
     }
 }
 
-/// `[B, C, H + 2 margin, pitch]` with zeros around and between, and some behind each plane; one allocation.
+/// `[B, C, H + 2 margin, pitch]` with zeros around each plane and after it, in one allocation.
 pub(super) struct Planes<E> {
     pub(super) data: Vec<E>,
     /// Elements from one channel to the next.
@@ -140,7 +139,7 @@ pub(super) struct Planes<E> {
 }
 
 impl<E: Copy + Default + Send + Sync> Planes<E> {
-    /// `input` with neighbouring pixels beside each other, as the arithmetic stores them.
+    /// All planes of `input`, stored as pixels of the arithmetic.
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T, Pixel = E>>(input: &Input<'_, T>, frame: Frame) -> Self {
         let (channels, width, rows) = (input.channels(), frame.width, frame.height + 2 * frame.margin);
         let plane = rows * frame.pitch + SLACK;
@@ -156,14 +155,14 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
                 },
             );
         };
-        // SAFETY: the length is a multiple of a plane's; `Frame::fill` writes each plane whole, since `Store` writes a row of the
-        // image whole.
+        // SAFETY: the length is a multiple of a plane's; `Frame::fill` writes each plane whole, since `Store` writes a
+        // row of the image whole.
         let data = unsafe { initialised(input.batch() * channels * plane, write) };
         Self { data, plane }
     }
 }
 
-/// Two channels' rows into one. A plain loop: inside [`run`] the compiler has the level's vectors for it.
+/// Combines the rows of two channels into one row. A plain loop: inside [`run`] the compiler uses the level's vectors for it.
 struct Combine<'a, T, A> {
     first: &'a [T],
     second: &'a [T],
@@ -180,7 +179,7 @@ impl<T: Element, A: Arithmetic<T>> Kernel<T> for Combine<'_, T, A> {
     }
 }
 
-/// A row as pixels; plain as well.
+/// Converts a row to pixels of the arithmetic; a plain loop as well.
 struct Store<'a, T: Element, A: Arithmetic<T>> {
     row: &'a [T],
     target: &'a mut [MaybeUninit<A::Pixel>],

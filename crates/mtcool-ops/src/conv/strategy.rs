@@ -1,4 +1,4 @@
-//! Which kernel does a convolution, and what its forward pass keeps for the backward pass.
+//! The choice of the kernels for a convolution, and what its forward pass keeps for the backward pass.
 //!
 //! | strategy | when | data |
 //! |---|---|---|
@@ -24,21 +24,21 @@ use crate::memory::initialised;
 use crate::settings::{Activation, Conv2d, MaxPool2d};
 use crate::simd::Level;
 
-/// What the forward pass leaves for the backward pass, if there will be one.
+/// What the forward pass keeps for the backward pass, if there will be one.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// In lanes: the input.
+    /// The input, if the strategy is lanes.
     input: Option<CpuStorage>,
-    /// With pooling: the activated map before it, in the strategy's layout.
+    /// The activated map before the pooling, if there is pooling; in the strategy's layout.
     map: Option<CpuStorage>,
-    /// With pooling, in lanes: the output.
+    /// The output, if there is pooling and the strategy is lanes.
     pooled: Option<CpuStorage>,
 }
 
 /// A place for a [`Memory`], shared by an operation and its gradients.
 pub(super) type Kept = Arc<OnceLock<Memory>>;
 
-/// Lanes, if that is the strategy.
+/// The lanes, if that is the strategy for `g`.
 fn lanes<T: Element>(g: &Geometry) -> Option<Lanes> {
     let level = Level::best();
     (direct::applies(g) && Lanes::pays::<T>(level, g)).then(|| Lanes::new::<T>(level))
@@ -73,12 +73,11 @@ pub(super) fn forward<T: Element, A: Arithmetic<T>>(
         keep(Memory { input: store(input), map: store(map), pooled: store(pooled) });
         return output;
     }
-    let map = match direct::applies(g) {
-        true => direct::forward::<T, A>(level, g, x, kernel, bias, activation),
-        false => {
-            let (x, kernel) = (rounded::<T, A>(x.dense()), rounded::<T, A>(kernel.into()));
-            patches::forward(g, &x, &kernel, bias, activation)
-        }
+    let map = if direct::applies(g) {
+        direct::forward::<T, A>(level, g, x, kernel, bias, activation)
+    } else {
+        let (x, kernel) = (rounded::<T, A>(x.dense()), rounded::<T, A>(kernel.into()));
+        patches::forward(g, &x, &kernel, bias, activation)
     };
     let Some(pool) = settings.pool else { return map };
     let out_w = pool.output_side(g.out_w);
@@ -203,15 +202,13 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
             }
         };
     }
-    Ok(match direct::applies(g) {
-        true if channel_gradient::pays::<T>(level, g, &rows) => {
-            channel_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
-        }
-        true => direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows),
-        false => {
-            let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));
-            patches::kernel_gradient(g, &x, &grad, rows)
-        }
+    Ok(if !direct::applies(g) {
+        let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));
+        patches::kernel_gradient(g, &x, &grad, rows)
+    } else if channel_gradient::pays::<T>(level, g, &rows) {
+        channel_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
+    } else {
+        direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
     })
 }
 

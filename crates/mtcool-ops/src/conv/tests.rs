@@ -1,4 +1,4 @@
-//! Every kernel of every strategy and level against the patch matrix, over random shapes.
+//! Every kernel of every strategy and level, compared with the patch matrix on random shapes.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::memory::initialised;
 use crate::settings::{Activation, Conv2d, MaxPool2d};
 use crate::simd::Level;
 
-/// Numbers without pattern in -1..1 between guard pages: no kernel reads beyond an operand.
+/// Pseudo-random numbers between -1 and 1, between guard pages: a kernel that reads beyond an operand ends the test.
 fn numbers<T: Element>(count: usize, seed: u64) -> Guarded<T> {
     let mut state = seed | 1;
     let mut next = || {
@@ -35,7 +35,7 @@ fn close<T: Element>(got: &[T], want: &[T], tolerance: f64) -> std::result::Resu
     Ok(())
 }
 
-/// Every direct kernel of every level this processor has, against the patch-matrix twin.
+/// Every direct kernel of every level that this processor has, compared with its patch-matrix twin.
 fn in_lock_step<T: Element>(
     g: &Geometry,
     rows: Range<usize>,

@@ -22,7 +22,7 @@ use crate::settings::{Conv2d, Precision};
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
-/// `[B, O, kH, kW]`. `precision` is that of the operands of every multiplication.
+/// `[B, O, kH, kW]`. `precision` is the precision of the operands of every multiplication.
 ///
 /// # Errors
 /// If the shapes or dtypes do not fit each other; the message names them.
@@ -34,7 +34,7 @@ pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: P
 /// The sizes of one transposed convolution.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    /// Of the 1x1 convolution.
+    /// The sizes of the 1x1 convolution.
     point: Geometry,
     outputs: usize,
     k: usize,
@@ -72,11 +72,12 @@ impl Sizes {
         (self.point.batch, self.outputs, self.point.height * self.k, self.point.width * self.k)
     }
 
-    /// `[C, O, k, k]` as rows `[O k k, C]`, or back.
+    /// The transpose of a kernel: `[C, O, k, k]` to rows `[O k k, C]`, or the inverse.
     fn turn<T: Element>(&self, kernel: &[T], to_rows: bool) -> Vec<T> {
-        let (rows, columns) = match to_rows {
-            true => (self.outputs * self.k * self.k, self.point.in_channels),
-            false => (self.point.in_channels, self.outputs * self.k * self.k),
+        let (rows, columns) = if to_rows {
+            (self.outputs * self.k * self.k, self.point.in_channels)
+        } else {
+            (self.point.in_channels, self.outputs * self.k * self.k)
         };
         (0..rows * columns)
             .into_par_iter()
@@ -121,8 +122,9 @@ impl Sizes {
                 }
             });
         };
-        // SAFETY: the chunks are whole planes, `k k` small planes each. With k = 2, `quads` gives the `2 height` rows of a plane in
-        // order and `Interleave` writes each of them whole; otherwise the tiles of all taps and rows are the whole plane.
+        // SAFETY: the chunks are whole planes, `k k` small planes each. With k = 2, `quads` gives the `2 height` rows of
+        // a plane in order and `Interleave` writes each of them whole; otherwise the tiles of all taps and rows are the
+        // whole plane.
         unsafe { initialised(small.len(), write) }
     }
 
@@ -168,7 +170,7 @@ impl Sizes {
         unsafe { initialised(grad.len(), write) }
     }
 
-    /// Gradients of x, kernel and bias, those that are `wanted`, from that of the output.
+    /// The gradients of x, kernel and bias that are `wanted`, from the gradient of the output.
     pub(super) fn backward<T: Element, A: Arithmetic<T>>(
         &self,
         (x, kernel): (&[T], &[T]),
@@ -178,19 +180,19 @@ impl Sizes {
         let (point, settings) = (&self.point, Conv2d::default());
         let small = self.split(grad);
         // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
-        let map = match strategy::reorders(T::DTYPE, point, &settings) {
-            true => Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?),
-            false => Cow::Borrowed(&small[..]),
+        let map = if strategy::reorders(T::DTYPE, point, &settings) {
+            Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?)
+        } else {
+            Cow::Borrowed(&small[..])
         };
         let [of_x, of_kernel, of_bias] = wanted;
         let of_x = of_x.then(|| strategy::input_gradient::<T, A>(point, &self.turn(kernel, true), &map));
-        let of_kernel = match of_kernel {
-            true => {
-                let rows = 0..point.out_channels;
-                let rows = strategy::kernel_gradient::<T, A>(point, None, &self.input(x), &map, rows)?;
-                Some(self.turn(&rows, false))
-            }
-            false => None,
+        let of_kernel = if of_kernel {
+            let rows = 0..point.out_channels;
+            let rows = strategy::kernel_gradient::<T, A>(point, None, &self.input(x), &map, rows)?;
+            Some(self.turn(&rows, false))
+        } else {
+            None
         };
         let of_bias = of_bias.then(|| {
             let plane = point.out_pixels() * self.k * self.k;
@@ -312,7 +314,8 @@ impl Transpose {
     }
 }
 
-/// Two rows into one, an element of each in turn. A plain loop: inside [`run`] the compiler has the level's vectors for it.
+/// Interleaves two rows: one element of each in turn, plus the bias. A plain loop: inside [`run`] the compiler uses the
+/// level's vectors for it.
 struct Interleave<'a, T> {
     first: &'a [T],
     second: &'a [T],
@@ -331,7 +334,7 @@ impl<T: Element> Kernel<T> for Interleave<'_, T> {
     }
 }
 
-/// The way back.
+/// The inverse of [`Interleave`], without the bias.
 struct Separate<'a, T> {
     source: &'a [T],
     first: &'a mut [MaybeUninit<T>],

@@ -1,9 +1,9 @@
 //! The operations on an NVIDIA GPU: kernels of our own, matrix products by cuBLAS, convolutions by cuDNN where the feature
 //! `cudnn` is on.
 //!
-//! Functions here work on views of device memory, as the CPU's work on slices; the operations' `cuda_fwd` and backward passes
-//! bring both together. Everything is queued on the device's one stream and nothing waits for it, so a step never stops for
-//! the host. Sums have a fixed order and no kernel adds into shared memory locations, so the same card gives the same bits.
+//! Functions here work on views of device memory, as the CPU's work on slices; the operations' `cuda_fwd` and backward
+//! passes bring the two together. Everything is queued on the device's one stream, and nothing waits for the host inside
+//! a step. Sums have a fixed order, and no two threads add to one place in memory, so the same card gives the same bits.
 
 mod conv;
 mod cut;

@@ -1,4 +1,5 @@
-//! Transposed convolution whose windows do not overlap: the way back of a convolution that steps by its kernel's side.
+//! Transposed convolution whose windows do not overlap: the input gradient of a convolution whose stride is the side of
+//! its kernel.
 
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView};

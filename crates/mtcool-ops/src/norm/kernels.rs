@@ -1,4 +1,4 @@
-//! The passes over a plane: moments, the affine map, and the two of the backward pass.
+//! The passes over a plane: its moments, the affine map, and the two passes of the backward pass.
 
 use std::mem::MaybeUninit;
 
@@ -77,7 +77,8 @@ impl<T: Element> Kernel<T> for Affine<'_, T> {
     }
 }
 
-/// The gradient before the activation is `grad` where `scale * x + shift` is positive: it need not be kept.
+/// The backward pass. The gradient before the activation is `grad` where `scale * x + shift` is positive, and 0
+/// elsewhere; it is computed again in both passes rather than stored.
 pub(super) struct Backward;
 
 impl Backward {

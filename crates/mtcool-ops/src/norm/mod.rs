@@ -18,8 +18,8 @@ use crate::settings::{Activation, Norm, Statistics};
 pub(crate) use kernels::Affine;
 use kernels::{Backward, Moments};
 
-/// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the shape
-/// of `x`. The variance is that of the population.
+/// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the
+/// shape of `x`. The variance is the biased one (divided by the number of elements).
 ///
 /// # Errors
 /// If the shapes or dtypes do not fit each other, or the groups do not divide the channels.
@@ -50,7 +50,7 @@ pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> V
     let sizes = &Sizes::new(dims, settings.statistics);
     let of_set = |set: usize| {
         let planes = sizes.planes_of(set);
-        // Deviations from an element of the set lose no digits where the mean is far from zero.
+        // Deviations are taken from an element of the set, so that no digits are lost where the mean is far from zero.
         let pivot = x[planes[0] * sizes.pixels];
         let (mut sum, mut squares) = (T::zero(), T::zero());
         for plane in planes {
@@ -66,7 +66,7 @@ pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> V
     (0..sizes.sets()).into_par_iter().map(of_set).collect()
 }
 
-/// Scale and shift of each plane; `parameters` are weight and bias, one behind the other.
+/// Scale and shift of each plane; `parameters` are the weight and then the bias, in one slice.
 pub(crate) fn affines<T: Element>(
     settings: &Norm,
     dims: &[usize],
@@ -135,7 +135,7 @@ impl Sizes {
         }
     }
 
-    /// Elements normalised together.
+    /// Number of elements that are normalised together.
     fn count(&self) -> usize {
         self.batch * self.channels * self.pixels / self.sets()
     }
@@ -235,7 +235,7 @@ impl Norm {
     }
 }
 
-/// From `grad`, the gradient of the output, those of x and of weight and bias, the latter one behind the other.
+/// The gradient of x, and the gradients of weight and bias in one slice, from `grad`, the gradient of the output.
 ///
 /// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
 /// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
@@ -279,7 +279,7 @@ pub(crate) fn backward<T: Element>(
             Backward::apply((x, grad), affines[plane], activation, (of_x, constant), result);
         });
     };
-    // SAFETY: x, gradient and result have the same length (asserted above), hence the same planes, and `Backward::apply` writes
-    // a plane whole.
+    // SAFETY: x, gradient and result have the same length (asserted above), hence the same planes, and `Backward::apply`
+    // writes a plane whole.
     (unsafe { initialised(x.len(), write) }, of_parameters)
 }

@@ -1,12 +1,13 @@
 //! Several operations as one node of candle's graph, with a backward pass of their own.
 //!
-//! candle's backward pass gives every operand a tensor of zeros and adds the gradient to it, for maps as for parameters: a sixth
-//! of a U-Net's step. A recording avoids that. Its backward pass runs through the recorded operations, the last first, passes a
-//! gradient on as it is, adds two gradients only where a tensor has two, and gives those of the variables to the caller.
+//! candle's backward pass gives every operand a tensor of zeros and adds the gradient to it, for maps as for parameters:
+//! a sixth of a U-Net's step. A recording avoids that. Its backward pass runs through the recorded operations, the last
+//! first, passes a gradient on as it is, adds two gradients only where a tensor has two, and gives those of the variables
+//! to the caller.
 //!
-//! The tensors themselves say what is recorded: an operation on a leaf of a recording, or on the output of a recorded operation,
-//! is recorded there. No thread has a state, so any number of recordings may be open on one thread or in one thread pool, in
-//! any order, and none of them sees another.
+//! The tensors themselves say what is recorded: an operation on a leaf of a recording, or on the output of a recorded
+//! operation, is recorded there. No thread has a state, so any number of recordings may be open on one thread or in one
+//! thread pool, in any order, and none of them sees another.
 
 mod apply;
 mod nodes;
@@ -46,9 +47,10 @@ impl Recording {
 
 /// The outputs of `body`, each as if it followed from `anchor` alone, a variable of one element that keeps the graph alive.
 ///
-/// `body` makes leaves of the variables it uses with [`Recording::leaf`], and works on them with operations of this crate. When
-/// candle's backward pass over something made of the outputs gets here, the gradients of the variables go to `deliver`, and
-/// `anchor` gets none. Backward passes through one recording must not overlap in time: they would deliver to the same place.
+/// `body` makes leaves of the variables it uses with [`Recording::leaf`], and works on them with operations of this
+/// crate. When candle's backward pass over something made of the outputs gets here, the gradients of the variables go to
+/// `deliver`, and `anchor` gets none. Backward passes through one recording must not overlap in time: they would deliver
+/// to the same place.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};

@@ -116,8 +116,8 @@ pub(crate) unsafe fn store<V: Vector>(value: V, target: &mut [V::Element], at: u
     unsafe { write(value, room_of(target), at) };
 }
 
-/// [`store`] into memory that need not have been written before. Afterwards `target` is written from `at` on, up to a vector's
-/// lanes or its end.
+/// [`store`] into memory that need not have been written before. Afterwards `target` is written from `at` on, up to a
+/// vector's lanes or its end.
 ///
 /// # Safety
 /// As [`Vector`].

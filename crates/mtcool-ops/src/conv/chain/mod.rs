@@ -1,9 +1,10 @@
 //! Convolution, normalisation and activation, once or several times in a row, as one operation: the block of a U-Net.
 //!
-//! The result equals [`conv_transpose2d`](super::conv_transpose2d), [`conv2d`](super::conv2d) and [`norm`](crate::norm) in
-//! turn. What is saved: a normalised map between two convolutions exists only while the second reads it, maps side by side are
-//! never copied together, a raised map is made anew for the backward pass, and no gradient in between becomes a tensor of the
-//! graph. Kept for the backward pass is each convolution's output.
+//! The result equals [`conv_transpose2d`](super::conv_transpose2d), [`conv2d`](super::conv2d) and [`norm`](crate::norm)
+//! in turn. Memory is saved as follows: a normalised map between two convolutions exists only while the second
+//! convolution reads it, joined maps are never copied into one, an upsampled map is computed again for the backward pass,
+//! and no gradient in between becomes a tensor of the graph. The output of each convolution is kept for the backward
+//! pass.
 
 mod operation;
 mod parts;
@@ -22,35 +23,35 @@ use crate::recording::{apply2, apply3, pack};
 use crate::settings::{Activation, Conv2d, Norm};
 use parts::{Chain, Unit};
 
-/// What a chain reads.
+/// The input of a chain.
 #[derive(Clone, Copy, Debug)]
 pub enum ChainInput<'a> {
     /// A map `[B, C, H, W]`.
     Map(&'a Tensor),
-    /// A decoder's input: `skip` `[B, C, H, W]` and, beside it along the channels, the transposed convolution of `low`
-    /// `[B, D, H / k, W / k]` with `kernel` `[D, O, k, k]` and `bias` `[O]`.
+    /// The input of a decoder: `skip` `[B, C, H, W]` and, joined to it along the channels, the transposed convolution of
+    /// `low` `[B, D, H / k, W / k]` with `kernel` `[D, O, k, k]` and `bias` `[O]`.
     Raised {
-        /// From the encoder.
+        /// The map of the encoder.
         skip: &'a Tensor,
-        /// From the level below.
+        /// The map of the level below.
         low: &'a Tensor,
-        /// Of the transposed convolution.
+        /// The kernel of the transposed convolution.
         kernel: &'a Tensor,
-        /// Of the transposed convolution.
+        /// The bias of the transposed convolution.
         bias: &'a Tensor,
     },
 }
 
-/// A convolution without a bias, which the normalisation behind it would remove, and that normalisation's parameters.
+/// A convolution without a bias, which the following normalisation would remove, and the parameters of that normalisation.
 #[derive(Clone, Debug)]
 pub struct ConvNormUnit {
-    /// `[O, C, kh, kw]`.
+    /// Kernel of the convolution, `[O, C, kh, kw]`.
     pub kernel: Tensor,
-    /// `[O]`.
+    /// Scale of the normalisation, `[O]`.
     pub weight: Tensor,
-    /// `[O]`.
+    /// Shift of the normalisation, `[O]`.
     pub bias: Tensor,
-    /// Without activation or pooling, which belong behind the normalisation.
+    /// Settings of the convolution, without activation and pooling, which come after the normalisation.
     pub conv: Conv2d,
 }
 
@@ -107,7 +108,7 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
     }
 }
 
-/// The same by single operations: on a GPU memory is plenty, and a map that is kept need not be made again.
+/// The same by single operations: on a GPU there is enough memory to keep the maps, which saves computing them again.
 fn in_turn(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm) -> Result<Tensor> {
     let mut x = match input {
         ChainInput::Map(x) => x.clone(),

@@ -9,7 +9,7 @@ use crate::conv::transpose;
 use crate::geometry::Geometry;
 use crate::settings::{Conv2d, Norm};
 
-/// One unit; its parameters lie at `kernel` and, weight and bias, at `norm` in those of the chain.
+/// One unit. `kernel` and `norm` are the places of its kernel, and of its weight and bias, in the parameters of the chain.
 pub(super) struct Unit {
     pub(super) geometry: Geometry,
     pub(super) conv: Conv2d,
@@ -18,17 +18,17 @@ pub(super) struct Unit {
 }
 
 pub(super) struct Chain {
-    /// Channels of what lies side by side.
+    /// Channels of each of the joined maps.
     pub(super) parts: Vec<usize>,
     /// The transposed convolution of the second map; its parameters come first in those of the chain.
     pub(super) raise: Option<transpose::Sizes>,
     pub(super) units: Vec<Unit>,
     pub(super) norm: Norm,
-    /// If there will be a backward pass.
+    /// Where the forward pass keeps what the backward pass needs; `None` if there will be no backward pass.
     pub(super) kept: Option<Arc<OnceLock<Kept>>>,
 }
 
-/// What the backward pass needs: of each unit, the convolution's output and its moments.
+/// What the backward pass needs: the output of each unit's convolution, and the moments of that output.
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) maps: Vec<CpuStorage>,

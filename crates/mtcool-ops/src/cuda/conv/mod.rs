@@ -1,4 +1,4 @@
-//! The three passes of a convolution, by cuDNN or, without it, by matrix products over patches as columns.
+//! The three passes of a convolution, by cuDNN or, without cuDNN, by matrix products with patches as columns.
 
 #[cfg(not(feature = "cudnn"))]
 mod columns;

@@ -1,6 +1,6 @@
 //! The operands of a convolution's multiplications: as they are, or rounded to bf16.
 //!
-//! A product of bf16 numbers is exact in f32. Processors with AVX512-BF16 add two products to each lane of a vector at once,
+//! The product of two bf16 numbers is exact in f32. Processors with AVX512-BF16 add two products to each lane of a vector at once,
 //! the second element's first, rounding after each addition and taking subnormal numbers for zero; elsewhere the same is
 //! done step by step, to the same bits.
 

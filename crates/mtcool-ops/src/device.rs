@@ -1,4 +1,4 @@
-//! The device of a name: `cpu`, or `cuda:N` for an NVIDIA card.
+//! Devices by name: `cpu`, or `cuda:N` for an NVIDIA card.
 
 use candle_core::{Device, Result, bail};
 #[cfg(feature = "cuda")]
@@ -9,8 +9,8 @@ use crate::cuda;
 
 /// The device called `name`: `cpu` or `cuda:N`, N being the number that the driver gives a card.
 ///
-/// All tensors of one such device live on one stream of it, in whatever thread they are made. Ask once: devices of two calls
-/// are different ones, whose tensors do not mix.
+/// All tensors of a card use one stream, whatever thread creates them. Call this once per card: two calls give different devices, whose
+/// tensors cannot be operands of one operation.
 ///
 /// # Errors
 /// If the name is another, this build has no CUDA, or there is no driver, card or memory; the message says which.
@@ -43,7 +43,7 @@ fn open_card(name: &str, number: usize) -> Result<Device> {
     let count = match CudaContext::device_count() {
         Ok(count) => count,
         Err(error) => bail!(
-            "device `{name}`: the NVIDIA driver answers no: {error:?}. `nvidia-smi` tells whether there is a card and a driver; CUDA 13 needs version 580 or later"
+            "device `{name}`: the NVIDIA driver reports an error: {error:?}. `nvidia-smi` tells whether there is a card and a driver; CUDA 13 needs version 580 or later"
         ),
     };
     if number >= usize::try_from(count).unwrap_or(0) {

@@ -267,7 +267,7 @@ fn losses_of_extreme_logits() {
         let settings = class_loss_settings(3, None, bits);
         if settings.check(3).is_ok() {
             let evaluate = |x: &[Tensor]| class_loss(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings);
-            check_by(&card, &[logits.clone()], &[false], evaluate);
+            check_by(&card, std::slice::from_ref(&logits), &[false], evaluate);
         }
     }
 }

@@ -8,8 +8,8 @@ mod numbers;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    ClassLoss, CrossEntropy, Dice, DiceSums, Focal, Huber, LossSpec, Normalization, RegressionLoss, class_loss,
-    cross_entropy, regression_loss,
+    ClassLoss, CrossEntropy, Dice, DiceSums, Focal, Huber, LossSpec, Normalization, RegressionLoss, WeightRule,
+    class_loss, cross_entropy, regression_loss,
 };
 use proptest::prelude::*;
 
@@ -278,6 +278,22 @@ proptest! {
             let settings =
                 ClassLoss { ignored: Some(ignored), cross_entropy: Some(settings), ..ClassLoss::default() };
             assert_close(&class_loss(&logits, &targets, &settings).unwrap(), &[want], 1e-12);
+        }
+    }
+
+    #[test]
+    fn weights_have_mean_one_and_even_out_the_classes(counts in proptest::collection::vec(0u64..1_000_000, 1..6)) {
+        for (rule, power) in [(WeightRule::InverseFrequency, 1.0), (WeightRule::InverseSqrtFrequency, 0.5)] {
+            let weights = mtcool_ops::class_weights(&counts, rule);
+            let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+            prop_assert!((mean - 1.0).abs() < 1e-12, "{:?}", weights);
+            // The same product for every class that occurs.
+            let products: Vec<f64> = counts.iter().zip(&weights).filter(|(count, _)| **count > 0)
+                .map(|(&count, weight)| weight * (count as f64).powf(power)).collect();
+            prop_assert!(products.windows(2).all(|pair| (pair[0] / pair[1] - 1.0).abs() < 1e-12), "{:?}", products);
+            for (&count, &weight) in counts.iter().zip(&weights) {
+                prop_assert!(count > 0 || weight == 1.0);
+            }
         }
     }
 

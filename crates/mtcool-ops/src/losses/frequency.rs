@@ -30,28 +30,3 @@ pub fn class_weights(counts: &[u64], rule: WeightRule) -> Vec<f64> {
     let mean = present().map(|&count| weigh(count)).sum::<f64>() / present().count() as f64;
     counts.iter().map(|&count| if count > 0 { weigh(count) / mean } else { 1.0 }).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn weights_have_mean_one_and_even_out_the_classes(counts in proptest::collection::vec(0u64..1_000_000, 1..6)) {
-            for (rule, power) in [(WeightRule::InverseFrequency, 1.0), (WeightRule::InverseSqrtFrequency, 0.5)] {
-                let weights = class_weights(&counts, rule);
-                let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-                prop_assert!((mean - 1.0).abs() < 1e-12, "{weights:?}");
-                // The same product for every class that occurs.
-                let products: Vec<f64> = counts.iter().zip(&weights).filter(|(count, _)| **count > 0)
-                    .map(|(&count, weight)| weight * (count as f64).powf(power)).collect();
-                prop_assert!(products.windows(2).all(|pair| (pair[0] / pair[1] - 1.0).abs() < 1e-12), "{products:?}");
-                for (&count, &weight) in counts.iter().zip(&weights) {
-                    prop_assert!(count > 0 || weight == 1.0);
-                }
-            }
-        }
-    }
-}

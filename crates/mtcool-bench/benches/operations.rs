@@ -11,7 +11,10 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
 use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_ops::{Activation, Conv2d, MaxPool2d, Norm, Precision, Rows, Statistics, conv_transpose2d, conv2d, norm};
+use mtcool_ops::{
+    Activation, ClassLoss, Conv2d, CrossEntropy, Dice, Focal, MaxPool2d, Norm, Precision, Rows, Statistics, class_loss,
+    conv_transpose2d, conv2d, norm,
+};
 
 fn tensor(name: &str, shape: &[usize]) -> Tensor {
     let mut generator = stream(0, Purpose::Method, [0; 4], name);
@@ -117,4 +120,50 @@ fn measure(seconds: f64) {
         10.0 * elements,
         None,
     );
+    losses(seconds);
+}
+
+/// The losses of a U-Net's batch, forward and backward pass together, in turn, so that all meet the same neighbours: the least and the
+/// median time, and what each costs more than cross-entropy alone.
+fn losses(seconds: f64) {
+    let cross_entropy = || Some(CrossEntropy::default());
+    let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
+    let cases = [
+        ("cross-entropy", ClassLoss::cross_entropy()),
+        (
+            "cross-entropy, smoothed",
+            ClassLoss {
+                cross_entropy: cross_entropy().map(|loss| CrossEntropy { label_smoothing: 0.1, ..loss }),
+                ..ClassLoss::default()
+            },
+        ),
+        ("Dice", ClassLoss { cross_entropy: None, ..both.clone() }),
+        ("focal", ClassLoss { focal: Some(Focal::default()), ..ClassLoss::default() }),
+        ("cross-entropy and Dice", both),
+    ];
+    let logits = Var::from_tensor(&tensor("logits", &[2, 3, 256, 256])).unwrap();
+    let targets: Vec<u8> = (0..2 * 256 * 256u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 16) as u8 % 3).collect();
+    let targets = Tensor::from_vec(targets, (2, 256, 256), &Device::Cpu).unwrap();
+    let (started, mut times) = (Instant::now(), cases.each_ref().map(|_| Vec::new()));
+    while started.elapsed().as_secs_f64() < seconds * cases.len() as f64 || times[0].len() < 5 {
+        for (times, (_, loss)) in times.iter_mut().zip(&cases) {
+            let turn = Instant::now();
+            drop(class_loss(&logits, &targets, loss).unwrap().backward().unwrap());
+            times.push(turn.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    let rounded = |ms: f64| (ms * 1e3).round() / 1e3;
+    for (times_of, (name, _)) in times.iter().zip(&cases) {
+        let (least, median) = (times_of[0], times_of[times_of.len() / 2]);
+        println!(
+            "{}",
+            serde_json::json!({
+                "operation": format!("loss 3 256, batch 2: {name}"),
+                "ms": rounded(median),
+                "least_ms": rounded(least),
+                "least_ms_beyond_cross_entropy": rounded(least - times[0][0]),
+            })
+        );
+    }
 }

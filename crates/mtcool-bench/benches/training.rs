@@ -26,7 +26,7 @@ use mtcool_core::{
     Result, Sgd, Step, UniformNoise, Variant,
 };
 use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with, open_device, peak_device_memory};
+use mtcool_ops::{ClassLoss, Dice, Precision, class_loss, cross_entropy, open_device, peak_device_memory};
 
 const RATE: f64 = 0.01;
 
@@ -63,13 +63,19 @@ impl Effort {
 
 use Effort::{Card, Named, Usual};
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case { name: "lenet_joint", images: 256, effort: Usual, setup: |on| lenet(joint(), 128, FULL, on) },
     Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: |on| lenet(mtcool(1), 128, FULL, on) },
     Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: |on| lenet(mtcool(2), 128, FULL, on) },
     Case { name: "unet_joint", images: 4, effort: Usual, setup: |on| unet(joint(), REFUGE, 256, 2, FULL, on) },
     Case { name: "unet_mtcool_m1", images: 4, effort: Usual, setup: |on| unet(mtcool(1), REFUGE, 256, 2, FULL, on) },
     Case { name: "unet_hrf_joint", images: 2, effort: Usual, setup: |on| unet(joint(), HRF, 512, 1, FULL, on) },
+    Case {
+        name: "unet_joint_dice",
+        images: 4,
+        effort: Usual,
+        setup: |on| with_dice(unet(joint(), REFUGE, 256, 2, FULL, on), on),
+    },
     Case {
         name: "unet_joint_bf16",
         images: 4,
@@ -202,12 +208,22 @@ fn unet(
     Training { problem, parameters, method, batches }.on(device)
 }
 
-/// The same with HRF-AV's losses on one patch of side `side`: crossings, class 3, count for nothing in the A/V loss.
+/// A training of [`unet`] for REFUGE's heads, with cross-entropy and Dice for the segmentation.
+fn with_dice(training: Training, device: &Device) -> Training {
+    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), ..UNetConfig::default() }).unwrap();
+    let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
+    let segmentation = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &both);
+    let losses: Vec<Loss> = vec![Box::new(segmentation), Box::new(cross_entropy)];
+    Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }.on(device)
+}
+
+/// A training of [`unet`] with HRF-AV's heads and losses on one patch of side `side`: crossings, class 3, count for nothing in the
+/// loss of arteries and veins.
 fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &Device) -> Training {
     let mut training = unet(method, HRF, side, 1, precision, &Device::Cpu);
     let network = UNet::new(UNetConfig { heads: HRF.to_vec(), precision, ..UNetConfig::default() }).unwrap();
-    let green = CrossEntropy { class_weights: None, ignored: Some(3) };
-    let av = move |logits: &Tensor, targets: &Tensor| cross_entropy_with(logits, targets, &green);
+    let green = ClassLoss { ignored: Some(3), ..ClassLoss::cross_entropy() };
+    let av = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &green);
     training.problem = Problem::new(Box::new(network), vec![Box::new(cross_entropy), Box::new(av)]).unwrap();
     // A byte a pixel, as patches have it, and a tenth of them vessels of every kind.
     for (batch, kinds) in training.batches.0.iter_mut().zip([1, 3]) {

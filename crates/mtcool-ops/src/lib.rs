@@ -29,7 +29,6 @@ mod arithmetic;
 mod bf16;
 mod channels;
 mod conv;
-mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod cut;
@@ -39,6 +38,7 @@ mod element;
 mod geometry;
 mod jobs;
 mod linear;
+mod losses;
 mod matmul;
 mod memory;
 mod noise;
@@ -55,11 +55,14 @@ mod upsample;
 pub use activation::relu;
 pub use channels::{join_channels, mean_pixels};
 pub use conv::{ChainInput, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
-pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
 pub use cut::{cut_labels_on_card, cut_picture_on_card};
 pub use device::{free_device_memory, is_device_name, open_device, peak_device_memory};
 pub use disagreement::disagreement_on_card;
 pub use linear::{Linear, linear};
+pub use losses::{
+    ClassLoss, CrossEntropy, Dice, DiceSums, Focal, Huber, LossSettingError, LossSpec, Normalization, RegressionLoss,
+    WeightRule, class_loss, class_weights, cross_entropy, regression_loss,
+};
 pub use memory::keep_freed_memory;
 pub use noise::uniform_on_card;
 pub use norm::norm;

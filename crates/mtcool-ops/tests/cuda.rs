@@ -11,9 +11,10 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
 use mtcool_ops::{
-    Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
-    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy_with, disagreement_on_card, join_channels, linear,
-    max_pool2d, mean_pixels, norm, pooled_softmax, recorded, relu, upsample_bilinear2d,
+    Activation, ChainInput, ClassLoss, Conv2d, ConvNormUnit, CrossEntropy, Dice, DiceSums, Focal, Huber, Linear,
+    MaxPool2d, Norm, Normalization, Precision, RegressionLoss, Rows, Statistics, class_loss, conv_norm_chain,
+    conv_transpose2d, conv2d, disagreement_on_card, join_channels, linear, max_pool2d, mean_pixels, norm,
+    pooled_softmax, recorded, regression_loss, relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -195,17 +196,107 @@ fn fully_connected_layers() {
     });
 }
 
+/// Settings of every kind by some bits.
+fn class_loss_settings(classes: usize, ignored: Option<u32>, bits: u32) -> ClassLoss {
+    let bit = |at: u32| bits >> at & 1 == 1;
+    let weights = |at: u32| bit(at).then(|| (0..classes).map(|class| 0.5 * class as f64).collect());
+    let normalization = |at: u32| if bit(at) { Normalization::Weights } else { Normalization::Targets };
+    let cross_entropy = CrossEntropy {
+        weight: 0.7,
+        class_weights: weights(3),
+        label_smoothing: if bit(4) { 0.2 } else { 0.0 },
+        normalization: normalization(5),
+    };
+    let dice = Dice {
+        weight: 1.5,
+        smooth: if bit(6) { 1.0 } else { 0.0 },
+        class_weights: weights(7),
+        sums: if bit(8) { DiceSums::Image } else { DiceSums::Batch },
+    };
+    let gamma = if bit(9) { 2.0 } else { 0.5 };
+    let focal = Focal { weight: 1.1, gamma, class_weights: weights(10), normalization: normalization(11) };
+    ClassLoss {
+        ignored,
+        cross_entropy: (bit(0) || !bit(1) && !bit(2)).then_some(cross_entropy),
+        dice: bit(1).then_some(dice),
+        focal: bit(2).then_some(focal),
+    }
+}
+
 #[test]
 #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
-fn cross_entropy() {
-    let sizes = (1usize..4, 2usize..5, prop_oneof![1usize..4, Just(100)], any::<bool>(), proptest::option::of(0u32..5));
-    cases(24, sizes, |card, (batch, classes, side, has_weights, ignored)| {
-        let targets: Vec<u32> = (0..batch * side * side).map(|at| (at * 7 % classes) as u32).collect();
-        let targets = Tensor::from_vec(targets, (batch, side, side), &Device::Cpu).unwrap();
-        let class_weights = has_weights.then(|| (0..classes).map(|class| 0.5 * class as f64).collect());
-        let settings = CrossEntropy { class_weights, ignored };
+fn class_losses() {
+    let sizes = (1usize..4, 2usize..7, prop_oneof![1usize..4, Just(100)], proptest::option::of(0u32..8), 0u32..1 << 12);
+    cases(48, sizes, |card, (batch, classes, side, ignored, bits)| {
+        let settings = class_loss_settings(classes, ignored, bits);
+        if settings.check(classes).is_err() {
+            return;
+        }
+        let target = |at: usize| match (at * 7 % (classes + 1), ignored) {
+            (class, _) if class < classes => class as u32,
+            // The second image has no target that counts.
+            (_, Some(ignored)) => ignored,
+            _ => 0,
+        };
+        let is_all_ignored = |at: usize| ignored.is_some() && at / (side * side) == 1;
+        let targets =
+            (0..batch * side * side).map(|at| if is_all_ignored(at) { ignored.unwrap_or(0) } else { target(at) });
+        let targets = Tensor::from_vec(targets.collect(), (batch, side, side), &Device::Cpu).unwrap();
         let logits = (tensor(&[batch, classes, side, side], 1) * 8.0).unwrap();
-        check(card, &[logits], |x| cross_entropy_with(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings));
+        check(card, &[logits], |x| class_loss(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings));
+    });
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
+fn where_nothing_counts_losses_and_gradients_are_zero() {
+    let card = card();
+    let all_ignored = Tensor::new(&[9u32; 6], &Device::Cpu).unwrap();
+    for bits in 0..1 << 12 {
+        let settings = class_loss_settings(3, Some(9), bits);
+        let evaluate = |x: &[Tensor]| class_loss(&x[0], &all_ignored.to_device(x[0].device()).unwrap(), &settings);
+        if bits % 37 == 0 && settings.check(3).is_ok() {
+            let results = run(&[tensor(&[6, 3], 1)], &card, DType::F32, false, &evaluate);
+            assert!(results.iter().flatten().all(|&number| number == 0.0), "{settings:?}: {results:?}");
+        }
+    }
+    let missing = Tensor::new(&[[f64::NAN; 3]; 2], &Device::Cpu).unwrap();
+    let settings = RegressionLoss { l1: Some(1.0), l2: Some(1.0), huber: Some(Huber::default()) };
+    let evaluate = |x: &[Tensor]| regression_loss(&x[0], &missing.to_device(x[0].device()).unwrap(), &settings);
+    let results = run(&[tensor(&[2, 3], 1)], &card, DType::F64, false, &evaluate);
+    assert!(results.iter().flatten().all(|&number| number == 0.0), "{results:?}");
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
+fn losses_of_extreme_logits() {
+    let card = card();
+    let numbers: Vec<f64> = (0..60).map(|at| if at * 7 % 5 == 0 { 1e4 } else { -1e4 }).collect();
+    let logits = Tensor::from_vec(numbers, (2, 3, 10), &Device::Cpu).unwrap();
+    let targets = Tensor::from_vec((0..20u32).map(|at| at % 2).collect(), (2, 10), &Device::Cpu).unwrap();
+    for bits in (0..1 << 12).step_by(61) {
+        let settings = class_loss_settings(3, None, bits);
+        if settings.check(3).is_ok() {
+            let evaluate = |x: &[Tensor]| class_loss(&x[0], &targets.to_device(x[0].device()).unwrap(), &settings);
+            check_by(&card, std::slice::from_ref(&logits), &[false], evaluate);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
+fn regression_losses() {
+    let sizes = (1usize..5, prop_oneof![1usize..7, Just(9000)], 1u32..8, any::<bool>());
+    cases(16, sizes, |card, (batch, numbers, bits, has_missing)| {
+        let weight = |at: u32| (bits >> at & 1 == 1).then_some(0.5 + f64::from(at));
+        let huber = weight(2).map(|weight| Huber { weight, delta: 0.4 });
+        let settings = RegressionLoss { l1: weight(0), l2: weight(1), huber };
+        let mut aims = flat(&tensor(&[batch, numbers], 5));
+        aims.iter_mut().step_by(3).for_each(|aim| *aim = if has_missing { f64::NAN } else { *aim });
+        let aims = Tensor::from_vec(aims, (batch, numbers), &Device::Cpu).unwrap();
+        check(card, &[tensor(&[batch, numbers], 1)], |x| {
+            regression_loss(&x[0], &aims.to_device(x[0].device()).unwrap(), &settings)
+        });
     });
 }
 
@@ -215,8 +306,11 @@ fn a_target_that_is_no_class_makes_the_loss_nan() {
     let card = card();
     let logits = tensor(&[2, 3], 1).to_device(&card).unwrap();
     let targets = Tensor::new(&[1u32, 3], &card).unwrap();
-    let loss = mtcool_ops::cross_entropy(&logits, &targets).unwrap();
-    assert!(loss.to_scalar::<f64>().unwrap().is_nan());
+    for bits in [0, 2, 4, 7] {
+        let settings = class_loss_settings(3, None, bits);
+        let loss = class_loss(&logits, &targets, &settings).unwrap();
+        assert!(loss.to_scalar::<f64>().unwrap().is_nan(), "{settings:?}");
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod plane;
 mod pool;
 mod real;
 mod reduce;
+mod softmax;
 mod transpose;
 mod update;
 
@@ -27,12 +28,15 @@ pub(crate) use cut::{cut_labels, cut_picture};
 pub(crate) use dense::{Dense, dense, dense_input_gradient, dense_weight_gradient};
 pub(crate) use disagreement::{disagreement, disagreement_backward};
 pub(crate) use elementwise::{add, bias_activation, copied, join, part, relu, relu_backward};
-pub(crate) use loss::{Classes, cross_entropy, cross_entropy_backward, pooled_softmax, pooled_softmax_backward};
+pub(crate) use loss::{
+    ClassLossSums, Classes, class_loss, class_loss_backward, regression_loss, regression_loss_backward,
+};
 pub(crate) use noise::uniform;
 pub(crate) use norm::{Scales, norm, norm_backward};
 pub(crate) use plane::{max_pool, max_pool_backward, upsample};
 pub(crate) use pool::{free_memory, pool, set_pool};
 pub(crate) use real::{Real, dispatch, guard, result, tensor, view};
 pub(crate) use reduce::{channel_sums, fold, only};
+pub(crate) use softmax::{pooled_softmax, pooled_softmax_backward};
 pub(crate) use transpose::{Raise, raise, raise_backward};
 pub(crate) use update::{clamp_around, sgd};

@@ -19,7 +19,7 @@ use mtcool_data::hrf_av::{
 };
 use mtcool_data::{HrfAv, Origin, Progress};
 use mtcool_models::Head;
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use mtcool_ops::{ClassLoss, Precision, class_loss, cross_entropy};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -234,9 +234,9 @@ impl Suite for HrfAvSuite {
                 )))?;
             }
         }
-        let green = CrossEntropy { class_weights: None, ignored: Some(Class::Crossing as u32) };
+        let green = ClassLoss { ignored: Some(Class::Crossing as u32), ..ClassLoss::cross_entropy() };
         let network = unet(network, &HEADS, precision, sharing)?;
-        let av = move |logits: &_, targets: &_| cross_entropy_with(logits, targets, &green);
+        let av = move |logits: &_, targets: &_| class_loss(logits, targets, &green);
         Ok(Problem::new(network, vec![Box::new(cross_entropy), Box::new(av)])?)
     }
 

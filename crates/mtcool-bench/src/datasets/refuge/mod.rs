@@ -15,7 +15,7 @@ use mtcool_data::fundus::BACKGROUND;
 use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Augmentation, Error, LoaderConfig, Refuge, SharedLoader};
 use mtcool_models::Head;
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use mtcool_ops::{ClassLoss, CrossEntropy, Normalization, Precision, class_loss, cross_entropy};
 use serde_json::{Value, json};
 
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
@@ -159,8 +159,10 @@ impl RefugeSuite {
     fn segmentation_loss(&self) -> Loss {
         let weights = self.settings.class_weights.clone();
         let class_weights = (!weights.is_empty()).then_some(weights);
-        let settings = CrossEntropy { class_weights, ignored: None };
-        Box::new(move |logits, targets| cross_entropy_with(logits, targets, &settings))
+        let normalization = Normalization::Weights;
+        let cross_entropy = CrossEntropy { class_weights, normalization, ..CrossEntropy::default() };
+        let settings = ClassLoss { cross_entropy: Some(cross_entropy), ..ClassLoss::default() };
+        Box::new(move |logits, targets| class_loss(logits, targets, &settings))
     }
 
     fn samples_of(&self, split: Split) -> &FundusSamples {

@@ -1,4 +1,4 @@
-//! Joint training by one backward pass against its slow twin: a backward pass a task, rows added up.
+//! Joint training by one backward pass, compared with its slow twin: one backward pass per task, and the sum of the gradients.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -20,7 +20,7 @@ impl Aggregator for Sum {
     }
 }
 
-/// Random digits, the same for the same count of calls.
+/// Random digits; the n-th batch is always the same.
 struct Noise(u32);
 
 impl BatchSource for Noise {
@@ -35,9 +35,10 @@ impl BatchSource for Noise {
 fn problem(shared: bool) -> Problem {
     let losses = || -> Vec<Loss> { vec![Box::new(mtcool_ops::cross_entropy), Box::new(mtcool_ops::cross_entropy)] };
     let lenet = |classes: &[usize]| Box::new(LeNet::new(LeNet::mnist(classes)).unwrap());
-    match shared {
-        true => Problem::new(lenet(&[5, 5]), losses()).unwrap(),
-        false => Problem::new(Box::new(Independent::new(vec![lenet(&[5]), lenet(&[5])]).unwrap()), losses()).unwrap(),
+    if shared {
+        Problem::new(lenet(&[5, 5]), losses()).unwrap()
+    } else {
+        Problem::new(Box::new(Independent::new(vec![lenet(&[5]), lenet(&[5])]).unwrap()), losses()).unwrap()
     }
 }
 

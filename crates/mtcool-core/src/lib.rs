@@ -88,8 +88,8 @@ pub mod random;
 
 pub use error::{Error, Result};
 pub use gradient::{
-    Aggregator, Combination, Combine, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting, Point,
-    TaskGradients,
+    Aggregator, Combination, Combine, Convention, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting,
+    Point, TaskGradients,
 };
 pub use handover::Handover;
 pub use kernels::Kernels;

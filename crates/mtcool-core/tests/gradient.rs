@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
-    Aggregator, Batch, BatchSource, Combination, Combine, Diagnostics, GradientMethod, Gradients, Jacobian, Loss,
-    LossWeighting, Method, Network, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
+    Aggregator, Batch, BatchSource, Combination, Combine, Convention, Diagnostics, GradientMethod, Gradients, Jacobian,
+    Loss, LossWeighting, Method, Network, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
 };
 use proptest::prelude::*;
 
@@ -114,8 +114,21 @@ fn values(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().map(|(_, tensor)| tensor.to_vec1::<f64>().unwrap()[0]).collect()
 }
 
-/// Says what it is told to, and counts how often.
+/// Returns the combination that it was given, and counts how often.
 struct Told(Combination, Arc<Mutex<usize>>);
+
+/// The same with a convention.
+struct Measured(Told, Convention);
+
+impl Aggregator for Measured {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination> {
+        self.0.combine(jacobian, iteration)
+    }
+
+    fn convention(&self) -> Convention {
+        self.1
+    }
+}
 
 impl Aggregator for Told {
     fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
@@ -143,6 +156,32 @@ fn shared_parameters_follow_the_combination_and_own_ones_their_task() {
     let direction = [(ParameterName::theta(0, "x"), Tensor::new(&[1.0], &Device::Cpu).unwrap())].into_iter().collect();
     let (moved, diagnostics) = run(Combination::Direction(direction));
     assert_eq!((moved, diagnostics.weights), (vec![2.5, 1.0, 1.0], None));
+}
+
+/// Of two tasks: gradients at 3 of x are 6 and 4, of each phi 4; the rate is 0.5.
+#[test]
+fn a_mean_is_multiplied_by_the_number_of_tasks_where_it_meets_the_shared_parameters() {
+    let direction: Gradients =
+        [(ParameterName::theta(0, "x"), Tensor::new(&[1.0], &Device::Cpu).unwrap())].into_iter().collect();
+    let combinations = [
+        (Combination::Weights(vec![0.25, 0.75]), 4.5, [4.0, 4.0], Some([0.25, 0.75])),
+        (Combination::LossWeights(vec![0.25, 0.75]), 4.5, [1.0, 3.0], Some([0.25, 0.75])),
+        (Combination::Direction(direction), 1.0, [4.0, 4.0], None),
+    ];
+    for (combination, theta, phi, weights) in combinations {
+        for (convention, factor) in [(Convention::Sum, 1.0), (Convention::Mean, 2.0), (Convention::AsIs, 1.0)] {
+            let mut parameters = start();
+            let aggregator = Measured(Told(combination.clone(), Arc::default()), convention);
+            let mut method = method(Combine::Gradients(Box::new(aggregator)));
+            step(&mut method, &mut parameters, 1.0);
+            // Weights of the losses reach the tasks' own parameters; other combinations do not.
+            let of_phi = if matches!(combination, Combination::LossWeights(_)) { factor } else { 1.0 };
+            let want = [3.0 - 0.5 * factor * theta, 3.0 - 0.5 * of_phi * phi[0], 3.0 - 0.5 * of_phi * phi[1]];
+            assert_eq!(values(&parameters), want, "{combination:?} {convention:?}");
+            let weights = weights.map(|weights| weights.map(|weight| factor * weight).to_vec());
+            assert_eq!(method.diagnostics().weights, weights, "{combination:?} {convention:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The other kind of method: combine what the tasks ask for, then optimise all parameters at once.
 
+mod convention;
 mod jacobian;
 mod point;
 mod seams;
@@ -9,6 +10,7 @@ use crate::method::{Diagnostics, Method, MethodState, Step, StepReport, TaskLoss
 use crate::optimizer::{RateSchedule, Sgd, Velocity};
 use crate::parameters::{ParameterName, Part};
 
+pub use convention::Convention;
 pub use jacobian::Jacobian;
 pub use point::{Point, TaskGradients};
 pub use seams::{Aggregator, Combination, Direction, DirectionSource, LossWeighting};

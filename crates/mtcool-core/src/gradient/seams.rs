@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::{Jacobian, Point, is_own, is_shared};
+use super::{Convention, Jacobian, Point, is_own, is_shared};
 use crate::error::Result;
 use crate::method::{Diagnostics, MethodState};
 use crate::parameters::Gradients;
@@ -59,7 +59,15 @@ pub trait Aggregator: Send {
     /// If there is none, such as a solver that does not converge.
     fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination>;
 
-    /// One direction for all parameters of the rows: the shared ones combined, each task's own from its own row.
+    /// How long the combination is relative to the sum of the gradients. Say [`Convention::Mean`] where the weights of the
+    /// gradients sum to 1.
+    fn convention(&self) -> Convention {
+        Convention::Sum
+    }
+
+    /// One direction for all parameters of the rows: the shared parameters get the combination, multiplied by the factor of
+    /// [`Aggregator::convention`]; each task's own parameters get their gradient from the task's own row. The weights among the
+    /// diagnostics are those after multiplication.
     ///
     /// # Errors
     /// As [`Aggregator::combine`].
@@ -67,7 +75,7 @@ pub trait Aggregator: Send {
         let shared: Vec<_> = rows.iter().map(|row| row.filter(is_shared)).collect();
         let jacobian = Jacobian::new(&shared, losses);
         let combination = match jacobian.is_finite()? {
-            true => self.combine(&jacobian, iteration)?,
+            true => self.combine(&jacobian, iteration)?.scaled(self.convention().factor(rows.len()))?,
             // No combination is finite then: the plain sum shows up in the next losses, whatever the aggregator.
             false => Combination::Weights(vec![1.0; rows.len()]),
         };
@@ -113,6 +121,21 @@ pub enum Combination {
     LossWeights(Vec<f64>),
     /// The direction itself, for the few that work coordinate by coordinate.
     Direction(Gradients),
+}
+
+impl Combination {
+    /// The same combination, `factor` times as long.
+    fn scaled(self, factor: f64) -> Result<Self> {
+        if factor == 1.0 {
+            return Ok(self);
+        }
+        let scale = |weights: Vec<f64>| weights.iter().map(|weight| factor * weight).collect();
+        Ok(match self {
+            Self::Weights(weights) => Self::Weights(scale(weights)),
+            Self::LossWeights(weights) => Self::LossWeights(scale(weights)),
+            Self::Direction(direction) => Self::Direction(Gradients::new().add_scaled(&direction, factor)?),
+        })
+    }
 }
 
 /// Finds the direction by itself, from gradients at as many points as it likes.

@@ -1,4 +1,4 @@
-//! A network's pass with a backward pass of its own, where the parameters' gradients may come that way.
+//! A network's forward pass with a backward pass of its own, where the parameters accept gradients from it.
 
 use std::sync::Arc;
 
@@ -6,8 +6,12 @@ use candle_core::{Result, Tensor};
 use mtcool_core::Parameters;
 use mtcool_ops::recorded;
 
-/// The outputs of `body`, which is made of mtcool-ops' operations on `parameters` and `inputs` alone: as a recording where the
-/// parameters take gradients past candle's graph and no input asks for one, else as a part of that graph.
+/// The outputs of `body`, which applies operations of mtcool-ops, and no others, to `parameters` and `inputs`. They are a recording
+/// with its own backward pass if the parameters accept gradients from outside candle's graph and no input needs a gradient;
+/// otherwise they are a part of that graph.
+///
+/// # Errors
+/// If `body` fails or uses an operation that cannot be recorded.
 pub(crate) fn as_recorded(
     parameters: &Parameters,
     inputs: &[&Tensor],

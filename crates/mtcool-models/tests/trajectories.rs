@@ -130,6 +130,9 @@ impl Recording {
             classifier_width: self.count("classifier_width"),
             precision: mtcool_ops::Precision::Full,
             heads: self.case["heads"].as_array().unwrap().iter().map(head).collect(),
+            // In the recording the warm-up follows the whole derivative of the sum of the losses. In a task's own step only its own
+            // parameters are leaves, so that this setting does not matter there.
+            map_gradient: mtcool_models::MapGradient::Everything,
         });
         Box::new(network.unwrap())
     }

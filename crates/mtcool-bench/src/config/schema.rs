@@ -154,6 +154,37 @@ pub struct NetworkConfig {
     /// What is normalised together, for networks that normalise.
     #[serde(default, skip_serializing_if = "NormKind::is_default")]
     pub norm: NormKind,
+    /// How far the gradient of a classification follows the map that it reads, for networks with such a head.
+    #[serde(default, skip_serializing_if = "MapGradient::is_default")]
+    pub map_gradient: MapGradient,
+}
+
+/// How far the gradient of a classification follows the segmentation map that it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapGradient {
+    /// Through the decoder into theta; the decoder's own parameters are constants.
+    #[default]
+    ThetaOnly,
+    /// Into the decoder's own parameters as well.
+    Everything,
+    /// Not at all: the map is a constant.
+    None,
+}
+
+impl MapGradient {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The network's setting.
+    pub fn of_network(self) -> mtcool_models::MapGradient {
+        match self {
+            Self::ThetaOnly => mtcool_models::MapGradient::ThetaOnly,
+            Self::Everything => mtcool_models::MapGradient::Everything,
+            Self::None => mtcool_models::MapGradient::None,
+        }
+    }
 }
 
 /// What a network normalises together.

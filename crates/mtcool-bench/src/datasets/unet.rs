@@ -18,7 +18,7 @@ pub(super) fn unet(
     precision: Precision,
     sharing: Sharing,
 ) -> Result<Box<dyn Network>> {
-    let NetworkConfig { widths, fusion, groups, norm } = network;
+    let NetworkConfig { widths, fusion, groups, norm, map_gradient } = network;
     let doubles = widths.windows(2).all(|pair| pair[1] == 2 * pair[0]);
     if widths.len() < 2 || widths[0] == 0 || !doubles {
         return Err(ConfigError::new(format!(
@@ -41,6 +41,7 @@ pub(super) fn unet(
             statistics,
             precision,
             heads: heads.to_vec(),
+            map_gradient: map_gradient.of_network(),
             ..UNetConfig::default()
         };
         Ok(Box::new(UNet::new(config).context("`network`")?))

@@ -101,7 +101,7 @@ fn gradnorm_pulls_the_lengths_towards_their_targets() {
     }
     let rows = gradients(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
     let zero = GradNorm::new(1.0, 0.1).unwrap().combine(&Jacobian::new(&rows, &[1.0, 0.0]), 0).unwrap_err().to_string();
-    assert!(zero.contains("that of task 1"), "{zero}");
+    assert!(zero.contains("the first loss of task 1"), "{zero}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn famo_gives_more_weight_to_the_task_that_improves_less() {
             assert!(xi[1] > xi[0], "task 1 improved less");
         }
     }
-    assert!(famo.weights(&[-1.0, 1.0], 3).unwrap_err().to_string().contains("that of task 0"));
+    assert!(famo.weights(&[-1.0, 1.0], 3).unwrap_err().to_string().contains("the loss of task 0"));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! F-MTL: any gradient method, looking for parameters where every task's loss is flat.
 
 use mtcool_core::{
-    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterName, Parameters,
-    Part, Point, Result, TaskGradients,
+    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterKind, ParameterName,
+    Parameters, Point, Result, TaskGradients,
 };
 
 /// The method that F-MTL is put around.
@@ -54,8 +54,9 @@ impl Fmtl {
     /// `s_i`, for the gradient `gradient` g_i of task `task`.
     fn perturbed_gradient(&self, point: &Point<'_>, gradient: &Gradients, task: usize) -> Result<Gradients> {
         let mut moved = Parameters::new();
-        for (part, rho) in [(Part::Theta, self.rho_shared), (Part::Phi, self.rho_own)] {
-            let gradient = gradient.filter(|name| name.part == part && (part == Part::Theta || name.task == task));
+        for (kind, rho) in [(ParameterKind::Theta, self.rho_shared), (ParameterKind::Phi, self.rho_own)] {
+            let gradient =
+                gradient.filter(|name| name.kind == kind && (kind == ParameterKind::Theta || name.task == task));
             let length = gradient.inner_product(&gradient)?.sqrt();
             // A gradient that is zero points nowhere.
             let factor = if length > 0.0 { rho / length } else { 0.0 };
@@ -69,7 +70,7 @@ impl Fmtl {
 }
 
 fn is_shared(name: &ParameterName) -> bool {
-    name.part == Part::Theta
+    name.kind == ParameterKind::Theta
 }
 
 impl DirectionSource for Fmtl {

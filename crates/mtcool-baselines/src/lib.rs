@@ -67,7 +67,7 @@
 //! let mut parameters = problem.network().initial_parameters(0, DType::F64, &Device::Cpu)?;
 //!
 //! let aggregator = Combine::Gradients(Box::new(CaGrad::new(0.4, Rescale::Square)?));
-//! let mut method = GradientMethod::new(aggregator, 0.1, Sgd::default(), RateSchedule::Cosine)?;
+//! let mut method = GradientMethod::new(aggregator, 0.1, UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::default() })?;
 //! for step in 0..300 {
 //!     let progress = step as f64 / 300.0;
 //!     let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut Points, progress };

@@ -7,7 +7,7 @@ use mtcool_baselines::Joint;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
     Aggregator, Batch, BatchSource, Combination, Combine, GradientMethod, Jacobian, Loss, Method, Parameters, Problem,
-    RateSchedule, Result, Sgd, Step,
+    RateSchedule, Result, Sgd, Step, UpdateSettings,
 };
 use mtcool_models::{Independent, LeNet};
 
@@ -43,8 +43,9 @@ fn problem(shared: bool) -> Problem {
 
 fn train(problem: &Problem, combine: Combine) -> (Parameters, Vec<f64>) {
     let mut parameters = problem.network().initial_parameters(1, DType::F64, &Device::Cpu).unwrap();
-    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3 };
-    let mut method = GradientMethod::new(combine, 0.05, sgd, RateSchedule::Cosine).unwrap();
+    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, ..Sgd::default() };
+    let updates = UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::new(sgd) };
+    let mut method = GradientMethod::new(combine, 0.05, updates).unwrap();
     let mut batches = Noise(0);
     let mut losses = Vec::new();
     for step in 0..4 {

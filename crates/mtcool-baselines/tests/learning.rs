@@ -114,7 +114,7 @@ fn without_perturbation_a_wrapped_method_is_the_method_itself() {
 
 #[test]
 fn a_restored_method_goes_on_to_the_same_bits() {
-    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3 };
+    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, ..Sgd::default() };
     for (name, build) in methods() {
         let mut whole = start();
         train(&mut method(build(), 0.01, sgd), &mut whole, 0, 17, 17);

@@ -22,8 +22,8 @@ use mtcool_bench::card_kernels::CardKernels;
 use mtcool_bench::methods::PlacedNoise;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
-    Result, Sgd, Step, UniformNoise, Variant,
+    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, Result, Step,
+    UniformNoise, UpdateSettings, Variant,
 };
 use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
 use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with, open_device, peak_device_memory};
@@ -143,7 +143,7 @@ impl Training {
 
 fn joint() -> Box<dyn Method> {
     let combine = Combine::Losses(Box::new(Joint));
-    Box::new(GradientMethod::new(combine, RATE, Sgd::default(), RateSchedule::Constant).unwrap())
+    Box::new(GradientMethod::new(combine, RATE, UpdateSettings::default()).unwrap())
 }
 
 /// One outer iteration a step: task 1, then task 2, L = 1, b = 0.05, clamp; with M = 2 the KL term as well.

@@ -27,13 +27,11 @@ fn a_device_that_is_not_there_is_named_before_anything_is_done() {
 mod on_a_card {
     use std::time::Duration;
 
-    use candle_core::{DType, Device, Shape, Tensor};
-    use mtcool_bench::card_kernels::CardKernels;
+    use candle_core::Tensor;
     use mtcool_bench::record::read_rows;
-    use mtcool_core::random::{Purpose, stream, uniform};
-    use mtcool_core::{Kernels, ParameterName, Parameters, Sgd};
+    use mtcool_core::random::{Purpose, stream};
     use mtcool_data::augment::{Augmentation, Crop, Source};
-    use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, uniform_on_card};
+    use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card};
 
     use super::common::{HRF_AV, Lab, REFUGE, succeed};
     use super::device::card;
@@ -44,67 +42,6 @@ mod on_a_card {
     fn losses(lab: &Lab, results: &str, run: &str) -> Vec<f64> {
         let rows = lab.rows(results, run).into_iter();
         rows.filter(|row| row.metric == "loss").map(|row| row.value).collect()
-    }
-
-    #[test]
-    fn a_card_draws_the_hosts_noise_to_the_bit() {
-        let Some(card) = card("a_card_draws_the_hosts_noise_to_the_bit") else { return };
-        for (count, bound, seed) in [(1, 0.05, 0), (17, 0.01, 1), (1000, 0.3, 2)] {
-            let shape = Shape::from(count);
-            for dtype in [DType::F32, DType::F64] {
-                let mut generator = stream(seed, Purpose::CooperativeNoise, [3, 1, 0, 2], "theta.0.conv1.weight");
-                let (key, number) = (generator.get_seed(), generator.get_stream());
-                let drawn = uniform_on_card(key, number, bound, (&shape, dtype), &card).unwrap();
-                let want = uniform(&mut generator, bound, &shape, dtype, &Device::Cpu).unwrap();
-                let bits = |tensor: &Tensor| -> Vec<u64> {
-                    let values = tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
-                    values.to_vec1::<f64>().unwrap().into_iter().map(f64::to_bits).collect()
-                };
-                assert_eq!(bits(&drawn), bits(&want), "{count} numbers in {dtype:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cards_updates_are_those_of_candles_operations() {
-        let Some(card) = card("a_cards_updates_are_those_of_candles_operations") else { return };
-        let draw = |name: &str, dtype| {
-            let mut generator = stream(1, Purpose::Method, [0; 4], name);
-            uniform(&mut generator, 1.0, &Shape::from((7, 90)), dtype, &card).unwrap()
-        };
-        let close = |a: &Tensor, b: &Tensor, what: &str| {
-            let flat = |t: &Tensor| -> Vec<f64> {
-                let host = t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
-                host.flatten_all().unwrap().to_vec1().unwrap()
-            };
-            for (a, b) in flat(a).into_iter().zip(flat(b)) {
-                assert!((a - b).abs() < 1e-6, "{what}: {a} and {b}");
-            }
-        };
-        for dtype in [DType::F32, DType::F64] {
-            let [parameter, gradient] = ["parameter", "gradient"].map(|name| draw(name, dtype));
-            let named = |tensor: &Tensor| -> Parameters {
-                [(ParameterName::theta(0, "a.weight"), tensor.clone())].into_iter().collect()
-            };
-            for (momentum, weight_decay) in [(0.0, 0.0), (0.9, 0.0), (0.9, 0.1), (0.0, 0.1)] {
-                let sgd = Sgd { momentum, weight_decay };
-                let (mut plain, mut own) =
-                    ((named(&parameter), Parameters::new()), (named(&parameter), Parameters::new()));
-                for _ in 0..2 {
-                    plain = sgd.step(&plain.0, &named(&gradient), plain.1, 0.1).unwrap();
-                    own = sgd.step_by(Some(&CardKernels), &own.0, &named(&gradient), own.1, 0.1).unwrap();
-                    assert_eq!(own.1.len(), plain.1.len());
-                    for ((name, own), (_, plain)) in
-                        own.0.iter().chain(own.1.iter()).zip(plain.0.iter().chain(plain.1.iter()))
-                    {
-                        close(own, plain, &format!("{name}, {sgd:?}"));
-                    }
-                }
-            }
-            let want = parameter.maximum(&(&gradient - 0.3).unwrap()).unwrap();
-            let want = want.minimum(&(&gradient + 0.3).unwrap()).unwrap();
-            close(&CardKernels.clamp(&parameter, &gradient, 0.3).unwrap(), &want, "clamp");
-        }
     }
 
     #[test]

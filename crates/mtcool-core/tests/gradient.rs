@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
     Aggregator, Batch, BatchSource, Combination, Combine, Diagnostics, GradientMethod, Gradients, Jacobian, Loss,
-    LossWeighting, Method, Network, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
+    LossWeighting, Method, Network, ParameterName, Parameters, Problem, Result, Step, UpdateSettings,
 };
 use proptest::prelude::*;
 
@@ -52,7 +52,7 @@ fn parameters_that_a_task_does_not_reach_count_as_zero() {
     let sum = jacobian.weighted_sum(&[2.0, -1.0]).unwrap();
     assert_eq!(sum.theta(0, "b").unwrap().to_vec1::<f64>().unwrap(), [1.0]);
     assert_eq!(sum.theta(0, "c").unwrap().to_vec1::<f64>().unwrap(), [-7.0, -1.0]);
-    assert!(jacobian.weighted_sum(&[1.0]).unwrap_err().to_string().contains("expected 2, one a task, got 1"));
+    assert!(jacobian.weighted_sum(&[1.0]).unwrap_err().to_string().contains("expected 2, one per task, got 1"));
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn start() -> Parameters {
 }
 
 fn method(combine: Combine) -> GradientMethod {
-    GradientMethod::new(combine, 0.5, Sgd::default(), RateSchedule::Constant).unwrap()
+    GradientMethod::new(combine, 0.5, UpdateSettings::default()).unwrap()
 }
 
 fn values(parameters: &Parameters) -> Vec<f64> {

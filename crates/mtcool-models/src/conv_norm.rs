@@ -1,7 +1,7 @@
 //! Convolution 3x3, normalisation, ReLU: the unit a U-Net is made of, shared out among tasks or owned by one.
 
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterName, Parameters, Part};
+use mtcool_core::{ParameterKind, ParameterName, Parameters};
 use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows, tracks};
 
 use crate::spec::{Init, ParameterSpec};
@@ -63,27 +63,25 @@ impl ConvNorm {
     }
 
     pub(crate) fn parameters(&self) -> Vec<ParameterSpec> {
-        let owners: Vec<(Part, usize, usize)> = match &self.owner {
+        let owners: Vec<(ParameterKind, usize, usize)> = match &self.owner {
             Owner::Tasks(shares) => {
-                shares.iter().enumerate().map(|(task, &share)| (Part::Theta, task, share)).collect()
+                shares.iter().enumerate().map(|(task, &share)| (ParameterKind::Theta, task, share)).collect()
             }
-            Owner::Task(task) => vec![(Part::Phi, *task, self.outputs)],
+            Owner::Task(task) => vec![(ParameterKind::Phi, *task, self.outputs)],
         };
-        let of_owner = |(part, task, share): (Part, usize, usize)| {
-            let spec = |layer: String, shape: Vec<usize>, init| ParameterSpec {
-                name: ParameterName { part, task, layer },
-                shape,
-                init,
+        let of_owner = |(kind, task, share): (ParameterKind, usize, usize)| {
+            let name = |layer: String| ParameterName { kind, task, layer };
+            let norm = |role: &str, start: f64| {
+                let (name, init) = (name(format!("{}.{role}", self.norm)), Init::Values(vec![start; share]));
+                ParameterSpec { name, shape: vec![share], init, decays: false }
             };
-            [
-                spec(
-                    format!("{}.weight", self.conv),
-                    vec![share, self.inputs, KERNEL, KERNEL],
-                    Init::FanIn(self.inputs * KERNEL * KERNEL),
-                ),
-                spec(format!("{}.weight", self.norm), vec![share], Init::Values(vec![1.0; share])),
-                spec(format!("{}.bias", self.norm), vec![share], Init::Values(vec![0.0; share])),
-            ]
+            let kernel = ParameterSpec {
+                name: name(format!("{}.weight", self.conv)),
+                shape: vec![share, self.inputs, KERNEL, KERNEL],
+                init: Init::FanIn(self.inputs * KERNEL * KERNEL),
+                decays: true,
+            };
+            [kernel, norm("weight", 1.0), norm("bias", 0.0)]
         };
         owners.into_iter().flat_map(of_owner).collect()
     }

@@ -83,7 +83,7 @@ impl CooperativeLayer {
         for (task, &share) in self.shares.iter().enumerate() {
             let mut add = |role: &str, shape: Vec<usize>| {
                 let name = ParameterName::theta(task, format!("{}.{role}", self.name));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in), decays: role == "weight" });
             };
             add("weight", [&[share, self.inputs], &window[..]].concat());
             add("bias", vec![share]);

@@ -75,6 +75,8 @@ impl Fusion {
             name: ParameterName::theta(task, format!("{layer}.stitch")),
             shape: vec![tasks],
             init: Init::Values((0..tasks).map(|other| if other == task { OWN_FEATURES } else { spread }).collect()),
+            // A mixture of features: decay would turn features off.
+            decays: false,
         };
         (0..tasks).map(unit).collect()
     }

@@ -41,4 +41,9 @@ impl Network for Independent {
         let own = parameters.rename(|name| (name.task == task).then(|| ParameterName { task: 0, ..name.clone() }));
         self.networks[task].forward(&own, 0, input)
     }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        let own = ParameterName { task: 0, ..name.clone() };
+        self.networks.get(name.task).is_none_or(|network| network.decays(&own))
+    }
 }

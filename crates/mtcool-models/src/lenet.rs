@@ -7,7 +7,7 @@ use mtcool_ops::{Linear, MaxPool2d, Precision, flatten_features, linear};
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initialize};
 
 /// Sizes of a [`LeNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub struct LeNet {
     fc: CooperativeLayer,
     /// Features each head reads.
     head_inputs: usize,
+    specs: Vec<ParameterSpec>,
 }
 
 const KERNEL: usize = 5;
@@ -79,20 +80,26 @@ impl LeNet {
         let conv2 = layer("conv2", convolution, conv1.fused_channels()?, config.conv2)?;
         let fc = layer("fc", Transform::Linear, conv2.fused_channels()? * map_h * map_w, config.hidden)?;
         let head_inputs = fc.fused_channels()?;
-        Ok(Self { config, conv1, conv2, fc, head_inputs })
+        let lenet = Self { config, conv1, conv2, fc, head_inputs, specs: Vec::new() };
+        Ok(Self { specs: lenet.specs(), ..lenet })
     }
 
     /// What the parameters are, task by task.
-    pub fn parameters(&self) -> Vec<ParameterSpec> {
+    pub fn parameters(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    fn specs(&self) -> Vec<ParameterSpec> {
         let mut specs: Vec<_> =
             [&self.conv1, &self.conv2, &self.fc].iter().flat_map(|layer| layer.parameters()).collect();
         for (task, &classes) in self.config.classes.iter().enumerate() {
             for (role, shape) in [("weight", vec![classes, self.head_inputs]), ("bias", vec![classes])] {
                 let name = ParameterName::phi(task, format!("out.{role}"));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(self.head_inputs) });
+                let init = Init::FanIn(self.head_inputs);
+                specs.push(ParameterSpec { name, shape, init, decays: role == "weight" });
             }
         }
-        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
     }
 }
@@ -103,7 +110,7 @@ impl Network for LeNet {
     }
 
     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
-        initialize(&self.parameters(), seed, dtype, device)
+        initialize(&self.specs, seed, dtype, device)
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
@@ -124,5 +131,9 @@ impl Network for LeNet {
             Fusion::CrossStitch => output()?,
         };
         Ok(outputs.swap_remove(0))
+    }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        decays(&self.specs, name)
     }
 }

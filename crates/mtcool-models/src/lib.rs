@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod card;
 mod conv_norm;
 mod cooperative;
 mod fusion;
@@ -36,6 +37,7 @@ mod spec;
 mod tiles;
 mod unet;
 
+pub use card::{CardKernels, PlacedNoise};
 pub use cooperative::{CooperativeLayer, Transform, shares};
 pub use fusion::{Features, Fusion};
 pub use independent::Independent;

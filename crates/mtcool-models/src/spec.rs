@@ -22,6 +22,14 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// How it starts.
     pub init: Init,
+    /// Whether weight decay is meant for it where an optimiser makes a difference: true for kernels and matrices, false for
+    /// biases, the scales and shifts of norms, and the weights of a fusion.
+    pub decays: bool,
+}
+
+/// Whether weight decay is meant for the parameter `name`; true if it is none of `specs`.
+pub(crate) fn decays(specs: &[ParameterSpec], name: &ParameterName) -> bool {
+    specs.iter().find(|spec| spec.name == *name).is_none_or(|spec| spec.decays)
 }
 
 /// Draws the parameters of `specs` from `seed`, each from a stream of its own name: adding a layer changes no other.

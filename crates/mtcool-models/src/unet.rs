@@ -10,7 +10,7 @@ use mtcool_ops::{
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::shares;
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initialize};
 
 /// What a task predicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,7 @@ pub struct UNet {
     encoder: Vec<[ConvNorm; 2]>,
     /// By task: two units a level for a segmentation, nothing for a classification.
     decoders: Vec<Vec<[ConvNorm; 2]>>,
+    specs: Vec<ParameterSpec>,
 }
 
 impl UNet {
@@ -123,7 +124,8 @@ impl UNet {
             }
         };
         let decoders = config.heads.iter().enumerate().map(decoder).collect::<Result<_>>()?;
-        Ok(Self { encoder, decoders, config })
+        let unet = Self { encoder, decoders, config, specs: Vec::new() };
+        Ok(Self { specs: unet.specs(), ..unet })
     }
 
     fn width(&self, level: usize) -> usize {
@@ -131,13 +133,17 @@ impl UNet {
     }
 
     /// What the parameters are, task by task.
-    pub fn parameters(&self) -> Vec<ParameterSpec> {
+    pub fn parameters(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    fn specs(&self) -> Vec<ParameterSpec> {
         let units = self.encoder.iter().chain(self.decoders.iter().flatten()).flatten();
         let mut specs: Vec<ParameterSpec> = units.flat_map(ConvNorm::parameters).collect();
         let mut add = |task: usize, layer: String, weight: Vec<usize>, biases: usize, fan_in: usize| {
             for (role, shape) in [("weight", weight), ("bias", vec![biases])] {
                 let name = ParameterName::phi(task, format!("{layer}.{role}"));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in), decays: role == "weight" });
             }
         };
         let (bottom, hidden) = (self.width(self.config.depth), self.config.classifier_width);
@@ -160,7 +166,7 @@ impl UNet {
                 add(task, "fc".into(), vec![classes, hidden], classes, hidden);
             }
         }
-        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
     }
 
@@ -253,7 +259,7 @@ impl Network for UNet {
     }
 
     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
-        initialize(&self.parameters(), seed, dtype, device)
+        initialize(&self.specs, seed, dtype, device)
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
@@ -277,5 +283,9 @@ impl Network for UNet {
             }
             Ok(outputs)
         })
+    }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        decays(&self.specs, name)
     }
 }

@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_core::{Network, ParameterName, Parameters, Part};
+use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
 use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, UNet, UNetConfig, shares};
 use mtcool_ops::Statistics;
 use proptest::prelude::*;
@@ -48,9 +48,9 @@ fn a_cooperative_network_computes_the_conventional_ones_function() {
     assert_eq!(owned.theta(2, "fc.weight").unwrap().dims(), [16, 320]);
     for task in 0..3 {
         let conventional = lenet(widths, &[[5, 4, 3][task]], Fusion::Concat);
-        let whole = initial(&conventional).map(|name, _| match name.part {
-            Part::Phi => Ok(owned.phi(task, &name.layer)?.clone()),
-            Part::Theta => {
+        let whole = initial(&conventional).map(|name, _| match name.kind {
+            ParameterKind::Phi => Ok(owned.phi(task, &name.layer)?.clone()),
+            ParameterKind::Theta => {
                 let parts = (0..3).map(|owner| owned.theta(owner, &name.layer));
                 Ok(Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
             }

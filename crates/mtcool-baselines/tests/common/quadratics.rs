@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, Loss, Method, Network, ParameterName, Parameters, Problem,
-    RateSchedule, Result, Sgd, Step,
+    RateSchedule, Result, Sgd, Step, UpdateSettings,
 };
 
 /// `a_ik`.
@@ -56,7 +56,8 @@ pub fn problem() -> Problem {
 }
 
 pub fn method(combine: Combine, rate: f64, sgd: Sgd) -> GradientMethod {
-    GradientMethod::new(combine, rate, sgd, RateSchedule::Cosine).unwrap()
+    GradientMethod::new(combine, rate, UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::new(sgd) })
+        .unwrap()
 }
 
 /// `steps` further steps of a run of `length` of which `done` are over; the losses of the last.

@@ -257,8 +257,7 @@ fn check(experiment: &Experiment) -> Result<(), ConfigError> {
     )?;
     require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
     require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;
-    training.sgd().check().map_err(|error| ConfigError::new(format!("training: {error}")))?;
-    training.rate().check().map_err(|error| ConfigError::new(format!("training: {error}")))?;
+    training.updates().check().map_err(|error| ConfigError::new(format!("training: {error}")))?;
     for table in experiment.method.keys().chain(experiment.reference.keys()) {
         methods::find(table)?;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use figment::value::Dict;
-use mtcool_core::{RateSchedule, Sgd};
+use mtcool_core::{RateSchedule, Sgd, UpdateSettings};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -212,18 +212,15 @@ pub enum ScheduleKind {
 }
 
 impl TrainingConfig {
-    /// The optimiser all methods use.
-    pub fn sgd(&self) -> Sgd {
-        Sgd { momentum: self.momentum, weight_decay: self.weight_decay }
-    }
-
-    /// The schedule of all learning rates.
-    pub fn rate(&self) -> RateSchedule {
-        match self.schedule {
+    /// How all methods update parameters.
+    pub fn updates(&self) -> UpdateSettings {
+        let sgd = Sgd { momentum: self.momentum, weight_decay: self.weight_decay, ..Sgd::default() };
+        let rate = match self.schedule {
             ScheduleKind::Constant => RateSchedule::Constant,
             ScheduleKind::Cosine => RateSchedule::Cosine,
             ScheduleKind::Step => RateSchedule::Step { milestones: self.milestones.clone(), gamma: self.gamma },
-        }
+        };
+        UpdateSettings { rate, ..UpdateSettings::new(sgd) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device};
-use mtcool_core::{Batch, BatchSource, Loss, Network, Parameters, Problem};
+use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem, batches};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{Source, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
@@ -70,15 +70,6 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     Ok(write_digits(folder, wanted)?)
 }
 
-/// A loader a task.
-struct DigitBatches(Vec<Loader>);
-
-impl BatchSource for DigitBatches {
-    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
-        batch(task, self.0[task].next())
-    }
-}
-
 struct MnistSuite {
     digits: Mnist,
     /// The training digits on a card; small enough to be there whole.
@@ -129,7 +120,8 @@ impl Suite for MnistSuite {
             let data = training[task].clone();
             Loader::on(device, data, config, position).with_context(|| format!("training data of task `{name}`"))
         };
-        Ok(Box::new(DigitBatches(TASKS.iter().enumerate().map(loader).collect::<Result<_>>()?)))
+        let mut loaders = TASKS.iter().enumerate().map(loader).collect::<Result<Vec<_>>>()?;
+        Ok(Box::new(batches::from_fn(move |task| loaders[task].next().map(batch))))
     }
 
     fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use candle_core::Device;
 use figment::Figment;
-use mtcool_core::{Batch, BatchSource, Error, Parameters, Problem};
-use mtcool_data::{Sample, SharedLoader};
+use mtcool_core::{Batch, BatchSource, Parameters, Problem};
+use mtcool_data::Sample;
 use mtcool_ops::Precision;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -316,19 +316,7 @@ pub trait Suite: Send + Sync {
     }
 }
 
-/// Batches of tasks that share their images.
-pub(crate) struct SharedBatches(pub(crate) SharedLoader);
-
-impl BatchSource for SharedBatches {
-    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
-        batch(task, self.0.next(task))
-    }
-}
-
-/// A loader's answer as training takes it.
-pub(crate) fn batch(task: usize, sample: mtcool_data::Result<Sample>) -> mtcool_core::Result<Batch> {
-    match sample {
-        Ok(sample) => Ok(Batch { input: sample.inputs, target: sample.targets }),
-        Err(error) => Err(Error::Batch { task, source: Box::new(error) }),
-    }
+/// A loader's sample as training reads it.
+pub(crate) fn batch(sample: Sample) -> Batch {
+    Batch { input: sample.inputs, target: sample.targets }
 }

@@ -88,12 +88,7 @@ impl MethodSettings for FmtlSettings {
     }
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> Result<Box<dyn Method>> {
-        Ok(Box::new(GradientMethod::new(
-            self.outside(seed)?,
-            self.keys.learning_rate,
-            training.sgd(),
-            training.rate(),
-        )?))
+        Ok(Box::new(GradientMethod::new(self.outside(seed)?, self.keys.learning_rate, training.updates())?))
     }
 
     fn combine(&self, seed: u64) -> Option<Result<Combine>> {

@@ -34,7 +34,7 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
         let combine = self.0.combine(seed)?;
-        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.sgd(), training.rate())?))
+        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.updates())?))
     }
 
     fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {

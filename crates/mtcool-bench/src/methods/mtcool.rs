@@ -67,8 +67,7 @@ impl MtcoolSettings {
                 Order::GaussSeidel => UpdateOrder::GaussSeidel,
                 Order::Jacobi => UpdateOrder::Jacobi,
             },
-            sgd: training.sgd(),
-            rate: training.rate(),
+            updates: training.updates(),
         }
     }
 }

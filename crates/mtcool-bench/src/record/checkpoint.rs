@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use mtcool_core::{MethodState, ParameterName, Parameters};
+use mtcool_core::{MethodState, ParameterName, Parameters, StateTensors};
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::DiagnosticSums;
@@ -81,7 +81,7 @@ impl Checkpoint {
         let building = tempfile::Builder::new().prefix(".tmp-").tempdir_in(folder).map_err(failed)?;
         let inside = |file: &str| building.path().join(file);
         write_whole(&inside("model.safetensors"), &safetensors_bytes(&self.parameters)?)?;
-        write_whole(&inside("state.safetensors"), &safetensors_bytes(&self.method.tensors)?)?;
+        write_whole(&inside("state.safetensors"), &state_bytes(&self.method.tensors)?)?;
         let position = Position {
             iteration: self.method.iteration,
             numbers: self.method.numbers.clone(),
@@ -123,8 +123,7 @@ impl Checkpoint {
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
         let method = MethodState {
             iteration: position.iteration,
-            tensors: read_tensors(&folder.join("state.safetensors"))?
-                .map(|_, tensor| Ok(tensor.to_device(template.device())?))?,
+            tensors: read_tensors(&folder.join("state.safetensors"))?.into_iter().collect(),
             numbers: std::mem::take(&mut position.numbers),
         };
         Ok(Self { parameters, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
@@ -155,12 +154,20 @@ pub(super) fn safetensors_bytes(parameters: &Parameters) -> Result<Vec<u8>> {
     Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
 }
 
+/// A method's tensors under their own names.
+fn state_bytes(state: &StateTensors) -> Result<Vec<u8>> {
+    let named = state.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+    Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
+}
+
 /// The parameters in `path`, in the order and on the device of `template`, the fresh parameters of their network.
 ///
 /// # Errors
 /// If the file is damaged or another network's.
 pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
-    let parameters = read_tensors(path)?;
+    let named = read_tensors(path)?.into_iter().map(|(name, tensor)| Ok((name.parse::<ParameterName>()?, tensor)));
+    let parameters: Parameters =
+        named.collect::<mtcool_core::Result<_>>().with_context(|| format!("`{}`", path.display()))?;
     template.check_compatible(&parameters).with_context(|| format!("`{}` is of another network", path.display()))?;
     // Names alone do not tell the order.
     let ordered = template.map(|name, fresh| match parameters.get(name) {
@@ -170,13 +177,11 @@ pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
     Ok(ordered)
 }
 
-fn read_tensors(path: &Path) -> Result<Parameters> {
+fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let bytes = read(path)?;
     let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
         Ok(tensors) => tensors,
         Err(error) => bail!("`{}` ({} bytes) is damaged or truncated: {error}", path.display(), bytes.len()),
     };
-    let sorted: BTreeMap<String, Tensor> = tensors.into_iter().collect();
-    let named = sorted.into_iter().map(|(name, tensor)| Ok((name.parse::<ParameterName>()?, tensor)));
-    named.collect::<Result<_>>().with_context(|| format!("`{}`", path.display()))
+    Ok(tensors.into_iter().collect())
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
-use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem};
+use mtcool_core::{BatchSource, Loss, Network, Parameters, Problem, batches};
 use mtcool_data::fundus::BACKGROUND;
 use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Augmentation, Error, LoaderConfig, Refuge, SharedLoader};
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use super::unet::unet;
-use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, SharedBatches, Split, Suite};
+use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite, batch};
 use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
 use crate::methods::Sharing;
 use crate::metrics::Metric;
@@ -204,8 +204,8 @@ impl Suite for RefugeSuite {
             Some(cutter) => Arc::new(self.training.cut_by(cutter)),
             None => self.training.clone(),
         };
-        let loader = SharedLoader::on(device, training, config, position).context("training photographs")?;
-        Ok(Box::new(SharedBatches(loader)))
+        let mut loader = SharedLoader::on(device, training, config, position).context("training photographs")?;
+        Ok(Box::new(batches::from_fn(move |task| loader.next(task).map(batch))))
     }
 
     fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {

@@ -67,7 +67,7 @@ fn rows_are_read_whatever_their_layout_and_must_agree_in_shape() {
     assert!(message.contains("[1, 2]") && message.contains("[2, 2]"), "{message}");
 }
 
-/// theta x and a phi a task: `L_i = (x - i)^2 + (phi_i - 1)^2`, times what the batch says.
+/// One theta x, and one phi per task: `L_i = (x - i)^2 + (phi_i - 1)^2`, times what the batch says.
 struct Line;
 
 impl Network for Line {
@@ -114,7 +114,7 @@ fn values(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().map(|(_, tensor)| tensor.to_vec1::<f64>().unwrap()[0]).collect()
 }
 
-/// Says what it is told to, and counts how often.
+/// Returns the combination that it was made with, and counts the calls.
 struct Told(Combination, Arc<Mutex<usize>>);
 
 impl Aggregator for Told {
@@ -164,7 +164,7 @@ fn what_has_diverged_is_reported_and_not_put_to_the_method() {
 /// Losses, with the iteration they were shown in.
 type Seen = Arc<Mutex<Vec<(u64, Vec<f64>)>>>;
 
-/// Notes what it is shown.
+/// Records the losses that it is shown.
 struct Witness(Seen, u64);
 
 impl LossWeighting for Witness {

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    AdamW, Batch, BatchSource, Combine, GradientMethod, Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network,
+    AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network,
     NoiseDraw, NoiseSource, ParameterKind, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
     UniformNoise, UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
 use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};
 
-/// Batch n of a task follows from the task's name and n; names can be permuted.
+/// The n-th batch of a task depends on n and on a number that stands for the task, so that tasks can be permuted.
 struct Points {
     names: Vec<u32>,
     drawn: Vec<u32>,
@@ -119,7 +119,7 @@ fn schedules_differ_in_what_later_tasks_see() {
     assert!(distance(&gauss_seidel, &jacobi, |name| name.task == 1) > 1e-9);
 }
 
-/// Zero noise that notes where it is asked for.
+/// Zero noise that records for which draws and parameters it is asked.
 struct Witness(Arc<Mutex<Vec<(NoiseDraw, ParameterName)>>>);
 
 impl NoiseSource for Witness {
@@ -170,6 +170,34 @@ fn a_warm_up_without_noise_is_joint_training() {
     let mut method = GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, updates).unwrap();
     steps(&mut method, &problem, &mut joint, &mut Points::new(vec![0, 1, 2]), 5);
     assert!(distance(&cooperative, &joint, |_| true) < 1e-12);
+}
+
+#[test]
+fn weight_decay_leaves_out_what_the_network_names_if_it_is_for_weights_only() {
+    let problem = problem(2);
+    let start = initial(&problem, 2);
+    let gradient_method = |updates| -> Box<dyn Method> {
+        Box::new(GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, updates).unwrap())
+    };
+    let cooperative = |updates| -> Box<dyn Method> {
+        Box::new(mtcool(MtcoolConfig { variant: Variant::Vanilla, schedule: UpdateOrder::Jacobi, updates, ..config() }))
+    };
+    for build in [&gradient_method as &dyn Fn(UpdateSettings) -> Box<dyn Method>, &cooperative] {
+        let after_one_step = |weight_decay, decayed| {
+            let updates = UpdateSettings::new(Sgd { weight_decay, decayed, ..Sgd::default() });
+            let mut parameters = start.clone();
+            steps(build(updates).as_mut(), &problem, &mut parameters, &mut Points::new(vec![0, 1]), 1);
+            parameters
+        };
+        let without = after_one_step(0.0, DecayedParameters::All);
+        let all = after_one_step(0.1, DecayedParameters::All);
+        let weights = after_one_step(0.1, DecayedParameters::Weights);
+        for kind in [ParameterKind::Theta, ParameterKind::Phi] {
+            assert!(distance(&all, &without, |name| name.kind == kind) > 1e-4);
+        }
+        assert_eq!(distance(&weights, &all, |name| name.kind == ParameterKind::Theta), 0.0);
+        assert_eq!(distance(&weights, &without, |name| name.kind == ParameterKind::Phi), 0.0);
+    }
 }
 
 #[test]

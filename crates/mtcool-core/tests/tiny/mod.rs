@@ -32,6 +32,11 @@ impl Network for Tiny {
         let hidden = Tensor::cat(&hidden.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
         x.matmul(&hidden)?.tanh()?.matmul(parameters.phi(task, "out.weight")?)
     }
+
+    /// As if the heads were biases.
+    fn decays(&self, name: &ParameterName) -> bool {
+        name.is_shared()
+    }
 }
 
 pub(crate) fn cross_entropy(logits: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network,
-    NoiseDraw, NoiseSource, ParameterKind, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
-    UniformNoise, UpdateOrder, UpdateSettings, Variant,
+    AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool,
+    MtcoolConfig, Network, NoiseDraw, NoiseSource, ParameterKind, ParameterName, Parameters, Problem, RateSchedule,
+    Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
 use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};

@@ -38,7 +38,7 @@ pub trait Network: Send + Sync {
         inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect()
     }
 
-    /// Whether weight decay is meant for the parameter `name`, where an optimiser makes a difference
+    /// Whether weight decay acts on the parameter `name` if the optimiser decays weights only
     /// ([`DecayedParameters::Weights`]). Networks return false for biases and for the scales and shifts of norms.
     ///
     /// [`DecayedParameters::Weights`]: crate::DecayedParameters::Weights

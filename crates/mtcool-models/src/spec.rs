@@ -22,12 +22,12 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// How it starts.
     pub init: Init,
-    /// Whether weight decay is meant for it where an optimiser makes a difference: true for kernels and matrices, false for
-    /// biases, the scales and shifts of norms, and the weights of a fusion.
+    /// Whether weight decay acts on it if the optimiser decays weights only: true for kernels and matrices, false for biases, the
+    /// scales and shifts of norms, and the weights of a fusion.
     pub decays: bool,
 }
 
-/// Whether weight decay is meant for the parameter `name`; true if it is none of `specs`.
+/// Whether weight decay acts on the parameter `name` if the optimiser decays weights only; true if it is none of `specs`.
 pub(crate) fn decays(specs: &[ParameterSpec], name: &ParameterName) -> bool {
     specs.iter().find(|spec| spec.name == *name).is_none_or(|spec| spec.decays)
 }

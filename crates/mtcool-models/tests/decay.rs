@@ -1,4 +1,4 @@
-//! Which parameters decay where an optimiser makes a difference: weights do; biases, norms and fusion weights do not.
+//! Which parameters decay if the optimiser decays weights only: kernels and matrices do; biases, norms and fusion weights do not.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -13,7 +13,7 @@ pub enum DecayedParameters {
 }
 
 impl DecayedParameters {
-    /// The weight decay of a parameter, given that of all and whether the parameter is a weight.
+    /// The weight decay of one parameter: `weight_decay` if it decays, else 0.
     pub(super) fn decay_of(self, is_weight: impl FnOnce() -> bool, weight_decay: f64) -> f64 {
         if self == Self::All || is_weight() { weight_decay } else { 0.0 }
     }

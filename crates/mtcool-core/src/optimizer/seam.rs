@@ -38,8 +38,8 @@ pub struct OptimizerInputs<'a> {
     pub gradients: &'a Gradients,
     /// The learning rate.
     pub rate: f64,
-    /// Whether a parameter is one of those that weight decay may leave out ([`DecayedParameters::Weights`] does): false for
-    /// biases and for the scales and shifts of norms.
+    /// Whether weight decay acts on a parameter if the optimiser decays weights only ([`DecayedParameters::Weights`]): false
+    /// for biases and for the scales and shifts of norms.
     ///
     /// [`DecayedParameters::Weights`]: crate::DecayedParameters::Weights
     pub is_weight: &'a dyn Fn(&ParameterName) -> bool,

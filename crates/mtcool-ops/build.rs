@@ -24,7 +24,9 @@ fn main() {
     let nvcc = folders.map(|folder| folder.join("nvcc")).find(|path| path.exists());
     let nvcc = nvcc.unwrap_or_else(|| PathBuf::from("nvcc"));
     let out = std::env::var_os("OUT_DIR").map(PathBuf::from).expect("cargo sets OUT_DIR");
-    for file in ["elementwise", "reduce", "norm", "pool", "softmax", "conv", "cut", "noise", "update"] {
+    for file in
+        ["elementwise", "reduce", "norm", "pool", "softmax", "losses", "regression", "conv", "cut", "noise", "update"]
+    {
         let source = Path::new("src/cuda/kernels").join(file).with_extension("cu");
         let target = out.join(file).with_extension("ptx");
         let mut command = Command::new(&nvcc);

@@ -1,22 +1,22 @@
-//! `cargo xtask gpu-acceptance`: everything that is to be shown on a card, in order, and one summary.
+//! `cargo xtask gpu-acceptance`: runs all tests and measurements that need an NVIDIA card, in order, and prints one summary.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cuda::{cuda_cargo, feature, has_card, prepare, target, test_cargo};
-use crate::{run, workspace_root};
+use crate::commands::{run, workspace_root};
+use crate::cuda::{card_tests, cuda_cargo, feature, has_card, prepare, target};
 
 const HELP: &str = "\
 cargo xtask gpu-acceptance [--device cuda:0] [--results DIR] [--minutes N] [--pytorch COMMAND] [--data SET=DIR ...] [--emulated]
 
 Tests, benchmarks and reference runs on an NVIDIA card, in this order: golden values and lock-step tests; training steps at the
-card's sizes, beside PyTorch's if COMMAND is given (it is run with `--device cuda --channels-last 0|1` and prints a JSON object a
-line); Table 1 `paper`, then as much of Tables 2 and 3 `paper` as N minutes allow in all (60 unless said). What a run has done
-is kept: the same command goes on where it was cut off. --emulated: the tests alone, on the emulated card.
+card's sizes, and the same steps in PyTorch if COMMAND is given (it is called with `--device cuda --channels-last 0|1` and has to
+print one JSON object per line); Table 1 with the profile `paper`, then Tables 2 and 3 until N minutes have passed in all (default:
+60). Finished work is kept: call the same command again to continue. --emulated: runs only the tests, on the emulated card.
 ";
 
-/// What one step came to.
+/// The result of one step.
 struct Outcome {
     name: String,
     seconds: f64,
@@ -75,7 +75,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     }
     let plan = Plan::parse(arguments)?;
     if !has_card() && !plan.is_emulated {
-        return Err("there is no NVIDIA driver here (no /dev/nvidiactl); `--emulated` runs the tests alone on the emulated card".into());
+        return Err("this machine has no NVIDIA driver (no /dev/nvidiactl); use `--emulated` to run only the tests, on the emulated card".into());
     }
     let root = workspace_root();
     let started = Instant::now();
@@ -89,7 +89,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     if has_card() {
         step("card", &mut || run(&mut Command::new("nvidia-smi")));
     }
-    step("tests", &mut || tests(&root, plan.is_emulated));
+    step("tests", &mut || run(&mut card_tests(&root, feature()?, plan.is_emulated)?));
     if !plan.is_emulated {
         step("benchmarks", &mut || bench(&root, &plan));
         if let Some(pytorch) = &plan.pytorch {
@@ -108,14 +108,6 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     summarise(&outcomes, started.elapsed())
 }
 
-fn tests(root: &Path, is_emulated: bool) -> Result<(), String> {
-    let mut tests = test_cargo(root, is_emulated)?;
-    let of_bench = format!("mtcool-bench/{}", feature()?);
-    tests.args(["test", "--workspace", "--locked", "--features", &of_bench]);
-    tests.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
-    run(&mut tests)
-}
-
 fn bench(root: &Path, plan: &Plan) -> Result<(), String> {
     let of_bench = format!("mtcool-bench/{}", feature()?);
     let mut bench = cuda_cargo(root)?;
@@ -123,10 +115,10 @@ fn bench(root: &Path, plan: &Plan) -> Result<(), String> {
     run(bench.args(["--json", "--device", &plan.device]))
 }
 
-/// Starts or goes on with a table, for as long as there is time.
+/// Starts or continues a table and stops it when the time `left` has passed.
 fn reproduce(root: &Path, plan: &Plan, table: &str, set: &str, left: Duration) -> Result<(), String> {
     if left.is_zero() {
-        return Err("no time was left; `--minutes` gives more".into());
+        return Err("no time is left; give more with `--minutes`".into());
     }
     let of_bench = format!("mtcool-bench/{}", feature()?);
     run(cuda_cargo(root)?.args(["build", "--workspace", "--bin", "mtcool", "--locked", "--features", &of_bench]))?;
@@ -145,10 +137,10 @@ fn reproduce(root: &Path, plan: &Plan, table: &str, set: &str, left: Duration) -
             Ok(Some(status)) => return Err(format!("mtcool reproduce {table}: {status}")),
             Ok(None) if started.elapsed() < left => std::thread::sleep(Duration::from_millis(200)),
             Ok(None) => {
-                // What is done is in its checkpoints.
+                // Nothing is lost: finished work is in the checkpoints.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err("cut off when the time was over; the same command goes on".into());
+                return Err("stopped because the time is over; call the same command again to continue".into());
             }
             Err(error) => return Err(format!("mtcool reproduce {table}: {error}")),
         }
@@ -165,6 +157,6 @@ fn summarise(outcomes: &[Outcome], all: Duration) -> Result<(), String> {
     }
     match outcomes.iter().filter(|outcome| outcome.result.is_err()).count() {
         0 => Ok(()),
-        failed => Err(format!("{failed} of {} steps were not carried to their end", outcomes.len())),
+        failed => Err(format!("{failed} of {} steps failed or were stopped", outcomes.len())),
     }
 }

@@ -1,8 +1,9 @@
-//! `cargo xtask check`: everything CI checks, cheapest first.
+//! `cargo xtask check`: every check that CI runs, the cheapest first.
 
 use std::time::Instant;
 
-use crate::{cargo, cuda, run, tidy, workspace_root};
+use crate::commands::{cargo, run, workspace_root};
+use crate::{cuda, tidy};
 
 fn run_all(fast: bool) -> Result<(), String> {
     let root = workspace_root();

@@ -1,11 +1,11 @@
-//! Builds with the feature `cuda` or `cudnn`: where the compiler is, and where the results go.
+//! Builds with the feature `cuda` or `cudnn`: finds the compiler and the libraries, and sets the environment for cargo.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{cargo, run, target_folder, workspace_root};
+use crate::commands::{cargo, run, target_folder, workspace_root};
 
-/// A folder of their own, so that neither build throws away what the other has compiled.
+/// The target folder of builds for cards. It is separate, so that neither build discards what the other has compiled.
 pub(crate) fn target(root: &Path) -> PathBuf {
     target_folder(root).join("cuda")
 }
@@ -23,12 +23,12 @@ pub(crate) fn feature() -> Result<&'static str, String> {
     }
 }
 
-/// Whether the system has the driver of a card.
+/// Whether this machine has the driver of an NVIDIA card.
 pub(crate) fn has_card() -> bool {
     Path::new("/dev/nvidiactl").exists()
 }
 
-/// Whether flags ask for a card, or the variable that stands for `--device`.
+/// Whether the flags name a card, or the environment variable that replaces `--device` does.
 pub(crate) fn is_wanted(arguments: &[String]) -> bool {
     let is_card = |name: &str| name.starts_with("cuda");
     if std::env::var("MTCOOL_DEVICE").is_ok_and(|name| is_card(&name)) {
@@ -41,7 +41,7 @@ pub(crate) fn is_wanted(arguments: &[String]) -> bool {
     pairs || arguments.iter().any(assigned)
 }
 
-/// Cargo with a compiler for CUDA: the system's, or else that of `cargo xtask cuda-toolkit`.
+/// Cargo with a compiler for CUDA: the system's, or otherwise the one that `cargo xtask cuda-toolkit` has fetched.
 pub(crate) fn cuda_cargo(root: &Path) -> Result<Command, String> {
     let mut command = cargo(root);
     prepare(root, &mut command, false)?;
@@ -49,10 +49,10 @@ pub(crate) fn cuda_cargo(root: &Path) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Variables that say where a system's toolkit is.
+/// Environment variables that name the folder of a system's toolkit.
 const HOMES: [&str; 4] = ["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "CUDA_TOOLKIT_ROOT_DIR"];
 
-/// The `bin` folder of a system's toolkit: on the path, where a variable says, or at the usual place.
+/// The `bin` folder of a system's toolkit: from `PATH`, from one of [`HOMES`], or at the usual place.
 fn system_compiler() -> Option<PathBuf> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
     let named = HOMES.iter().filter_map(std::env::var_os).map(|home| PathBuf::from(home).join("bin"));
@@ -61,15 +61,15 @@ fn system_compiler() -> Option<PathBuf> {
     folders.find(|folder| folder.join("nvcc").exists())
 }
 
-/// Gives a command what building for a card needs where the system lacks it: the compiler, and without a card, or if the
-/// emulated one is wanted, the libraries of one.
+/// Sets the environment of a command so that it can build and start programs for a card: the compiler if the system has none,
+/// and the stub libraries if there is no card or the emulated one is wanted.
 pub(crate) fn prepare(root: &Path, command: &mut Command, is_emulated: bool) -> Result<(), String> {
     let folder = toolkit_folder(root);
     let (home, stubs) = (folder.join("nvidia/cu13"), folder.join("stubs"));
     let libraries = home.join("lib");
     let mut at_link_time = vec![stubs.clone()];
     match system_compiler() {
-        // The bindings' build script looks for it on the path alone.
+        // The bindings' build script searches only `PATH` for the compiler.
         Some(bin) => command.env("PATH", joined(&[bin], "PATH")?),
         None if home.join("bin/nvcc").exists() => {
             for name in &HOMES[..3] {
@@ -79,19 +79,19 @@ pub(crate) fn prepare(root: &Path, command: &mut Command, is_emulated: bool) -> 
             command.env("PATH", joined(&[home.join("bin")], "PATH")?)
         }
         None => {
-            return Err("a build for CUDA needs NVIDIA's compiler, and there is none: install a CUDA 13 toolkit and set CUDA_HOME to \
-                        it, or run `cargo xtask cuda-toolkit`, which takes what a build needs from PyPI (docs/cuda.md)"
+            return Err("a build for CUDA needs NVIDIA's compiler, and this machine has none: install a CUDA 13 toolkit and set CUDA_HOME \
+                        to its folder, or run `cargo xtask cuda-toolkit`, which fetches what a build needs from PyPI (docs/cuda.md)"
                 .into());
         }
     };
     if has_card() && !is_emulated {
-        // The system's own libraries come first.
+        // The system's own libraries are found before the fetched ones.
         command.env("LIBRARY_PATH", joined_behind("LIBRARY_PATH", &at_link_time)?);
         command.env("LD_LIBRARY_PATH", joined_behind("LD_LIBRARY_PATH", &[libraries])?);
         return Ok(());
     }
     command.env("LIBRARY_PATH", joined(&at_link_time, "LIBRARY_PATH")?);
-    // So that programs start, and say that there is no card.
+    // With the stubs programs start and can report that there is no card.
     command.env("LD_LIBRARY_PATH", joined(&[stubs, libraries], "LD_LIBRARY_PATH")?);
     if !has_card() && std::env::var_os("CUDA_COMPUTE_CAP").is_none() {
         command.env("CUDA_COMPUTE_CAP", "90");
@@ -99,23 +99,27 @@ pub(crate) fn prepare(root: &Path, command: &mut Command, is_emulated: bool) -> 
     Ok(())
 }
 
-/// Cargo for tests that need a card, which has to be there: the system's, or the emulated one.
-pub(crate) fn test_cargo(root: &Path, is_emulated: bool) -> Result<Command, String> {
+/// The tests of the operations, the method and the networks that need a card, on the system's card or on the emulated one.
+pub(crate) fn card_tests(root: &Path, feature: &str, is_emulated: bool) -> Result<Command, String> {
     let mut command = cargo(root);
     prepare(root, &mut command, is_emulated)?;
-    command.env("CARGO_TARGET_DIR", target(root)).env("NEEDS_NVIDIA_CARD", "1");
+    command.env("CARGO_TARGET_DIR", target(root));
     if is_emulated {
         command.env("EMULATED_NVIDIA_CARD", "1");
     }
+    command.args(["test", "--workspace", "--locked", "--features", &format!("mtcool-bench/{feature}")]);
+    command.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
+    // Tests that need a card are marked as ignored for everyone else.
+    command.args(["--", "--include-ignored"]);
     Ok(command)
 }
 
-/// `folders` before those of a variable.
+/// `folders`, then those of an environment variable.
 fn joined(folders: &[PathBuf], variable: &str) -> Result<std::ffi::OsString, String> {
     join(folders.iter().cloned().chain(folders_of(variable)), variable)
 }
 
-/// `folders` behind those of a variable.
+/// The folders of an environment variable, then `folders`.
 fn joined_behind(variable: &str, folders: &[PathBuf]) -> Result<std::ffi::OsString, String> {
     join(folders_of(variable).into_iter().chain(folders.iter().cloned()), variable)
 }
@@ -132,14 +136,14 @@ fn join(folders: impl Iterator<Item = PathBuf>, variable: &str) -> Result<std::f
 /// `cargo xtask cuda-toolkit`.
 pub(crate) fn fetch_toolkit(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
-    // The stub libraries have the functions that the bindings declare, whose source cargo brings.
+    // The stub libraries define the functions that the bindings declare; cargo fetches the source of the bindings.
     run(cargo(&root).args(["fetch", "--locked"]))?;
-    let script = root.join("xtask/cuda/toolkit.py");
+    let script = root.join("emulated-card/toolkit.py");
     run(Command::new("python3").arg(script).arg("--folder").arg(toolkit_folder(&root)).args(arguments))
 }
 
-/// `cargo xtask check --cuda`: both feature sets, and the tests of the operations, the method and the networks, on a card or on
-/// the emulated one.
+/// `cargo xtask check --cuda`: lints and tests (operations, method, networks) with either feature, on a card if there is one and
+/// on the emulated card otherwise.
 pub(crate) fn check(root: &Path) -> Result<(), String> {
     let mut flags = Vec::new();
     if system_compiler().is_some() {
@@ -156,12 +160,9 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             .args(["--", "-D", "warnings"]))?;
         let is_emulated = !has_card();
         if is_emulated {
-            println!("no card here: the tests run on the emulated one, which is slow");
+            println!("this machine has no card: the tests run on the emulated one, which is slow");
         }
-        let mut tests = test_cargo(root, is_emulated)?;
-        tests.args(["test", "--workspace", "--locked", "--features", &of_bench]);
-        tests.args(["--test", "cuda", "--test", "golden", "--test", "trajectories", "--test", "card"]);
-        run(&mut tests)?;
+        run(&mut card_tests(root, feature, is_emulated)?)?;
     }
     Ok(())
 }

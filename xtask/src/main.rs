@@ -1,29 +1,32 @@
-//! `cargo xtask`: builds and calls the `mtcool` program, runs the checks. It depends on no other crate, so it compiles in
-//! seconds.
+//! `cargo xtask`: builds and calls the `mtcool` program and runs the checks. It depends on no other crate and therefore compiles
+//! in seconds.
 
 mod acceptance;
 mod check;
+mod commands;
 mod cuda;
 mod tidy;
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+
+use commands::{cargo, run, target_folder, workspace_root};
 
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  reproduce EXPERIMENT [FLAGS]     train every method of a table, resuming what was begun, and print it
-  report EXPERIMENT                write and print the table again from the runs that are finished
-  predict --checkpoint RUN IMAGE   masks and probabilities for photographs of your own
+  reproduce EXPERIMENT [FLAGS]     train every method of a table, continue interrupted runs, and print the table
+  report EXPERIMENT                write and print the table again from the finished runs
+  predict --checkpoint RUN IMAGE   write masks and probabilities for your own photographs
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
-  bench [--json] [CASE ...]        time training steps, operations and methods, or cases named; --json: one line a case
-  check [--fast|--cuda]            format, tidiness, lints, docs, tests; --fast leaves out docs and tests; --cuda: lints and
-                                   tests of the build for NVIDIA cards, on a card or on the emulated one
-  cuda-toolkit                     gets what a build for NVIDIA cards needs, where the system has no toolkit
-  gpu-acceptance [--help]          tests, benchmarks and tables on an NVIDIA card, in order, with one summary
+  bench [--json] [CASE ...]        time training steps, operations and methods, or only the named cases; --json: one line per case
+  check [--fast|--cuda]            check format, tidiness, lints, docs and tests; --fast leaves out docs and tests; --cuda: lints
+                                   and tests of the build for NVIDIA cards, on a card or on the emulated one
+  tidy [FOLDER]                    check what no compiler checks, in a second: sizes of files, dependencies, circles of modules
+  cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
+  gpu-acceptance [--help]          run tests, benchmarks and tables on an NVIDIA card, in order, and print one summary
 
-`cargo xtask reproduce --help` and the like show the flags of each.
+`cargo xtask COMMAND --help` shows the flags of the first five commands.
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some("reproduce" | "report" | "predict" | "data" | "methods") => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
+        Some("tidy") => tidy::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("cuda-toolkit") => cuda::fetch_toolkit(&arguments[1..]),
         Some("gpu-acceptance") => acceptance::run_from(&arguments[1..]),
@@ -49,8 +53,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds the program as part of the whole workspace, so that it shares every compiled dependency with the tests, and runs it;
-/// for a card if the arguments name one.
+/// Builds the program, with support for cards if the arguments name one, and runs it. The build selects the whole workspace, so
+/// that the program shares every compiled dependency with the tests.
 fn mtcool(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
     if cuda::is_wanted(arguments) {
@@ -65,8 +69,8 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
     run(Command::new(program).args(arguments))
 }
 
-/// In the profile of everything else: kernels and dependencies are optimised there, and nothing is built twice.
-/// Runs the benches that the arguments name cases of, or all of them.
+/// Runs the benches of the named cases, or all benches. They use the profile `dev`: kernels and dependencies are optimised in it,
+/// and nothing has to be compiled a second time.
 fn bench(arguments: &[String]) -> Result<(), String> {
     let is_value = |at: usize| at > 0 && ["--seconds", "--threads", "--device"].contains(&arguments[at - 1].as_str());
     let numbered = arguments.iter().enumerate();
@@ -77,7 +81,7 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         _ => "methods".to_owned(),
     };
     let root = workspace_root();
-    // On a card, training steps are what is compared.
+    // On a card only the training steps are compared.
     let benches = if cuda::is_wanted(arguments) { &["training"][..] } else { &["training", "operations", "methods"] };
     for bench in benches.iter().copied() {
         let own: Vec<&String> = names.iter().map(|&(_, name)| name).filter(|name| bench_of(name) == bench).collect();
@@ -95,34 +99,4 @@ fn bench(arguments: &[String]) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The folder that holds the workspace's `Cargo.toml`.
-pub(crate) fn workspace_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
-}
-
-pub(crate) fn target_folder(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-/// Cargo, in the workspace's root.
-pub(crate) fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
-    command
-}
-
-/// Runs a command; its failure becomes a message.
-pub(crate) fn run(command: &mut Command) -> Result<(), String> {
-    let shown = format!(
-        "{} {}",
-        command.get_program().to_string_lossy(),
-        command.get_args().map(|a| a.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    );
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{shown}` failed: {status}")),
-        Err(error) => Err(format!("`{shown}` could not be started: {error}")),
-    }
 }

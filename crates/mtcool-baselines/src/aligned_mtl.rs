@@ -1,18 +1,18 @@
 //! Aligned-MTL: gradients replaced by orthogonal ones of equal length before they are averaged.
 
-use mtcool_core::{Aggregator, Combination, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
 
 use crate::solver::{Eigen, inner, normalized};
 
-/// The length that the aligned gradients get, from the eigenvalues of the Gramian that are not 0.
+/// The common length sigma of the aligned gradients, computed from the eigenvalues of the Gramian that are not 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlignedScale {
-    /// The root of the smallest: no direction grows.
+    /// The square root of the smallest eigenvalue: no direction becomes longer.
     #[default]
     Min,
-    /// The root of the median, the lower of two.
+    /// The square root of the median; of an even number of eigenvalues, the lower of the two in the middle.
     Median,
-    /// The root of their mean.
+    /// The square root of the mean of the eigenvalues.
     Rmse,
 }
 
@@ -22,10 +22,10 @@ pub enum AlignedScale {
 /// 2. `B = sigma V diag(1 / sqrt(lambda)) V^T`, `sigma = sqrt(min lambda)` (or median, or mean)
 /// 3. `d = sum_i w_i g_i`, `w = B (1/T, ..., 1/T)`
 ///
-/// The rows of `B J` are orthogonal and of one length: none of them dominates or conflicts with another. Preferences are equal and sum to
-/// 1; some programs have them sum to T instead, a learning rate T times as large.
+/// The rows of `B J` are orthogonal and have the same length, so none of them dominates another or conflicts with it. All tasks
+/// have the preference 1/T.
 ///
-/// Cost of a step: a backward pass a task, the Gramian, its eigenvectors. It converges to a point where the mean loss is
+/// Cost of a step: one backward pass per task, the Gramian, its eigenvectors. It converges to a point where the mean loss is
 /// stationary.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlignedMtl {
@@ -33,7 +33,7 @@ pub struct AlignedMtl {
 }
 
 impl AlignedMtl {
-    /// With aligned gradients of the length `scale` says.
+    /// Aligned-MTL whose aligned gradients have the length that `scale` selects.
     pub fn new(scale: AlignedScale) -> Self {
         Self { scale }
     }
@@ -41,13 +41,13 @@ impl AlignedMtl {
     fn weights(self, gramian: &[Vec<f64>]) -> Vec<f64> {
         let tasks = gramian.len();
         let mean = vec![1.0 / tasks as f64; tasks];
-        let Some((gramian, _)) = normalized(gramian) else { return mean };
+        let Some(gramian) = normalized(gramian) else { return mean };
         let eigen = Eigen::new(&gramian);
         let rank = eigen.rank();
         let values = &eigen.values[..rank];
         let squared = match self.scale {
             AlignedScale::Min => values[rank - 1],
-            // Values fall: the lower of two middle ones is the later.
+            // The eigenvalues are in descending order, so the lower of two in the middle is the later one.
             AlignedScale::Median => values[rank / 2],
             AlignedScale::Rmse => values.iter().sum::<f64>() / rank as f64,
         };
@@ -63,5 +63,10 @@ impl AlignedMtl {
 impl Aggregator for AlignedMtl {
     fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
         Ok(Combination::Weights(self.weights(jacobian.gramian()?)))
+    }
+
+    /// The preferences sum to 1.
+    fn convention(&self) -> Convention {
+        Convention::Mean
     }
 }

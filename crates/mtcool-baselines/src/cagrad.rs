@@ -1,20 +1,20 @@
-//! CAGrad: near the mean gradient, the direction that serves the worst-off task best.
+//! CAGrad: near the mean gradient, the direction that is best for the task that gains least.
 
-use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
 
 use crate::solver::{
     Affine, Hull, Matrix, Objective, ROUNDING, inner, magnitude, minimize, normalized, product, shortest_above,
 };
 
-/// What the direction is divided by.
+/// What the direction is divided by, with the number that the authors' program has for it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Rescale {
-    /// Nothing (0).
+    /// By 1 (0).
     #[default]
     None,
-    /// `1 + c^2` (1).
+    /// By `1 + c^2` (1).
     Square,
-    /// `1 + c` (2).
+    /// By `1 + c` (2).
     Linear,
 }
 
@@ -24,12 +24,15 @@ pub enum Rescale {
 /// 2. `w = argmin g_w . g0 + c |g0| |g_w|`
 /// 3. `d = g0 + c |g0| g_w / |g_w|`, divided by 1, `1 + c^2` or `1 + c` (rescale 0, 1, 2)
 ///
-/// Of all d with `|d - g0| <= c |g0|` it has the largest `min_i g_i . d`. On each affine hull of gradients step 2 has a closed
-/// form, so active sets solve it exactly. Where the best value is 0 (`g_w = 0`, such as a zero gradient), d is not unique; we
-/// take the one nearest to g0 that conflicts with no task.
+/// Of all d with `|d - g0| <= c |g0|`, this one (before the division) has the largest `min_i g_i . d`. On the affine hull of any
+/// set of gradients, step 2 has a closed form, so active sets solve it exactly. Where the best value is 0 (`g_w = 0`, for
+/// example because a gradient is zero), d is not unique; we take the one nearest to g0 that conflicts with no task.
 ///
-/// Cost of a step: a backward pass a task, the Gramian, a problem of T unknowns. With c < 1 it converges to a point where the
-/// mean loss is stationary; c = 0 is the mean gradient, a large c approaches MGDA.
+/// Where all gradients are equal to g, `d = (1 + c) g` before the division: with rescale 0 and 1 the direction is longer than
+/// the mean gradient by `1 + c` and `(1 + c) / (1 + c^2)`, with rescale 2 it is as long.
+///
+/// Cost of a step: one backward pass per task, the Gramian, a problem of T unknowns. With c < 1 it converges to a point where
+/// the mean loss is stationary; c = 0 gives the mean gradient, and with a large c the direction approaches that of MGDA.
 #[derive(Clone, Copy, Debug)]
 pub struct CaGrad {
     c: f64,
@@ -37,48 +40,45 @@ pub struct CaGrad {
 }
 
 impl CaGrad {
+    /// CAGrad with the radius `c` (the authors': 0.4) and this division.
+    ///
     /// # Errors
     /// If `c` is negative or not finite.
     pub fn new(c: f64, rescale: Rescale) -> Result<Self> {
-        match c >= 0.0 && c.is_finite() {
-            true => Ok(Self { c, rescale }),
-            false => Err(Error::out_of_range("c", c, "at least 0")),
-        }
+        if c >= 0.0 && c.is_finite() { Ok(Self { c, rescale }) } else { Err(Error::out_of_range("c", c, "at least 0")) }
     }
 
-    /// The weights `[T]` of d before rescaling.
+    /// The weights `[T]` of d before the division.
     fn weights(&self, gramian: &Matrix) -> Result<Vec<f64>> {
         let tasks = gramian.len();
         let mean = vec![1.0 / tasks as f64; tasks];
-        let Some((gramian, _)) = normalized(gramian) else { return Ok(mean) };
+        let Some(gramian) = normalized(gramian) else { return Ok(mean) };
         let along_mean = product(&gramian, &mean);
         let squared_mean = inner(&along_mean, &mean);
-        // A mean gradient that is all rounding has no length to go by.
+        // The length of a mean gradient that consists of rounding alone says nothing.
         if self.c == 0.0 || squared_mean <= NOTHING * inner(&magnitude(&gramian, &mean), &mean) {
             return Ok(mean);
         }
         let objective = Regret { gramian: &gramian, along_mean, radius: self.c * squared_mean.sqrt() };
-        // From where g0 is mended fastest; if it conflicts with no task, from the best corner.
-        let mended = shortest_above(&gramian, &mean)?;
-        let mending: Vec<f64> = mended.iter().zip(&mean).map(|(mended, mean)| mended - mean).collect();
-        let total: f64 = mending.iter().sum();
-        let start = match total > 0.0 {
-            true => mending.iter().map(|weight| weight / total).collect(),
-            false => objective.best_corner(),
-        };
+        // `repair` takes g0 to the nearest direction that conflicts with no task; where g0 itself conflicts with none, it is 0.
+        let projected = shortest_above(&gramian, &mean)?;
+        let repair: Vec<f64> = projected.iter().zip(&mean).map(|(projected, mean)| projected - mean).collect();
+        let total: f64 = repair.iter().sum();
+        let start =
+            if total > 0.0 { repair.iter().map(|weight| weight / total).collect() } else { objective.best_corner() };
         let w = minimize(&objective, start)?;
         let (squared, is_zero) = objective.squared_length(&w);
         if !is_zero {
             let factor = objective.radius / squared.sqrt();
             return Ok(mean.iter().zip(w).map(|(mean, w)| mean + factor * w).collect());
         }
-        let length = inner(&product(&gramian, &mending), &mending).max(0.0).sqrt();
+        let length = inner(&product(&gramian, &repair), &repair).max(0.0).sqrt();
         let factor = if length > objective.radius { objective.radius / length } else { 1.0 };
-        Ok(mean.iter().zip(mending).map(|(mean, mending)| mean + factor * mending).collect())
+        Ok(mean.iter().zip(repair).map(|(mean, repair)| mean + factor * repair).collect())
     }
 }
 
-/// Relative to what was added up, a squared length below this is no more than rounding.
+/// A squared length below this, relative to the absolute values of its terms, is rounding.
 const NOTHING: f64 = 1e-13;
 
 /// `g_w . g0 + radius |g_w|`.
@@ -91,13 +91,13 @@ struct Regret<'a> {
 }
 
 impl Regret<'_> {
-    /// `|g_w|^2`, and whether it is nothing but rounding.
+    /// `|g_w|^2`, and whether it consists of rounding alone.
     fn squared_length(&self, w: &[f64]) -> (f64, bool) {
         let squared = inner(&product(self.gramian, w), w);
         (squared, squared <= NOTHING * inner(&magnitude(self.gramian, w), w))
     }
 
-    /// All weight on the row of least regret, zero rows aside.
+    /// All weight on the row with the smallest value of the objective; rows that are zero are left out.
     fn best_corner(&self) -> Vec<f64> {
         let regret = |&i: &usize| self.along_mean[i] + self.radius * self.gramian[i][i].sqrt();
         let rows = (0..self.gramian.len()).filter(|&i| self.gramian[i][i] > 0.0);
@@ -133,8 +133,9 @@ impl Objective for Regret<'_> {
         (gradient, rounding)
     }
 
-    /// With p the hull's point nearest the origin and q the projection of g0 onto the hull's directions, `g_w = p - t q`,
-    /// `t = |p| / sqrt(radius^2 - |q|^2)`; if `|q| >= radius` it falls forever along -q.
+    /// Let p be the hull's point nearest to the origin and q the projection of g0 onto the hull's directions. The minimum is at
+    /// `g_w = p - t q`, `t = |p| / sqrt(radius^2 - |q|^2)`; if `|q| >= radius` there is none: the value falls without end
+    /// along -q.
     fn on_hull(&self, set: &[usize]) -> Hull {
         let Some(hull) = Affine::new(self.gramian, set) else { return Hull::Dependent };
         let (p, squared_p) = hull.nearest();
@@ -142,8 +143,8 @@ impl Objective for Regret<'_> {
         let q = hull.project(&h);
         let rest = self.radius * self.radius - inner(&h, &q);
         if rest <= 0.0 {
-            let back: Vec<f64> = q.iter().map(|q| -q).collect();
-            return Hull::Descent(hull.weights(&back, set, 0.0));
+            let against_q: Vec<f64> = q.iter().map(|q| -q).collect();
+            return Hull::Descent(hull.weights(&against_q, set, 0.0));
         }
         let t = (squared_p.max(0.0) / rest).sqrt();
         let x: Vec<f64> = p.iter().zip(q).map(|(p, q)| p - t * q).collect();
@@ -160,5 +161,10 @@ impl Aggregator for CaGrad {
         };
         let weights = self.weights(jacobian.gramian()?)?;
         Ok(Combination::Weights(weights.iter().map(|weight| weight / divisor).collect()))
+    }
+
+    /// The direction is near the mean gradient.
+    fn convention(&self) -> Convention {
+        Convention::Mean
     }
 }

@@ -1,6 +1,6 @@
 //! DualProj: the mean gradient, projected onto the directions that conflict with no task.
 
-use mtcool_core::{Aggregator, Combination, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
 
 use crate::solver::{Dual, shortest_above};
 
@@ -11,20 +11,21 @@ use crate::solver::{Dual, shortest_above};
 /// 2. `w = argmin v^T A v` over `v >= (1/T, ..., 1/T)`
 /// 3. `d = sum_i w_i g_i`, the mean gradient projected onto the dual cone `{d : g_j . d >= 0 for all j}`
 ///
-/// With `reg_eps = norm_eps = 0` no task's loss rises for a short enough step, and d is the mean wherever that conflicts with
-/// no task. `reg_eps` buys a well-conditioned problem with a conflict of that order. Below a trace of `norm_eps` d is the mean.
+/// With `reg_eps = norm_eps = 0` no task's loss rises if the step is short enough, and d is the mean gradient wherever that
+/// conflicts with no task. A positive `reg_eps` makes the problem well-conditioned and allows a conflict of the same order.
+/// Where the trace of G is below `norm_eps`, d is the mean gradient.
 ///
-/// Cost of a step: a backward pass a task, the Gramian, a problem of T unknowns.
+/// Cost of a step: one backward pass per task, the Gramian, a problem of T unknowns.
 #[derive(Clone, Copy, Debug)]
 pub struct DualProj {
     dual: Dual,
 }
 
 impl DualProj {
-    /// Both at least 0; TorchJD has 1e-4 for each.
+    /// Both settings are at least 0; TorchJD has 1e-4 for each.
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a setting is negative or not finite.
     pub fn new(norm_eps: f64, reg_eps: f64) -> Result<Self> {
         Ok(Self { dual: Dual::new(norm_eps, reg_eps)? })
     }
@@ -37,5 +38,10 @@ impl Aggregator for DualProj {
             Some(matrix) => shortest_above(&matrix, &mean)?,
             None => mean,
         }))
+    }
+
+    /// The direction is a projection of the mean gradient.
+    fn convention(&self) -> Convention {
+        Convention::Mean
     }
 }

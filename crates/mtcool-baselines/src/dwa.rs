@@ -1,4 +1,4 @@
-//! DWA: more weight to the losses that fall more slowly.
+//! DWA: losses that fall more slowly get more weight.
 
 use mtcool_core::{Error, LossWeighting, Result};
 
@@ -6,28 +6,29 @@ use crate::memory;
 
 /// Dynamic weight average (Liu, Johns and Davison 2019, *End-to-end multi-task learning with attention*).
 ///
-/// With `L_i(t)` the mean loss over window t, which in the paper is an epoch:
+/// `L_i(t)` is the mean loss over window t; in the paper a window is an epoch.
 ///
-/// 1. `r_i = L_i(t-1) / L_i(t-2)`, 1 in the first two windows
+/// 1. `r_i = L_i(t-1) / L_i(t-2)`; `w_i = 1` in the first two windows
 /// 2. `w_i = T exp(r_i / temperature) / sum_k exp(r_k / temperature)`
 ///
-/// Cost of a step: that of Joint. The weights sum to T; no promise to any task.
+/// Cost of a step: the cost of Joint's step. The weights sum to T; any single loss may rise.
 #[derive(Clone, Debug)]
 pub struct Dwa {
     temperature: f64,
     window: u64,
-    /// Of the present window.
+    /// Sums of the losses of the present window.
     sums: Vec<f64>,
-    /// Means of the last window and of the one before; none before there are.
+    /// Means of the last window; empty in the first window.
     last: Vec<f64>,
+    /// Means of the window before the last; empty in the first two windows.
     before: Vec<f64>,
 }
 
 impl Dwa {
-    /// `temperature` is positive (the authors': 2); `window` is a number of steps, at least 1.
+    /// `temperature` is positive (the authors': 2); `window` is the number of steps of a window, at least 1.
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a setting is out of its range.
     pub fn new(temperature: f64, window: u64) -> Result<Self> {
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(Error::out_of_range("temperature", temperature, "a positive number"));
@@ -48,13 +49,13 @@ impl LossWeighting for Dwa {
             self.sums.fill(0.0);
         }
         self.sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
-        // A loss that has vanished does not fall any more, and falls as slowly as it can.
+        // A loss that has reached 0 cannot fall further: it counts as a loss that does not change.
         let ratio = |(last, before): (&f64, &f64)| if *before > 0.0 { last / before } else { 1.0 };
         let ratios: Vec<f64> = self.last.iter().zip(&self.before).map(ratio).collect();
         if ratios.is_empty() {
             return Ok(vec![1.0; losses.len()]);
         }
-        // Against overflow: only differences count.
+        // Subtracting the largest changes no weight and avoids overflow.
         let largest = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let shares: Vec<f64> = ratios.iter().map(|ratio| ((ratio - largest) / self.temperature).exp()).collect();
         let total: f64 = shares.iter().sum();

@@ -6,37 +6,41 @@ use crate::memory;
 
 /// FAMO (Liu et al. 2023, *FAMO: fast adaptive multitask optimization*).
 ///
-/// Logits xi start at 0:
+/// The logits xi start at 0.
 ///
 /// 1. `z = softmax(xi)`; `w_i = c z_i / L_i` with c such that the weights sum to 1
 /// 2. after the step, on the same batches: `delta_i = z_i (D_i - sum_j z_j D_j)`, `D_i = log L_i(before) - log L_i(after)`
 /// 3. `xi <- xi - rate Adam(delta + gamma xi)`, Adam as in the authors' program (0.9, 0.999, 1e-8)
 ///
-/// Task i gets more weight while it improves less than the others. Losses have 1e-8 added, as there, and none may be negative.
+/// Task i gets more weight while it improves less than the others. As in the authors' program, 1e-8 is added to the losses; none
+/// may be negative. The weights sum to 1.
 ///
-/// Cost of a step: that of Joint and one more forward pass, for the losses after it: no backward pass a task.
+/// Cost of a step: the cost of Joint's step and one more forward pass, for the losses after it. It needs no backward pass per
+/// task.
 #[derive(Clone, Debug)]
 pub struct Famo {
     rate: f64,
     gamma: f64,
-    /// xi; none before the first step, like what follows.
+    /// xi. This list and the next three are empty before the first step.
     logits: Vec<f64>,
-    /// Losses before the step that is under way.
+    /// Losses before the present step.
     before: Vec<f64>,
-    /// Adam's running means of the gradient and of its square.
+    /// Adam's running mean of the gradient.
     first: Vec<f64>,
+    /// Adam's running mean of the squared gradient.
     second: Vec<f64>,
     updates: u32,
 }
 
+/// Added to every loss.
 const SMALLEST_LOSS: f64 = 1e-8;
 const BETA: [f64; 2] = [0.9, 0.999];
 
 impl Famo {
-    /// `weight_rate`, positive, is the learning rate of xi (the authors': 0.025), `gamma`, at least 0, its decay (0.001).
+    /// `weight_rate` is the learning rate of xi, positive (the authors': 0.025); `gamma` is its weight decay, at least 0 (0.001).
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a setting is out of its range.
     pub fn new(weight_rate: f64, gamma: f64) -> Result<Self> {
         if !(weight_rate > 0.0 && weight_rate.is_finite()) {
             return Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"));
@@ -48,6 +52,7 @@ impl Famo {
         Ok(Self { rate: weight_rate, gamma, logits: none(), before: none(), first: none(), second: none(), updates: 0 })
     }
 
+    /// z.
     fn shares(&self) -> Vec<f64> {
         let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let shares: Vec<f64> = self.logits.iter().map(|logit| (logit - largest).exp()).collect();
@@ -101,12 +106,15 @@ impl LossWeighting for Famo {
     }
 }
 
-/// The losses as the logarithms need them.
+/// The losses with [`SMALLEST_LOSS`] added.
+///
+/// # Errors
+/// If a loss is negative.
 fn shifted(losses: &[f64]) -> Result<Vec<f64>> {
     match losses.iter().position(|&loss| loss < 0.0) {
         None => Ok(losses.iter().map(|loss| loss + SMALLEST_LOSS).collect()),
         Some(task) => Err(Error::Mismatch {
-            what: format!("FAMO, which takes logarithms of losses: that of task {task}"),
+            what: format!("FAMO, which takes logarithms of losses: the loss of task {task}"),
             expected: "at least 0".into(),
             got: losses[task].to_string(),
         }),

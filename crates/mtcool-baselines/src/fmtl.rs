@@ -1,19 +1,19 @@
-//! F-MTL: any gradient method, looking for parameters where every task's loss is flat.
+//! F-MTL: another gradient method, changed so that it finds parameters where every task's loss is flat.
 
 use mtcool_core::{
-    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterName, Parameters,
-    Part, Point, Result, TaskGradients,
+    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterKind, ParameterName,
+    Parameters, Point, Result, TaskGradients,
 };
 
-/// The method that F-MTL is put around.
+/// The method that F-MTL changes.
 pub enum Wrapped {
-    /// Weights on the losses, which serve both parts.
+    /// A loss weighting, whose weights serve for all parameters.
     Losses(Box<dyn LossWeighting>),
-    /// Two aggregators of one kind, each with its own memory and randomness.
+    /// Two aggregators of the same kind, each with its own state and random draws.
     Gradients {
-        /// Combines the gradients at the point itself.
+        /// Combines the gradients `g_i` at the point itself.
         loss: Box<dyn Aggregator>,
-        /// Combines what the perturbed gradients differ by.
+        /// Combines the differences `s_i - g_i` of the perturbed gradients.
         flat: Box<dyn Aggregator>,
     },
 }
@@ -21,16 +21,16 @@ pub enum Wrapped {
 /// F-MTL (Phan et al. 2022, *Improving multi-task learning via seeking task-based flat regions*): sharpness-aware minimisation
 /// (Foret et al. 2021) task by task.
 ///
-/// For each task i, with theta the shared parameters, phi_i its own, and A the wrapped aggregator:
+/// For each task i, with theta the shared parameters, phi_i its own ones, and A the wrapped aggregator:
 ///
 /// 1. `g_i = grad L_i`, at (theta, phi_i)
-/// 2. `eps = rho_shared g_i / |g_i|` on theta, `rho_own g_i / |g_i|` on phi_i, each part by its own length
+/// 2. `eps = rho_shared g_i / |g_i|` for theta, `rho_own g_i / |g_i|` for phi_i, where `|g_i|` is the length of that part
 /// 3. `s_i = grad L_i`, at (theta, phi_i) + eps
 ///
-/// then `d = A(g_1, ..., g_T) + A(s_1 - g_1, ..., s_T - g_T)` on theta, `d = s_i` on phi_i. Around weights on losses,
-/// `d = sum_i w_i s_i` on all parameters.
+/// then `d = A(g_1, ..., g_T) + A(s_1 - g_1, ..., s_T - g_T)` for theta and `d = s_i` for phi_i, where A includes the factor of its
+/// [`Convention`](mtcool_core::Convention). With a wrapped loss weighting, `d = sum_i w_i s_i` for all parameters.
 ///
-/// Cost of a step: two forward and two backward passes a task, and the wrapped method's work twice.
+/// Cost of a step: two forward and two backward passes per task, and the wrapped method's own work twice.
 pub struct Fmtl {
     wrapped: Wrapped,
     rho_shared: f64,
@@ -38,10 +38,11 @@ pub struct Fmtl {
 }
 
 impl Fmtl {
-    /// Perturbs the shared parameters by the length `rho_shared` and each task's own by `rho_own`, both at least 0.
+    /// F-MTL around `wrapped`. The perturbation of the shared parameters has the length `rho_shared`, that of each task's own
+    /// parameters the length `rho_own`; both are at least 0.
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a length is negative or not finite.
     pub fn new(wrapped: Wrapped, rho_shared: f64, rho_own: f64) -> Result<Self> {
         for (key, rho) in [("rho_shared", rho_shared), ("rho_own", rho_own)] {
             if !(rho >= 0.0 && rho.is_finite()) {
@@ -51,13 +52,14 @@ impl Fmtl {
         Ok(Self { wrapped, rho_shared, rho_own })
     }
 
-    /// `s_i`, for the gradient `gradient` g_i of task `task`.
+    /// `s_i` of task `task`, from its gradient g_i at the point.
     fn perturbed_gradient(&self, point: &Point<'_>, gradient: &Gradients, task: usize) -> Result<Gradients> {
         let mut moved = Parameters::new();
-        for (part, rho) in [(Part::Theta, self.rho_shared), (Part::Phi, self.rho_own)] {
-            let gradient = gradient.filter(|name| name.part == part && (part == Part::Theta || name.task == task));
+        for (kind, rho) in [(ParameterKind::Theta, self.rho_shared), (ParameterKind::Phi, self.rho_own)] {
+            let gradient =
+                gradient.filter(|name| name.kind == kind && (kind == ParameterKind::Theta || name.task == task));
             let length = gradient.inner_product(&gradient)?.sqrt();
-            // A gradient that is zero points nowhere.
+            // A gradient that is zero has no direction: this part is not perturbed.
             let factor = if length > 0.0 { rho / length } else { 0.0 };
             let perturbed = point.parameters().filter(|name| gradient.get(name).is_some());
             moved.update(perturbed.add_scaled(&gradient, factor)?);
@@ -69,7 +71,7 @@ impl Fmtl {
 }
 
 fn is_shared(name: &ParameterName) -> bool {
-    name.part == Part::Theta
+    name.kind == ParameterKind::Theta
 }
 
 impl DirectionSource for Fmtl {
@@ -79,16 +81,17 @@ impl DirectionSource for Fmtl {
         let perturbed = perturbed.collect::<Result<Vec<_>>>()?;
         let (gradients, diagnostics) = match &mut self.wrapped {
             Wrapped::Losses(weighting) => {
-                let weights = match values.iter().all(|value| value.is_finite()) {
-                    true => weighting.weights(&values, iteration)?,
-                    false => vec![1.0; values.len()],
+                let weights = if values.iter().all(|value| value.is_finite()) {
+                    weighting.weights(&values, iteration)?
+                } else {
+                    vec![1.0; values.len()]
                 };
                 let mut terms = perturbed.iter().zip(&weights);
                 let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))?;
                 (sum, Diagnostics { weights: Some(weights), gramian: None })
             }
             Wrapped::Gradients { loss, flat } => {
-                // The tasks' own parameters follow the perturbed gradients alone.
+                // The tasks' own parameters get the perturbed gradients.
                 let mut at_point: Vec<_> = rows.iter().map(|row| row.filter(is_shared)).collect();
                 let mut differences = Vec::with_capacity(rows.len());
                 for (row, perturbed) in at_point.iter_mut().zip(&perturbed) {

@@ -1,4 +1,5 @@
-//! GradDrop: at each coordinate only gradients of one sign, drawn at random by how much they agree.
+//! GradDrop: at each coordinate only the gradients of one sign are kept. The sign is random, the more likely one being that of
+//! the larger sum.
 
 use candle_core::{D, Result as TensorResult, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
@@ -6,14 +7,15 @@ use mtcool_core::{Aggregator, Combination, Error, Gradients, Jacobian, Result};
 
 /// GradDrop (Chen et al. 2020, *Just pick a sign: optimizing deep multitask models with gradient sign dropout*).
 ///
-/// At each coordinate:
+/// At each coordinate of the parameters:
 ///
 /// 1. `P = 1/2 (1 + sum_i g_i / sum_i |g_i|)`, the purity of the sign
 /// 2. `u ~ U(0, 1)`; `M_i = [P > u]` where `g_i > 0`, `[P < u]` where `g_i < 0`
 /// 3. `d = sum_i (leak_i + (1 - leak_i) M_i) g_i`
 ///
-/// Cost of a step: a backward pass a task, and the rows themselves: the only method here that the Gramian does not suffice
-/// for. In expectation over u each sign is kept in proportion to its share; no single step promises anything to any task.
+/// Cost of a step: one backward pass per task, and one pass over all gradients: of the aggregators here it is the only one for
+/// which the Gramian does not suffice. In expectation over u each sign is kept in proportion to its share; in any single step
+/// any loss may rise.
 #[derive(Clone, Debug)]
 pub struct GradDrop {
     seed: u64,
@@ -21,19 +23,20 @@ pub struct GradDrop {
 }
 
 impl GradDrop {
-    /// The draws follow from `seed`, the iteration and the parameter's name. `leak` has one number in `0..=1` a task, or is
-    /// empty for none: 0 drops fully, 1 leaves the task alone.
+    /// The draws follow from `seed`, the iteration and the parameter's name. `leak` has one number in `0..=1` per task, or is
+    /// empty, which means 0 for all: with 0 a task's gradient is dropped fully, with 1 it is always kept.
     ///
     /// # Errors
     /// If a leak is out of its range.
     pub fn new(seed: u64, leak: Vec<f64>) -> Result<Self> {
         match leak.iter().find(|leak| !(0.0..=1.0).contains(*leak)) {
             None => Ok(Self { seed, leak }),
-            Some(wrong) => Err(Error::out_of_range("leak", wrong, "numbers between 0 and 1, one a task, or none")),
+            Some(wrong) => Err(Error::out_of_range("leak", wrong, "numbers between 0 and 1, one per task, or none")),
         }
     }
 
-    /// d of one parameter, for the gradients `rows[i]` of the tasks that reach it, their leaks, and draws `u`, all of one shape.
+    /// d of one parameter, from the gradient and the leak of each task that depends on the parameter, and the draws `u`. All
+    /// tensors have the parameter's shape.
     ///
     /// # Errors
     /// If shapes differ.
@@ -49,7 +52,7 @@ impl GradDrop {
         let positive = |row: &Tensor| row.maximum(0.0);
         let negative = |row: &Tensor| row.minimum(0.0);
         let (up, down) = (sum(positive, false)?, sum(negative, false)?);
-        // P > u without the division, so that a coordinate no task moves needs no care.
+        // `P > u`, written without the division, so that a coordinate where all gradients are 0 is no special case.
         let threshold = (u * (&up - &down)?)?;
         let (is_up, is_down) = (up.gt(&threshold)?, up.lt(&threshold)?);
         let leaks = rows.iter().any(|(_, leak)| *leak > 0.0);
@@ -62,14 +65,14 @@ impl GradDrop {
         Ok(result)
     }
 
-    /// The form for features that all tasks read: the masked gradients with respect to them, for the tasks' gradients
-    /// `gradients` `[T, B, F]`, the features `activations` `[B, F]` themselves and draws `u` `[F]`.
+    /// The variant for features that all tasks read: the masked gradient `[B, F]` with respect to the features, from the tasks'
+    /// gradients `gradients` `[T, B, F]`, the features `activations` `[B, F]` and the draws `u` `[F]`.
     ///
-    /// Signs are those of `sign(activation) * gradient`, summed over the batch, so that one draw a feature serves all samples:
+    /// Signs are those of `sign(activation) * gradient`, summed over the batch, so that one draw per feature serves all samples:
     ///
     /// 1. `G_i = sum_b sign(a_b) g_ib`
     /// 2. `P = 1/2 (1 + sum_i G_i / (sum_i |G_i| + 1e-7))`
-    /// 3. `d_b = sum_i (leak + (1 - leak) M_i) g_ib`, `M_i` from `G_i`, P and u as above
+    /// 3. `d_b = sum_i (leak + (1 - leak) M_i) g_ib`, `M_i` follows from `G_i`, P and u as above
     ///
     /// # Errors
     /// If shapes do not fit.
@@ -92,7 +95,7 @@ impl Aggregator for GradDrop {
         if ![0, tasks].contains(&self.leak.len()) {
             return Err(Error::Mismatch {
                 what: "leak of GradDrop".into(),
-                expected: format!("{tasks} numbers, one a task, or none"),
+                expected: format!("{tasks} numbers, one per task, or none"),
                 got: format!("{:?}", self.leak),
             });
         }
@@ -105,7 +108,7 @@ impl Aggregator for GradDrop {
             let at = [iteration as u32, (iteration >> 32) as u32, 0, 0];
             let mut generator = stream(self.seed, Purpose::Method, at, &format!("graddrop.{name}"));
             let centered = uniform(&mut generator, 0.5, first.shape(), first.dtype(), first.device())?;
-            // Never 0: a coordinate that all tasks want lowered would be dropped.
+            // Never 0: with u = 0, a coordinate where all gradients are negative would be dropped.
             let u = (centered + 0.5)?.maximum(1e-9)?;
             direction.insert(name.clone(), Self::drop(&rows, &u)?);
         }

@@ -1,38 +1,38 @@
-//! GradNorm: weights that bring the tasks' gradients to a common length, longer for tasks that lag behind.
+//! GradNorm: weights that bring the tasks' gradients to a common length, and to a larger one for tasks that lag behind.
 
-use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
 
 use crate::memory;
 
 /// GradNorm (Chen et al. 2018, *GradNorm: gradient normalization for adaptive loss balancing*).
 ///
-/// Weights start at 1, with `L_i(0)` the losses of the first step:
+/// The weights start at 1. `L_i(0)` are the losses of the first step.
 ///
-/// 1. step along the gradient of `sum_i w_i L_i`, each task's own parameters included
+/// 1. one step along the gradient of `sum_i w_i L_i`, with respect to the tasks' own parameters as well
 /// 2. `G_i = w_i |g_i|`; `r_i = (L_i / L_i(0)) / mean_k (L_k / L_k(0))`, the inverse training rate
-/// 3. `w_i <- w_i - rate |g_i| sign(G_i - mean(G) r_i^alpha)`, the gradient of `sum_i |G_i - mean(G) r_i^alpha|` with its
-///    target held constant; at least 0
+/// 3. `w_i <- max(0, w_i - rate |g_i| sign(G_i - mean(G) r_i^alpha))`, gradient descent on `sum_i |G_i - mean(G) r_i^alpha|`
+///    where `mean(G) r_i^alpha` counts as a constant
 /// 4. `w <- T w / sum_i w_i`
 ///
-/// The authors take the gradients of the last shared layer, to save time; here they are those of all shared parameters.
+/// The authors use the gradients of the last shared layer, to save time; here they are the gradients of all shared parameters.
 ///
-/// Cost of a step: a backward pass a task, and the lengths of their gradients. At rest the gradients have lengths in the
-/// proportions of `r_i^alpha`.
+/// Cost of a step: one backward pass per task, and the lengths of the gradients. At rest the lengths `G_i` are proportional to
+/// `r_i^alpha`.
 #[derive(Clone, Debug)]
 pub struct GradNorm {
     alpha: f64,
     rate: f64,
-    /// None before the first step.
+    /// Of this step; empty before the first one, like `first_losses`.
     weights: Vec<f64>,
     first_losses: Vec<f64>,
 }
 
 impl GradNorm {
-    /// `alpha`, at least 0, pulls tasks that lag behind (the authors': 0.12 to 1.5); `weight_rate` is the positive learning
-    /// rate of the weights.
+    /// `alpha`, at least 0, says how much longer the gradients of tasks that lag behind become (the authors': 0.12 to 1.5);
+    /// `weight_rate`, positive, is the learning rate of the weights.
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a setting is out of its range.
     pub fn new(alpha: f64, weight_rate: f64) -> Result<Self> {
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(Error::out_of_range("alpha", alpha, "at least 0"));
@@ -43,7 +43,7 @@ impl GradNorm {
         Ok(Self { alpha, rate: weight_rate, weights: Vec::new(), first_losses: Vec::new() })
     }
 
-    /// Steps 2 to 4, for gradients of these lengths.
+    /// Steps 2 to 4, from the lengths `|g_i|` `[T]` and the losses `[T]`.
     fn update(&mut self, lengths: &[f64], losses: &[f64]) {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let weighted: Vec<f64> = self.weights.iter().zip(lengths).map(|(w, length)| w * length).collect();
@@ -70,7 +70,9 @@ impl Aggregator for GradNorm {
         if self.first_losses.is_empty() {
             if let Some(task) = losses.iter().position(|&loss| loss <= 0.0) {
                 return Err(Error::Mismatch {
-                    what: format!("GradNorm, which divides losses by those of the first step: that of task {task}"),
+                    what: format!(
+                        "GradNorm, which divides losses by those of the first step: the first loss of task {task}"
+                    ),
                     expected: "a positive number".into(),
                     got: losses[task].to_string(),
                 });
@@ -83,6 +85,11 @@ impl Aggregator for GradNorm {
         let lengths: Vec<f64> = (0..tasks).map(|i| gramian[i][i].sqrt()).collect();
         self.update(&lengths, losses);
         Ok(Combination::LossWeights(weights))
+    }
+
+    /// The weights sum to T.
+    fn convention(&self) -> Convention {
+        Convention::Sum
     }
 
     fn state(&self) -> Vec<(String, f64)> {

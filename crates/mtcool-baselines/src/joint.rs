@@ -5,9 +5,9 @@ use mtcool_core::{LossWeighting, Result};
 /// Joint training (linear scalarisation with equal weights; Caruana 1997).
 ///
 /// 1. `w_i = 1`
-/// 2. step along the gradient of `sum_i w_i L_i`
+/// 2. one step along the gradient of `sum_i w_i L_i`
 ///
-/// Cost of a step: one forward and one backward pass. It descends the sum, and promises nothing about any single task.
+/// Cost of a step: one forward and one backward pass. It decreases the sum of the losses; any single loss may rise.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Joint;
 

@@ -1,4 +1,4 @@
-//! The methods MT-COOL is compared with, one file each.
+//! The methods that MT-COOL is compared with, one file each.
 //!
 //! | method | kind | paper |
 //! |---|---|---|
@@ -17,15 +17,43 @@
 //! | [`RandomWeighting`] | loss weighting | Lin et al. 2022 |
 //! | [`GradNorm`] | loss weighting, from gradients | Chen et al. 2018 |
 //! | [`Famo`] | loss weighting | Liu et al. 2023 |
-//! | [`Fmtl`] | wrapper of any of these | Phan et al. 2022 |
+//! | [`Fmtl`] | wrapper around any of these | Phan et al. 2022 |
 //!
-//! All of them are trained by [`mtcool_core::GradientMethod`]; none imports another. The Independent baseline is [`Joint`] on
-//! networks that share nothing, since the sum of losses then falls apart. Aggregators work in f64 on the Gramian of the tasks'
-//! gradients wherever their maths allows, and solve their small problems exactly, by active sets.
+//! [`mtcool_core::GradientMethod`] trains all of them; none imports another. The Independent baseline is [`Joint`] on networks
+//! that share nothing: the gradient of the sum of the losses then consists of the networks' own gradients. Aggregators work in
+//! f64 on the Gramian of the tasks' gradients wherever their definition allows, and solve their small problems exactly, by
+//! active sets.
+//!
+//! # The length of a direction
+//!
+//! Some of the papers sum over the tasks, others average. The tasks' own parameters, phi, always get their task's plain
+//! gradient; so with one learning rate, a direction that is a mean would move the shared parameters, theta, T times less than
+//! Joint does, relative to phi. [`mtcool_core::Aggregator::convention`] says what a direction is, and directions that are means
+//! are multiplied by T before they reach theta. Then one learning rate means the same for all methods: where all T tasks have the
+//! same gradient g, theta moves by `T g`, but for the exceptions in the last column. [`RawDirection`] turns the factor off.
+//!
+//! | aggregator | convention | factor | theta moves, where all gradients are g, by |
+//! |---|---|---|---|
+//! | [`PcGrad`] | sum of the projected gradients | 1 | `T g` |
+//! | [`GradDrop`], any leak | sum of what is kept | 1 | `T g` |
+//! | [`GradNorm`] | weights of the losses with the sum T | 1 | `T g` (phi has the weights as well) |
+//! | [`Mgda`], all four normalizations | weights with the sum 1 | T | `T g`; any `corner` |
+//! | [`ImtlG`] | weights with the sum 1 | T | `T g` |
+//! | [`AlignedMtl`], all three scales | preferences with the sum 1 | T | `T g` |
+//! | [`UpGrad`], [`DualProj`] | projections of the mean | T | `T g` |
+//! | [`CaGrad`], `rescale` 2 | a ball around the mean | T | `T g` |
+//! | [`CaGrad`], `rescale` 1 | a ball around the mean | T | `T g (1 + c) / (1 + c^2)`, 1.21 times as far for c = 0.4 |
+//! | [`CaGrad`], `rescale` 0 | a ball around the mean | T | `T g (1 + c)`, 1.4 times as far for c = 0.4 |
+//! | [`NashMtl`] | a length of its own | 1 | `sqrt(T) g / abs(g)`, or `max_norm g / abs(g)` where that is shorter |
+//!
+//! The two other rescalings of CAGrad are part of its definition: they lengthen the direction within its ball. Nash-MTL's
+//! direction does not depend on the lengths of the gradients, so that no factor makes its learning rate comparable: it has to be
+//! searched for by itself. A loss weighting needs no factor: its weights reach theta and phi alike. Those of [`RandomWeighting`]
+//! and [`Famo`] have the sum 1, so that their learning rates count 1/T of Joint's for all parameters.
 //!
 //! # Two tasks of your own
 //!
-//! Two lines are to be fitted through one slope that they share; each has an offset of its own.
+//! Two lines are fitted to points. They share one slope; each has an offset of its own.
 //!
 //! ```
 //! use candle_core::{DType, Device, Result, Tensor};
@@ -50,7 +78,7 @@
 //!     }
 //! }
 //!
-//! /// Task 0 would have the slope 1, task 1 the slope 2.
+//! /// The points of task 0 have the slope 1, those of task 1 the slope 2.
 //! struct Points;
 //!
 //! impl BatchSource for Points {
@@ -67,16 +95,16 @@
 //! let mut parameters = problem.network().initial_parameters(0, DType::F64, &Device::Cpu)?;
 //!
 //! let aggregator = Combine::Gradients(Box::new(CaGrad::new(0.4, Rescale::Square)?));
-//! let mut method = GradientMethod::new(aggregator, 0.1, Sgd::default(), RateSchedule::Cosine)?;
+//! let mut method = GradientMethod::new(aggregator, 0.1, UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::default() })?;
 //! for step in 0..300 {
 //!     let progress = step as f64 / 300.0;
 //!     let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut Points, progress };
 //!     method.step(step)?.check_finite()?;
 //! }
 //! let slope = parameters.theta(0, "slope")?.to_vec1::<f64>()?[0];
-//! assert!((slope - 1.5).abs() < 1e-3, "{slope}"); // CAGrad ends where the mean of the losses is least
+//! assert!((slope - 1.5).abs() < 1e-3, "{slope}"); // CAGrad ends at the smallest mean loss
 //! let cosines = method.diagnostics().cosines();
-//! assert!(cosines[0].2 < -0.99, "there the tasks want opposite things: {cosines:?}");
+//! assert!(cosines[0].2 < -0.99, "there the gradients are opposite: {cosines:?}");
 //! # Ok(())
 //! # }
 //! ```
@@ -95,6 +123,7 @@ mod memory;
 mod mgda;
 mod nash_mtl;
 mod pcgrad;
+mod raw;
 mod rlw;
 mod scalarization;
 mod solver;
@@ -114,6 +143,7 @@ pub use joint::Joint;
 pub use mgda::{Mgda, Normalization};
 pub use nash_mtl::NashMtl;
 pub use pcgrad::PcGrad;
+pub use raw::RawDirection;
 pub use rlw::RandomWeighting;
 pub use scalarization::Scalarization;
 pub use uncertainty::Uncertainty;

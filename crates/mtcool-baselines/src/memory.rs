@@ -1,8 +1,8 @@
-//! What methods remember between steps, as the named numbers of a checkpoint.
+//! The state of a method between steps, as the named numbers of a checkpoint.
 
 use mtcool_core::{Error, Result};
 
-/// Lists of numbers as `{name}.0`, `{name}.1`, ...
+/// The numbers of the lists, under the names `{name}.0`, `{name}.1`, ...
 pub(crate) fn save(lists: &[(&str, &[f64])]) -> Vec<(String, f64)> {
     let entries = |(name, values): &(&str, &[f64])| {
         let named = values.iter().enumerate().map(|(at, &value)| (format!("{name}.{at}"), value));
@@ -11,10 +11,10 @@ pub(crate) fn save(lists: &[(&str, &[f64])]) -> Vec<(String, f64)> {
     lists.iter().flat_map(entries).collect()
 }
 
-/// The lists called `names`, in that order, each possibly empty.
+/// The lists called `names`, in this order; a list without numbers in `state` is empty.
 ///
 /// # Errors
-/// If there is any other number: the state is another method's.
+/// If `state` has a number of another name: it is the state of another method.
 pub(crate) fn load<const N: usize>(state: Vec<(String, f64)>, names: [&str; N]) -> Result<[Vec<f64>; N]> {
     let mut lists = [const { Vec::new() }; N];
     for (key, value) in state {
@@ -36,20 +36,20 @@ pub(crate) fn load<const N: usize>(state: Vec<(String, f64)>, names: [&str; N]) 
     Ok(lists)
 }
 
-/// Fills a list that is still empty with one `value` a task.
+/// Fills a list that is still empty with one `value` per task.
 ///
 /// # Errors
-/// If it has another number of tasks.
+/// If the list is filled already and its length is not `tasks`.
 pub(crate) fn start(list: &mut Vec<f64>, tasks: usize, value: f64) -> Result<()> {
     if list.is_empty() {
         list.resize(tasks, value);
     }
-    match list.len() == tasks {
-        true => Ok(()),
-        false => Err(Error::Mismatch {
-            what: "method state".into(),
-            expected: format!("numbers of {tasks} tasks"),
-            got: format!("{}: the state of another problem", list.len()),
-        }),
+    if list.len() == tasks {
+        return Ok(());
     }
+    Err(Error::Mismatch {
+        what: "method state".into(),
+        expected: format!("numbers of {tasks} tasks"),
+        got: format!("{}: the state of another problem", list.len()),
+    })
 }

@@ -1,20 +1,20 @@
 //! MGDA: the shortest convex combination of the tasks' gradients.
 
-use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
 
 use crate::solver::shortest_on_simplex;
 
-/// What each gradient is divided by before the weights are sought.
+/// What each gradient is divided by before the weights are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Normalization {
-    /// Nothing.
+    /// By 1.
     #[default]
     None,
-    /// Its length `|g_i|`.
+    /// By its length `|g_i|`.
     L2,
-    /// Its loss `L_i`.
+    /// By its loss `L_i`.
     Loss,
-    /// Both, `L_i |g_i|` (`loss+`).
+    /// By both, `L_i |g_i|` (`loss+`).
     LossPlus,
 }
 
@@ -23,11 +23,11 @@ pub enum Normalization {
 ///
 /// 1. `s_i = 1, |g_i|, L_i or L_i |g_i|` (normalization none, l2, loss, loss+)
 /// 2. `w = argmin |sum_i w_i g_i / s_i|^2` over `w_i >= 0, sum_i w_i = 1`
-/// 3. `d = sum_i w_i g_i`, the weights on the gradients as they are
+/// 3. `d = sum_i w_i g_i`: the weights are applied to the gradients without normalization
 ///
-/// Cost of a step: a backward pass a task, the Gramian, and a problem of T unknowns solved exactly by active sets. Without
-/// normalization `g_i . d >= |d|^2` for every task: no task's loss rises for a short enough step, and `d = 0` exactly at
-/// Pareto-stationary points.
+/// Cost of a step: one backward pass per task, the Gramian, and a problem of T unknowns, in closed form for two tasks and
+/// solved exactly by active sets for more. Without normalization `g_i . d >= |d|^2` for every task: no task's loss rises if the
+/// step is short enough, and `d = 0` exactly at Pareto-stationary points.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mgda {
     normalization: Normalization,
@@ -35,24 +35,29 @@ pub struct Mgda {
 }
 
 impl Mgda {
-    /// With `normalization`.
+    /// MGDA with this normalization and the exact minimum (`corner` 0).
     pub fn new(normalization: Normalization) -> Self {
         Self { normalization, corner: 0.0 }
     }
 
-    /// For two tasks of which one would get all the weight: the weight `corner` that the other one gets all the same. Sener
-    /// and Koltun's program has 0.001; the exact minimum, which is the default, has 0.
+    /// Where the minimum would give one task all of the weight, that task gets `1 - corner`, and the other tasks share
+    /// `corner` evenly. A minimum that gives weight to several tasks stays as it is, however small a weight is.
+    ///
+    /// For two tasks this is the rule of Sener and Koltun's program, which has 0.001: one task would get all of the weight
+    /// where `g_1 . g_2 >= |g_1|^2` or `g_1 . g_2 >= |g_2|^2`. For more tasks their program has no such rule; the even
+    /// share is ours.
     ///
     /// # Errors
     /// If `corner` is not in `0..=0.5`.
     pub fn with_corner(self, corner: f64) -> Result<Self> {
-        match (0.0..=0.5).contains(&corner) {
-            true => Ok(Self { corner, ..self }),
-            false => Err(Error::out_of_range("corner", corner, "between 0 and 0.5")),
+        if (0.0..=0.5).contains(&corner) {
+            Ok(Self { corner, ..self })
+        } else {
+            Err(Error::out_of_range("corner", corner, "between 0 and 0.5"))
         }
     }
 
-    /// `s_i`, 1 for a gradient that is zero.
+    /// `s_i` `[T]`; 1 for a gradient that is zero.
     fn scales(&self, gramian: &[Vec<f64>], losses: &[f64]) -> Result<Vec<f64>> {
         let scale = |(i, &loss): (usize, &f64)| {
             let length = gramian[i][i].sqrt();
@@ -75,6 +80,31 @@ impl Mgda {
         };
         losses.iter().enumerate().map(scale).collect()
     }
+
+    /// The weights `[T]` after the rule of [`Mgda::with_corner`].
+    fn away_from_corner(&self, mut weights: Vec<f64>) -> Vec<f64> {
+        let others = weights.len().saturating_sub(1) as f64;
+        if others > 0.0 && weights.iter().filter(|weight| **weight > 0.0).count() == 1 {
+            for weight in &mut weights {
+                *weight = if *weight > 0.0 { 1.0 - self.corner } else { self.corner / others };
+            }
+        }
+        weights
+    }
+}
+
+/// The weights of the shortest point between the ends of two gradients with these inner products.
+fn shortest_of_two(first: f64, product: f64, second: f64) -> Vec<f64> {
+    if product >= first {
+        return vec![1.0, 0.0];
+    }
+    if product >= second {
+        return vec![0.0, 1.0];
+    }
+    // Both differences are positive, and both weights are divided, so that a tiny one keeps its digits.
+    let (of_first, of_second) = (second - product, first - product);
+    let sum = of_first + of_second;
+    vec![of_first / sum, of_second / sum]
 }
 
 impl Aggregator for Mgda {
@@ -86,13 +116,15 @@ impl Aggregator for Mgda {
             .zip(&scales)
             .map(|(row, s)| row.iter().zip(&scales).map(|(entry, t)| entry / s / t).collect())
             .collect();
-        let mut weights = shortest_on_simplex(&scaled)?;
-        if let [first, second] = &mut weights[..] {
-            let (smaller, larger) = if first < second { (first, second) } else { (second, first) };
-            if *smaller < self.corner {
-                (*smaller, *larger) = (self.corner, 1.0 - self.corner);
-            }
-        }
-        Ok(Combination::Weights(weights))
+        let weights = match &scaled[..] {
+            [first, second] => shortest_of_two(first[0], first[1], second[1]),
+            _ => shortest_on_simplex(&scaled)?,
+        };
+        Ok(Combination::Weights(self.away_from_corner(weights)))
+    }
+
+    /// The weights sum to 1.
+    fn convention(&self) -> Convention {
+        Convention::Mean
     }
 }

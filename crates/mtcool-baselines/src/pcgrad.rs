@@ -1,4 +1,4 @@
-//! PCGrad: each gradient projected off those it conflicts with.
+//! PCGrad: from each gradient, the part that conflicts with another task is projected away.
 
 use mtcool_core::random::{Purpose, stream};
 use mtcool_core::{Aggregator, Combination, Jacobian, Result};
@@ -11,12 +11,13 @@ use crate::solver::inner;
 /// For each task i:
 ///
 /// 1. `p_i = g_i`
-/// 2. for the others j in random order: if `p_i . g_j < 0`, `p_i <- p_i - (p_i . g_j / |g_j|^2) g_j`
+/// 2. for the other tasks j in random order: if `p_i . g_j < 0`, `p_i <- p_i - (p_i . g_j / |g_j|^2) g_j`
 ///
-/// then `d = sum_i p_i`. Every `p_i` is a combination of rows, so its products with them follow from the Gramian.
+/// then `d = sum_i p_i`. Every `p_i` is a combination of the gradients, so its inner products with them follow from the
+/// Gramian.
 ///
-/// Cost of a step: a backward pass a task and the Gramian. With two tasks `d` conflicts with neither; with more, a later
-/// projection may bring back a conflict that an earlier one took away.
+/// Cost of a step: one backward pass per task and the Gramian. With two tasks `d` conflicts with neither of them; with more, a
+/// later projection may bring back a conflict that an earlier projection removed.
 #[derive(Clone, Copy, Debug)]
 pub struct PcGrad {
     seed: u64,
@@ -28,7 +29,7 @@ impl PcGrad {
         Self { seed }
     }
 
-    /// The weights `[T]` for given orders: `orders[i]` are the tasks that g_i is projected off, first to last.
+    /// The weights `[T]` for given orders: `orders[i]` lists the other tasks in the order in which g_i is projected.
     pub fn weights(gramian: &[Vec<f64>], orders: &[Vec<usize>]) -> Vec<f64> {
         let mut weights = vec![0.0; gramian.len()];
         for (task, order) in orders.iter().enumerate() {
@@ -45,14 +46,14 @@ impl PcGrad {
         weights
     }
 
-    /// A random order of the other tasks for each task of iteration `iteration`.
+    /// For each task, a random order of the other tasks in iteration `iteration`.
     fn orders(&self, tasks: usize, iteration: u64) -> Vec<Vec<usize>> {
         let order = |task: usize| {
             let at = [iteration as u32, (iteration >> 32) as u32, task as u32, 0];
             let mut generator = stream(self.seed, Purpose::Method, at, "pcgrad");
             let mut others: Vec<usize> = (0..tasks).filter(|&other| other != task).collect();
             for last in (1..others.len()).rev() {
-                // A multiply instead of a division; the bias is below T / 2^32.
+                // A multiplication in place of a remainder; its bias is below T / 2^32.
                 let chosen = (u64::from(generator.next_u32()) * (last as u64 + 1)) >> 32;
                 others.swap(last, chosen as usize);
             }

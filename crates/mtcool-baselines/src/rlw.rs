@@ -4,12 +4,13 @@ use mtcool_core::random::{Purpose, stream};
 use mtcool_core::{LossWeighting, Result};
 use rand::RngCore;
 
-/// Random loss weighting (Lin et al. 2022, *Reasonable effectiveness of random weighting*), with normal weights.
+/// Random loss weighting (Lin et al. 2022, *Reasonable effectiveness of random weighting*), with normally distributed logits.
 ///
-/// 1. `z_i ~ N(0, 1)` for every task, anew in every step
+/// 1. `z_i ~ N(0, 1)` for every task, drawn again in every step
 /// 2. `w = softmax(z)`
 ///
-/// Cost of a step: that of Joint. In expectation `w_i = 1/T`: it is a noisy descent of the mean loss, 1/T of Joint's step.
+/// Cost of a step: the cost of Joint's step. The expectation of every weight is 1/T: in the mean it is a descent of the mean
+/// loss, 1/T of Joint's step, with noise.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomWeighting {
     seed: u64,
@@ -26,9 +27,9 @@ impl LossWeighting for RandomWeighting {
     fn weights(&mut self, losses: &[f64], iteration: u64) -> Result<Vec<f64>> {
         let at = [iteration as u32, (iteration >> 32) as u32, 0, 0];
         let mut generator = stream(self.seed, Purpose::Method, at, "rlw");
-        // In (0, 1]: the logarithm below is finite.
+        // In (0, 1], so that the logarithm below is finite.
         let mut uniform = || ((generator.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
-        // Box and Muller's transform, one of its two numbers.
+        // The transform of Box and Muller; of its two numbers only one is used.
         let normal = |_| (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
         let shares: Vec<f64> = (0..losses.len()).map(normal).map(f64::exp).collect();
         let total: f64 = shares.iter().sum();

@@ -1,4 +1,4 @@
-//! Uncertainty weighting: each loss divided by a noise level that is learned.
+//! Uncertainty weighting: each loss is divided by a learned noise level.
 
 use mtcool_core::{Error, LossWeighting, Result};
 
@@ -6,31 +6,32 @@ use crate::memory;
 
 /// Uncertainty weighting (Kendall, Gal and Cipolla 2018, *Multi-task learning using uncertainty to weigh losses*).
 ///
-/// The objective is `sum_i L_i / sigma_i^2 + log sigma_i`, in `s_i = log sigma_i^2`, which starts at 0:
+/// The objective is `sum_i L_i / sigma_i^2 + log sigma_i`, written with `s_i = log sigma_i^2`, which starts at 0.
 ///
 /// 1. `w_i = exp(-s_i)`, the weights of this step
 /// 2. `s_i <- s_i - rate (1/2 - exp(-s_i) L_i)`, gradient descent on the same objective
 ///
-/// This is the form for classification; that for regression, `L_i / (2 sigma_i^2)`, differs by where s starts. At rest
-/// `w_i = 1 / (2 L_i)`: the method descends `sum_i 1/2 log L_i`, whatever the scales of the losses.
+/// This is the form for classification; the form for regression, `L_i / (2 sigma_i^2)`, only starts s at another value. Where s
+/// is at rest, `w_i = 1 / (2 L_i)`: the method then decreases `sum_i 1/2 log L_i`, whatever the scales of the losses are.
 ///
-/// Cost of a step: that of Joint.
+/// Cost of a step: the cost of Joint's step.
 #[derive(Clone, Debug)]
 pub struct Uncertainty {
     rate: f64,
-    /// `s_i`; none before the first step.
+    /// `s_i`; empty before the first step.
     log_variances: Vec<f64>,
 }
 
 impl Uncertainty {
-    /// `weight_rate` is the learning rate of s, positive.
+    /// `weight_rate`, positive, is the learning rate of s.
     ///
     /// # Errors
-    /// If it is not.
+    /// If `weight_rate` is not positive or not finite.
     pub fn new(weight_rate: f64) -> Result<Self> {
-        match weight_rate > 0.0 && weight_rate.is_finite() {
-            true => Ok(Self { rate: weight_rate, log_variances: Vec::new() }),
-            false => Err(Error::out_of_range("weight_rate", weight_rate, "a positive number")),
+        if weight_rate > 0.0 && weight_rate.is_finite() {
+            Ok(Self { rate: weight_rate, log_variances: Vec::new() })
+        } else {
+            Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"))
         }
     }
 }

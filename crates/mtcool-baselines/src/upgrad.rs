@@ -1,6 +1,6 @@
 //! UPGrad: the mean of the gradients, each projected onto the directions that conflict with no task.
 
-use mtcool_core::{Aggregator, Combination, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
 
 use crate::solver::{Dual, shortest_above};
 
@@ -11,20 +11,21 @@ use crate::solver::{Dual, shortest_above};
 ///    `{d : g_j . d >= 0 for all j}`
 /// 3. `d = sum_i w_i g_i`, `w = sum_i v_i`
 ///
-/// With `reg_eps = norm_eps = 0` no task's loss rises for a short enough step, and d is linear in the lengths of the gradients.
-/// `reg_eps` buys well-conditioned problems with a conflict of that order. Below a trace of `norm_eps` d is the mean.
+/// With `reg_eps = norm_eps = 0` no task's loss rises if the step is short enough, and d is linear in the lengths of the
+/// gradients. A positive `reg_eps` makes the problems well-conditioned and allows a conflict of the same order. Where the trace
+/// of G is below `norm_eps`, d is the mean gradient.
 ///
-/// Cost of a step: a backward pass a task, the Gramian, T problems of T unknowns.
+/// Cost of a step: one backward pass per task, the Gramian, T problems of T unknowns.
 #[derive(Clone, Copy, Debug)]
 pub struct UpGrad {
     dual: Dual,
 }
 
 impl UpGrad {
-    /// Both at least 0; the authors' program has 1e-4 for each.
+    /// Both settings are at least 0; the authors' program has 1e-4 for each.
     ///
     /// # Errors
-    /// If one is out of its range.
+    /// If a setting is negative or not finite.
     pub fn new(norm_eps: f64, reg_eps: f64) -> Result<Self> {
         Ok(Self { dual: Dual::new(norm_eps, reg_eps)? })
     }
@@ -45,5 +46,10 @@ impl Aggregator for UpGrad {
             weights.iter_mut().zip(projected).for_each(|(weight, part)| *weight += part);
         }
         Ok(Combination::Weights(weights))
+    }
+
+    /// The direction is the mean of the projected gradients.
+    fn convention(&self) -> Convention {
+        Convention::Mean
     }
 }

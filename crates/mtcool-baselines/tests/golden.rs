@@ -1,4 +1,4 @@
-//! Every method against recorded aggregates (60-digit arithmetic): all cases, none left out.
+//! Every aggregator compared with recorded directions; see `golden/README.md`. All cases are run.
 //!
 //! `MTCOOL_GOLDEN_DIR` points the test at another folder with an `aggregators.json` of the same form.
 
@@ -30,7 +30,7 @@ impl<'a> Case<'a> {
             losses => numbers(losses),
         };
         let row = |row: &Vec<f64>| {
-            // In two parts, as the parameters of two layers would be.
+            // Two parts, like the parameters of two layers.
             let half = row.len() / 2;
             let part = |layer: &str, values: &[f64]| {
                 (ParameterName::theta(0, layer), Tensor::new(values, &Device::Cpu).unwrap())
@@ -52,7 +52,7 @@ impl<'a> Case<'a> {
         Jacobian::new(&self.rows, &self.losses)
     }
 
-    /// What an aggregator makes of the rows.
+    /// The direction of an aggregator.
     fn aggregate(&self, mut aggregator: impl Aggregator) -> Vec<f64> {
         let jacobian = self.jacobian();
         match aggregator.combine(&jacobian, 0).unwrap() {
@@ -93,7 +93,7 @@ fn cagrad(case: &Case<'_>) -> CaGrad {
     CaGrad::new(case.number("c"), rescale).unwrap()
 }
 
-/// With the recorded draws; the cases' coordinates are one parameter.
+/// GradDrop with the recorded draws, for one parameter with all coordinates.
 fn graddrop(case: &Case<'_>) -> Vec<f64> {
     let leaks = match case.parameter("leak") {
         Value::Null => vec![0.0; case.rows.len()],
@@ -121,7 +121,10 @@ fn graddrop_features(case: &Case<'_>) -> Vec<f64> {
 fn ours(aggregator: &str, case: &Case<'_>) -> Option<Vec<f64>> {
     Some(match aggregator {
         "Sum" => case.weigh(Joint),
-        "Mean" => case.weigh(Scalarization::mean(case.rows.len())),
+        "Mean" => {
+            let tasks = case.rows.len();
+            case.weigh(Scalarization::new(vec![1.0 / tasks as f64; tasks]).unwrap())
+        }
         "MGDA" => case.aggregate(mgda(case)),
         "MGDA_SenerKoltun" => {
             let [high, low] = numbers(case.parameter("corner_gamma"))[..] else { panic!("two corners") };
@@ -162,7 +165,7 @@ fn ours(aggregator: &str, case: &Case<'_>) -> Option<Vec<f64>> {
     })
 }
 
-/// Cases met and the worst deviation in units of `atol`.
+/// Number of cases, and the largest deviation in units of `atol`.
 #[derive(Default)]
 struct Count {
     core: usize,
@@ -189,7 +192,7 @@ fn every_case_is_met() {
         };
         let wanted = numbers(&value["output"]);
         assert_eq!(got.len(), wanted.len(), "{id}");
-        // A NaN is further off than anything.
+        // A NaN counts as an infinite deviation.
         let off = |(got, wanted): (&f64, &f64)| if got.is_finite() { (got - wanted).abs() } else { f64::INFINITY };
         let deviation = got.iter().zip(&wanted).map(off).fold(0.0, f64::max);
         let (atol, loose) = (value["atol"].as_f64().unwrap(), value["loose_atol"].as_f64().unwrap());

@@ -1,4 +1,4 @@
-//! Joint training by one backward pass against its slow twin: a backward pass a task, rows added up.
+//! Joint training by one backward pass, compared with its slow twin: one backward pass per task, and the sum of the gradients.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -7,7 +7,7 @@ use mtcool_baselines::Joint;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
     Aggregator, Batch, BatchSource, Combination, Combine, GradientMethod, Jacobian, Loss, Method, Parameters, Problem,
-    RateSchedule, Result, Sgd, Step,
+    RateSchedule, Result, Sgd, Step, UpdateSettings,
 };
 use mtcool_models::{Independent, LeNet};
 
@@ -20,7 +20,7 @@ impl Aggregator for Sum {
     }
 }
 
-/// Random digits, the same for the same count of calls.
+/// Random digits; the n-th batch is always the same.
 struct Noise(u32);
 
 impl BatchSource for Noise {
@@ -35,16 +35,18 @@ impl BatchSource for Noise {
 fn problem(shared: bool) -> Problem {
     let losses = || -> Vec<Loss> { vec![Box::new(mtcool_ops::cross_entropy), Box::new(mtcool_ops::cross_entropy)] };
     let lenet = |classes: &[usize]| Box::new(LeNet::new(LeNet::mnist(classes)).unwrap());
-    match shared {
-        true => Problem::new(lenet(&[5, 5]), losses()).unwrap(),
-        false => Problem::new(Box::new(Independent::new(vec![lenet(&[5]), lenet(&[5])]).unwrap()), losses()).unwrap(),
+    if shared {
+        Problem::new(lenet(&[5, 5]), losses()).unwrap()
+    } else {
+        Problem::new(Box::new(Independent::new(vec![lenet(&[5]), lenet(&[5])]).unwrap()), losses()).unwrap()
     }
 }
 
 fn train(problem: &Problem, combine: Combine) -> (Parameters, Vec<f64>) {
     let mut parameters = problem.network().initial_parameters(1, DType::F64, &Device::Cpu).unwrap();
-    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3 };
-    let mut method = GradientMethod::new(combine, 0.05, sgd, RateSchedule::Cosine).unwrap();
+    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, ..Sgd::default() };
+    let updates = UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::new(sgd) };
+    let mut method = GradientMethod::new(combine, 0.05, updates).unwrap();
     let mut batches = Noise(0);
     let mut losses = Vec::new();
     for step in 0..4 {

@@ -1,5 +1,5 @@
-//! Every method on two quadratics: it ends on their Pareto front, or where its theory says; stopped and restored, it goes on
-//! to the same bits.
+//! Every method on two quadratic losses: it ends on their Pareto front, or where its theory says; a method that is stopped and
+//! restored ends with the same bits.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -33,16 +33,16 @@ fn the_start_is_far_from_the_front() {
 #[test]
 fn every_method_ends_on_the_pareto_front() {
     for (name, build) in methods() {
-        // GradDrop and random weights end in noise, wrapped ones in a distance of the order of rho; but a bargain has the same
-        // length over what the perturbed gradients differ by, however little that is.
+        // GradDrop and random weights end with noise, wrapped methods at a distance of the order of rho. But Nash-MTL's direction
+        // has the same length for the differences of the perturbed gradients, however short these are.
         let allowed = match name.as_str() {
             "f_mtl around nash_mtl" | "f_mtl around nash_mtl every 3" => 0.2,
             name if name.contains("graddrop") || name.contains("rlw") => 0.05,
             name if name.contains("f_mtl") => 0.02,
             _ => 2e-3,
         };
-        // Aligned-MTL takes the length of the worst-conditioned direction, short where gradients are nearly parallel.
-        let rate = if name.contains("aligned") { 0.5 } else { 0.05 };
+        // Aligned-MTL's direction is short where gradients are nearly parallel.
+        let rate = if name.contains("aligned") { 0.25 } else { 0.05 };
         let theta = end(&name, build(), rate);
         let off = distance_to_front(&theta);
         println!("{name}: {theta:?}, {off:.1e} from the front");
@@ -50,7 +50,7 @@ fn every_method_ends_on_the_pareto_front() {
     }
 }
 
-/// Those that descend the sum of the losses, or do so in expectation, or converge to its stationary points.
+/// The methods that descend the sum of the losses, surely or in expectation, or converge to its stationary points.
 #[test]
 fn some_end_at_the_best_mean() {
     let mean = ["joint", "dwa", "rlw", "graddrop", "cagrad", "aligned_mtl"];
@@ -58,7 +58,7 @@ fn some_end_at_the_best_mean() {
     let weightings = WEIGHTINGS.map(|(name, build)| (name, Combine::Losses(build())));
     let mut met = 0;
     for (name, combine) in aggregators.into_iter().chain(weightings).filter(|(name, _)| mean.contains(name)) {
-        let rate = if name == "aligned_mtl" { 0.5 } else { 0.05 };
+        let rate = if name == "aligned_mtl" { 0.25 } else { 0.05 };
         let off = distance(&end(name, combine, rate), optimum([0.5, 0.5]));
         let is_random = ["rlw", "graddrop"].contains(&name);
         assert!(off < if is_random { 0.1 } else { 1e-3 }, "{name} ends {off} from it");
@@ -114,7 +114,7 @@ fn without_perturbation_a_wrapped_method_is_the_method_itself() {
 
 #[test]
 fn a_restored_method_goes_on_to_the_same_bits() {
-    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3 };
+    let sgd = Sgd { momentum: 0.9, weight_decay: 1e-3, ..Sgd::default() };
     for (name, build) in methods() {
         let mut whole = start();
         train(&mut method(build(), 0.01, sgd), &mut whole, 0, 17, 17);
@@ -122,7 +122,7 @@ fn a_restored_method_goes_on_to_the_same_bits() {
             let mut parameters = start();
             let mut first = method(build(), 0.01, sgd);
             train(&mut first, &mut parameters, 0, cut, 17);
-            // As a checkpoint keeps it: numbers as JSON.
+            // A checkpoint stores numbers as JSON.
             let state = first.state();
             let numbers = serde_json::from_str(&serde_json::to_string(&state.numbers).unwrap()).unwrap();
             let mut second = method(build(), 0.01, sgd);
@@ -143,7 +143,7 @@ fn another_methods_state_is_refused() {
     }
 }
 
-/// Random methods draw from the seed and the iteration, not from what was drawn before.
+/// The random numbers of a method follow from the seed and the iteration, not from earlier draws.
 #[test]
 fn seeds_tell_random_runs_apart() {
     let run = |combine: Combine| {

@@ -1,12 +1,14 @@
-//! What the methods promise, on random gradients: order and scale of the tasks, no conflict, optimality, odd rows, any scale.
+//! Properties of the aggregators on random gradients: order and scale of the tasks, conflicts, optimality, zero and repeated
+//! rows, very different lengths.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 
-use common::{AGGREGATORS, combined, direction, dot, length, weights};
+use common::{AGGREGATORS, combined, direction, dot, gradnorm, length, moved_along, weights};
 use mtcool_baselines::{
-    AlignedMtl, AlignedScale, CaGrad, DualProj, ImtlG, Mgda, NashMtl, Normalization, PcGrad, Rescale, UpGrad,
+    AlignedMtl, AlignedScale, CaGrad, DualProj, GradDrop, ImtlG, Mgda, NashMtl, Normalization, PcGrad, RawDirection,
+    Rescale, UpGrad,
 };
 use mtcool_core::Aggregator;
 use proptest::prelude::*;
@@ -24,7 +26,7 @@ fn independent_rows() -> impl Strategy<Value = Rows> {
 }
 
 fn matrix(tasks: usize, n: usize) -> impl Strategy<Value = Rows> {
-    // Numbers of few digits, so that zeros, ties and parallel rows are met.
+    // Some whole numbers, so that zeros, ties and parallel rows occur.
     let entry = prop_oneof![4 => -1.0..1.0f64, 1 => (-2i32..3).prop_map(f64::from)];
     prop::collection::vec(prop::collection::vec(entry, n), tasks)
 }
@@ -51,7 +53,7 @@ fn permuted<T: Clone>(list: &[T], turn: usize) -> Vec<T> {
     (0..list.len()).map(|i| list[(i + turn) % list.len()].clone()).collect()
 }
 
-/// Equal up to rounding, relative to the weighted rows that were added up.
+/// Equal but for rounding, relative to `size`.
 fn close(a: &[f64], b: &[f64], size: f64) -> bool {
     a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-7 * size)
 }
@@ -60,7 +62,7 @@ fn largest(rows: &Rows) -> f64 {
     rows.iter().map(|row| length(row)).fold(0.0, f64::max)
 }
 
-/// Of the whole combination: what its rounding is relative to.
+/// The sum of the lengths of the weighted rows, to which the rounding of the combination is relative.
 fn effort(rows: &Rows, weights: &[f64]) -> f64 {
     rows.iter().zip(weights).map(|(row, w)| w.abs() * length(row)).sum()
 }
@@ -168,7 +170,7 @@ proptest! {
         }
     }
 
-    /// d is in the ball, and no point of the ball does better: the dual value of the weights is an upper bound.
+    /// d is in the ball, and no point of the ball is better: the dual value of the weights is an upper bound.
     #[test]
     fn cagrad_is_the_best_of_its_ball_for_the_worst_off(rows in rows(), c in prop_oneof![Just(0.0), 0.05..0.95f64]) {
         let tasks = rows.len();
@@ -182,10 +184,11 @@ proptest! {
         let d = combined(&rows, &w);
         let worst = rows.iter().map(|row| dot(row, &d)).fold(f64::INFINITY, f64::min);
         let total: f64 = moved.iter().sum();
-        let bound = match total > 0.0 {
-            // g_w . g0 + radius |g_w|, at w = moved / total.
-            true => (dot(&offset, &mean) + radius * length(&offset)) / total,
-            false => f64::INFINITY,
+        // g_w . g0 + radius |g_w|, at w = moved / total.
+        let bound = if total > 0.0 {
+            (dot(&offset, &mean) + radius * length(&offset)) / total
+        } else {
+            f64::INFINITY
         };
         // Where gradients cancel (g_w = 0) the best value is 0.
         let bound = if length(&offset) < 0.999 * radius { bound.min(0.0) } else { bound };
@@ -209,7 +212,8 @@ proptest! {
         prop_assert!(length(&combined(&rows, &moved)) <= allowed);
     }
 
-    /// The projection's conditions: in the cone, weights above the mean's, and no more than is needed.
+    /// The conditions of the projection: d is in the cone, no weight is below that of the mean, and a weight is above it only where
+    /// d touches the cone's border.
     #[test]
     fn dualproj_is_the_projection_of_the_mean(rows in rows()) {
         let share = 1.0 / rows.len() as f64;
@@ -268,6 +272,61 @@ proptest! {
         }
         let clipped = direction(&mut NashMtl::new(0.5, 1).unwrap(), &rows);
         prop_assert!((length(&clipped) - 0.5).abs() < 1e-6);
+    }
+
+    /// The closed form for two tasks against the active sets for three, of which two are the same.
+    #[test]
+    fn mgda_for_two_is_mgda_for_three_of_which_two_are_the_same(
+        rows in (2usize..10).prop_flat_map(|n| matrix(2, n)), exponents in (-6i32..=6, -6i32..=6),
+    ) {
+        let scaled = |row: &Vec<f64>, exponent| row.iter().map(|x| 10f64.powi(exponent) * x).collect();
+        let rows = vec![scaled(&rows[0], exponents.0), scaled(&rows[1], exponents.1)];
+        let two = weights(&mut mgda(), &rows);
+        for third in 0..2 {
+            let three = vec![rows[0].clone(), rows[1].clone(), rows[third].clone()];
+            let (fast, slow) = (direction(&mut mgda(), &rows), direction(&mut mgda(), &three));
+            prop_assert!(close(&fast, &slow, effort(&rows, &two)), "{fast:?} and {slow:?}");
+        }
+    }
+
+    /// Where all T tasks have one gradient g, one learning rate moves theta by `T g` with every aggregator: as Joint does. The
+    /// exceptions follow from the methods' definitions.
+    #[test]
+    fn equal_gradients_move_theta_as_far_as_joint_does(
+        row in prop::collection::vec(-1.0..1.0f64, 4), tasks in 1usize..7, c in 0.05..0.95f64,
+    ) {
+        prop_assume!(length(&row) > 1e-3);
+        let (rows, sum) = (vec![row.clone(); tasks], tasks as f64);
+        let cagrad = |rescale| -> Box<dyn Aggregator> { Box::new(CaGrad::new(c, rescale).unwrap()) };
+        let aligned = |scale| -> Box<dyn Aggregator> { Box::new(AlignedMtl::new(scale)) };
+        // The factor of g.
+        let mut cases: Vec<(&str, Box<dyn Aggregator>, f64)> = vec![
+            ("cagrad, not rescaled", cagrad(Rescale::None), sum * (1.0 + c)),
+            ("cagrad, by 1 + c^2", cagrad(Rescale::Square), sum * (1.0 + c) / (1.0 + c * c)),
+            ("cagrad, by 1 + c", cagrad(Rescale::Linear), sum),
+            ("aligned_mtl, median", aligned(AlignedScale::Median), sum),
+            ("aligned_mtl, rmse", aligned(AlignedScale::Rmse), sum),
+            ("mgda with a corner", Box::new(mgda().with_corner(0.2).unwrap()), sum),
+            ("graddrop with a leak", Box::new(GradDrop::new(5, vec![c; tasks]).unwrap()), sum),
+            ("upgrad, regularised", Box::new(UpGrad::new(1e-4, 1e-4).unwrap()), sum),
+            ("dualproj, regularised", Box::new(DualProj::new(1e-4, 1e-4).unwrap()), sum),
+            ("nash_mtl, not shortened", Box::new(NashMtl::new(0.0, 1).unwrap()), sum.sqrt() / length(&row)),
+            ("raw mgda", Box::new(RawDirection(Box::new(mgda()))), 1.0),
+            ("raw pcgrad", Box::new(RawDirection(Box::new(PcGrad::new(1)))), sum),
+        ];
+        cases.extend(AGGREGATORS.into_iter().chain([gradnorm()]).map(|(name, build)| {
+            let factor = match name {
+                "cagrad" => sum * 1.4 / 1.16,
+                "nash_mtl" | "nash_mtl every 3" => 1.0 / length(&row),
+                _ => sum,
+            };
+            (name, build(), factor)
+        }));
+        for (name, mut aggregator, factor) in cases {
+            let moved = moved_along(aggregator.as_mut(), &rows);
+            let want: Vec<f64> = row.iter().map(|x| factor * x).collect();
+            prop_assert!(close(&moved, &want, length(&want)), "{name}: {moved:?}, expected {want:?}");
+        }
     }
 
     #[test]
@@ -347,5 +406,5 @@ fn settings_out_of_range_are_named() {
     let wrong = text(Mgda::new(Normalization::Loss).combine(&jacobian, 0).unwrap_err());
     assert!(wrong.contains("the loss of task 1") && wrong.contains("normalization none or l2"), "{wrong}");
     let wrong = text(mtcool_baselines::GradDrop::new(0, vec![0.5]).unwrap().combine(&jacobian, 0).unwrap_err());
-    assert!(wrong.contains("2 numbers, one a task"), "{wrong}");
+    assert!(wrong.contains("2 numbers, one per task"), "{wrong}");
 }

@@ -1,4 +1,5 @@
-//! Update rules against themselves written out by hand, for the methods that remember, draw or take gradients elsewhere.
+//! Update rules compared with the same rules written out by hand, for the methods that keep a state, draw random numbers or take
+//! gradients at other points; and rules for special cases.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -100,7 +101,7 @@ fn gradnorm_pulls_the_lengths_towards_their_targets() {
     }
     let rows = gradients(&[vec![1.0, 0.0], vec![0.0, 1.0]]);
     let zero = GradNorm::new(1.0, 0.1).unwrap().combine(&Jacobian::new(&rows, &[1.0, 0.0]), 0).unwrap_err().to_string();
-    assert!(zero.contains("that of task 1"), "{zero}");
+    assert!(zero.contains("the first loss of task 1"), "{zero}");
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn famo_gives_more_weight_to_the_task_that_improves_less() {
             assert!(xi[1] > xi[0], "task 1 improved less");
         }
     }
-    assert!(famo.weights(&[-1.0, 1.0], 3).unwrap_err().to_string().contains("that of task 0"));
+    assert!(famo.weights(&[-1.0, 1.0], 3).unwrap_err().to_string().contains("the loss of task 0"));
 }
 
 #[test]
@@ -237,18 +238,38 @@ fn nash_keeps_its_weights_between_updates_and_its_length_in_bounds() {
     assert!((kept[0] / kept[1] - weights[0] / weights[1]).abs() < 1e-12);
 }
 
-/// Sener and Koltun's program never gives a task nothing.
+/// In Sener and Koltun's program no task gets nothing.
 #[test]
-fn mgdas_corner_is_for_two_tasks_of_which_one_would_get_all() {
+fn mgdas_corner_is_for_minima_that_give_one_task_everything() {
     let corner = || Mgda::new(Normalization::None).with_corner(0.001).unwrap();
     let dominated = vec![vec![1.0, 0.0], vec![2.0, 0.1]];
     close(&weights(&mut corner(), &dominated), &[0.999, 0.001]);
+    close(&weights(&mut corner(), &[dominated[1].clone(), dominated[0].clone()]), &[0.001, 0.999]);
     let balanced = vec![vec![1.0, 0.0], vec![0.0, 1.0]];
     close(&weights(&mut corner(), &balanced), &[0.5, 0.5]);
     let nearly = vec![vec![1.0, 0.0], vec![-0.0015, 0.0]];
     close(&weights(&mut corner(), &nearly), &[0.0015 / 1.0015, 1.0 / 1.0015]);
-    let three = vec![vec![1.0, 0.0], vec![2.0, 0.1], vec![3.0, 0.0]];
-    close(&direction(&mut corner(), &three), &[1.0, 0.0]);
+    // The others share it, however many they are.
+    let three = vec![vec![2.0, 0.1], vec![1.0, 0.0], vec![3.0, 0.0]];
+    close(&weights(&mut corner(), &three), &[0.0005, 0.999, 0.0005]);
+    // A minimum between two of three gradients stays where it is.
+    let between = vec![vec![1.0, 0.0], vec![0.0, 1.0], vec![3.0, 3.0]];
+    close(&weights(&mut corner(), &between), &[0.5, 0.5, 0.0]);
+    close(&weights(&mut corner(), &[vec![0.3, -0.4]]), &[1.0]);
+}
+
+/// A weight in the interior is no corner, however small it is, and keeps its digits.
+#[test]
+fn mgdas_corner_leaves_the_weights_of_very_different_lengths_alone() {
+    let rows = vec![vec![1e-6, 0.0], vec![-1e5, 1e6]];
+    let small = (1e-12 + 0.1) / (1e-12 + 0.2 + 1.01e12);
+    for corner in [0.0, 0.001] {
+        let mgda = |normalization| Mgda::new(normalization).with_corner(corner).unwrap();
+        let w = weights(&mut mgda(Normalization::None), &rows);
+        assert!((w[0] + w[1] - 1.0).abs() < 1e-15 && (w[1] / small - 1.0).abs() < 1e-12, "{w:?}, expected {small:e}");
+        // For gradients of unit length only the angle matters.
+        close(&weights(&mut mgda(Normalization::L2), &rows), &[0.5, 0.5]);
+    }
 }
 
 /// One step of F-MTL on the quadratics, by the formulas.
@@ -283,7 +304,8 @@ fn fmtl_takes_each_tasks_gradient_where_its_loss_is_worst() {
     let rows = |rows: [[f64; 2]; 2]| rows.map(|row| row.to_vec()).to_vec();
     let at_point = direction(mgda().as_mut(), &rows(plain));
     let flat = direction(mgda().as_mut(), &rows([0, 1].map(|i| [0, 1].map(|k| sharp[i][k] - plain[i][k]))));
-    close(&wrapped, &moved([at_point[0] + flat[0], at_point[1] + flat[1]]));
+    // MGDA's direction is a mean of two: theta moves by twice of it.
+    close(&wrapped, &moved([2.0 * (at_point[0] + flat[0]), 2.0 * (at_point[1] + flat[1])]));
 }
 
 /// The losses that a step reports are those at the point it starts from, whatever gradients it takes elsewhere.

@@ -1,18 +1,18 @@
-//! What a training step costs by each method, relative to Joint: LeNet 10/20/50 with 2, 3 and 5 tasks, batches of 128.
+//! The time of a training step of each method, relative to Joint: LeNet 10/20/50 with 2, 3 and 5 tasks, batches of 128.
 //!
 //! usage: `cargo bench --profile dev --workspace --bench methods -- [--json] [--seconds 4] [--threads N] [METHOD ...]`
 //!
-//! Steps of the method and of Joint take turns, so that a machine that slows down slows both. `passes` is the time of what no
-//! method of its kind can do without (forward and backward passes, a backward pass a task where it needs them all), `combine`
-//! that of finding the direction from the tasks' gradients; both are medians of their own. Plain SGD, random inputs.
+//! Steps of the method and of Joint alternate, so that a slower machine slows both. `passes` is the time of the forward and
+//! backward passes that every aggregator needs (one backward pass per task), and `combine` is the time to compute the direction
+//! from the tasks' gradients. Both have their own medians. Plain SGD, random inputs.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
-use mtcool_bench::config::{ScheduleKind, TrainingConfig};
-use mtcool_bench::methods::{Kind, METHODS, MethodEntry, Sharing, find};
+use mtcool_bench::Registry;
+use mtcool_bench::suite::{MethodEntry, MethodKind, MethodSettings, Settings, Sharing, TrainingConfig};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Batch, BatchSource, Combine, Loss, Method, Parameters, Point, Problem, Result, Step};
 use mtcool_models::LeNet;
@@ -21,7 +21,7 @@ use mtcool_ops::cross_entropy;
 const TASKS: [usize; 3] = [2, 3, 5];
 const BATCH: usize = 128;
 
-/// The same batch again and again.
+/// A batch source that returns the same batch every time.
 struct Fixed(Vec<Batch>);
 
 impl BatchSource for Fixed {
@@ -30,7 +30,7 @@ impl BatchSource for Fixed {
     }
 }
 
-/// One method at work on its own copy of the network.
+/// The training of one method on its own copy of the network.
 struct Training {
     problem: Problem,
     parameters: Parameters,
@@ -60,22 +60,13 @@ impl Training {
     }
 }
 
-/// The method with what it has by default, but for the learning rate.
-fn settings(entry: &MethodEntry) -> Box<dyn mtcool_bench::methods::MethodSettings> {
-    (entry.settings)(&figment::Figment::from(("learning_rate", 0.01))).unwrap()
+/// The method's default settings with a learning rate.
+fn settings(entry: &MethodEntry) -> Box<dyn MethodSettings> {
+    (entry.settings)(&Settings::default().or("learning_rate", 0.01), Registry::builtin().methods()).unwrap()
 }
 
 fn build(entry: &MethodEntry) -> Box<dyn Method> {
-    let training = TrainingConfig {
-        epochs: 1,
-        batch_size: BATCH,
-        momentum: 0.0,
-        weight_decay: 0.0,
-        schedule: ScheduleKind::Constant,
-        milestones: Vec::new(),
-        gamma: 1.0,
-    };
-    settings(entry).build(&training, 0).unwrap()
+    settings(entry).build(&TrainingConfig::plain(1, BATCH), 0).unwrap()
 }
 
 fn milliseconds(work: impl FnOnce()) -> f64 {
@@ -89,7 +80,7 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// One line.
+/// The times in milliseconds of one line of the output.
 struct Measured {
     step: f64,
     joint: f64,
@@ -99,7 +90,7 @@ struct Measured {
 
 fn measure(entry: &MethodEntry, tasks: usize, seconds: f64) -> Measured {
     let mut method = Training::new(build(entry), tasks);
-    let mut joint = Training::new(build(find("joint").unwrap()), tasks);
+    let mut joint = Training::new(build(Registry::builtin().method("joint").unwrap()), tasks);
     let mut aggregator = match settings(entry).combine(0) {
         Some(Ok(Combine::Gradients(aggregator))) => Some(aggregator),
         _ => None,
@@ -168,8 +159,10 @@ fn main() {
     let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
     let json = arguments.iter().any(|argument| argument == "--json");
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
-    let shared = METHODS.iter().filter(|entry| entry.sharing == Sharing::Shared && entry.kind != Kind::Alternating);
-    let named = |entry: &&MethodEntry| arguments.iter().any(|argument| argument == entry.name);
+    let registry = Registry::builtin();
+    let is_shared = |entry: &&MethodEntry| entry.sharing == Sharing::Shared && entry.kind != MethodKind::Alternating;
+    let shared = registry.methods().iter().filter(is_shared);
+    let named = |entry: &&MethodEntry| arguments.iter().any(|argument| *argument == entry.name);
     let any_named = shared.clone().any(|entry| named(&entry));
     if !json {
         println!(
@@ -177,7 +170,7 @@ fn main() {
             "METHOD", "TASKS", "MS", "JOINT", "RATIO", "PASSES", "COMBINE"
         );
     }
-    // Inside the pool, as the program trains.
+    // The measurement runs inside the thread pool, like the training of the program.
     rayon::scope(|_| {
         for entry in shared.filter(|entry| !any_named || named(entry)) {
             for tasks in TASKS {

@@ -1,9 +1,9 @@
-//! Single operations: how far each is from the machine's limit. `cargo xtask bench` runs it after the training steps.
+//! Single operations, compared with the limit of the machine. `cargo xtask bench` runs this benchmark after the training steps.
 //!
 //! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] operations`
 //!
-//! The limit is a large matrix product of candle's, on the same threads. Every line gives an operation's median time and its
-//! useful floating-point operations a second (multiplications and additions of the definition, no padding, no repetition).
+//! The limit is a large matrix product of candle with the same threads. Each line has an operation's median time and its useful
+//! floating-point operations per second (the multiplications and additions of the definition, without padding and repetition).
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
@@ -11,14 +11,17 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
 use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_ops::{Activation, Conv2d, MaxPool2d, Norm, Precision, Rows, Statistics, conv_transpose2d, conv2d, norm};
+use mtcool_ops::{
+    Activation, ClassLoss, Conv2d, CrossEntropy, Dice, Focal, MaxPool2d, Norm, Precision, Rows, Statistics, class_loss,
+    conv_transpose2d, conv2d, norm,
+};
 
 fn tensor(name: &str, shape: &[usize]) -> Tensor {
     let mut generator = stream(0, Purpose::Method, [0; 4], name);
     uniform(&mut generator, 1.0, &shape.to_vec().into(), DType::F32, &Device::Cpu).unwrap()
 }
 
-/// Median seconds of `work`, over at least `seconds` and five turns.
+/// The median time of `work` in seconds, measured for at least `seconds` and at least five times.
 fn median(seconds: f64, mut work: impl FnMut()) -> f64 {
     work();
     let (started, mut times) = (Instant::now(), Vec::new());
@@ -59,7 +62,7 @@ fn convolution(
     let operations = 2.0 * (batch * outputs * out * out * channels * k * k) as f64;
     let forward = median(seconds, || drop(conv2d(&x, &kernel, None, settings()).unwrap()));
     report(&format!("{name} forward"), forward, operations, Some(ceiling));
-    // A backward pass with one operand tracked; what is left after the sum's own gradient is that operand's.
+    // A backward pass with one tracked operand computes, apart from the gradient of the sum, only this operand's gradient.
     let backward = |x: &Tensor, kernel: &Tensor, rows: Rows| {
         let y = conv2d(x, kernel, None, Conv2d { rows, ..settings() }).unwrap().sum_all().unwrap();
         median(seconds, || drop(y.backward().unwrap()))
@@ -117,4 +120,51 @@ fn measure(seconds: f64) {
         10.0 * elements,
         None,
     );
+    losses(seconds);
+}
+
+/// Measures the losses of a U-Net's batch, forward and backward pass together. The losses alternate, so that other work on the
+/// machine affects all of them. The output has the minimum and the median time, and the additional time compared with
+/// cross-entropy.
+fn losses(seconds: f64) {
+    let cross_entropy = || Some(CrossEntropy::default());
+    let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
+    let cases = [
+        ("cross-entropy", ClassLoss::cross_entropy()),
+        (
+            "cross-entropy, smoothed",
+            ClassLoss {
+                cross_entropy: cross_entropy().map(|loss| CrossEntropy { label_smoothing: 0.1, ..loss }),
+                ..ClassLoss::default()
+            },
+        ),
+        ("Dice", ClassLoss { cross_entropy: None, ..both.clone() }),
+        ("focal", ClassLoss { focal: Some(Focal::default()), ..ClassLoss::default() }),
+        ("cross-entropy and Dice", both),
+    ];
+    let logits = Var::from_tensor(&tensor("logits", &[2, 3, 256, 256])).unwrap();
+    let targets: Vec<u8> = (0..2 * 256 * 256u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 16) as u8 % 3).collect();
+    let targets = Tensor::from_vec(targets, (2, 256, 256), &Device::Cpu).unwrap();
+    let (started, mut times) = (Instant::now(), cases.each_ref().map(|_| Vec::new()));
+    while started.elapsed().as_secs_f64() < seconds * cases.len() as f64 || times[0].len() < 5 {
+        for (times, (_, loss)) in times.iter_mut().zip(&cases) {
+            let turn = Instant::now();
+            drop(class_loss(&logits, &targets, loss).unwrap().backward().unwrap());
+            times.push(turn.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    times.iter_mut().for_each(|times| times.sort_by(f64::total_cmp));
+    let rounded = |ms: f64| (ms * 1e3).round() / 1e3;
+    for (times_of, (name, _)) in times.iter().zip(&cases) {
+        let (least, median) = (times_of[0], times_of[times_of.len() / 2]);
+        println!(
+            "{}",
+            serde_json::json!({
+                "operation": format!("loss 3 256, batch 2: {name}"),
+                "ms": rounded(median),
+                "least_ms": rounded(least),
+                "least_ms_beyond_cross_entropy": rounded(least - times[0][0]),
+            })
+        );
+    }
 }

@@ -1,14 +1,14 @@
-//! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs it.
+//! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs this benchmark.
 //!
 //! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--device cuda:0] [CASE ...]`
 //!
-//! On a card the cases are those of its sizes, unless others are named; their products are TF32's, as PyTorch's are where it is
-//! told to allow that.
+//! On an NVIDIA card, the cases with the card's sizes run, unless other cases are named. They multiply in TF32, like PyTorch if
+//! it allows TF32.
 //!
-//! With `--json`, each case runs in a process of its own and prints one JSON object a line, so that its peak memory is its
-//! own; without, criterion measures them all. An image counts once for each task that trains on it. Plain SGD, rate 0.01,
-//! random inputs. `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, runs only where it is named, and prints its line
-//! either way.
+//! With `--json`, each case runs in its own process, so that its peak memory is measured separately, and prints one line with a
+//! JSON object. Without `--json`, criterion measures all cases. An image counts once for each task that trains on it. Plain
+//! SGD, rate 0.01, random inputs. `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, runs only if it is named, and
+//! always prints a line with a JSON object.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
@@ -18,22 +18,21 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Tensor};
 use criterion::Criterion;
 use mtcool_baselines::Joint;
-use mtcool_bench::card_kernels::CardKernels;
-use mtcool_bench::methods::PlacedNoise;
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, RateSchedule,
-    Result, Sgd, Step, UniformNoise, Variant,
+    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, Result, Step,
+    UniformNoise, UpdateSettings, Variant,
 };
+use mtcool_models::{CardKernels, PlacedNoise};
 use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with, open_device, peak_device_memory};
+use mtcool_ops::{ClassLoss, Dice, Precision, class_loss, cross_entropy, open_device, peak_device_memory};
 
 const RATE: f64 = 0.01;
 
-/// One model, its batch, its update.
+/// A case: one model with its batch and its method.
 struct Case {
     name: &'static str,
-    /// Images of a step, over all tasks.
+    /// Number of images per step, summed over all tasks.
     images: usize,
     effort: Effort,
     setup: fn(&Device) -> Training,
@@ -42,16 +41,16 @@ struct Case {
 /// How often a case is run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Effort {
-    /// As often as time allows.
+    /// As often as the time allows.
     Usual,
-    /// Only where it is named, and then a few times: each step takes long.
+    /// Only if it is named, and then a few times, since each step takes long.
     Named,
-    /// On a card, as often as time allows; on the CPU only where it is named.
+    /// On a card as often as the time allows; on the CPU only if it is named.
     Card,
 }
 
 impl Effort {
-    /// Steps before the clock starts, and steps that are timed at least.
+    /// The number of steps before the measurement, and the smallest number of measured steps.
     fn steps(self) -> (usize, usize) {
         match self {
             Self::Usual => (3, 5),
@@ -63,13 +62,19 @@ impl Effort {
 
 use Effort::{Card, Named, Usual};
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 16] = [
     Case { name: "lenet_joint", images: 256, effort: Usual, setup: |on| lenet(joint(), 128, FULL, on) },
     Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: |on| lenet(mtcool(1), 128, FULL, on) },
     Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: |on| lenet(mtcool(2), 128, FULL, on) },
     Case { name: "unet_joint", images: 4, effort: Usual, setup: |on| unet(joint(), REFUGE, 256, 2, FULL, on) },
     Case { name: "unet_mtcool_m1", images: 4, effort: Usual, setup: |on| unet(mtcool(1), REFUGE, 256, 2, FULL, on) },
     Case { name: "unet_hrf_joint", images: 2, effort: Usual, setup: |on| unet(joint(), HRF, 512, 1, FULL, on) },
+    Case {
+        name: "unet_joint_dice",
+        images: 4,
+        effort: Usual,
+        setup: |on| with_dice(unet(joint(), REFUGE, 256, 2, FULL, on), on),
+    },
     Case {
         name: "unet_joint_bf16",
         images: 4,
@@ -108,7 +113,7 @@ struct Training {
     batches: Fixed,
 }
 
-/// The same batch again and again.
+/// A batch source that returns the same batch every time.
 struct Fixed(Vec<Batch>);
 
 impl BatchSource for Fixed {
@@ -118,11 +123,11 @@ impl BatchSource for Fixed {
 }
 
 impl Training {
-    /// Everything on `device`.
+    /// The same training with all tensors on `device`.
     fn on(self, device: &Device) -> Self {
         let moved = |tensor: &Tensor| tensor.to_device(device).unwrap();
         let Self { problem, parameters, method, batches: Fixed(batches) } = self;
-        // An input that tasks share stays one.
+        // An input that several tasks share stays a single tensor.
         let mut inputs: Vec<(candle_core::TensorId, Tensor)> = Vec::new();
         let batches = batches.iter().map(|batch| {
             let known = inputs.iter().find(|(id, _)| *id == batch.input.id()).map(|(_, input)| input.clone());
@@ -143,10 +148,10 @@ impl Training {
 
 fn joint() -> Box<dyn Method> {
     let combine = Combine::Losses(Box::new(Joint));
-    Box::new(GradientMethod::new(combine, RATE, Sgd::default(), RateSchedule::Constant).unwrap())
+    Box::new(GradientMethod::new(combine, RATE, UpdateSettings::default()).unwrap())
 }
 
-/// One outer iteration a step: task 1, then task 2, L = 1, b = 0.05, clamp; with M = 2 the KL term as well.
+/// MT-COOL with one outer iteration per step: task 1, then task 2, L = 1, b = 0.05, clamp; with M = 2 also the KL term.
 fn mtcool(samples: usize) -> Box<dyn Method> {
     let variant = if samples == 1 { Variant::NoRegularizer } else { Variant::Full };
     let config =
@@ -202,14 +207,24 @@ fn unet(
     Training { problem, parameters, method, batches }.on(device)
 }
 
-/// The same with HRF-AV's losses on one patch of side `side`: crossings, class 3, count for nothing in the A/V loss.
+/// A training of [`unet`] for REFUGE's heads, with cross-entropy and Dice for the segmentation.
+fn with_dice(training: Training, device: &Device) -> Training {
+    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), ..UNetConfig::default() }).unwrap();
+    let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
+    let segmentation = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &both);
+    let losses: Vec<Loss> = vec![Box::new(segmentation), Box::new(cross_entropy)];
+    Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }.on(device)
+}
+
+/// A training of [`unet`] with HRF-AV's heads and losses on one patch of side `side`. The loss of arteries and veins ignores
+/// crossings, class 3.
 fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &Device) -> Training {
     let mut training = unet(method, HRF, side, 1, precision, &Device::Cpu);
     let network = UNet::new(UNetConfig { heads: HRF.to_vec(), precision, ..UNetConfig::default() }).unwrap();
-    let green = CrossEntropy { class_weights: None, ignored: Some(3) };
-    let av = move |logits: &Tensor, targets: &Tensor| cross_entropy_with(logits, targets, &green);
+    let green = ClassLoss { ignored: Some(3), ..ClassLoss::cross_entropy() };
+    let av = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &green);
     training.problem = Problem::new(Box::new(network), vec![Box::new(cross_entropy), Box::new(av)]).unwrap();
-    // A byte a pixel, as patches have it, and a tenth of them vessels of every kind.
+    // One byte per pixel, as in patches; a tenth of the pixels are vessels of all kinds.
     for (batch, kinds) in training.batches.0.iter_mut().zip([1, 3]) {
         let mark = |at: u32| {
             let drawn = at.wrapping_mul(2_654_435_761) >> 16;
@@ -221,7 +236,7 @@ fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &
     training.on(device)
 }
 
-/// Runs one case here for `seconds` and prints its line.
+/// Runs one case in this process for `seconds` and prints its line.
 fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
     let on = open_device(device).unwrap_or_else(|error| panic!("{error}"));
     let mut training = (case.setup)(&on);
@@ -251,14 +266,14 @@ fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
     );
 }
 
-/// Most memory this process has held, in MiB, where the system tells.
+/// The peak memory of this process in MiB, if the system reports it.
 fn peak_memory_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
 }
 
-/// Measures a case in a process of its own.
+/// Measures a case in its own process.
 fn run_alone(case: &Case, seconds: f64, threads: usize, device: &str) {
     let (seconds, threads) = (seconds.to_string(), threads.to_string());
     let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads, "--device", device];
@@ -288,7 +303,8 @@ fn main() {
         return;
     }
     if let Some(case) = value("--alone") {
-        // Inside the pool, as the program trains: a step's parallel parts then need no hand-over between threads.
+        // The case runs inside the thread pool, like the training of the program: the parallel parts of a step do not change
+        // the thread.
         rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads, &device));
     } else if arguments.iter().any(|argument| argument == "--json") || device != "cpu" {
         wanted.into_iter().for_each(|case| run_alone(case, seconds, threads, &device));

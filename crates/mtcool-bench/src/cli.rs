@@ -2,122 +2,147 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand};
 
-/// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare methods of your own.
+use crate::suite::{PredictOptions, Registry};
+
+/// Version and revision of the program.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PROGRAM_REVISION"), ")");
+
+/// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare your own methods.
 #[derive(Debug, Parser)]
-#[command(name = "mtcool", version)]
-pub struct Cli {
+#[command(name = "mtcool", version = VERSION)]
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run an experiment: every method, every seed, resuming what was begun; then print its table.
+pub(crate) enum Command {
+    /// Run all methods and seeds of an experiment, or resume them; then print its table.
     Reproduce(Reproduce),
-    /// Write and print an experiment's table from the runs that are finished; trains nothing.
+    /// Write and print an experiment's table from the finished runs, without training.
     Report(Report),
-    /// Say what a finished run makes of photographs of your own: masks, and the probability of each class.
+    /// Apply the network of a finished run to your own photographs: masks, and probabilities of classes.
     Predict(Predict),
-    /// Fetch, draw or check a data set.
+    /// Download, draw or check a data set.
     #[command(subcommand)]
     Data(Data),
     /// List the methods that an experiment can compare.
     Methods,
 }
 
-/// Flags that change an experiment's configuration, over its file and `MTCOOL_*` variables.
+/// Flags that override an experiment's configuration from its file and from `MTCOOL_*` variables.
 #[derive(Args, Clone, Debug, Default)]
-pub struct ConfigFlags {
+pub(crate) struct ConfigFlags {
     /// A profile of the experiment's file: `quick` for a small machine, `paper` for the paper's setting.
     #[arg(long)]
-    pub profile: Option<String>,
-    /// Runs a method, with seeds 0, 1, ...
+    pub(crate) profile: Option<String>,
+    /// Number of runs of each method, with seeds 0, 1, ...
     #[arg(long)]
-    pub seeds: Option<u64>,
-    /// Methods, separated by commas; `all` for all there are (see `mtcool methods`).
+    pub(crate) seeds: Option<u64>,
+    /// Methods, separated by commas, or `all` for all methods (see `mtcool methods`).
     #[arg(long, value_delimiter = ',')]
-    pub methods: Option<Vec<String>>,
-    /// The device that computes.
+    pub(crate) methods: Option<Vec<String>>,
+    /// The device that computes: `cpu`, or a name such as `cuda:0`.
     #[arg(long)]
-    pub device: Option<String>,
+    pub(crate) device: Option<String>,
     /// A folder with the data set in its official layout, or `synth` for a synthetic one.
     #[arg(long, value_name = "DIR|synth")]
-    pub data: Option<String>,
+    pub(crate) data: Option<String>,
     /// Any key of the experiment's file, such as `training.epochs=5`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub assignments: Vec<String>,
+    pub(crate) assignments: Vec<String>,
 }
 
 /// `mtcool reproduce`.
 #[derive(Args, Debug)]
-pub struct Reproduce {
-    /// An experiment: `table1`, or the path of a TOML file.
-    pub experiment: String,
+pub(crate) struct Reproduce {
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    pub(crate) experiment: String,
     /// Its configuration.
     #[command(flatten)]
-    pub config: ConfigFlags,
-    /// Where results are kept.
+    pub(crate) config: ConfigFlags,
+    /// The folder for results.
     #[arg(long, default_value = "results")]
-    pub results: PathBuf,
-    /// Threads that compute; results do not depend on it. By default one a core.
+    pub(crate) results: PathBuf,
+    /// Number of threads, by default one per core. Results do not depend on it.
     #[arg(long)]
-    pub threads: Option<usize>,
+    pub(crate) threads: Option<usize>,
     /// Seconds between checkpoints.
     #[arg(long, default_value_t = 30.0)]
-    pub checkpoint_seconds: f64,
+    pub(crate) checkpoint_seconds: f64,
 }
 
 /// `mtcool report`.
 #[derive(Args, Debug)]
-pub struct Report {
-    /// An experiment: `table1`, or the path of a TOML file.
-    pub experiment: String,
-    /// Its configuration; by default the one it was last run with.
+pub(crate) struct Report {
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    pub(crate) experiment: String,
+    /// Its configuration; by default the configuration of the last `reproduce`.
     #[command(flatten)]
-    pub config: ConfigFlags,
-    /// Where results are kept.
+    pub(crate) config: ConfigFlags,
+    /// The folder for results.
     #[arg(long, default_value = "results")]
-    pub results: PathBuf,
+    pub(crate) results: PathBuf,
 }
 
 /// `mtcool predict`.
 #[derive(Args, Debug)]
-pub struct Predict {
+pub(crate) struct Predict {
     /// The folder of a finished run, such as `results/table2/runs/mtcool-s0`.
     #[arg(long, value_name = "RUN")]
-    pub checkpoint: PathBuf,
-    /// Where masks and probabilities are written.
+    pub(crate) checkpoint: PathBuf,
+    /// The folder for masks and probabilities.
     #[arg(long, default_value = "predictions")]
-    pub out: PathBuf,
-    /// REFUGE: the photographs are cut out around the optic disc, which is in their middle. Without this or `--centre` it is
-    /// looked for. However it was found, the network looks twice, the second time around the disc that it saw.
-    #[arg(long, conflicts_with = "centre")]
-    pub cropped: bool,
-    /// REFUGE: the optic disc is there, in pixels from the left and from the top.
-    #[arg(long, value_name = "X,Y", value_parser = parse_place)]
-    pub centre: Option<(usize, usize)>,
-    /// Photographs, as large as those the run was trained on.
+    pub(crate) out: PathBuf,
+    /// Photographs of the same size as the photographs that the run was trained on.
     #[arg(required = true, value_name = "IMAGE")]
-    pub images: Vec<PathBuf>,
+    pub(crate) images: Vec<PathBuf>,
 }
 
-fn parse_place(text: &str) -> Result<(usize, usize), String> {
-    let numbers = text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
-    numbers.ok_or_else(|| "expected two whole numbers, X,Y".to_owned())
+/// The command line of a program with this registry. `predict` also has the flags of the predictors of its data sets.
+pub(crate) fn command_line(registry: &Registry) -> clap::Command {
+    let of_predictors = |mut predict: clap::Command| {
+        for dataset in registry.datasets() {
+            for option in dataset.predict_options {
+                let help = format!("Runs on {}: {}", dataset.name, option.help);
+                let flag = Arg::new(option.name).long(option.name).help(help).help_heading("For some data sets");
+                predict = predict.arg(match option.value_name {
+                    Some(name) => flag.value_name(name).action(ArgAction::Set),
+                    None => flag.action(ArgAction::SetTrue),
+                });
+            }
+        }
+        predict
+    };
+    Cli::command().mut_subcommand("predict", of_predictors)
+}
+
+/// The given flags of `predict` that belong to the predictors of data sets.
+pub(crate) fn predict_options(registry: &Registry, matches: &ArgMatches) -> PredictOptions {
+    let mut given = PredictOptions::new();
+    let Some(matches) = matches.subcommand_matches("predict") else { return given };
+    for option in registry.datasets().iter().flat_map(|dataset| dataset.predict_options) {
+        let value = match option.value_name {
+            Some(_) => matches.get_one::<String>(option.name).cloned(),
+            None => matches.get_flag(option.name).then(String::new),
+        };
+        given.extend(value.map(|value| (option.name.to_owned(), value)));
+    }
+    given
 }
 
 /// `mtcool data`.
 #[derive(Debug, Subcommand)]
-pub enum Data {
+pub(crate) enum Data {
     /// Download a data set and verify its checksums.
     Fetch {
         /// The data set.
         dataset: String,
-        /// Where it goes; by default `data/DATASET`.
+        /// The folder for it; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -125,19 +150,19 @@ pub enum Data {
     Synth {
         /// The data set.
         dataset: String,
-        /// Where it goes; by default `data/DATASET-synth`.
+        /// The folder for it; by default `data/DATASET-synth`.
         #[arg(long)]
         data: Option<PathBuf>,
-        /// Training images, validation included; by default as many as the real set has.
+        /// Number of training images, validation images included; by default as many as in the real data set.
         #[arg(long)]
         train: Option<usize>,
-        /// Test images; by default as many as the real set has.
+        /// Number of test images; by default as many as in the real data set.
         #[arg(long)]
         test: Option<usize>,
-        /// Every image follows from it.
+        /// The seed from which every image is drawn.
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// How many times shorter than the official photographs' sides the images' sides are; 1 by default.
+        /// The factor by which the sides of the images are shorter than those of the official photographs; 1 by default.
         #[arg(long)]
         shrink: Option<usize>,
     },
@@ -145,7 +170,7 @@ pub enum Data {
     Verify {
         /// The data set.
         dataset: String,
-        /// Where it lies; by default `data/DATASET`.
+        /// The folder of the data set; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },

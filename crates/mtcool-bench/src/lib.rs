@@ -1,20 +1,42 @@
-//! The `mtcool` program: configuration, training, evaluation, resumable sweeps, tables.
+//! The `mtcool` program: configuration, training, evaluation, resumable sweeps and tables. A program of your own is built from
+//! the same parts.
 //!
-//! `mtcool reproduce table1` reads `experiments/table1.toml`, prepares the data, runs every (method, seed) that has not been
-//! run, and writes the table. Each part has its place: only [`config`] reads TOML, only [`record`] writes results, the report
-//! never trains, and the test split is read at the end of [`train`] alone.
+//! `mtcool reproduce table1` reads `experiments/table1.toml`, prepares the data, runs every pair (method, seed) that has not been
+//! run yet, and writes the table. The modules, from the lowest to the highest:
+//!
+//! - [`suite`]: the traits that data sets, networks, losses, methods and predictors implement, and the values that they exchange;
+//! - [`datasets`], [`networks`], [`losses`], [`methods`]: the implementations that come with the program;
+//! - [`plan`]: builds one checked plan from TOML, variables and flags;
+//! - [`record`]: the only module that writes results of runs;
+//! - [`run`]: the only module that trains and reads the test split;
+//! - [`report`], [`predict`]: tables and figures of finished runs, and predictions of their networks for other photographs;
+//! - [`main_with`]: the command line for everything in a [`Registry`].
+//!
+//! A program with your own data sets, networks, methods and losses is this crate and one line:
+//!
+//! ```no_run
+//! use mtcool_bench::{Registry, main_with};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     main_with(Registry::builtin()) // .with_dataset(..).with_network(..).with_method(..).with_loss(..)
+//! }
+//! ```
 
-pub mod card_kernels;
-pub mod cli;
-pub mod commands;
-pub mod config;
+mod cli;
+mod commands;
 pub mod datasets;
-pub mod logging;
+mod logging;
+pub mod losses;
 pub mod methods;
-pub mod metrics;
+pub mod networks;
+pub mod plan;
 pub mod predict;
 pub mod progress;
 pub mod record;
+mod registry;
 pub mod report;
-pub mod sweep;
-pub mod train;
+pub mod run;
+pub mod suite;
+
+pub use commands::main_with;
+pub use suite::Registry;

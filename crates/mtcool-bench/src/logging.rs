@@ -1,4 +1,4 @@
-//! Logs: for people on the console, as JSON lines in a file beside the results.
+//! Logging: readable lines on the console, and JSON lines in a file next to the results.
 
 use std::fs::OpenOptions;
 use std::io::IsTerminal;
@@ -16,7 +16,7 @@ use crate::record::{StorageError, create_folder};
 ///
 /// # Errors
 /// If the file cannot be opened.
-pub fn start(console: &Console, file: Option<&Path>) -> Result<(), StorageError> {
+pub(crate) fn start(console: &Console, file: Option<&Path>) -> Result<(), StorageError> {
     let filter = || {
         EnvFilter::try_from_env("MTCOOL_LOG")
             .unwrap_or_else(|_| EnvFilter::new("warn,mtcool=info,mtcool_bench=info,mtcool_data=info"))
@@ -40,7 +40,7 @@ pub fn start(console: &Console, file: Option<&Path>) -> Result<(), StorageError>
         }
         None => None,
     };
-    // A second start in one process keeps the first subscriber.
+    // If logging has started in this process already, the first subscriber stays in place.
     let _ = tracing_subscriber::registry().with(people).with(machine).try_init();
     Ok(())
 }

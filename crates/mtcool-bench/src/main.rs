@@ -2,16 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use mtcool_bench::{cli::Cli, commands};
+use mtcool_bench::{Registry, main_with};
 
 fn main() -> ExitCode {
-    mtcool_ops::keep_freed_memory();
-    match commands::run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    main_with(Registry::builtin())
 }

@@ -1,4 +1,4 @@
-//! Progress for people: a bar with the time left on a terminal, plain lines elsewhere.
+//! The progress display: on a terminal a bar with the remaining time, otherwise plain lines.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 
-/// Between two plain lines.
+/// Time between two plain lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Where bars and log lines share the screen.
+/// The console, which shows progress bars and log lines without mixing them up.
 #[derive(Clone, Debug, Default)]
 pub struct Console(MultiProgress);
 
@@ -17,7 +17,7 @@ impl Console {
     /// A progress display over `total` batches of the whole sweep.
     pub fn sweep(&self, total: u64) -> SweepProgress {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {elapsed} gone, {eta} left  {msg}");
+            let style = ProgressStyle::with_template("{bar:30} {percent:>3}%  {elapsed} elapsed, {eta} left  {msg}");
             let bar = ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             self.0.add(bar)
         });
@@ -25,10 +25,11 @@ impl Console {
     }
 }
 
-/// Hears how many of how many items are done, from any thread: a bar on a terminal, plain lines elsewhere.
+/// Returns a function that displays the progress of a count: it takes the number of finished items and the total, and may be
+/// called from any thread.
 pub fn counter(what: &'static str) -> impl Fn(usize, usize) + Sync {
     let bar = std::io::stderr().is_terminal().then(|| {
-        let style = ProgressStyle::with_template("{bar:30} {pos} of {len}  {elapsed} gone, {eta} left  {msg}");
+        let style = ProgressStyle::with_template("{bar:30} {pos} of {len}  {elapsed} elapsed, {eta} left  {msg}");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.with_message(what)
     });
@@ -63,19 +64,19 @@ impl Write for Console {
     }
 }
 
-/// Progress of a sweep, counted in batches of a task.
+/// The progress of a sweep, counted in batches per task.
 pub struct SweepProgress {
     bar: Option<ProgressBar>,
     total: u64,
     done: u64,
-    /// Of `done`, those worked off here and now: the base of the estimate.
+    /// The part of `done` that this process has trained: the basis of the estimate of the remaining time.
     fresh: u64,
     started: Instant,
     last_line: Instant,
 }
 
 impl SweepProgress {
-    /// Batches that are behind us without work: of finished runs, or before a checkpoint.
+    /// Counts batches that need no training here: batches of finished runs, or batches before a checkpoint.
     pub fn skip(&mut self, batches: u64) {
         self.done += batches;
         if let Some(bar) = &self.bar {
@@ -84,7 +85,7 @@ impl SweepProgress {
         }
     }
 
-    /// Batches just worked off; `message` says where the run is.
+    /// Counts batches that were just trained; `message` describes the position of the run.
     pub fn advance(&mut self, batches: u64, message: impl FnOnce() -> String) {
         self.done += batches;
         self.fresh += batches;
@@ -104,7 +105,7 @@ impl SweepProgress {
         }
     }
 
-    /// Takes the bar off the screen.
+    /// Removes the bar from the screen.
     pub fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();

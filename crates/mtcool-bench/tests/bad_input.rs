@@ -1,4 +1,4 @@
-//! Bad input gets an error that names it, what was expected and what to do; what was computed stays.
+//! An error about bad input names the input, the expected value and a remedy; results that exist are kept.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -104,7 +104,7 @@ fn a_results_folder_that_cannot_be_written_is_named() {
     let lab = Lab::new();
     std::fs::write(lab.path().join("file"), "in the way").unwrap();
     fail(&mut lab.reproduce("file", &[]), &["cannot create `file/table1`", "--results DIR"]);
-    // The kernel's own file system takes no folders, not even from root.
+    // Nobody can create a folder in the kernel's own file system, not even root.
     if cfg!(target_os = "linux") {
         fail(&mut lab.reproduce("/proc/results", &[]), &["cannot create `/proc/results/table1`", "--results DIR"]);
     }
@@ -116,7 +116,7 @@ fn a_full_disk_stops_the_sweep_and_costs_nothing_that_was_done() {
     let lab = Lab::new();
     succeed(&mut lab.reproduce("r", &["--methods", "joint"]));
     let kept = lab.rows("r", "joint-s0");
-    // A limit on file sizes is a full disk that needs no disk: a checkpoint's model (87 kB) no longer fits.
+    // A limit on the size of files simulates a full disk: a checkpoint's model (87 kB) exceeds it.
     let program = lab.reproduce("r", &["--methods", "joint,mtcool"]);
     let mut limited = Command::new("sh");
     limited.current_dir(lab.path()).args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
@@ -145,7 +145,7 @@ fn a_run_that_diverges_is_marked_and_the_others_go_on() {
     let status = std::fs::read_to_string(lab.run_folder("r", "joint-s0").join("run.json")).unwrap();
     assert!(status.contains("\"failed\""), "{status}");
     assert!(lab.rows("r", "vanilla-s0").iter().any(|row| row.split == "test"));
-    // It would diverge again, so it is not run again, and still counts as failed.
+    // The run would diverge again, so it is not executed again and still counts as failed.
     let again = fail(&mut lab.reproduce("r", &wild), &["1 of 2 runs failed"]);
     assert!(!text(&again.stderr).contains("the other runs go on"));
 }
@@ -189,16 +189,21 @@ fn a_checkpoint_that_is_damaged_or_another_networks_is_named_with_the_way_out() 
     let model = newest().join("model.safetensors");
     let bytes = std::fs::read(&model).unwrap();
     std::fs::write(&model, &bytes[..bytes.len() / 2]).unwrap();
-    let parts =
-        ["joint-s0", "model.safetensors", "damaged or truncated", "delete `", "to go on from the one before it"];
+    let parts = [
+        "joint-s0",
+        "model.safetensors",
+        "damaged or truncated",
+        "delete `",
+        "to continue from the previous checkpoint",
+    ];
     fail(&mut lab.reproduce("r", &joint), &parts);
 
     succeed(&mut lab.reproduce("other", &["--methods", "joint", "--set", "network.widths=[10, 20, 60]"]));
     std::fs::copy(lab.run_folder("other", "joint-s0").join("model.safetensors"), &model).unwrap();
-    let parts = ["is of another network", "`theta.0.fc.weight`", "[25, 320]", "[30, 320]"];
+    let parts = ["belongs to another network", "`theta.0.fc.weight`", "[25, 320]", "[30, 320]"];
     fail(&mut lab.reproduce("r", &joint), &parts);
 
-    // The way out that the message names.
+    // This is the remedy that the message names.
     std::fs::remove_dir_all(newest()).unwrap();
     succeed(&mut lab.reproduce("r", &joint));
     assert_eq!(lab.rows("r", "joint-s0"), whole);

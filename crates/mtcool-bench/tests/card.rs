@@ -1,11 +1,12 @@
-//! Training on an NVIDIA card: the CPU's figures but for rounding, the same bits again, and going on from a checkpoint.
+//! Training on an NVIDIA card: it gives the same results as the CPU except for rounding, the same bits when it is repeated, and
+//! it continues from a checkpoint.
 //!
-//! Without a card these tests say that they are skipped; in a build without CUDA there is but the message that says so.
+//! The tests that need a card are ignored by default; `cargo xtask check --cuda` runs them. The other tests are about builds and
+//! machines without a card.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
-#[cfg(feature = "cuda")]
 #[path = "../../mtcool-ops/tests/device/mod.rs"]
 mod device;
 
@@ -23,22 +24,19 @@ fn a_device_that_is_not_there_is_named_before_anything_is_done() {
     fail(&mut lab.reproduce("results", &tf32), &["`precision` is `tf32`", "NVIDIA cards"]);
 }
 
-#[cfg(feature = "cuda")]
 mod on_a_card {
     use std::time::Duration;
 
-    use candle_core::{DType, Device, Shape, Tensor};
-    use mtcool_bench::card_kernels::CardKernels;
+    use candle_core::Tensor;
     use mtcool_bench::record::read_rows;
-    use mtcool_core::random::{Purpose, stream, uniform};
-    use mtcool_core::{Kernels, ParameterName, Parameters, Sgd};
-    use mtcool_data::augment::{Augmentation, Crop, Source};
-    use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card, uniform_on_card};
+    use mtcool_core::random::{Purpose, stream};
+    use mtcool_data::augment::{Augmentation, Crop, PixelView};
+    use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card};
 
     use super::common::{HRF_AV, Lab, REFUGE, succeed};
     use super::device::card;
 
-    /// Small steps, so that few layers and iterations keep rounding small.
+    /// The methods that are compared. Few layers, few iterations and small steps keep rounding errors small.
     const METHODS: [&str; 2] = ["--methods", "mtcool,joint,pcgrad,independent"];
 
     fn losses(lab: &Lab, results: &str, run: &str) -> Vec<f64> {
@@ -47,73 +45,13 @@ mod on_a_card {
     }
 
     #[test]
-    fn a_card_draws_the_hosts_noise_to_the_bit() {
-        let Some(card) = card("a_card_draws_the_hosts_noise_to_the_bit") else { return };
-        for (count, bound, seed) in [(1, 0.05, 0), (17, 0.01, 1), (1000, 0.3, 2)] {
-            let shape = Shape::from(count);
-            for dtype in [DType::F32, DType::F64] {
-                let mut generator = stream(seed, Purpose::CooperativeNoise, [3, 1, 0, 2], "theta.0.conv1.weight");
-                let (key, number) = (generator.get_seed(), generator.get_stream());
-                let drawn = uniform_on_card(key, number, bound, (&shape, dtype), &card).unwrap();
-                let want = uniform(&mut generator, bound, &shape, dtype, &Device::Cpu).unwrap();
-                let bits = |tensor: &Tensor| -> Vec<u64> {
-                    let values = tensor.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
-                    values.to_vec1::<f64>().unwrap().into_iter().map(f64::to_bits).collect()
-                };
-                assert_eq!(bits(&drawn), bits(&want), "{count} numbers in {dtype:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_cards_updates_are_those_of_candles_operations() {
-        let Some(card) = card("a_cards_updates_are_those_of_candles_operations") else { return };
-        let draw = |name: &str, dtype| {
-            let mut generator = stream(1, Purpose::Method, [0; 4], name);
-            uniform(&mut generator, 1.0, &Shape::from((7, 90)), dtype, &card).unwrap()
-        };
-        let close = |a: &Tensor, b: &Tensor, what: &str| {
-            let flat = |t: &Tensor| -> Vec<f64> {
-                let host = t.to_device(&Device::Cpu).unwrap().to_dtype(DType::F64).unwrap();
-                host.flatten_all().unwrap().to_vec1().unwrap()
-            };
-            for (a, b) in flat(a).into_iter().zip(flat(b)) {
-                assert!((a - b).abs() < 1e-6, "{what}: {a} and {b}");
-            }
-        };
-        for dtype in [DType::F32, DType::F64] {
-            let [parameter, gradient] = ["parameter", "gradient"].map(|name| draw(name, dtype));
-            let named = |tensor: &Tensor| -> Parameters {
-                [(ParameterName::theta(0, "a.weight"), tensor.clone())].into_iter().collect()
-            };
-            for (momentum, weight_decay) in [(0.0, 0.0), (0.9, 0.0), (0.9, 0.1), (0.0, 0.1)] {
-                let sgd = Sgd { momentum, weight_decay };
-                let (mut plain, mut own) =
-                    ((named(&parameter), Parameters::new()), (named(&parameter), Parameters::new()));
-                for _ in 0..2 {
-                    plain = sgd.step(&plain.0, &named(&gradient), plain.1, 0.1).unwrap();
-                    own = sgd.step_by(Some(&CardKernels), &own.0, &named(&gradient), own.1, 0.1).unwrap();
-                    assert_eq!(own.1.len(), plain.1.len());
-                    for ((name, own), (_, plain)) in
-                        own.0.iter().chain(own.1.iter()).zip(plain.0.iter().chain(plain.1.iter()))
-                    {
-                        close(own, plain, &format!("{name}, {sgd:?}"));
-                    }
-                }
-            }
-            let want = parameter.maximum(&(&gradient - 0.3).unwrap()).unwrap();
-            let want = want.minimum(&(&gradient + 0.3).unwrap()).unwrap();
-            close(&CardKernels.clamp(&parameter, &gradient, 0.3).unwrap(), &want, "clamp");
-        }
-    }
-
-    #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_card_cuts_what_the_host_cuts_to_the_bit() {
-        let Some(card) = card("a_card_cuts_what_the_host_cuts_to_the_bit") else { return };
+        let card = card();
         let (height, width) = (23, 31);
         let bytes = |count: usize, factor: usize| (0..count).map(|at| (at * factor % 251) as u8).collect::<Vec<u8>>();
         let (picture, labels) = (bytes(3 * height * width, 97), bytes(height * width, 61));
-        let source = |bytes| Source { bytes, height, width };
+        let source = |bytes| PixelView { bytes, height, width };
         let on_card = Tensor::from_slice(&picture, (height, width, 3), &card).unwrap();
         let labels_on_card = Tensor::from_slice(&labels, (height, width), &card).unwrap();
         let tables: Vec<u8> = (0..512).map(|at| if at < 256 { at as u8 } else { (at * 7 % 5) as u8 }).collect();
@@ -121,7 +59,7 @@ mod on_a_card {
         let turned = Augmentation { right_angles: true, exposure: 0.1, gamma: 0.15, ..Augmentation::default() };
         for (augmentation, number) in [(Augmentation::NONE, 0), (turned, 1), (turned, 2), (turned, 3), (turned, 4)] {
             let change = augmentation.draw(&mut stream(7, Purpose::Method, [number, 0, 0, 0], "a change"));
-            // Whole, inside, and beyond the border.
+            // A crop of the whole picture, a crop inside of it, and a crop that extends beyond its border.
             for (center, size) in [([15.5, 11.5], [23, 31]), ([12.0, 9.0], [8, 8]), ([2.5, 21.0], [9, 12])] {
                 let crop = Crop { center, size };
                 let pixels = size[0] * size[1];
@@ -141,10 +79,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn training_comes_to_the_cpus_losses() {
-        if card("training_comes_to_the_cpus_losses").is_none() {
-            return;
-        }
         let lab = Lab::new();
         succeed(&mut lab.reproduce("cpu", &METHODS));
         succeed(&mut lab.reproduce("card", &[&METHODS[..], &["--device", "cuda:0"]].concat()));
@@ -158,10 +94,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn photographs_that_live_on_the_card_train_it_as_the_cpu() {
-        if card("photographs_that_live_on_the_card_train_it_as_the_cpu").is_none() {
-            return;
-        }
         let lab = Lab::new();
         for (table, flags) in [("table2", &REFUGE[..]), ("table3", &HRF_AV[..])] {
             let of_loss = |device: &str| {
@@ -184,10 +118,8 @@ mod on_a_card {
     }
 
     #[test]
+    #[ignore = "needs an NVIDIA card or the emulated one: cargo xtask check --cuda"]
     fn a_run_that_was_killed_ends_with_the_same_bits() {
-        if card("a_run_that_was_killed_ends_with_the_same_bits").is_none() {
-            return;
-        }
         let lab = Lab::new();
         let flags = ["--methods", "mtcool", "--device", "cuda:0", "--checkpoint-seconds", "0.01"];
         succeed(&mut lab.reproduce("whole", &flags));

@@ -1,4 +1,4 @@
-//! Tables 2 and 3 on small drawn photographs: what is trained, measured, kept, drawn, resumed, predicted.
+//! Tables 2 and 3 on small synthetic photographs: training, metrics, files, figures, resuming, predictions.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use common::{HRF_AV, Lab, REFUGE, fail, succeed};
 use mtcool_bench::record::{read_map, read_rows, read_scores};
 use mtcool_data::picture::Picture;
+use mtcool_data::refuge::CropPlacement;
 
 fn reproduce(lab: &Lab, table: &[&str], results: &str, methods: &str) -> Command {
     let mut command = lab.mtcool(table);
@@ -23,13 +24,13 @@ fn run_folder(lab: &Lab, results: &str, table: &str, run: &str) -> PathBuf {
     lab.path().join(results).join(table).join("runs").join(run)
 }
 
-/// Test metrics by `task.metric`.
+/// The test metrics of a run, by `task.metric`.
 fn test_metrics(run: &Path) -> BTreeMap<String, f64> {
     let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter().filter(|row| row.split == "test");
     rows.map(|row| (format!("{}.{}", row.task, row.metric), row.value)).collect()
 }
 
-/// The bits of every number and every parameter.
+/// The bits of every recorded number and of every parameter.
 fn outcome(run: &Path) -> (Vec<(String, u64)>, Vec<u8>) {
     let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter();
     let rows = rows.map(|row| (format!("{} {} {} {}", row.step, row.split, row.task, row.metric), row.value.to_bits()));
@@ -44,19 +45,20 @@ fn table_2_is_measured_photograph_by_photograph() {
     let heading = printed.lines().next().unwrap();
     assert!(heading.starts_with("## Table 2") && heading.ends_with("SYNTHETIC DATA"), "{heading}");
     assert!(printed.contains("look swapped"), "{printed}");
+    assert!(printed.contains("lie up to 48 pixels off the disc's centre"), "{printed}");
     let params = |label: &str| -> f64 {
         let line = printed.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
         line.split('|').nth(2).unwrap().trim().parse().unwrap()
     };
     assert_eq!([params("Joint"), params("MT-COOL (Ours)")], [1.0, 1.0]);
-    // At base 4, half of the parameters are the classifier's convolution, which both have once.
+    // With base 4, the classifier's convolution has half of the parameters, and both Joint and Independent have it once.
     let independent = params("Independent");
     assert!((1.3..1.6).contains(&independent), "{independent}");
 
     let folder = lab.path().join("results/table2");
     let run = run_folder(&lab, "results", "table2", "mtcool-s0");
     let metrics = test_metrics(&run);
-    // Dice once more, from the maps that were kept and the masks on disk.
+    // Dice is computed again, from the stored maps and the masks on disk.
     for (metric, least) in [("dice_disc", 1u8), ("dice_cup", 2)] {
         let scores = read_scores(&run, "segmentation", metric).unwrap();
         assert_eq!(scores.len(), 10);
@@ -79,7 +81,7 @@ fn table_2_is_measured_photograph_by_photograph() {
     for label in ["Photograph", "Truth", "Independent", "Joint", "MT-COOL (Ours)", "median", "SYNTHETIC DATA"] {
         assert!(svg.contains(label), "{label}");
     }
-    assert!(svg.contains("Independent, seed 0"), "which of the runs is shown");
+    assert!(svg.contains("Independent, seed 0"), "the figure does not name the run that it shows");
     assert!(Picture::read_rgb(&folder.join("figure.png")).unwrap().width > 5 * 32);
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("SYNTHETIC DATA</h1>") && page.contains("validation dice_cup - SYNTHETIC DATA"), "{page}");
@@ -88,13 +90,13 @@ fn table_2_is_measured_photograph_by_photograph() {
     assert!(lines.next().unwrap().ends_with(",data"), "{csv}");
     assert!(lines.all(|line| line.ends_with(",synthetic")), "{csv}");
 
-    // What a killed run left half written is gone the next time.
+    // The next start removes the incomplete files that a killed run left.
     let left = run.join("maps/segmentation/.tmp-half");
     std::fs::write(&left, "half a map").unwrap();
     assert_eq!(succeed(&mut reproduce(&lab, &REFUGE, "results", "independent,joint,mtcool")), printed);
     assert!(!left.exists());
 
-    // Without the data the table is still there; the figure stays what it was.
+    // Without the data, the table is written as before, and the figure is kept.
     std::fs::remove_dir_all(lab.path().join("data/refuge-synth")).unwrap();
     let again = lab.mtcool(&["report", "table2"]).output().unwrap();
     assert!(again.status.success() && common::text(&again.stdout) == printed);
@@ -104,7 +106,7 @@ fn table_2_is_measured_photograph_by_photograph() {
 #[test]
 fn a_run_is_made_again_when_its_photographs_are_others() {
     let lab = Lab::new();
-    // Whether it was run, and the hash of what it is.
+    // Returns whether the run was executed, and the hash of its configuration.
     let run = |further: &[&str]| {
         let mut command = reproduce(&lab, &REFUGE, "results", "joint");
         let output = command.args(["--set", "training.epochs=1"]).args(further).output().unwrap();
@@ -116,7 +118,7 @@ fn a_run_is_made_again_when_its_photographs_are_others() {
     let (was_run, first) = run(&[]);
     assert!(was_run);
     assert_eq!(run(&[]), (false, first.clone()));
-    // The same settings, the same seed, the same part of the retina: photographs of twice the size.
+    // The settings, the seed and the part of the retina are the same, but the photographs have twice the size.
     let larger = ["--set", "data.synthetic.shrink=8", "--set", "data.folder=data/larger"];
     let (was_run, other) = run(&larger);
     assert!(was_run && other != first);
@@ -128,7 +130,7 @@ fn a_run_is_made_again_when_its_photographs_are_others() {
     }
     assert_eq!(run(&[]), (false, first.clone()), "the earlier result was lost");
 
-    // Nobody's photographs are replaced by those of other settings.
+    // Existing photographs are never replaced by photographs with other settings.
     let mut other = reproduce(&lab, &REFUGE, "results", "joint");
     fail(other.args(["--set", "data.synthetic.seed=4"]), &["data/refuge-synth", "seed 3", "data.folder=DIR"]);
     assert_eq!(run(&[]), (false, first));
@@ -155,7 +157,7 @@ fn batch_norm_is_a_setting_of_the_network() {
 #[test]
 fn a_run_that_diverges_after_its_last_step_is_marked_as_failed() {
     let lab = Lab::new();
-    // One batch an epoch: the loss before the only step is fine, what the network predicts after it is not.
+    // With one batch per epoch, the loss before the only step is finite, but the predictions after this step are not.
     let wild = || {
         let mut command = reproduce(&lab, &REFUGE, "results", "joint");
         command.args(["--set", "training.epochs=1", "--set", "training.batch_size=20"]);
@@ -176,7 +178,7 @@ fn json(file: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
 
-/// Classes of the 32x32 crop around the disc, from the official mask: 0 background, 1 rim, 2 cup.
+/// The classes of the 32x32 crop on which `case` is evaluated, from the official mask: 0 background, 1 rim, 2 cup.
 fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
     let folder = lab.path().join("data/refuge-synth/REFUGE-Test-GT/Disc_Cup_Masks");
     let name = format!("{case}.bmp");
@@ -188,7 +190,10 @@ fn crop_of_mask(lab: &Lab, case: &str) -> Vec<u8> {
         let places = || disc.iter().map(|place| place[axis]);
         (places().min().unwrap() + places().max().unwrap()).div_ceil(2)
     };
-    let [top, left] = [0, 1].map(|axis| middle(axis) as i64 - 16);
+    // The offset from the disc's centre follows from the defaults of `jitter` and `split_seed`; these photographs are 16 times
+    // smaller.
+    let offset = CropPlacement { translation: 48, jitter: 48, seed: 0 }.evaluation_offset(case);
+    let [top, left] = [0, 1].map(|axis| middle(axis) as i64 + (offset[axis] as f64 / 16.0).round() as i64 - 16);
     let class = |at: i64| {
         let (row, column) = (top + at / 32, left + at % 32);
         let inside = (0..mask.height as i64).contains(&row) && (0..mask.width as i64).contains(&column);
@@ -209,7 +214,8 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
     let run = run_folder(&lab, "results", "table3", "mtcool-s0");
     let metrics = test_metrics(&run);
     assert_eq!(metrics.len(), 8);
-    // The binary head once more, from the maps that were kept and the labels on disk, all pixels in one count.
+    // The metrics of the binary head are computed again, from the stored maps and the labels on disk, with all pixels in one
+    // count.
     let mut counts = [[0u64; 2]; 2];
     let cases = read_scores(&run, "binary", "f1").unwrap();
     assert_eq!(cases.len(), 12);
@@ -228,10 +234,10 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
     assert!(if f1.is_nan() { metrics["binary.f1"].is_nan() } else { (metrics["binary.f1"] - f1).abs() < 1e-9 });
     assert!(lab.path().join("results/table3/figure.svg").exists());
 
-    // Where the disc is means nothing to a network that looks at whole photographs.
+    // The place of the disc does not matter to a network that processes whole photographs.
     let predict = ["predict", "--checkpoint", run.to_str().unwrap(), "data/hrf-av-synth/images/01_dr.JPG"];
     for place in [&["--cropped"][..], &["--centre", "40,40"]] {
-        fail(lab.mtcool(&predict).args(place), &["`hrf-av` looks at whole photographs", "leave them out"]);
+        fail(lab.mtcool(&predict).args(place), &[place[0], "does not apply to a run on `hrf-av`", "leave it out"]);
     }
 }
 
@@ -239,7 +245,7 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
 fn runs_on_shared_images_go_on_with_the_same_bits() {
     for (table, name) in [(&REFUGE[..], "table2"), (&HRF_AV[..], "table3")] {
         let lab = Lab::new();
-        // Long enough that no run is over when it is to be killed.
+        // There are enough epochs that no run is over before it is killed.
         let start = |results: &str| {
             let mut command = reproduce(&lab, table, results, "mtcool,joint");
             command.args(["--set", "training.epochs=8"]);
@@ -264,7 +270,7 @@ fn runs_on_shared_images_go_on_with_the_same_bits() {
         }
         let output = start("killed").args(["--threads", "2"]).output().unwrap();
         let said = common::text(&output.stderr);
-        assert!(output.status.success() && said.contains("mtcool-s0 goes on from step"), "{said}");
+        assert!(output.status.success() && said.contains("mtcool-s0 continues from step"), "{said}");
         for run in ["mtcool-s0", "joint-s0"] {
             let of = |results: &str| outcome(&run_folder(&lab, results, name, run));
             assert!(of("whole") == of("killed"), "{name} {run}: other numbers");
@@ -299,7 +305,7 @@ fn a_finished_run_looks_at_photographs() {
     assert!(line.get("warning").is_none(), "{line}");
     let mask = Picture::read_grey(&lab.path().join("seen/T0001-mask.png")).unwrap();
     assert_eq!((mask.height, mask.width), (size.height, size.width));
-    // The second look is around the disc of the first, which lies in the square around the place that was named.
+    // The second prediction is around the disc of the first one, which is inside the square around the given place.
     let middle = |axis: &str| line["disc_centre"][axis].as_u64().unwrap() as i64;
     let (y, x) = (middle("y"), middle("x"));
     assert!((44..=76).contains(&y) && (24..=56).contains(&x), "{line}");
@@ -311,7 +317,7 @@ fn a_finished_run_looks_at_photographs() {
     assert!(lab.path().join("seen/T0001.json").exists());
     succeed(&mut predict(&[photograph, "--cropped"]));
 
-    // A photograph of another scale is looked at with a warning, on both ways out.
+    // For a photograph with another scale, both the JSON line and the log contain a warning.
     image::RgbImage::from_pixel(300, 320, image::Rgb([180, 90, 40])).save(lab.path().join("big.png")).unwrap();
     let output = predict(&["big.png", "--centre", "150,150"]).output().unwrap();
     assert!(output.status.success(), "{}", common::text(&output.stderr));
@@ -319,12 +325,12 @@ fn a_finished_run_looks_at_photographs() {
     assert!(line["warning"].as_str().unwrap().contains("300x320 pixels"), "{line}");
     assert!(common::text(&output.stderr).contains("resize the photograph"), "{}", common::text(&output.stderr));
 
-    // Nothing is written over something else.
+    // Results of two images with the same name do not overwrite each other.
     std::fs::create_dir_all(lab.path().join("other")).unwrap();
     std::fs::copy(lab.path().join(photograph), lab.path().join("other/T0001.jpg")).unwrap();
     fail(&mut predict(&[photograph, "other/T0001.jpg", "--cropped"]), &["other/T0001.jpg", "`T0001`", "rename"]);
 
-    // What cannot be used is named; the rest is done.
+    // The error names the file that cannot be used; the other files are processed.
     std::fs::write(lab.path().join("text.jpg"), "no photograph").unwrap();
     let output = fail(
         &mut predict(&["--cropped", "text.jpg", photograph]),
@@ -335,7 +341,10 @@ fn a_finished_run_looks_at_photographs() {
     fail(&mut predict(&[photograph, "--centre", "4000"]), &["X,Y"]);
     std::fs::write(run.join("model.safetensors"), "damaged").unwrap();
     fail(&mut predict(&[photograph, "--cropped"]), &["model.safetensors", "damaged"]);
-    fail(&mut lab.mtcool(&["predict", "--checkpoint", "nowhere", photograph]), &["nowhere", "no folder of a run"]);
+    fail(
+        &mut lab.mtcool(&["predict", "--checkpoint", "nowhere", photograph]),
+        &["nowhere", "is not the folder of a run"],
+    );
 }
 
 #[test]
@@ -348,9 +357,19 @@ fn settings_that_do_not_fit_are_named() {
         (&REFUGE, "data.synthetic.train=3", &["`data.synthetic.train` is 3", "6 to 19998"]),
         (&REFUGE, "data.synthetic.test=1", &["`data.synthetic.test` is 1", "2 to 9999"]),
         (&REFUGE, "data.synthetic.shrink=18", &["`data.synthetic.shrink` is 18", "1 to 17"]),
-        (&REFUGE, "data.settings.class_weights=[1.0]", &["class_weights", "background, rim, cup"]),
+        (
+            &REFUGE,
+            "loss.segmentation.cross_entropy.class_weights=[1.0]",
+            &["loss.segmentation", "`cross_entropy.class_weights` is [1.0]", "3 class weights"],
+        ),
+        (&REFUGE, "loss.segmentation.l2={}", &["loss.segmentation.l2", "predicts classes"]),
+        (&REFUGE, "loss.segmentation.dicce={}", &["loss.segmentation", "unknown loss `dicce`", "`dice`"]),
+        (&REFUGE, "loss.segmentaton.dice={}", &["segmentaton", "did you mean `segmentation`"]),
+        (&REFUGE, "training.betas=[0.9, 0.99]", &["`betas`", "adamw"]),
+        (&REFUGE, "training.clip_norm=-1.0", &["max_gradient_norm", "-1", "a positive number"]),
+        (&REFUGE, "data.settings.jitter=300", &["`data.settings.jitter` is 300", "less than half of the crop"]),
         (&REFUGE, "data.settings.croop=64", &["croop", "crop"]),
-        (&REFUGE, "network.widths=[4, 6]", &["network.widths", "twice the one before"]),
+        (&REFUGE, "network.widths=[4, 6]", &["network.widths", "twice the previous one"]),
         (&REFUGE, "data.settings.augmentation.rotation=700.0", &["rotation", "180"]),
         (&HRF_AV, "data.settings.scale=3", &["data.settings.scale", "multiple of 16"]),
         (&HRF_AV, "data.settings.tile=30", &["data.settings.tile", "multiple of 4"]),
@@ -360,7 +379,7 @@ fn settings_that_do_not_fit_are_named() {
     ] {
         fail(reproduce(&lab, table, "results", "joint").args(["--set", setting]), parts);
     }
-    fail(lab.mtcool(&["data", "fetch", "refuge"]).args(["--data", "there"]), &["registers", "--data synth"]);
+    fail(lab.mtcool(&["data", "fetch", "refuge"]).args(["--data", "there"]), &["registration", "--data synth"]);
     fail(lab.mtcool(&["data", "verify", "refuge"]).args(["--data", "there"]), &["there"]);
     fail(lab.mtcool(&["data", "verify", "hrf-av"]).args(["--data", "there"]), &["there"]);
 }

@@ -1,4 +1,5 @@
-//! HRF-AV through the program, on small drawn photographs: paired tests, photographs of one's own, a run without selection.
+//! The program with HRF-AV, on small synthetic photographs: paired tests, the user's own photographs, a run without a validation
+//! split.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,7 +31,7 @@ fn every_column_has_a_paired_test() {
     for column in ["Artery Acc", "Artery F1", "Vein Acc", "Vein F1", "AV Acc", "AV F1", "Binary Acc", "Binary F1"] {
         assert!(paired.contains(&format!("12 {column}")), "{column} is not paired over the 12 photographs:\n{paired}");
     }
-    // The difference is that of the photographs' own accuracies.
+    // The difference is the mean difference of the accuracies of single photographs.
     let of = |run: &str| read_scores(&run_folder(&lab, "results", run), "binary", "accuracy").unwrap();
     let (own, other) = (of("mtcool-s0"), of("joint-s0"));
     assert_eq!((own.len(), other.len()), (12, 12));
@@ -58,13 +59,14 @@ fn photographs_of_any_fitting_width_are_seen_at_the_scale_that_trained() {
     };
     let own = seen(&drawn, "own");
     assert_eq!((own["width"].as_u64(), own["height"].as_u64()), (Some(219), Some(146)));
-    // Each pixel thrice both ways: their mean is the pixel, so the network gets the same.
+    // Each pixel is repeated three times in both directions. The mean over the copies is the pixel, so the network's input is
+    // the same.
     let larger = seen(&of_width(657), "larger");
     assert_eq!((&larger["width"], &larger["share_of_vessel"]), (&own["width"], &own["share_of_vessel"]));
     for kind in ["vessels", "av"] {
         let [own, larger] = [("own/01_g", kind), ("larger/own-657", kind)]
             .map(|(stem, kind)| std::fs::read(lab.path().join(format!("{stem}-{kind}.png"))).unwrap());
-        assert!(own == larger, "{kind}: another map");
+        assert!(own == larger, "{kind}: the maps differ");
     }
     for width in [100, 300, 440] {
         let wide = format!("{width} pixels wide");

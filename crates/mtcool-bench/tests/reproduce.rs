@@ -1,4 +1,4 @@
-//! A whole table on a small synthetic set: its files, its numbers, what is run again and what is not.
+//! A whole table on a small synthetic data set: its files, its numbers, and which runs are executed again.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use common::{Lab, fail, succeed, text};
-use mtcool_bench::config::{Overrides, find_experiment};
-use mtcool_bench::methods;
+use mtcool_bench::Registry;
+use mtcool_bench::plan::{Overrides, Plan};
 use polars::prelude::{CsvReader, DataFrame, ParquetReader, SerReader};
 
 const METHODS: [&str; 9] =
@@ -52,11 +52,11 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
                 assert!((figure(frame, "std", at) - std).abs() < 1e-9);
             }
         }
-        // Parameters are counted: 21,840 for the shared network, two whole ones with a head each for Independent.
+        // The shared network has 21,840 parameters; Independent has two whole networks with one head each.
         let params = if *method == "independent" { 2.0 * 21_585.0 / 21_840.0 } else { 1.0 };
         assert!((figure(&parquet, "params", 2 * index) - params).abs() < 1e-12, "{method}");
     }
-    // Over all test images, a paired difference is that of the means.
+    // Over all test images, the paired difference equals the difference of the means.
     let (_, paired) = printed.split_once("### Paired").unwrap();
     let of_mtcool = 2 * METHODS.iter().position(|method| *method == "mtcool").unwrap();
     for (index, label) in [(0, "Independent"), (4, "Joint"), (8, "CAGrad")] {
@@ -72,7 +72,7 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
     }
     let page = std::fs::read_to_string(table.join("report.html")).unwrap();
     assert_eq!(page.matches("<table>").count(), 2, "{page}");
-    assert_eq!(page.matches("<svg").count(), 2, "a learning curve a task");
+    assert_eq!(page.matches("<svg").count(), 2, "one learning curve per task");
     assert!(page.contains("MT-COOL"));
 }
 
@@ -114,7 +114,7 @@ fn finished_runs_are_kept_until_their_config_changes_and_come_back_with_it() {
     };
     let (trained, first) = run(&[]);
     assert!(trained);
-    // Fixed checksums say what MNIST's files are: nothing more is part of its runs.
+    // Fixed checksums determine MNIST's files, so the configuration of a run has no entry `files`.
     let config = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("config.toml")).unwrap();
     assert!(!config.contains("files"), "{config}");
     let (trained, again) = run(&["--threads", "1", "--checkpoint-seconds", "1"]);
@@ -135,7 +135,8 @@ fn an_attempt_that_fails_touches_no_finished_run() {
         fail(&mut lab.reproduce("results", &["--methods", "joint", "--set", wrong]), &["error"]);
         assert_eq!(std::fs::read(&model).unwrap(), first);
     }
-    // Interrupted after the old config was put aside and before the new one began: the folder is gone, both come back.
+    // Simulate an interruption after the run with the old config was moved away and before the run with the new config began: the
+    // folder is missing, but both runs are found again.
     let aside = |hash: &str| lab.run_folder("results", ".earlier").join(format!("joint-s0-{}", &hash[..12]));
     let status = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("run.json")).unwrap();
     let hash = status.split("\"hash\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -157,8 +158,7 @@ fn figures_are_comparable_only_in_the_papers_setting() {
             profile: Some("paper".into()),
             assignments: assignments.iter().map(|a| (*a).to_owned()).collect(),
         };
-        let (source, text) = find_experiment("table1").unwrap();
-        mtcool_bench::config::load(&source, &text, &overrides).unwrap().0.comparable
+        Plan::load(&Registry::builtin(), "table1", &overrides).unwrap().experiment.comparable
     };
     assert!(load(&[]) && load(&["seeds=3", "methods=[\"joint\"]"]));
     for change in ["training.epochs=1", "network.widths=[4, 8, 8]", "method.mtcool.bound=0.5"] {
@@ -184,6 +184,31 @@ fn a_report_trains_nothing_and_needs_no_data() {
     std::fs::remove_file(lab.path().join("results/table1/table.csv")).unwrap();
     assert_eq!(succeed(&mut lab.mtcool(&["report", "table1", "--results", "results"])), printed);
     assert!(lab.path().join("results/table1/table.csv").exists());
+}
+
+#[test]
+fn a_table_says_that_its_rows_come_from_different_revisions() {
+    let lab = Lab::new();
+    let version = succeed(&mut lab.mtcool(&["--version"]));
+    let revision = version.trim_end().trim_end_matches(')').rsplit('(').next().unwrap().to_owned();
+    assert!(version.starts_with("mtcool 0.") && revision.len() >= 7, "{version}");
+    let printed = succeed(&mut lab.reproduce("results", &["--methods", "joint,vanilla"]));
+    assert!(!printed.contains("different revisions"), "{printed}");
+    let path = lab.run_folder("results", "joint-s0").join("environment.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(&format!("\"revision\": \"{revision}\"")), "the revision of the build, {revision}: {text}");
+    std::fs::write(&path, text.replace(&revision, "0123456789ab")).unwrap();
+    let printed = succeed(&mut lab.mtcool(&["report", "table1", "--results", "results"]));
+    assert!(printed.contains("2 different revisions (0123456789ab: joint-s0;"), "{printed}");
+}
+
+#[test]
+fn a_run_is_known_by_the_version_of_the_numbers() {
+    let lab = Lab::new();
+    succeed(&mut lab.reproduce("results", &["--methods", "joint"]));
+    let config = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("config.toml")).unwrap();
+    assert!(config.contains(&format!("results_version = {}", mtcool_bench::plan::RESULTS_VERSION)), "{config}");
+    assert!(config.contains("[loss.even.cross_entropy]"), "{config}");
 }
 
 #[test]
@@ -236,11 +261,13 @@ fn all_methods_train_with_what_the_experiment_says_of_them() {
     let (table, _) = printed.split_once("### ").unwrap();
     let mut rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
     let gap = rows.remove(METHODS.len());
-    assert!(gap.chars().all(|character| "| ".contains(character)), "the second block stands apart: {printed}");
-    assert_eq!(rows.len(), methods::METHODS.len(), "{printed}");
-    // The paper's rows first, in the order of the default table.
-    assert_eq!(methods::METHODS[..METHODS.len()].iter().map(|entry| entry.name).collect::<Vec<_>>(), METHODS);
-    for (entry, row) in methods::METHODS.iter().zip(rows) {
+    assert!(gap.chars().all(|character| "| ".contains(character)), "no empty row before the second block: {printed}");
+    let registry = Registry::builtin();
+    assert_eq!(rows.len(), registry.methods().len(), "{printed}");
+    // The methods of the paper come first, in the order of the default table.
+    let names = registry.methods()[..METHODS.len()].iter().map(|entry| &*entry.name);
+    assert_eq!(names.collect::<Vec<_>>(), METHODS);
+    for (entry, row) in registry.methods().iter().zip(rows) {
         assert!(row.starts_with(&format!("| {} ", entry.label)), "{}: {row}", entry.name);
         let run = lab.rows("results", &format!("{}-s0", entry.name));
         let losses = run.iter().filter(|row| row.split == "train" && row.metric == "loss");
@@ -265,14 +292,15 @@ fn what_the_steps_tell_about_the_tasks_is_recorded() {
         };
         (find, model)
     };
-    // Free where the method computes it anyway.
+    // Methods that compute the gradients themselves record these numbers without additional cost.
     let (mgda, _) = means("mgda", &[]);
     let weights = mgda("even", "weight").unwrap() + mgda("odd", "weight").unwrap();
-    assert!((weights - 1.0).abs() < 1e-9, "{weights}");
+    // The weights are those of a convex combination of two gradients, times two.
+    assert!((weights - 2.0).abs() < 1e-9, "{weights}");
     assert!(mgda("even", "gradient_norm").unwrap() > 0.0);
     assert!(mgda("even/odd", "gradient_cosine").unwrap().abs() < 1.0);
     assert!((0.0..=1.0).contains(&mgda("even/odd", "gradient_conflict_rate").unwrap()));
-    // Asked for where it costs; it changes nothing else.
+    // For other methods they are recorded only on request; the request does not change the training.
     for method in ["joint", "mtcool", "independent"] {
         let (plain, model) = means(method, &[]);
         assert_eq!(plain("even", "gradient_norm"), None, "{method}");
@@ -280,7 +308,7 @@ fn what_the_steps_tell_about_the_tasks_is_recorded() {
         assert!(probed("odd", "gradient_norm").unwrap() > 0.0);
         let cosine = probed("even/odd", "gradient_cosine").unwrap();
         assert_eq!(cosine == 0.0, method == "independent", "{cosine}");
-        assert!(model == same_model, "{method} was changed by being looked at");
+        assert!(model == same_model, "the measurement changed the training of {method}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! Interrupted at any instant, shared by any processes, on any number of threads: the same results to the bit.
+//! A sweep gives the same bits if it is interrupted at any moment, shared by several processes, or run with any number of
+//! threads.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -22,13 +23,13 @@ const RUNS: [&str; 10] = [
     "joint-s1",
 ];
 
-/// Momentum, two seeds, five methods; L = 2 makes outer iterations longer than an inner one.
+/// A sweep with two seeds; with L = 2, an outer iteration has more than one inner iteration.
 const SWEEP: [&str; 6] = ["--seeds", "2", "--set", "method.mtcool.inner_iterations=2", "--set", "training.epochs=4"];
 
-/// A run's name, its metrics (where, bits) and its model's bytes.
+/// A run's name, its metrics (place, bits) and the bytes of its model.
 type Outcome = (&'static str, Vec<(String, u64)>, Vec<u8>);
 
-/// Every number of every run, and every parameter, to the bit.
+/// The bits of every number and every parameter of every run.
 fn outcome(lab: &Lab, results: &str) -> Vec<Outcome> {
     let of_run = |run: &'static str| {
         let rows = lab.rows(results, run).into_iter().map(|row| {
@@ -58,7 +59,8 @@ fn a_sweep_killed_at_ten_random_moments_ends_with_the_same_bits() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        // Ten of them come to half the sweep, so that all meet it running unless the machine changes its pace.
+        // On average ten such times add up to half of the sweep, so the sweep is running each time unless the machine gets much
+        // faster.
         let moment = length.mul_f64((random % 1000) as f64 / 10_000.0);
         moments.push(moment);
         let threads = if attempt % 2 == 0 { "2" } else { "1" };
@@ -69,7 +71,7 @@ fn a_sweep_killed_at_ten_random_moments_ends_with_the_same_bits() {
             .stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         std::thread::sleep(moment);
-        // SIGKILL on Unix: nothing in the program runs after it.
+        // On Unix this is SIGKILL: the program cannot run anything after it.
         child.kill().unwrap();
         killed += usize::from(!child.wait().unwrap().success());
     }
@@ -91,7 +93,7 @@ fn two_processes_share_a_sweep_and_run_nothing_twice() {
     let log = std::fs::read_to_string(lab.path().join("shared/table1/log.jsonl")).unwrap();
     for run in RUNS {
         assert_eq!(log.matches(&format!("{run} is finished")).count(), 1, "{run}");
-        assert_eq!(log.matches(&format!("{run} goes on")).count(), 0, "{run}");
+        assert_eq!(log.matches(&format!("{run} continues from")).count(), 0, "{run}");
     }
     succeed(lab.reproduce("whole", &SWEEP).args(["--threads", "2"]));
     assert!(outcome(&lab, "shared") == outcome(&lab, "whole"));

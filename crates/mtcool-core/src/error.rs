@@ -33,18 +33,18 @@ pub enum Error {
         value: f64,
     },
 
-    /// Parameters, state or inputs that do not belong together.
+    /// Parameters, a state or inputs do not belong together.
     #[error("{what}: expected {expected}, got {got}")]
     Mismatch {
         /// What was compared.
         what: String,
-        /// What fits.
+        /// What would have been right.
         expected: String,
         /// What was given.
         got: String,
     },
 
-    /// The source of batches failed.
+    /// A source of batches failed.
     #[error("could not read a batch of task {task}: {source}")]
     Batch {
         /// The task whose batch was asked for.

@@ -1,14 +1,21 @@
-//! MT-COOL itself: parameters owned by tasks, noise, the objective, the alternating optimiser, and the seams for other
-//! methods.
+//! The method MT-COOL itself: parameters that are owned by tasks, noise, the objective, the alternating updates; and the seams
+//! for other methods and other optimisers.
 //!
 //! Wu, Zhang, Sun, Mo, Nichols, Papież: *Multi-Task Cooperative Learning via Searching for Flat Minima*, 2023. Equation
 //! numbers in this crate are the paper's.
 //!
-//! Three seams carry everything: a [`Network`] is a pure function of named [`Parameters`], whose names say which task owns
-//! them; a [`Method`] owns how parameters move in one step; a [`NoiseSource`] and a [`BatchSource`] feed it. This crate knows
-//! no data set, no architecture, no file.
+//! The parts and how they work together:
 //!
-//! # A network and losses of your own
+//! - A [`Network`] is a pure function of named [`Parameters`]; the names say which task owns which parameter. A [`Problem`] is a
+//!   network with a loss for each task.
+//! - A [`Method`] makes one training step: [`Mtcool`], or a [`GradientMethod`] around a [`LossWeighting`], an [`Aggregator`] or a
+//!   [`DirectionSource`] of your own. It draws from a [`BatchSource`], and MT-COOL from a [`NoiseSource`] as well.
+//! - An [`Optimizer`] ([`Sgd`], [`AdamW`]) turns directions into new values; [`UpdateSettings`] adds the schedule of the learning
+//!   rate, gradient clipping and gradient accumulation.
+//!
+//! This crate knows no data set, no architecture and no file.
+//!
+//! # Example: a network and losses of your own
 //!
 //! Three regression tasks on three inputs share a hidden layer of six units, two owned by each task:
 //!
@@ -41,7 +48,7 @@
 //!     }
 //! }
 //!
-//! /// Task i has to predict input i from all of them.
+//! /// Task i has to predict input i from all inputs.
 //! struct Points;
 //!
 //! impl BatchSource for Points {
@@ -73,29 +80,40 @@
 //! # }
 //! ```
 
+pub mod batches;
 mod error;
 mod gradient;
 mod handover;
+mod inner_products;
 mod kernels;
 mod method;
 mod mtcool;
+mod mtcool_config;
 mod noise;
 mod objective;
 mod optimizer;
+mod parameter_name;
 mod parameters;
 mod problem;
 pub mod random;
+mod state_tensors;
+mod update;
 
+pub use batches::{Batch, BatchSource};
 pub use error::{Error, Result};
 pub use gradient::{
-    Aggregator, Combination, Combine, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting, Point,
-    TaskGradients,
+    Aggregator, Combination, Combine, Convention, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting,
+    Point, TaskGradients,
 };
 pub use handover::Handover;
 pub use kernels::Kernels;
 pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
-pub use mtcool::{Mtcool, MtcoolConfig, UpdateOrder, Variant};
-pub use noise::{Draw, NoiseSource, UniformNoise};
-pub use optimizer::{RateSchedule, Sgd, Velocity};
-pub use parameters::{Gradients, ParameterName, Parameters, Part};
-pub use problem::{Batch, BatchSource, Loss, Network, Problem};
+pub use mtcool::Mtcool;
+pub use mtcool_config::{MtcoolConfig, UpdateOrder, Variant};
+pub use noise::{NoiseDraw, NoiseSource, UniformNoise};
+pub use optimizer::{AdamW, DecayedParameters, Optimizer, OptimizerInputs, RateSchedule, Sgd, UpdateSettings};
+pub use parameter_name::{ParameterKind, ParameterName};
+pub use parameters::{Gradients, Parameters};
+pub use problem::{Loss, Network, Problem};
+pub use state_tensors::StateTensors;
+pub use update::{AdamFactors, AdamRule, MomentumRule, ParameterUpdate, UpdateRule, UpdatedParameter};

@@ -1,50 +1,53 @@
-//! The seam every training method implements: a method owns how parameters move in one step.
+//! The seam that every training method implements: what happens to the parameters in one step.
 
 use candle_core::{DType, Tensor};
 
+use crate::batches::BatchSource;
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
-use crate::problem::{BatchSource, Problem};
+use crate::problem::Problem;
+use crate::state_tensors::StateTensors;
 
-/// A training method. "Combine the tasks' gradients, then optimise" ([`crate::GradientMethod`]) is one kind, alternating
-/// cooperative updates ([`crate::Mtcool`]) another.
+/// A training method. One kind combines the tasks' gradients and then optimises ([`GradientMethod`](crate::GradientMethod));
+/// another updates the tasks in turn ([`Mtcool`](crate::Mtcool)).
 pub trait Method: Send {
-    /// One step: draws batches, moves the parameters, reports the losses met on the way.
+    /// One step: draws batches, moves the parameters, and reports the losses that were computed on the way.
     ///
     /// # Errors
-    /// If a batch cannot be read or a tensor operation fails. A loss that is not finite is no error here: whoever trains
-    /// asks [`StepReport::check_finite`], when reading the device's numbers suits.
+    /// If a batch cannot be read or a tensor operation fails. A loss that is not finite is no error here: the caller decides
+    /// when to wait for the device, and calls [`StepReport::check_finite`] then.
     fn step(&mut self, step: Step<'_>) -> Result<StepReport>;
 
-    /// Batches of each task that the next step will draw, for keeping methods to one budget of samples seen.
+    /// The number of batches of each task that the next step will draw, so that all methods can be given the same budget of
+    /// samples.
     fn batches_next_step(&self) -> usize;
 
-    /// Everything needed to continue later, but the parameters.
+    /// Everything that is needed to continue later, besides the parameters.
     fn state(&self) -> MethodState;
 
-    /// Continues from `state`, as [`Method::state`] gave it.
+    /// Continues from `state`, as [`Method::state`] returned it.
     ///
     /// # Errors
     /// If `state` is another method's.
     fn restore(&mut self, state: MethodState) -> Result<()>;
 
-    /// What the last step tells about the tasks besides their losses; nothing, for methods that have nothing to tell.
+    /// What the last step has found out about the tasks besides their losses; by default nothing.
     fn diagnostics(&self) -> &Diagnostics {
         &Diagnostics::NONE
     }
 }
 
-/// What a step tells about the tasks: the weights it gave them, and how their gradients lie to each other.
+/// What a step has found out about the tasks: their weights, and the lengths of their gradients and the angles between them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
-    /// One a task, on its loss or on its gradient.
+    /// One weight per task, on its loss or on its gradient.
     pub weights: Option<Vec<f64>>,
     /// Inner products `[T, T]` of the tasks' gradients with respect to the shared parameters, where the step computed them.
     pub gramian: Option<Vec<Vec<f64>>>,
 }
 
 impl Diagnostics {
-    /// Nothing to tell.
+    /// Nothing is known.
     pub const NONE: Self = Self { weights: None, gramian: None };
 
     /// Lengths `[T]` of the tasks' gradients.
@@ -53,7 +56,8 @@ impl Diagnostics {
         Some((0..gramian.len()).map(|i| gramian[i][i].sqrt()).collect())
     }
 
-    /// The cosines between gradients i and j > i, as (i, j, cosine); pairs with a zero gradient have none.
+    /// The cosines of the angles between the gradients of tasks i and j > i, as (i, j, cosine). A pair with a zero gradient
+    /// is left out.
     pub fn cosines(&self) -> Vec<(usize, usize, f64)> {
         let (Some(gramian), Some(lengths)) = (&self.gramian, self.lengths()) else { return Vec::new() };
         let pairs = (0..lengths.len()).flat_map(|i| (i + 1..lengths.len()).map(move |j| (i, j)));
@@ -66,22 +70,23 @@ impl Diagnostics {
 pub struct Step<'a> {
     /// Network and losses.
     pub problem: &'a Problem,
-    /// Moved by the step.
+    /// The parameters, which the step moves.
     pub parameters: &'a mut Parameters,
-    /// Where the step draws its batches.
+    /// The source of the step's batches.
     pub batches: &'a mut dyn BatchSource,
-    /// How much of the run is done, in `0..1`; learning-rate schedules follow it.
+    /// The fraction of the run that is done, in `0..1`: what learning-rate schedules depend on.
     pub progress: f64,
 }
 
 /// A method's state between steps.
 #[derive(Clone, Debug, Default)]
 pub struct MethodState {
-    /// Steps done.
+    /// The number of steps done.
     pub iteration: u64,
-    /// Tensors such as velocities, by parameter name.
-    pub tensors: Parameters,
-    /// Further numbers by name, in the method's order: weights of tasks, running means.
+    /// Tensors by name, such as an optimiser's `velocity.theta.0.conv1.weight`. They may lie on any device: a method moves them
+    /// to its parameters' device when it uses them.
+    pub tensors: StateTensors,
+    /// Further numbers by name, in an order that the method chooses, such as weights of tasks or running means.
     pub numbers: Vec<(String, f64)>,
 }
 
@@ -92,21 +97,21 @@ impl MethodState {
     /// [`Error::Mismatch`] if they are not: the state is another method's.
     pub fn expect_numbers(&self, names: &[&str]) -> Result<()> {
         let given: Vec<&str> = self.numbers.iter().map(|(name, _)| name.as_str()).collect();
-        match given == names {
-            true => Ok(()),
-            false => Err(Error::Mismatch {
-                what: "method state".into(),
-                expected: format!("the numbers {names:?}"),
-                got: format!("{given:?}: the state of another method"),
-            }),
+        if given == names {
+            return Ok(());
         }
+        Err(Error::Mismatch {
+            what: "method state".into(),
+            expected: format!("the numbers {names:?}"),
+            got: format!("{given:?}: the state of another method"),
+        })
     }
 }
 
-/// The losses met in one step, still on their device.
+/// The losses of one step, still on their device.
 #[derive(Clone, Debug, Default)]
 pub struct StepReport {
-    /// In the order they were computed.
+    /// In the order in which they were computed.
     pub losses: Vec<TaskLoss>,
 }
 
@@ -115,9 +120,9 @@ pub struct StepReport {
 pub struct TaskLoss {
     /// Counted from 0.
     pub task: usize,
-    /// The task's own loss, a scalar; a mean over noise draws where there are several.
+    /// The task's own loss, a scalar: the mean over draws of the noise and over accumulated batches, where there are several.
     pub loss: Tensor,
-    /// The regulariser before its weight (KL of Eq. (6)), a scalar, where the method has one.
+    /// The regulariser before it is multiplied by its weight (the KL term of Eq. (6)), a scalar, if the method has one.
     pub regularizer: Option<Tensor>,
 }
 
@@ -128,7 +133,7 @@ pub struct LossValues {
     pub task: usize,
     /// The task's own loss.
     pub loss: f64,
-    /// The regulariser before its weight; 0 where there is none.
+    /// The regulariser before it is multiplied by its weight; 0 if there is none.
     pub regularizer: f64,
 }
 
@@ -143,7 +148,7 @@ impl StepReport {
         if scalars.is_empty() {
             return Ok(Vec::new());
         }
-        // All at once: where they lie on another device, each reading is a wait.
+        // All at once, since the host waits for another device each time it reads from it.
         let mut numbers = Tensor::stack(&scalars, 0)?.to_vec1::<f64>()?.into_iter();
         let mut next = || numbers.next().unwrap_or(f64::NAN);
         let values = self.losses.iter().map(|entry| {
@@ -154,7 +159,7 @@ impl StepReport {
         Ok(values.collect())
     }
 
-    /// [`StepReport::values`], all finite.
+    /// As [`StepReport::values`], but fails if one of them is not finite.
     ///
     /// # Errors
     /// [`Error::NonFiniteLoss`] with the first that is not.

@@ -4,12 +4,12 @@ use candle_core::Tensor;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Result, require};
-use crate::parameters::ParameterName;
+use crate::parameter_name::ParameterName;
 use crate::random::{Purpose, stream, uniform};
 
 /// Where in Algorithm 1 a perturbation is drawn. All counts start at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Draw {
+pub enum NoiseDraw {
     /// Draw `sample` of warm-up iteration `iteration`: every task's theta is perturbed.
     Warmup {
         /// Warm-up iteration t, below T_w.
@@ -30,13 +30,13 @@ pub enum Draw {
     },
 }
 
-/// Where the perturbations come from.
+/// A source of perturbations.
 pub trait NoiseSource: Send {
     /// The perturbation of the parameter `name` at `draw`, of `parameter`'s shape, dtype and device.
     ///
     /// # Errors
-    /// If there is none for that place, or the tensor cannot be made.
-    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor>;
+    /// If the source has none for that draw, or the tensor cannot be made.
+    fn noise(&mut self, draw: NoiseDraw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor>;
 }
 
 /// eps ~ U(-b, b), independent for every element and every draw, from a seed.
@@ -55,19 +55,17 @@ impl UniformNoise {
         require(bound > 0.0 && bound.is_finite(), "bound", bound, "a positive number")?;
         Ok(Self { seed, bound })
     }
-}
 
-impl UniformNoise {
-    /// b.
+    /// b, the half-width.
     pub fn bound(&self) -> f64 {
         self.bound
     }
 
-    /// The generator of a parameter's perturbation at `draw`, for whoever draws it elsewhere than on the host.
-    pub fn generator(&self, draw: Draw, name: &ParameterName) -> ChaCha8Rng {
+    /// The generator of the perturbation of the parameter `name` at `draw`, for drawing it on another device than the host.
+    pub fn generator(&self, draw: NoiseDraw, name: &ParameterName) -> ChaCha8Rng {
         let (purpose, at) = match draw {
-            Draw::Warmup { iteration, sample } => (Purpose::WarmupNoise, [iteration, sample, 0, 0]),
-            Draw::Cooperative { iteration, task, inner, sample } => {
+            NoiseDraw::Warmup { iteration, sample } => (Purpose::WarmupNoise, [iteration, sample, 0, 0]),
+            NoiseDraw::Cooperative { iteration, task, inner, sample } => {
                 (Purpose::CooperativeNoise, [iteration, task, inner, sample])
             }
         };
@@ -76,7 +74,7 @@ impl UniformNoise {
 }
 
 impl NoiseSource for UniformNoise {
-    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+    fn noise(&mut self, draw: NoiseDraw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
         let mut generator = self.generator(draw, name);
         Ok(uniform(&mut generator, self.bound, parameter.shape(), parameter.dtype(), parameter.device())?)
     }

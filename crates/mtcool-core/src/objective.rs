@@ -1,22 +1,23 @@
-//! The objectives of the paper: Eqs. (5) and (6), cooperative learning of one task, and Eq. (7), the warm-up.
+//! The objectives of the paper: Eqs. (5) and (6) for the update of one task, and Eq. (7) for the warm-up.
 
 use candle_core::{D, Tensor};
 use candle_nn::ops::log_softmax;
 
+use crate::batches::Batch;
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
-use crate::problem::{Batch, Problem};
+use crate::problem::Problem;
 
 /// The two terms of `L_i^[t]` in Eq. (6), scalars in the graph.
 pub(crate) struct Cooperative {
     /// `1/M sum_j L_i(theta_i, phi_i, {theta_k + eps_k^(j)})`.
     pub(crate) loss: Tensor,
-    /// `1/M sum_j KL(yhat_i^(j) || 1/M sum_n yhat_i^(n))`; only if it was asked for.
+    /// `1/M sum_j KL(yhat_i^(j) || 1/M sum_n yhat_i^(n))`, if it was asked for.
     pub(crate) regularizer: Option<Tensor>,
 }
 
-/// Eqs. (5) and (6) for task `task` on `batch`; `draws[j]` holds the parameters of draw j. With one draw the KL term is
-/// identically zero and is left out.
+/// Eqs. (5) and (6) for task `task` on `batch`; `draws[j]` holds the parameters of draw j. With a single draw the KL term is
+/// always zero, so it is left out.
 pub(crate) fn cooperative(
     problem: &Problem,
     draws: &[Parameters],
@@ -51,11 +52,11 @@ pub(crate) fn cooperative(
     Ok(Cooperative { loss: mean(&losses)?, regularizer })
 }
 
-/// `1/M sum_j KL(p_j || 1/M sum_n p_n)` of log-probabilities `[B, K, ...]`, averaged over the batch and over pixels. It lies
-/// between 0 (all agree) and ln M.
+/// `1/M sum_j KL(p_j || 1/M sum_n p_n)` of log-probabilities `[B, K, ...]`, averaged over the batch and over pixels. Its value
+/// is between 0 (all draws predict the same) and ln M.
 pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
     let draws = log_predictions.len() as f64;
-    // log(1/M sum_n p_n) by the log-sum-exp of the log-probabilities: probabilities too small for a float do no harm.
+    // log(1/M sum_n p_n) as the log-sum-exp of the log-probabilities, which stays right where probabilities underflow.
     let log_mean = (Tensor::stack(log_predictions, 0)?.log_sum_exp(0)? - draws.ln())?;
     let divergences = log_predictions.iter().map(|log_p| {
         let pointwise = (log_p.exp()? * (log_p - &log_mean)?)?;
@@ -64,7 +65,7 @@ pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
     mean(&divergences.collect::<Result<Vec<_>>>()?)
 }
 
-/// Eq. (7) at one draw: the losses of all tasks, each on its own batch, at `parameters`.
+/// The terms of Eq. (7) for one draw: the losses of all tasks at `parameters`, each on the batch of its task.
 pub(crate) fn task_losses(problem: &Problem, parameters: &Parameters, batches: &[Batch]) -> Result<Vec<Tensor>> {
     let inputs: Vec<_> = batches.iter().map(|batch| &batch.input).collect();
     let outputs = problem.network().forward_all(parameters, &inputs)?;

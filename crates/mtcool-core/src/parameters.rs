@@ -1,102 +1,22 @@
-//! Named, ordered parameters, partitioned into what each task owns: psi_i = (theta_i, phi_i).
-
-use std::fmt;
-use std::str::FromStr;
+//! Parameters by name, in a fixed order; the names divide them among the tasks.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, TensorId, Var, bail};
-use indexmap::{Equivalent, IndexMap};
+use indexmap::IndexMap;
 
 use crate::error::{Error, Result};
 use crate::handover::Handover;
-
-/// Which half of a task's parameters one belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Part {
-    /// The feature extractor F_i(.; theta_i): perturbed, clamped, seen by every task.
-    Theta,
-    /// The prediction function G_i(.; phi_i): the task's own, never perturbed, never clamped.
-    Phi,
-}
-
-/// The name of a parameter, written `theta.{task}.{layer}.{weight|bias}` or `phi.{task}.{layer}.{weight|bias}`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ParameterName {
-    /// Feature extractor or prediction function.
-    pub part: Part,
-    /// The task that owns it, counted from 0.
-    pub task: usize,
-    /// Layer and role within the network, such as `conv1.weight`.
-    pub layer: String,
-}
-
-impl ParameterName {
-    /// The name of `layer` in task `task`'s theta.
-    pub fn theta(task: usize, layer: impl Into<String>) -> Self {
-        Self { part: Part::Theta, task, layer: layer.into() }
-    }
-
-    /// The name of `layer` in task `task`'s phi.
-    pub fn phi(task: usize, layer: impl Into<String>) -> Self {
-        Self { part: Part::Phi, task, layer: layer.into() }
-    }
-}
-
-impl fmt::Display for ParameterName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = match self.part {
-            Part::Theta => "theta",
-            Part::Phi => "phi",
-        };
-        write!(f, "{part}.{}.{}", self.task, self.layer)
-    }
-}
-
-impl FromStr for ParameterName {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let parse = || {
-            let (part, rest) = text.split_once('.')?;
-            let (task, layer) = rest.split_once('.')?;
-            let part = match part {
-                "theta" => Part::Theta,
-                "phi" => Part::Phi,
-                _ => return None,
-            };
-            Some(Self { part, task: task.parse().ok()?, layer: layer.to_owned() })
-        };
-        parse().ok_or_else(|| Error::Mismatch {
-            what: "parameter name".into(),
-            expected: "`theta.{task}.{layer}` or `phi.{task}.{layer}`".into(),
-            got: format!("`{text}`"),
-        })
-    }
-}
-
-/// A name to look up, without allocating one.
-#[derive(Hash)]
-struct Key<'a> {
-    part: Part,
-    task: usize,
-    layer: &'a str,
-}
-
-impl Equivalent<ParameterName> for Key<'_> {
-    fn equivalent(&self, name: &ParameterName) -> bool {
-        (self.part, self.task, self.layer) == (name.part, name.task, name.layer.as_str())
-    }
-}
+use crate::parameter_name::{ParameterKey, ParameterKind, ParameterName};
 
 /// Tensors by parameter name, in the order the network named them. Cloning is cheap: tensors share their storage.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     entries: IndexMap<ParameterName, Tensor>,
-    /// Of those that [`Parameters::track`] made.
+    /// Only in parameters that [`Parameters::track`] made.
     handover: Option<Handover>,
 }
 
-/// One gradient a parameter, under the same names; a parameter that did not take part has none.
+/// Gradients under the names of their parameters; a parameter on which the loss does not depend has none.
 pub type Gradients = Parameters;
 
 impl Parameters {
@@ -105,7 +25,7 @@ impl Parameters {
         Self::default()
     }
 
-    /// Adds or replaces one; a new one goes last.
+    /// Adds or replaces the tensor called `name`; a new one goes last.
     pub fn insert(&mut self, name: ParameterName, tensor: Tensor) {
         self.entries.insert(name, tensor);
     }
@@ -120,7 +40,7 @@ impl Parameters {
     /// # Errors
     /// If there is none; the message names it.
     pub fn theta(&self, task: usize, layer: &str) -> candle_core::Result<&Tensor> {
-        self.lookup(Part::Theta, task, layer)
+        self.lookup(ParameterKind::Theta, task, layer)
     }
 
     /// `phi.{task}.{layer}`, for use in a network's forward pass.
@@ -128,15 +48,15 @@ impl Parameters {
     /// # Errors
     /// If there is none; the message names it.
     pub fn phi(&self, task: usize, layer: &str) -> candle_core::Result<&Tensor> {
-        self.lookup(Part::Phi, task, layer)
+        self.lookup(ParameterKind::Phi, task, layer)
     }
 
-    fn lookup(&self, part: Part, task: usize, layer: &str) -> candle_core::Result<&Tensor> {
-        match self.entries.get(&Key { part, task, layer }) {
+    fn lookup(&self, kind: ParameterKind, task: usize, layer: &str) -> candle_core::Result<&Tensor> {
+        match self.entries.get(&ParameterKey { kind, task, layer }) {
             Some(tensor) => Ok(tensor),
             None => bail!(
                 "the network asks for parameter `{}`, which is not among the {} given",
-                ParameterName { part, task, layer: layer.to_owned() },
+                ParameterName { kind, task, layer: layer.to_owned() },
                 self.len()
             ),
         }
@@ -147,7 +67,7 @@ impl Parameters {
         self.entries.iter()
     }
 
-    /// Where the tensors are; the CPU if there are none.
+    /// The device of the tensors; the CPU if there are none.
     pub fn device(&self) -> &Device {
         self.entries.values().next().map_or(&Device::Cpu, Tensor::device)
     }
@@ -162,7 +82,7 @@ impl Parameters {
         self.entries.is_empty()
     }
 
-    /// How many numbers there are: the count behind the tables' Params column.
+    /// The number of elements of all tensors together.
     pub fn element_count(&self) -> usize {
         self.entries.values().map(Tensor::elem_count).sum()
     }
@@ -176,32 +96,33 @@ impl Parameters {
         Ok(Self { entries: entries.collect::<Result<_>>()?, handover: self.handover.clone() })
     }
 
-    /// The same values with those that `trains` selects as fresh leaves of the graph, and the others as constants, so that
-    /// [`Parameters::backward`] of the result reaches the selected ones only.
+    /// The same values: those that `trains` selects become new leaves of the graph, the others constants. So
+    /// [`Parameters::backward`] of the result gives gradients of the selected ones only.
     ///
     /// # Errors
     /// If a tensor cannot be copied.
     pub fn track(&self, trains: impl Fn(&ParameterName) -> bool) -> Result<Self> {
-        let tracked = self.map(|name, tensor| match trains(name) {
-            true => Ok(Var::from_tensor(&tensor.detach())?.into_inner()),
-            false => Ok(tensor.detach()),
+        let tracked = self.map(|name, tensor| {
+            let constant = tensor.detach();
+            if trains(name) { Ok(Var::from_tensor(&constant)?.into_inner()) } else { Ok(constant) }
         })?;
         Ok(Self { handover: Some(Handover::new(tracked.device())?), ..tracked })
     }
 
-    /// Where a network may leave gradients of the leaves itself; only if every tensor is a leaf or a constant.
+    /// Where a network may leave gradients of the leaves that it has computed itself. `None` unless every tensor is a leaf or a
+    /// constant.
     pub fn handover(&self) -> Option<&Handover> {
         let is_inside = |tensor: &Tensor| tensor.track_op() && !tensor.is_variable();
         self.handover.as_ref().filter(|_| !self.entries.values().any(is_inside))
     }
 
-    /// The gradients of `loss` with respect to these parameters' leaves, as constants, by a backward pass over the graph and
-    /// what a network in it hands over. A graph may be passed over several times.
+    /// The gradients of `loss` with respect to the leaves among these parameters, as constants: those of a backward pass over
+    /// the graph, plus those that a network leaves in the handover. Several losses of one graph may be passed in turn.
     ///
     /// # Errors
     /// If the backward pass fails.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        // What a pass that failed has left.
+        // Drops what an earlier pass that failed may have left.
         self.handover.iter().for_each(|handover| drop(handover.take()));
         self.gradients(&loss.backward()?)
     }
@@ -228,13 +149,14 @@ impl Parameters {
         Ok(gradients)
     }
 
-    /// Those whose name `keep` selects, in order.
+    /// The parameters whose name `keep` selects, in order.
     pub fn filter(&self, keep: impl Fn(&ParameterName) -> bool) -> Self {
         let kept = self.entries.iter().filter(|(name, _)| keep(name));
         Self { entries: kept.map(|(name, tensor)| (name.clone(), tensor.clone())).collect(), handover: None }
     }
 
-    /// Those that `rename` has a name for, under that name, in order: one network's parameters among several networks'.
+    /// The parameters for which `rename` returns a name, under that name, in order: for instance those of one network among
+    /// those of several.
     pub fn rename(&self, rename: impl Fn(&ParameterName) -> Option<ParameterName>) -> Self {
         let renamed = self.entries.iter().filter_map(|(name, tensor)| Some((rename(name)?, tensor.clone())));
         Self { entries: renamed.collect(), handover: self.handover.clone() }
@@ -245,7 +167,7 @@ impl Parameters {
         self.entries.extend(newer.entries);
     }
 
-    /// `self + factor * other` on the names of either; a name that one of them lacks counts as zero there.
+    /// `self + factor * other`, for the names of both; a tensor that one of them lacks counts as zero.
     ///
     /// # Errors
     /// If two tensors of one name differ in shape.
@@ -261,7 +183,7 @@ impl Parameters {
         Ok(self)
     }
 
-    /// The sum over the names of both of the products of all elements, in f64.
+    /// The inner product in f64: the sum over the elements of all tensors whose names both have.
     ///
     /// # Errors
     /// If two tensors of one name differ in shape.
@@ -275,7 +197,7 @@ impl Parameters {
         Ok(sum)
     }
 
-    /// Checks that `other` has the same names, shapes and dtypes: whether a checkpoint belongs to this network.
+    /// Checks that `other` has the same names, shapes and dtypes, as a checkpoint of this network has.
     ///
     /// # Errors
     /// [`Error::Mismatch`] naming the first parameter that is missing, surplus or of another shape or dtype.

@@ -1,15 +1,16 @@
-//! What is trained: a network that several tasks share, a loss for each task, and where their batches come from.
+//! What is trained: a network that several tasks share, and a loss for each task.
 
 use candle_core::{DType, Device, Tensor, TensorId};
 
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
+use crate::parameter_name::ParameterName;
 use crate::parameters::Parameters;
 
 /// A network as a pure function of (parameters, inputs).
 ///
-/// Noise, detaching and cloning are the caller's business: a network reads parameters by name and never changes them. Which
-/// task owns which parameter is written in the names. A network may run a backward pass of its own, as [`Handover`] says.
+/// A network reads parameters by name and never changes them; adding noise, detaching and cloning is left to the caller. Which
+/// task owns which parameter is written in the names. A network may run a backward pass of its own: see [`Handover`].
 ///
 /// [`Handover`]: crate::Handover
 pub trait Network: Send + Sync {
@@ -36,9 +37,18 @@ pub trait Network: Send + Sync {
     fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> candle_core::Result<Vec<Tensor>> {
         inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect()
     }
+
+    /// Whether weight decay acts on the parameter `name` if the optimiser decays weights only
+    /// ([`DecayedParameters::Weights`]). Networks return false for biases and for the scales and shifts of norms.
+    ///
+    /// [`DecayedParameters::Weights`]: crate::DecayedParameters::Weights
+    fn decays(&self, name: &ParameterName) -> bool {
+        let _ = name;
+        true
+    }
 }
 
-/// loss_i: from (output, target) to a scalar.
+/// loss_i: a function of (output, target) whose value is a scalar.
 pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
 /// A network with a loss for each of its tasks.
@@ -72,8 +82,8 @@ impl Problem {
         self.network.as_ref()
     }
 
-    /// The same on `device`, unless that is the CPU: what lies elsewhere, inputs and targets, is moved there where it is used, and
-    /// methods use `kernels` for what those do.
+    /// The same problem on `device`: inputs and targets that are on another device are moved to it when they are used, and methods
+    /// use `kernels` for the parts of a step that they cover. With the CPU as the device, nothing changes.
     pub fn on(self, device: &Device, kernels: impl Kernels + 'static) -> Self {
         if device.is_cpu() {
             return self;
@@ -81,13 +91,13 @@ impl Problem {
         let loss =
             |loss: Loss| -> Loss { Box::new(move |output, target| loss(output, &target.to_device(output.device())?)) };
         Self {
-            network: Box::new(Placed { network: self.network, device: device.clone() }),
+            network: Box::new(PlacedNetwork { network: self.network, device: device.clone() }),
             losses: self.losses.into_iter().map(loss).collect(),
             kernels: Some(Box::new(kernels)),
         }
     }
 
-    /// What is faster than candle's operations there.
+    /// What the device has kernels for.
     pub(crate) fn kernels(&self) -> Option<&dyn Kernels> {
         self.kernels.as_deref()
     }
@@ -101,13 +111,13 @@ impl Problem {
     }
 }
 
-/// A network whose inputs are moved to its device.
-struct Placed {
+/// A network that moves its inputs to its device first.
+struct PlacedNetwork {
     network: Box<dyn Network>,
     device: Device,
 }
 
-impl Network for Placed {
+impl Network for PlacedNetwork {
     fn tasks(&self) -> usize {
         self.network.tasks()
     }
@@ -121,7 +131,7 @@ impl Network for Placed {
     }
 
     fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> candle_core::Result<Vec<Tensor>> {
-        // An input that tasks share is moved once, and stays one.
+        // An input that several tasks share is moved once, so that it is still one tensor.
         let mut moved: Vec<(TensorId, Tensor)> = Vec::new();
         for input in inputs {
             if !moved.iter().any(|(id, _)| *id == input.id()) {
@@ -131,36 +141,14 @@ impl Network for Placed {
         let of_input = |input: &&Tensor| moved.iter().find(|(id, _)| *id == input.id()).map(|(_, tensor)| tensor);
         self.network.forward_all(parameters, &inputs.iter().filter_map(of_input).collect::<Vec<_>>())
     }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        self.network.decays(name)
+    }
 }
 
 impl std::fmt::Debug for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Problem").field("tasks", &self.tasks()).finish_non_exhaustive()
-    }
-}
-
-/// Inputs and targets of one task.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// `[B, ...]`, as the network reads it.
-    pub input: Tensor,
-    /// `[B, ...]`, as the task's loss reads it.
-    pub target: Tensor,
-}
-
-/// An endless stream of batches for each task.
-pub trait BatchSource {
-    /// The next batch of task `task`.
-    ///
-    /// # Errors
-    /// [`Error::Batch`] if it cannot be read.
-    fn next(&mut self, task: usize) -> Result<Batch>;
-
-    /// The next batch of every task. A source whose tasks share their images overrides this to hand out one input tensor.
-    ///
-    /// # Errors
-    /// As [`BatchSource::next`].
-    fn next_all(&mut self, tasks: usize) -> Result<Vec<Batch>> {
-        (0..tasks).map(|task| self.next(task)).collect()
     }
 }

@@ -1,7 +1,8 @@
-//! Every random number of a run follows from its seed, by ChaCha streams addressed with what the numbers are for.
+//! Random numbers from a seed. Each purpose and each place in a run has a ChaCha stream of its own.
 //!
-//! A stream is named, never shared: the noise of one draw does not depend on how many numbers were drawn before it. So a
-//! resumed run continues exactly, whatever the order or the number of threads, with no generator state to save.
+//! No two parts of a program share a stream, so the noise of one draw does not depend on how many numbers were drawn before it.
+//! That is why a resumed run continues exactly, whatever the order of the draws or the number of threads, and why checkpoints
+//! need no state of generators.
 
 use candle_core::{DType, Device, Shape, Tensor, bail};
 use rand::{RngCore, SeedableRng};
@@ -13,16 +14,16 @@ use rand_chacha::ChaCha8Rng;
 pub enum Purpose {
     /// Initial weights.
     Initialization = 1,
-    /// The perturbation of a warm-up iteration, Eq. (7).
+    /// The noise of a warm-up iteration, Eq. (7).
     WarmupNoise = 2,
-    /// The perturbation of an inner iteration, Eq. (6).
+    /// The noise of an inner iteration, Eq. (6).
     CooperativeNoise = 3,
     /// A method's own choices, such as the order of projections.
     Method = 4,
 }
 
-/// The generator of seed `seed` for `purpose`, at position `at` (iteration, task, draw: whatever tells streams apart), for
-/// the thing called `name`.
+/// The generator for `purpose` that follows from `seed`, from the numbers `at` (such as iteration, task and draw) and from
+/// `name` (such as the name of a parameter).
 pub fn stream(seed: u64, purpose: Purpose, at: [u32; 4], name: &str) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -63,7 +64,8 @@ pub fn uniform(
     }
 }
 
-/// The 64-bit Fowler-Noll-Vo hash, variant 1a: the same on every machine and version, unlike the standard library's.
+/// The 64-bit Fowler-Noll-Vo hash, variant 1a. Unlike the hash of the standard library, it is the same on every machine and
+/// in every version.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

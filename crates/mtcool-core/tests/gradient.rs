@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
-    Aggregator, Batch, BatchSource, Combination, Combine, Diagnostics, GradientMethod, Gradients, Jacobian, Loss,
-    LossWeighting, Method, Network, ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step,
+    Aggregator, Batch, BatchSource, Combination, Combine, Convention, Diagnostics, GradientMethod, Gradients, Jacobian,
+    Loss, LossWeighting, Method, Network, ParameterName, Parameters, Problem, Result, Step, UpdateSettings,
 };
 use proptest::prelude::*;
 
@@ -52,7 +52,7 @@ fn parameters_that_a_task_does_not_reach_count_as_zero() {
     let sum = jacobian.weighted_sum(&[2.0, -1.0]).unwrap();
     assert_eq!(sum.theta(0, "b").unwrap().to_vec1::<f64>().unwrap(), [1.0]);
     assert_eq!(sum.theta(0, "c").unwrap().to_vec1::<f64>().unwrap(), [-7.0, -1.0]);
-    assert!(jacobian.weighted_sum(&[1.0]).unwrap_err().to_string().contains("expected 2, one a task, got 1"));
+    assert!(jacobian.weighted_sum(&[1.0]).unwrap_err().to_string().contains("expected 2, one per task, got 1"));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn rows_are_read_whatever_their_layout_and_must_agree_in_shape() {
     assert!(message.contains("[1, 2]") && message.contains("[2, 2]"), "{message}");
 }
 
-/// theta x and a phi a task: `L_i = (x - i)^2 + (phi_i - 1)^2`, times what the batch says.
+/// One theta x, and one phi per task: `L_i = (x - i)^2 + (phi_i - 1)^2`, times what the batch says.
 struct Line;
 
 impl Network for Line {
@@ -107,15 +107,28 @@ fn start() -> Parameters {
 }
 
 fn method(combine: Combine) -> GradientMethod {
-    GradientMethod::new(combine, 0.5, Sgd::default(), RateSchedule::Constant).unwrap()
+    GradientMethod::new(combine, 0.5, UpdateSettings::default()).unwrap()
 }
 
 fn values(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().map(|(_, tensor)| tensor.to_vec1::<f64>().unwrap()[0]).collect()
 }
 
-/// Says what it is told to, and counts how often.
+/// Returns the combination that it was made with, and counts the calls.
 struct Told(Combination, Arc<Mutex<usize>>);
+
+/// The same with a convention.
+struct Measured(Told, Convention);
+
+impl Aggregator for Measured {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination> {
+        self.0.combine(jacobian, iteration)
+    }
+
+    fn convention(&self) -> Convention {
+        self.1
+    }
+}
 
 impl Aggregator for Told {
     fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
@@ -145,6 +158,32 @@ fn shared_parameters_follow_the_combination_and_own_ones_their_task() {
     assert_eq!((moved, diagnostics.weights), (vec![2.5, 1.0, 1.0], None));
 }
 
+/// Of two tasks: gradients at 3 of x are 6 and 4, of each phi 4; the rate is 0.5.
+#[test]
+fn a_mean_is_multiplied_by_the_number_of_tasks_where_it_meets_the_shared_parameters() {
+    let direction: Gradients =
+        [(ParameterName::theta(0, "x"), Tensor::new(&[1.0], &Device::Cpu).unwrap())].into_iter().collect();
+    let combinations = [
+        (Combination::Weights(vec![0.25, 0.75]), 4.5, [4.0, 4.0], Some([0.25, 0.75])),
+        (Combination::LossWeights(vec![0.25, 0.75]), 4.5, [1.0, 3.0], Some([0.25, 0.75])),
+        (Combination::Direction(direction), 1.0, [4.0, 4.0], None),
+    ];
+    for (combination, theta, phi, weights) in combinations {
+        for (convention, factor) in [(Convention::Sum, 1.0), (Convention::Mean, 2.0), (Convention::AsIs, 1.0)] {
+            let mut parameters = start();
+            let aggregator = Measured(Told(combination.clone(), Arc::default()), convention);
+            let mut method = method(Combine::Gradients(Box::new(aggregator)));
+            step(&mut method, &mut parameters, 1.0);
+            // Weights of the losses reach the tasks' own parameters; other combinations do not.
+            let of_phi = if matches!(combination, Combination::LossWeights(_)) { factor } else { 1.0 };
+            let want = [3.0 - 0.5 * factor * theta, 3.0 - 0.5 * of_phi * phi[0], 3.0 - 0.5 * of_phi * phi[1]];
+            assert_eq!(values(&parameters), want, "{combination:?} {convention:?}");
+            let weights = weights.map(|weights| weights.map(|weight| factor * weight).to_vec());
+            assert_eq!(method.diagnostics().weights, weights, "{combination:?} {convention:?}");
+        }
+    }
+}
+
 #[test]
 fn what_has_diverged_is_reported_and_not_put_to_the_method() {
     let asked = Arc::new(Mutex::new(0));
@@ -164,7 +203,7 @@ fn what_has_diverged_is_reported_and_not_put_to_the_method() {
 /// Losses, with the iteration they were shown in.
 type Seen = Arc<Mutex<Vec<(u64, Vec<f64>)>>>;
 
-/// Notes what it is shown.
+/// Records the losses that it is shown.
 struct Witness(Seen, u64);
 
 impl LossWeighting for Witness {

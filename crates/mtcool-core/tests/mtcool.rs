@@ -2,61 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod tiny;
+
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, Combine, Draw, GradientMethod, Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network,
-    NoiseSource, ParameterName, Parameters, Part, Problem, RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder,
-    Variant,
+    AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool,
+    MtcoolConfig, Network, NoiseDraw, NoiseSource, ParameterKind, ParameterName, Parameters, Problem, RateSchedule,
+    Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
+use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};
 
-const INPUTS: usize = 4;
-const CLASSES: usize = 3;
-
-/// Two units a task, fused by concatenation, and a linear head each.
-struct Tiny {
-    tasks: usize,
-}
-
-impl Network for Tiny {
-    fn tasks(&self) -> usize {
-        self.tasks
-    }
-
-    fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters> {
-        let draw = |name: ParameterName, shape: (usize, usize)| {
-            let mut generator = stream(seed, Purpose::Initialization, [0; 4], &name.to_string());
-            Ok((name, uniform(&mut generator, 0.7, &shape.into(), dtype, device)?))
-        };
-        let theta = (0..self.tasks).map(|task| draw(ParameterName::theta(task, "hidden.weight"), (INPUTS, 2)));
-        let phi = (0..self.tasks).map(|task| draw(ParameterName::phi(task, "out.weight"), (2 * self.tasks, CLASSES)));
-        theta.chain(phi).collect()
-    }
-
-    fn forward(&self, parameters: &Parameters, task: usize, x: &Tensor) -> candle_core::Result<Tensor> {
-        let hidden = (0..self.tasks).map(|task| parameters.theta(task, "hidden.weight"));
-        let hidden = Tensor::cat(&hidden.collect::<candle_core::Result<Vec<_>>>()?, 1)?;
-        x.matmul(&hidden)?.tanh()?.matmul(parameters.phi(task, "out.weight")?)
-    }
-}
-
-fn cross_entropy(logits: &Tensor, target: &Tensor) -> candle_core::Result<Tensor> {
-    candle_nn::loss::cross_entropy(logits, target)
-}
-
-fn problem(tasks: usize) -> Problem {
-    let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) }).collect();
-    Problem::new(Box::new(Tiny { tasks }), losses).unwrap()
-}
-
-fn initial(problem: &Problem, seed: u64) -> Parameters {
-    problem.network().initial_parameters(seed, DType::F64, &Device::Cpu).unwrap()
-}
-
-/// Batch n of a task follows from the task's name and n; names can be permuted.
+/// The n-th batch of a task depends on n and on a number that stands for the task, so that tasks can be permuted.
 struct Points {
     names: Vec<u32>,
     drawn: Vec<u32>,
@@ -93,15 +53,6 @@ fn steps(method: &mut dyn Method, problem: &Problem, parameters: &mut Parameters
     }
 }
 
-fn distance(a: &Parameters, b: &Parameters, which: impl Fn(&ParameterName) -> bool) -> f64 {
-    let names = a.iter().filter(|(name, _)| which(name));
-    let each = names.map(|(name, tensor)| {
-        let difference = (tensor - b.get(name).unwrap()).unwrap().abs().unwrap();
-        difference.flatten_all().unwrap().max(0).unwrap().to_scalar::<f64>().unwrap()
-    });
-    each.fold(0.0, f64::max)
-}
-
 /// Task t of the permuted problem is task t + turn of the plain one: its weights, and its features where the heads read them.
 fn permute(plain: &Parameters, tasks: usize, turn: usize) -> Parameters {
     let to_plain = |task: usize| (task + turn) % tasks;
@@ -133,9 +84,9 @@ proptest! {
         let mut parameters = before.clone();
         let mut batches = Points::new((0..tasks as u32).collect());
         steps(&mut mtcool(config), &problem, &mut parameters, &mut batches, 1);
-        prop_assert!(distance(&parameters, &before, |name| name.part == Part::Theta) <= bound * (1.0 + 1e-9));
+        prop_assert!(distance(&parameters, &before, |name| name.kind == ParameterKind::Theta) <= bound * (1.0 + 1e-9));
         for task in 0..tasks {
-            prop_assert!(distance(&parameters, &before, |name| name.task == task && name.part == Part::Theta) > 0.0);
+            prop_assert!(distance(&parameters, &before, |name| name.task == task && name.kind == ParameterKind::Theta) > 0.0);
             prop_assert_eq!(batches.drawn[task], inner as u32);
         }
     }
@@ -168,11 +119,11 @@ fn schedules_differ_in_what_later_tasks_see() {
     assert!(distance(&gauss_seidel, &jacobi, |name| name.task == 1) > 1e-9);
 }
 
-/// Zero noise that notes where it is asked for.
-struct Witness(Arc<Mutex<Vec<(Draw, ParameterName)>>>);
+/// Zero noise that records for which draws and parameters it is asked.
+struct Witness(Arc<Mutex<Vec<(NoiseDraw, ParameterName)>>>);
 
 impl NoiseSource for Witness {
-    fn noise(&mut self, draw: Draw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
+    fn noise(&mut self, draw: NoiseDraw, name: &ParameterName, parameter: &Tensor) -> Result<Tensor> {
         self.0.lock().unwrap().push((draw, name.clone()));
         Ok(parameter.zeros_like()?)
     }
@@ -187,11 +138,11 @@ fn noise_meets_every_theta_in_the_warm_up_and_only_the_others_theta_after() {
     let mut batches = Points::new(vec![0, 1, 2]);
     steps(&mut method, &problem, &mut initial(&problem, 1), &mut batches, 2);
     let asked = asked.lock().unwrap();
-    assert!(asked.iter().all(|(_, name)| name.part == Part::Theta));
-    let warm_up = asked.iter().filter(|(draw, _)| matches!(draw, Draw::Warmup { .. })).count();
+    assert!(asked.iter().all(|(_, name)| name.kind == ParameterKind::Theta));
+    let warm_up = asked.iter().filter(|(draw, _)| matches!(draw, NoiseDraw::Warmup { .. })).count();
     assert_eq!(warm_up, 2 * 3, "samples x tasks");
     for (draw, name) in asked.iter() {
-        if let Draw::Cooperative { task, .. } = draw {
+        if let NoiseDraw::Cooperative { task, .. } = draw {
             assert_ne!(*task, name.task);
         }
     }
@@ -210,15 +161,43 @@ impl LossWeighting for Equal {
 #[test]
 fn a_warm_up_without_noise_is_joint_training() {
     let problem = problem(3);
-    let sgd = Sgd { momentum: 0.8, weight_decay: 0.01 };
-    let rate = RateSchedule::Cosine;
-    let config = MtcoolConfig { variant: Variant::Vanilla, warmup_iterations: 5, sgd, rate: rate.clone(), ..config() };
+    let sgd = Sgd { momentum: 0.8, weight_decay: 0.01, ..Sgd::default() };
+    let updates = UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::new(sgd) };
+    let config = MtcoolConfig { variant: Variant::Vanilla, warmup_iterations: 5, updates: updates.clone(), ..config() };
     let mut cooperative = initial(&problem, 2);
     steps(&mut mtcool(config), &problem, &mut cooperative, &mut Points::new(vec![0, 1, 2]), 5);
     let mut joint = initial(&problem, 2);
-    let mut method = GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, sgd, rate).unwrap();
+    let mut method = GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, updates).unwrap();
     steps(&mut method, &problem, &mut joint, &mut Points::new(vec![0, 1, 2]), 5);
     assert!(distance(&cooperative, &joint, |_| true) < 1e-12);
+}
+
+#[test]
+fn weight_decay_leaves_out_what_the_network_names_if_it_is_for_weights_only() {
+    let problem = problem(2);
+    let start = initial(&problem, 2);
+    let gradient_method = |updates| -> Box<dyn Method> {
+        Box::new(GradientMethod::new(Combine::Losses(Box::new(Equal)), 0.3, updates).unwrap())
+    };
+    let cooperative = |updates| -> Box<dyn Method> {
+        Box::new(mtcool(MtcoolConfig { variant: Variant::Vanilla, schedule: UpdateOrder::Jacobi, updates, ..config() }))
+    };
+    for build in [&gradient_method as &dyn Fn(UpdateSettings) -> Box<dyn Method>, &cooperative] {
+        let after_one_step = |weight_decay, decayed| {
+            let updates = UpdateSettings::new(Sgd { weight_decay, decayed, ..Sgd::default() });
+            let mut parameters = start.clone();
+            steps(build(updates).as_mut(), &problem, &mut parameters, &mut Points::new(vec![0, 1]), 1);
+            parameters
+        };
+        let without = after_one_step(0.0, DecayedParameters::All);
+        let all = after_one_step(0.1, DecayedParameters::All);
+        let weights = after_one_step(0.1, DecayedParameters::Weights);
+        for kind in [ParameterKind::Theta, ParameterKind::Phi] {
+            assert!(distance(&all, &without, |name| name.kind == kind) > 1e-4);
+        }
+        assert_eq!(distance(&weights, &all, |name| name.kind == ParameterKind::Theta), 0.0);
+        assert_eq!(distance(&weights, &without, |name| name.kind == ParameterKind::Phi), 0.0);
+    }
 }
 
 #[test]
@@ -241,20 +220,28 @@ fn the_regulariser_needs_two_draws_and_a_weight() {
 #[test]
 fn a_restored_method_continues_to_the_bit() {
     let problem = problem(2);
-    let sgd = Sgd { momentum: 0.9, weight_decay: 0.0 };
-    let config = MtcoolConfig { warmup_iterations: 2, sgd, ..config() };
-    let mut whole = initial(&problem, 4);
-    let mut batches = Points::new(vec![0, 1]);
-    steps(&mut mtcool(config.clone()), &problem, &mut whole, &mut batches, 6);
-    for cut in 0..6 {
-        let mut parameters = initial(&problem, 4);
+    for updates in [
+        UpdateSettings::new(Sgd { momentum: 0.9, ..Sgd::default() }),
+        UpdateSettings {
+            accumulated_batches: 2,
+            max_gradient_norm: Some(0.1),
+            ..UpdateSettings::new(AdamW::default())
+        },
+    ] {
+        let config = MtcoolConfig { warmup_iterations: 2, updates, ..config() };
+        let mut whole = initial(&problem, 4);
         let mut batches = Points::new(vec![0, 1]);
-        let mut first = mtcool(config.clone());
-        steps(&mut first, &problem, &mut parameters, &mut batches, cut);
-        let mut second = mtcool(config.clone());
-        second.restore(first.state()).unwrap();
-        steps(&mut second, &problem, &mut parameters, &mut batches, 6 - cut);
-        assert_eq!(distance(&whole, &parameters, |_| true), 0.0, "cut at {cut}");
+        steps(&mut mtcool(config.clone()), &problem, &mut whole, &mut batches, 6);
+        for cut in 0..6 {
+            let mut parameters = initial(&problem, 4);
+            let mut batches = Points::new(vec![0, 1]);
+            let mut first = mtcool(config.clone());
+            steps(&mut first, &problem, &mut parameters, &mut batches, cut);
+            let mut second = mtcool(config.clone());
+            second.restore(first.state()).unwrap();
+            steps(&mut second, &problem, &mut parameters, &mut batches, 6 - cut);
+            assert_eq!(distance(&whole, &parameters, |_| true), 0.0, "cut at {cut}");
+        }
     }
 }
 
@@ -264,10 +251,8 @@ fn settings_out_of_range_and_misfits_are_named() {
     assert_eq!(message(MtcoolConfig { bound: 0.0, ..config() }), "`bound` is 0: expected a positive number");
     assert!(message(MtcoolConfig { alpha: f64::NAN, ..config() }).contains("`alpha` is NaN"));
     assert!(message(MtcoolConfig { samples: 0, ..config() }).contains("`samples` is 0: expected at least 1"));
-    let sgd = Sgd { momentum: 1.0, weight_decay: 0.0 };
-    assert!(message(MtcoolConfig { sgd, ..config() }).contains("`momentum` is 1"));
-    let step = RateSchedule::Step { milestones: vec![0.5, 1.5], gamma: 0.1 };
-    assert!(message(MtcoolConfig { rate: step, ..config() }).contains("`milestones` is 1.5"));
+    let updates = UpdateSettings::new(Sgd { momentum: 1.0, ..Sgd::default() });
+    assert!(message(MtcoolConfig { updates, ..config() }).contains("`momentum` is 1"));
     assert!(MtcoolConfig { samples: 1, ..config() }.warning().is_some());
     assert!(config().warning().is_none());
 

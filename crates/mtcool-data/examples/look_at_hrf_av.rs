@@ -1,4 +1,4 @@
-//! What a folder of HRF-AV holds and how long its parts take: `cargo run --example look_at_hrf_av -- DIR`.
+//! Shows what a folder of HRF-AV holds and how long loading takes: `cargo run --example look_at_hrf_av -- DIR`.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,15 +1,16 @@
-//! A seam: pictures that lie on a card are cut and changed there.
+//! The interface by which pictures that are stored on a graphics card are cut and changed there.
 
 use candle_core::Tensor;
 
 use crate::augment::{Change, Crop};
 use crate::error::Result;
 
-/// Has the pictures of a data set and cuts them, as [`Change::picture`] and [`Change::labels`] do on the host.
+/// Holds the pictures of a data set and cuts them as [`Change::picture`] and [`Change::labels`] do on the host.
 pub trait Cutter: Send + Sync {
-    /// From picture `index`: its crop `[3, H, W]` f32 in 0..=1, and what each plane of labels says of it, `[planes, H, W]` u8.
+    /// Cuts `crop` from picture `index` and applies `change`: the picture `[3, H, W]` f32 in 0..=1 and its labels
+    /// `[planes, H, W]` u8.
     ///
     /// # Errors
-    /// If there is no such picture, or no room.
+    /// If there is no such picture, or the device has no room.
     fn cut(&self, index: usize, change: &Change, crop: Crop) -> Result<(Tensor, Tensor)>;
 }

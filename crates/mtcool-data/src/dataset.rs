@@ -1,10 +1,10 @@
-//! What a loader needs of a data set.
+//! Samples, and the data sets that loaders read them from.
 
 use candle_core::{Device, Tensor};
 
 use crate::error::{Error, Result};
 
-/// Some samples, side by side.
+/// A batch of samples.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// `[B, ...]`.
@@ -14,10 +14,10 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// The same on `device`.
+    /// A copy on `device`.
     ///
     /// # Errors
-    /// If it has no room.
+    /// If the device has no room for it.
     pub fn on(&self, device: &Device) -> Result<Self> {
         Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.to_device(device)? })
     }
@@ -25,10 +25,10 @@ impl Sample {
 
 /// A finite set of samples, read by index.
 pub trait Dataset: Send + Sync {
-    /// How many samples there are.
+    /// The number of samples.
     fn len(&self) -> usize;
 
-    /// Whether there are none.
+    /// Whether there are no samples.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -48,19 +48,19 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    /// From `inputs` `[N, ...]` and `targets` `[N, ...]`.
+    /// A set of `inputs` `[N, ...]` and `targets` `[N, ...]`.
     ///
     /// # Errors
     /// If their first dimensions differ.
     pub fn new(inputs: Tensor, targets: Tensor) -> Result<Self> {
-        match inputs.dim(0)? == targets.dim(0)? {
-            true => Ok(Self { inputs, targets }),
-            false => Err(Error::OutOfRange {
+        if inputs.dim(0)? != targets.dim(0)? {
+            return Err(Error::OutOfRange {
                 key: "targets",
                 value: targets.dim(0)?,
                 expected: format!("as many as inputs, {}", inputs.dim(0)?),
-            }),
+            });
         }
+        Ok(Self { inputs, targets })
     }
 
     /// All targets `[N, ...]`.
@@ -68,15 +68,15 @@ impl Labelled {
         &self.targets
     }
 
-    /// The same on `device`, where batches then are put together.
+    /// A copy on `device`, where its batches are then put together.
     ///
     /// # Errors
-    /// If it has no room.
+    /// If the device has no room for it.
     pub fn on(&self, device: &Device) -> Result<Self> {
         Ok(Self { inputs: self.inputs.to_device(device)?, targets: self.targets.to_device(device)? })
     }
 
-    /// The samples at `indices`, as a set of its own.
+    /// The samples at `indices` as a new set.
     ///
     /// # Errors
     /// If an index is out of range.

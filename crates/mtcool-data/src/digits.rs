@@ -1,7 +1,8 @@
-//! Procedural handwritten digits in MNIST's own file layout: any number of them, from a seed, with nothing downloaded.
+//! Procedural handwritten digits in MNIST's own file layout: any number of them, drawn from a seed without any download.
 //!
 //! A digit is a few strokes of a pen. Each image bends the strokes, slants, turns, scales and shifts them, picks a pen width and
-//! pressure, and adds noise; some are crossed by a stray line or have lost a piece. So a few stay ambiguous, as in the real set.
+//! pressure, and adds noise; some are crossed by a stray line or have lost a piece. So a few digits are ambiguous, as in the
+//! real set.
 
 use std::f32::consts::PI;
 use std::path::Path;
@@ -11,9 +12,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::mnist::{Origin, idx, write};
+use crate::mnist::{idx, write};
+use crate::origin::Origin;
 
-/// Which drawing rules these are; part of a synthetic set's origin.
+/// The version of the drawing rules; it is part of a synthetic set's origin.
 const GENERATOR: u32 = 2;
 /// Side of an image in pixels.
 const SIDE: usize = 28;
@@ -25,15 +27,8 @@ pub struct DigitsConfig {
     pub train: usize,
     /// Images of the test file, at least 10.
     pub test: usize,
-    /// Every image follows from it.
+    /// Every image is a function of it and the image's index.
     pub seed: u64,
-}
-
-/// As many as MNIST has.
-impl Default for DigitsConfig {
-    fn default() -> Self {
-        Self { train: 60_000, test: 10_000, seed: 0 }
-    }
 }
 
 /// Draws the digits of `config` and writes them to `folder` as MNIST's four IDX files, with a manifest that says they are
@@ -53,7 +48,7 @@ pub fn write_digits(folder: &Path, config: DigitsConfig) -> Result<()> {
     write(folder, contents, &digits_origin(config.seed))
 }
 
-/// What the files drawn from `seed` are.
+/// The origin of the files that are drawn from `seed`.
 pub fn digits_origin(seed: u64) -> Origin {
     Origin::Synthetic { seed, generator: GENERATOR }
 }
@@ -72,16 +67,16 @@ fn draw_all(seed: u64, first: u64, count: usize) -> (Vec<u8>, Vec<u8>) {
     (idx(&[count, SIDE, SIDE], &pixels), idx(&[count], &labels))
 }
 
-type Point = [f32; 2];
+type Point2 = [f32; 2];
 
-/// One image of `digit`, bright on dark.
+/// Draws one image of `digit`, bright on dark.
 fn draw(digit: u8, generator: &mut ChaCha8Rng, image: &mut [u8]) {
     let mut between = |low: f32, high: f32| generator.random_range(low..high);
     let (angle, slant) = (between(-0.4, 0.4), between(-0.5, 0.5));
     let (scale_x, scale_y) = (between(5.5, 10.0), between(7.0, 11.0));
     let (shift_x, shift_y) = (between(-2.5, 2.5), between(-2.5, 2.5));
     let (pen, pressure, noise) = (between(0.6, 2.2), between(110.0, 255.0), between(0.0, 50.0));
-    // Bending moves neighbouring points alike: two slow waves along the strokes.
+    // Two slow waves along the strokes bend them, so neighbouring points move in a similar way.
     let (bend, phase_x, phase_y) = (between(0.0, 0.3), between(0.0, 2.0 * PI), between(0.0, 2.0 * PI));
     let mut strokes = strokes(digit);
     for (at, point) in strokes.iter_mut().flatten().enumerate() {
@@ -91,9 +86,9 @@ fn draw(digit: u8, generator: &mut ChaCha8Rng, image: &mut [u8]) {
         let (sin, cos) = angle.sin_cos();
         *point = [14.0 + shift_x + x * cos - y * sin, 14.0 - shift_y - x * sin - y * cos];
     }
-    let mut segments: Vec<(Point, Point)> = strokes.iter().flat_map(|s| s.windows(2).map(|w| (w[0], w[1]))).collect();
+    let mut segments: Vec<(Point2, Point2)> = strokes.iter().flat_map(|s| s.windows(2).map(|w| (w[0], w[1]))).collect();
     if between(0.0, 1.0) < 0.3 {
-        // The pen left the paper for a moment.
+        // The pen leaves the paper for a moment.
         let lost = between(0.0, segments.len() as f32 - 0.5) as usize;
         segments.drain(lost..(lost + 1 + segments.len() / 8).min(segments.len()));
     }
@@ -110,7 +105,7 @@ fn draw(digit: u8, generator: &mut ChaCha8Rng, image: &mut [u8]) {
 }
 
 /// Squared distance of `p` from the segment `a`-`b`.
-fn squared_distance(p: Point, a: Point, b: Point) -> f32 {
+fn squared_distance(p: Point2, a: Point2, b: Point2) -> f32 {
     let (along, to) = ([b[0] - a[0], b[1] - a[1]], [p[0] - a[0], p[1] - a[1]]);
     let length = along[0] * along[0] + along[1] * along[1];
     let t = if length > 0.0 { ((to[0] * along[0] + to[1] * along[1]) / length).clamp(0.0, 1.0) } else { 0.0 };
@@ -118,7 +113,7 @@ fn squared_distance(p: Point, a: Point, b: Point) -> f32 {
 }
 
 /// The pen strokes of a digit in the box -1..1 by -1..1, y upwards.
-fn strokes(digit: u8) -> Vec<Vec<Point>> {
+fn strokes(digit: u8) -> Vec<Vec<Point2>> {
     match digit {
         0 => vec![arc([0.0, 0.0], 0.65, 0.95, 0.5, 2.5)],
         1 => vec![vec![[-0.3, 0.6], [0.05, 0.95], [0.05, -0.95]]],
@@ -134,7 +129,7 @@ fn strokes(digit: u8) -> Vec<Vec<Point>> {
 }
 
 /// Part of an ellipse from angle `from` to `to`, both in units of pi.
-fn arc(center: Point, radius_x: f32, radius_y: f32, from: f32, to: f32) -> Vec<Point> {
+fn arc(center: Point2, radius_x: f32, radius_y: f32, from: f32, to: f32) -> Vec<Point2> {
     const STEPS: usize = 14;
     let at = |step: usize| {
         let (sin, cos) = (PI * (from + (to - from) * step as f32 / STEPS as f32)).sin_cos();

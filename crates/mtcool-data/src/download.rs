@@ -1,4 +1,4 @@
-//! Downloads over HTTP that go on where an earlier attempt ended.
+//! Downloads over HTTP that continue where an earlier attempt ended.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -11,26 +11,26 @@ use reqwest::{StatusCode, Url};
 
 use crate::error::{Error, Result, at};
 
-/// How far a download is.
+/// The state of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// What is downloaded.
+pub struct DownloadProgress<'a> {
+    /// The name of the file.
     pub file: &'a str,
-    /// Bytes that are there.
+    /// Bytes that have arrived.
     pub done: u64,
-    /// Bytes in all, if the server says so.
+    /// Bytes in total, if the server tells.
     pub total: Option<u64>,
 }
 
-/// Whoever wants to see progress; called many times a second.
-pub(crate) type Watch<'a> = dyn FnMut(Progress<'_>) + 'a;
+/// A function that is told of the progress, many times per second.
+pub(crate) type Watch<'a> = dyn FnMut(DownloadProgress<'_>) + 'a;
 
-/// How patiently to download.
+/// How often and how soon a download is tried again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// Attempts in a row that may bring nothing new.
+    /// The number of attempts in a row without any new byte after which the download fails.
     pub(crate) attempts: u32,
-    /// Before the second attempt; twice as long before each further one.
+    /// The pause before the second attempt; it doubles before each further one.
     pub(crate) pause: Duration,
 }
 
@@ -38,15 +38,16 @@ pub(crate) struct Patience {
 enum Failure {
     /// Trying again may help.
     Passing(String),
-    /// It will not.
+    /// Trying again will not help.
     Final(Error),
 }
 
-/// Brings `url` into the file `part`, which may hold the first bytes of it from an earlier attempt, even one of another process.
-/// What arrives is not checked: that is the caller's business, who deletes `part` if it is not what it should be.
+/// Downloads `url` into the file `part`, which may hold its first bytes from an earlier attempt, even one of another process.
+/// The content is not checked: the caller does that, and deletes `part` if the content is wrong.
 ///
 /// # Errors
-/// [`Error::Download`] if the server refuses, or nothing new came in several attempts; what did come stays for the next time.
+/// [`Error::Download`] if the server refuses, or several attempts brought nothing new; the bytes that arrived are kept for the
+/// next time.
 pub(crate) fn download(url: &str, part: &Path, patience: Patience, watch: &mut Watch<'_>) -> Result<()> {
     let failed = |reason: String| Error::Download { url: url.to_owned(), reason };
     let address = Url::parse(url).map_err(|error| failed(error.to_string()))?;
@@ -89,7 +90,7 @@ fn attempt(client: &Client, url: &Url, part: &Path, watch: &mut Watch<'_>) -> Re
             Some((None, Some(total))) if total == have => return Ok(()),
             _ => return start_over(part, "more bytes are here than the server has"),
         },
-        // The whole file, whatever was asked for.
+        // The server sends the whole file, whatever part was asked for.
         status if status.is_success() => (0, response.content_length()),
         status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
             return Err(Failure::Passing(format!("the server answered {status}")));
@@ -99,10 +100,10 @@ fn attempt(client: &Client, url: &Url, part: &Path, watch: &mut Watch<'_>) -> Re
             return Err(Failure::Final(Error::Download { url: url.to_string(), reason }));
         }
     };
-    receive(response, part, first, total, &mut |done| watch(Progress { file: name(url), done, total }))
+    receive(response, part, first, total, &mut |done| watch(DownloadProgress { file: name(url), done, total }))
 }
 
-/// Writes the answer's body behind the `first` bytes of `part`.
+/// Writes the body of the response after the `first` bytes of `part`.
 fn receive(
     mut body: Response,
     part: &Path,
@@ -141,7 +142,7 @@ fn start_over(part: &Path, reason: &str) -> Result<(), Failure> {
     Err(Failure::Passing(reason.to_owned()))
 }
 
-/// First byte and length of the whole from `bytes 10-99/100`, `bytes */100` or `bytes 10-99/*`.
+/// The first byte and the length of the whole file, from a header such as `bytes 10-99/100`, `bytes */100` or `bytes 10-99/*`.
 fn content_range(response: &Response) -> Option<(Option<u64>, Option<u64>)> {
     let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
@@ -153,12 +154,12 @@ fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
 }
 
-/// The last part of the path.
+/// The last segment of the path.
 fn name(url: &Url) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
 }
 
-/// The error and what caused it, down to the system's reason.
+/// The error's message and those of its causes, down to the system's.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

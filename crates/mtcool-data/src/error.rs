@@ -1,4 +1,4 @@
-//! What can go wrong with data: each message names the file, what was expected, and what to do.
+//! Errors about data: each message names the file, what was expected, and what to do.
 
 use std::path::{Path, PathBuf};
 
@@ -16,22 +16,22 @@ pub enum Error {
     Missing {
         /// The data set's name.
         dataset: &'static str,
-        /// Where it was looked for.
+        /// The folder that was searched.
         folder: PathBuf,
-        /// The files that are not there.
+        /// The missing files.
         missing: String,
         /// What to do.
         remedy: &'static str,
     },
 
-    /// A file is not what it should be.
+    /// A file does not have the expected content.
     #[error("`{file}`: expected {expected}, got {got}; {remedy}")]
     Corrupt {
         /// The file.
         file: PathBuf,
-        /// Its right form.
+        /// What the file should be.
         expected: String,
-        /// Its form.
+        /// What the file is.
         got: String,
         /// What to do.
         remedy: &'static str,
@@ -40,13 +40,13 @@ pub enum Error {
     /// A file could not be downloaded.
     #[error("`{url}`: {reason}")]
     Download {
-        /// Where from.
+        /// The address.
         url: String,
-        /// Why not.
+        /// Why the download failed.
         reason: String,
     },
 
-    /// No source could deliver the data set.
+    /// No source delivered the data set.
     #[error(
         "could not fetch {dataset}:\n{attempts}\nPlace its files in `{folder}` by hand, or use synthetic data (`--data synth`)"
     )]
@@ -55,11 +55,11 @@ pub enum Error {
         dataset: &'static str,
         /// Where its files belong.
         folder: PathBuf,
-        /// One line a source that was tried: its name and why it failed.
+        /// One line per source that was tried: its name and why it failed.
         attempts: String,
     },
 
-    /// Files of a data set are not what they should be; all of them are named.
+    /// Files of a data set are missing or damaged; the message names them.
     #[error("{0}")]
     Defective(Box<Defects>),
 
@@ -68,7 +68,7 @@ pub enum Error {
     OutOfRange {
         /// The setting's name.
         key: &'static str,
-        /// What was given.
+        /// The value that was given.
         value: usize,
         /// The valid range, in words.
         expected: String,
@@ -79,7 +79,7 @@ pub enum Error {
     Setting {
         /// The setting's name.
         key: &'static str,
-        /// What was given.
+        /// The value that was given.
         value: f32,
         /// The valid range, in words.
         expected: String,
@@ -98,12 +98,12 @@ pub enum Error {
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
 
-    /// The thread that prepares batches is gone.
+    /// The thread that prepares batches has ended.
     #[error("the thread that prepares batches ended unexpectedly")]
     LoaderGone,
 }
 
-/// Names the path in an I/O error.
+/// Turns an I/O error at `path` into an error that names the path.
 pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
     move |source| Error::Io { path: path.to_owned(), source }
 }

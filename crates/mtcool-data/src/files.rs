@@ -8,12 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Result, at};
 
-/// Writes `bytes` under a temporary name first, so that nobody ever sees half a file. Makes the folder if it is missing.
+/// Writes `bytes` to a temporary file and renames it, so that a file is never seen half written. Makes the folder if it is
+/// missing.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write_whole_with(path, |file| file.write_all(bytes).map_err(at(path)))
 }
 
-/// As [`write_whole`], for contents that are made while they are written.
+/// As [`write_whole`], for content that `write` makes piece by piece.
 pub(crate) fn write_whole_with(path: &Path, write: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(at(folder))?;
@@ -44,7 +45,7 @@ pub(crate) fn sha256_of(path: &Path) -> Result<String> {
     }
 }
 
-/// Two digits a byte.
+/// The bytes as text, two hexadecimal digits per byte.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,73 +1,73 @@
-//! What is wrong with the files of a data set: one entry a problem, so that a user can repair all of them before training.
+//! What is wrong with the files of a data set: one entry per problem, so that a user can repair all of them before training.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What kind of problem a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Problem {
-    /// It is not there.
+pub enum ProblemKind {
+    /// The file is missing.
     Missing,
-    /// It is there more than once.
+    /// There is more than one such file.
     Doubled,
-    /// It cannot be read or decoded.
+    /// The file cannot be read or decoded.
     Unreadable,
-    /// Its values do not mean what they should.
+    /// The values in the file do not have the expected coding.
     WronglyCoded,
-    /// It has another size than it should have.
+    /// The picture does not have the expected size.
     WronglySized,
-    /// Its diagnosis is missing or contradicts itself.
+    /// The diagnosis is missing, or two sources contradict each other.
     Mislabelled,
-    /// A synthetic file that is not marked as such, or is not as it was drawn.
+    /// A synthetic file is not marked as synthetic, or has changed since it was drawn.
     Synthetic,
-    /// It belongs to no photograph of the set.
+    /// The file belongs to no photograph of the set.
     Foreign,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ProblemKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Problem::Missing => "missing",
-            Problem::Doubled => "doubled",
-            Problem::Unreadable => "unreadable",
-            Problem::WronglyCoded => "wrongly coded",
-            Problem::WronglySized => "wrongly sized",
-            Problem::Mislabelled => "mislabelled",
-            Problem::Synthetic => "synthetic",
-            Problem::Foreign => "foreign",
+            ProblemKind::Missing => "missing",
+            ProblemKind::Doubled => "doubled",
+            ProblemKind::Unreadable => "unreadable",
+            ProblemKind::WronglyCoded => "wrongly coded",
+            ProblemKind::WronglySized => "wrongly sized",
+            ProblemKind::Mislabelled => "mislabelled",
+            ProblemKind::Synthetic => "synthetic",
+            ProblemKind::Foreign => "foreign",
         })
     }
 }
 
-/// One problem of one file.
+/// One problem with one file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// Within the folder; for a missing file, where it officially belongs.
+    /// The file's path within the folder; for a missing file, its official path.
     pub path: PathBuf,
-    /// What kind of problem it is.
-    pub problem: Problem,
-    /// Whether nothing can be trained before it is solved; otherwise it is only worth knowing.
+    /// The kind of problem.
+    pub problem: ProblemKind,
+    /// Whether it must be solved before training; otherwise it is only a note.
     pub is_defect: bool,
-    /// What was expected, what was found, what to do.
+    /// What was expected, what was found, and what to do.
     pub detail: String,
 }
 
 impl Finding {
-    /// A problem that must be solved, of `file` in `folder`.
-    pub(crate) fn defect(folder: &Path, file: &Path, problem: Problem, detail: impl Into<String>) -> Self {
+    /// A problem with `file` in `folder` that must be solved.
+    pub(crate) fn defect(folder: &Path, file: &Path, problem: ProblemKind, detail: impl Into<String>) -> Self {
         let path = file.strip_prefix(folder).unwrap_or(file).to_owned();
         Self { path, problem, is_defect: true, detail: detail.into() }
     }
 
-    /// Something worth knowing about `file` in `folder`.
-    pub(crate) fn note(folder: &Path, file: &Path, problem: Problem, detail: impl Into<String>) -> Self {
+    /// A note about `file` in `folder`.
+    pub(crate) fn note(folder: &Path, file: &Path, problem: ProblemKind, detail: impl Into<String>) -> Self {
         Self { is_defect: false, ..Self::defect(folder, file, problem, detail) }
     }
 
-    /// A photograph that says it was drawn, in a `folder` whose `manifest` should say so too, but is not there.
+    /// A photograph that is marked as drawn, in a `folder` without the `manifest` of a drawn set.
     pub(crate) fn undeclared(folder: &Path, file: &Path, manifest: &str) -> Self {
         let detail = format!("drawn by a program, but no `{manifest}` says so; delete it, or draw the set again");
-        Self::defect(folder, file, Problem::Synthetic, detail)
+        Self::defect(folder, file, ProblemKind::Synthetic, detail)
     }
 }
 
@@ -82,9 +82,9 @@ impl fmt::Display for Finding {
 pub struct Defects {
     /// The data set's name.
     pub dataset: &'static str,
-    /// Where its files lie.
+    /// The folder of its files.
     pub folder: PathBuf,
-    /// Everything that was found.
+    /// All findings.
     pub findings: Vec<Finding>,
     /// What to do.
     pub remedy: String,
@@ -97,11 +97,11 @@ impl Defects {
     }
 }
 
-/// Defects that a message shows; the rest are counted.
+/// The number of defects that a message shows; the others are only counted.
 const SHOWN: usize = 12;
 
 impl fmt::Display for Defects {
-    /// How many defects there are, a line for each of the first ones, and the remedy.
+    /// The number of defects, one line for each of the first ones, and the remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.defects().count();
         let plural = if count == 1 { "" } else { "s" };
@@ -127,19 +127,19 @@ mod tests {
         let file = Path::new("data/images/01_dr.JPG");
         let finding = |problem, detail: &str| Finding::defect(Path::new("data"), file, problem, detail);
         let problems = vec![
-            finding(Problem::Missing, "no photograph of this name"),
-            finding(Problem::Doubled, "by `images/01_dr.jpg`"),
-            finding(Problem::Unreadable, "truncated"),
-            finding(Problem::WronglySized, "expected 3504x2336, got 350x233"),
-            finding(Problem::WronglyCoded, "expected red or blue, got yellow"),
+            finding(ProblemKind::Missing, "no photograph of this name"),
+            finding(ProblemKind::Doubled, "by `images/01_dr.jpg`"),
+            finding(ProblemKind::Unreadable, "truncated"),
+            finding(ProblemKind::WronglySized, "expected 3504x2336, got 350x233"),
+            finding(ProblemKind::WronglyCoded, "expected red or blue, got yellow"),
             Finding::undeclared(Path::new("data"), file, "synthetic.json"),
         ];
-        let text = defects([problems, vec![Finding::note(Path::new("data"), file, Problem::Foreign, "")]].concat());
+        let text = defects([problems, vec![Finding::note(Path::new("data"), file, ProblemKind::Foreign, "")]].concat());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[7]), (8, "HRF-AV in `data` has 6 defects", "repair them"), "{text}");
         assert!(lines[1..7].iter().all(|line| line.starts_with("  `images/01_dr.JPG`: ")), "{text}");
         assert!(text.contains("expected 3504x2336, got 350x233") && text.contains("`images/01_dr.jpg`"), "{text}");
-        let many = defects(vec![finding(Problem::Missing, ""); 50]);
+        let many = defects(vec![finding(ProblemKind::Missing, ""); 50]);
         assert!(many.contains("\n  and 38 more\n") && many.lines().count() == 15, "{many}");
     }
 }

@@ -1,14 +1,14 @@
 //! Data sets for multi-task learning: fetched, verified, split, batched, and synthetic ones.
 //!
-//! This crate stands alone: it knows tensors and files, no method and no network.
+//! This crate stands alone: it knows tensors and files, but no method and no network.
 //!
-//! - [`Mnist`]: even and odd digits, two five-class problems, from the four IDX files in a folder.
-//! - [`mnist::fetch`](mnist::fetch()) brings the files, [`digits`] draws synthetic ones in the same layout, and every read
+//! - [`Mnist`]: even and odd digits as two five-class problems, from the four IDX files in a folder.
+//! - [`mnist::fetch`](mnist::fetch()) downloads the files, [`digits`] draws synthetic ones in the same layout, and every read
 //!   verifies them.
-//! - [`HrfAv`]: photographs of the retina, two segmentation tasks on each: vessels, arteries against veins.
-//! - [`Refuge`]: segmentation of disc and cup, and glaucoma, on the same photographs, from the official folders.
-//! - [`fundus`] draws such photographs with all that is true of them; [`hrf_av::synthesize`] and [`refuge::RefugeSynthesis`]
-//!   whole sets of them.
+//! - [`HrfAv`]: photographs of the retina with two segmentation tasks on each: vessels, and arteries against veins.
+//! - [`Refuge`]: segmentation of disc and cup, and recognition of glaucoma, on the same photographs, from the official folders.
+//! - [`fundus`] draws such photographs with their ground truth; [`hrf_av::synthesize`] and [`refuge::RefugeSynthesis`] draw
+//!   whole sets.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread;
 //!   [`SharedLoader`] for tasks that share their images.
 //!
@@ -24,7 +24,7 @@
 //! let config = LoaderConfig { batch_size: 3, seed: 7, stream: 0 };
 //! let mut loader = Loader::new(data.clone(), config, 0)?;
 //! let first: Vec<_> = (0..5).map(|_| loader.next()).collect::<mtcool_data::Result<_>>()?;
-//! // A loader that starts at batch 4 goes on where the other was.
+//! // A loader that starts at batch 4 continues where the first one was.
 //! let mut resumed = Loader::new(data, config, 4)?;
 //! assert_eq!(resumed.next()?.targets.to_vec1::<u32>()?, first[4].targets.to_vec1::<u32>()?);
 //! # Ok(())
@@ -40,11 +40,13 @@ mod download;
 mod error;
 mod files;
 mod finding;
-mod fingerprint;
 pub mod fundus;
 pub mod hrf_av;
 mod loader;
+mod manifest;
 pub mod mnist;
+mod order;
+mod origin;
 pub mod picture;
 mod prefetch;
 pub mod refuge;
@@ -53,12 +55,13 @@ mod shared;
 pub use augment::{Augmentation, Change};
 pub use cutter::Cutter;
 pub use dataset::{Dataset, Labelled, Sample};
-pub use download::Progress;
+pub use download::DownloadProgress;
 pub use error::{Error, Result};
-pub use finding::{Defects, Finding, Problem};
+pub use finding::{Defects, Finding, ProblemKind};
 pub use hrf_av::HrfAv;
-pub use loader::{Loader, LoaderConfig};
-pub use mnist::{Mnist, Origin};
-pub use prefetch::Prefetch;
+pub use loader::Loader;
+pub use mnist::Mnist;
+pub use order::LoaderConfig;
+pub use origin::Origin;
 pub use refuge::Refuge;
-pub use shared::{Draw, SharedDataset, SharedLoader, SharedSample};
+pub use shared::{SampleDraw, SharedDataset, SharedLoader, SharedSample};

@@ -1,4 +1,5 @@
-//! Photographs and masks from files: any of the usual formats, truncation noticed, drawn ones told, reduced by whole factors.
+//! Photographs and masks from files of any usual format. Truncated files are refused, drawn photographs are recognised, and
+//! pictures can be reduced by whole factors.
 
 use std::path::Path;
 
@@ -20,7 +21,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Width and height, as people say it.
+    /// Width and height, in this order.
     pub fn size(&self) -> [usize; 2] {
         [self.width, self.height]
     }
@@ -28,7 +29,7 @@ impl Picture {
     /// Reads `file` as red, green and blue.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] if it is no picture or a truncated one; [`Error::Io`] if it cannot be read.
+    /// [`Error::Corrupt`] if it is not a picture, or a truncated one; [`Error::Io`] if it cannot be read.
     pub fn read_rgb(file: &Path) -> Result<Self> {
         read(file).map(Self::rgb)
     }
@@ -50,7 +51,8 @@ impl Picture {
         Self { height, width, channels: 3, bytes: picture.into_raw() }
     }
 
-    /// Every `scale` x `scale` pixels become their mean, rounded (halves up). Columns and rows beyond the last whole block are cut.
+    /// Replaces every block of `scale` x `scale` pixels by its mean, rounded (halves up). Rows and columns after the last whole
+    /// block are cut off.
     ///
     /// # Errors
     /// If `scale` is 0 or larger than the picture.
@@ -83,14 +85,14 @@ impl Picture {
 /// # Errors
 /// If `scale` is 0 or larger than a side.
 pub(crate) fn reduced_size(height: usize, width: usize, scale: usize) -> Result<[usize; 2]> {
-    match scale >= 1 && scale <= height.min(width) {
-        true => Ok([height / scale, width / scale]),
-        false => Err(Error::OutOfRange {
+    if !(1..=height.min(width)).contains(&scale) {
+        return Err(Error::OutOfRange {
             key: "scale",
             value: scale,
             expected: format!("at least 1 and at most {}, the picture's smaller side", height.min(width)),
-        }),
+        });
     }
+    Ok([height / scale, width / scale])
 }
 
 fn read(file: &Path) -> Result<DynamicImage> {
@@ -103,12 +105,12 @@ fn read(file: &Path) -> Result<DynamicImage> {
     })
 }
 
-/// The picture in `bytes`, whose format is told by its content.
+/// The picture in `bytes`; its format is recognised by its content.
 ///
 /// # Errors
-/// In words, if it is none or was cut off.
+/// A description of what is wrong, if it is not a picture or was cut off.
 pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    // The decoder fills what is missing with grey and says nothing.
+    // The decoder would fill the missing part with grey without an error.
     if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_ends(bytes) {
         return Err(format!("a JPEG file truncated after {} bytes", bytes.len()));
     }
@@ -116,7 +118,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
     image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string())
 }
 
-/// Whether the end-of-image marker comes, by walking the segments and the entropy-coded scans between them (ITU T.81, annex B).
+/// Whether there is an end-of-image marker, found by walking through the segments and the entropy-coded scans between them
+/// (ITU T.81, annex B).
 fn jpeg_ends(bytes: &[u8]) -> bool {
     const END_OF_IMAGE: u8 = 0xd9;
     let mut place = 2;
@@ -131,7 +134,7 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
         if bytes[place - 1] == END_OF_IMAGE {
             return true;
         }
-        // A segment, its length first. What a scan holds after its header is passed over by the search above.
+        // A segment begins with its length. The content of a scan after its header is skipped by the search above.
         let Some(&[high, low]) = bytes[place..].first_chunk::<2>() else { return false };
         place += usize::from(u16::from_be_bytes([high, low]));
         if place >= bytes.len() {
@@ -140,17 +143,17 @@ fn jpeg_ends(bytes: &[u8]) -> bool {
     }
 }
 
-/// What every synthetic photograph says about itself, in a comment that survives copying and renaming.
+/// The comment in every synthetic photograph; it survives copying and renaming of the file.
 const DRAWN: &[u8] = b"drawn by mtcool, not photographed";
 
-/// The JPEG file `bytes` with a comment that it was drawn.
+/// The JPEG file `bytes` with a comment which says that it was drawn.
 pub(crate) fn mark_as_drawn(bytes: &[u8]) -> Vec<u8> {
     let (start, rest) = bytes.split_at(2);
     let length = (DRAWN.len() as u16 + 2).to_be_bytes();
     [start, &[0xff, 0xfe], &length, DRAWN, rest].concat()
 }
 
-/// Whether `bytes`, the beginning of a file at least, carry the comment of [`mark_as_drawn`].
+/// Whether `bytes`, at least the beginning of a file, contain the comment of [`mark_as_drawn`].
 pub(crate) fn is_marked_as_drawn(bytes: &[u8]) -> bool {
     bytes.get(6..6 + DRAWN.len()) == Some(DRAWN)
 }

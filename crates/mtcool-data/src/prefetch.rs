@@ -1,4 +1,4 @@
-//! Work done ahead on other threads and handed out in order.
+//! Items that other threads make ahead of their use, handed out in order.
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -6,20 +6,20 @@ use crate::error::{Error, Result};
 
 /// An endless sequence of items, each a function of its number alone, made ahead of their use.
 ///
-/// Workers take turns, item n being made by worker `n % workers`, so neither the order nor an item depends on who is faster.
-/// There is no state to save but the position.
-pub struct Prefetch<T> {
+/// Workers take turns: worker `n % workers` makes item n, so neither the order nor an item depends on which worker is faster.
+/// The position is the only state to save.
+pub(crate) struct Prefetch<T> {
     lanes: Vec<Receiver<Result<T>>>,
     position: u64,
 }
 
 impl<T: Send + 'static> Prefetch<T> {
-    /// Starts one thread a worker, the sequence entered at `position`. `workers[k](n)` makes item n for every n with
-    /// `n % workers.len() == k`; each keeps up to `ahead` finished items waiting and works at the next.
+    /// Starts one thread per worker; the first item that comes out is number `position`. `workers[k](n)` makes item n for every
+    /// n with `n % workers.len() == k`. Each worker keeps up to `ahead` finished items waiting while it makes the next one.
     ///
     /// # Errors
-    /// If there is no worker.
-    pub fn new<F>(position: u64, ahead: usize, workers: Vec<F>) -> Result<Self>
+    /// If `workers` is empty.
+    pub(crate) fn new<F>(position: u64, ahead: usize, workers: Vec<F>) -> Result<Self>
     where
         F: FnMut(u64) -> Result<T> + Send + 'static,
     {
@@ -31,9 +31,9 @@ impl<T: Send + 'static> Prefetch<T> {
             let (sender, receiver) = sync_channel(ahead);
             let mut next = position + (lane + count - position % count) % count;
             std::thread::spawn(move || {
-                // A pool of its own: whoever waits for an item may be the only worker of the global one.
+                // The thread has its own pool: the thread that waits for an item may be the only one of the global pool.
                 let _pool = rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build();
-                // The receiver is gone when the sequence is dropped; that ends the thread.
+                // When the sequence is dropped, its receivers are gone, and the thread ends.
                 while sender.send(worker(next)).is_ok() {
                     next += count;
                 }
@@ -46,17 +46,11 @@ impl<T: Send + 'static> Prefetch<T> {
     /// The next item, waiting for it if it is not ready.
     ///
     /// # Errors
-    /// If it could not be made, or its thread is gone.
-    #[expect(clippy::should_implement_trait, reason = "the sequence never ends, so an Option would mislead")]
-    pub fn next(&mut self) -> Result<T> {
+    /// If the item could not be made, or its thread has ended.
+    pub(crate) fn next(&mut self) -> Result<T> {
         let lane = (self.position % self.lanes.len() as u64) as usize;
         self.position += 1;
         self.lanes[lane].recv().map_err(|_| Error::LoaderGone)?
-    }
-
-    /// The number of the item that comes next: where to enter again.
-    pub fn position(&self) -> u64 {
-        self.position
     }
 }
 
@@ -81,7 +75,6 @@ mod tests {
             for position in [0, 1, 5] {
                 let mut items = sequence(position, workers);
                 for n in position..position + 12 {
-                    assert_eq!(items.position(), n);
                     match items.next() {
                         Ok(item) => assert_eq!(item, n * n, "{workers} workers from {position}"),
                         Err(_) => assert_eq!(n, 7, "an error belongs to its own item"),

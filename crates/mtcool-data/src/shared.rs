@@ -8,13 +8,13 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
-use crate::loader::{EpochOrder, LoaderConfig};
+use crate::order::{EpochOrder, LoaderConfig};
 use crate::prefetch::Prefetch;
 
-/// Most threads that prepare batches.
+/// The largest number of threads that prepare batches.
 const MOST_WORKERS: usize = 4;
 
-/// Some samples side by side, with what every task wants of them.
+/// A batch of samples with the targets of every task.
 #[derive(Clone, Debug)]
 pub struct SharedSample {
     /// `[B, ...]`.
@@ -24,34 +24,34 @@ pub struct SharedSample {
 }
 
 impl SharedSample {
-    /// The same on `device`.
+    /// A copy on `device`.
     ///
     /// # Errors
-    /// If it has no room.
+    /// If the device has no room for it.
     pub fn on(&self, device: &Device) -> Result<Self> {
         let targets = self.targets.iter().map(|target| target.to_device(device));
         Ok(Self { inputs: self.inputs.to_device(device)?, targets: targets.collect::<candle_core::Result<_>>()? })
     }
 }
 
-/// A sample to read, and the random numbers by which it may be changed.
+/// A sample to read, and the random numbers that decide how it is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draw {
-    /// Which sample.
+pub struct SampleDraw {
+    /// The sample's index in its set.
     pub index: u32,
     epoch: u64,
     config: LoaderConfig,
 }
 
-impl Draw {
-    /// Sample `index` outside of any training: its random numbers follow from the index alone.
+impl SampleDraw {
+    /// Sample `index` outside of any training: its random numbers depend on the index alone.
     pub fn plain(index: u32) -> Self {
         Self { index, epoch: 0, config: LoaderConfig { batch_size: 1, seed: 0, stream: 0 } }
     }
 
-    /// Random numbers of this sample in this epoch, whatever batch it is in.
+    /// The random numbers of this sample in this epoch; they do not depend on its batch.
     pub fn generator(&self) -> ChaCha8Rng {
-        // The shuffle of the epoch is number 0.
+        // The shuffle of the epoch uses detail 0.
         self.config.generator(self.epoch, 1 + u64::from(self.index))
     }
 }
@@ -73,18 +73,18 @@ pub trait SharedDataset: Send + Sync {
     ///
     /// # Errors
     /// If one cannot be read.
-    fn read(&self, draws: &[Draw]) -> Result<SharedSample>;
+    fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample>;
 }
 
-/// An endless stream of batches for each task; batch n is the same images for all of them. Shuffled and cut as [`crate::Loader`]
-/// does it.
+/// An endless stream of batches for each task; batch n has the same images for all tasks. It shuffles and cuts as
+/// [`crate::Loader`] does.
 ///
-/// The batch at position n is a function of the data set, the config and n, so there is no state to save but the position. A
-/// batch waits here until every task has had it: tasks may run ahead of each other.
+/// The batch at position n is a function of the data set, the config and n, so the position is the only state to save. A batch
+/// is kept until every task has received it, since tasks may run ahead of each other.
 pub struct SharedLoader {
     batches: Prefetch<SharedSample>,
     waiting: VecDeque<SharedSample>,
-    /// Position of the first batch that waits.
+    /// Position of the first batch in `waiting`.
     first: u64,
     /// Each task's next position.
     next: Vec<u64>,
@@ -99,7 +99,7 @@ impl SharedLoader {
         Self::on(&Device::Cpu, data, config, position)
     }
 
-    /// [`SharedLoader::new`] whose batches are moved to `device` ahead of their use, too.
+    /// As [`SharedLoader::new`], but batches are also moved to `device` ahead of their use.
     ///
     /// # Errors
     /// As [`SharedLoader::new`].
@@ -109,7 +109,8 @@ impl SharedLoader {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let read = move |position| {
             let epoch = order.epoch(position);
-            let draws: Vec<Draw> = order.batch(position).iter().map(|&index| Draw { index, epoch, config }).collect();
+            let draws: Vec<SampleDraw> =
+                order.batch(position).iter().map(|&index| SampleDraw { index, epoch, config }).collect();
             data.read(&draws)?.on(&device)
         };
         let batches = Prefetch::new(position, 1, vec![read; (cores / 2).clamp(1, MOST_WORKERS)])?;
@@ -149,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// Task 0 wants the index, task 1 its random number.
+    /// The target of task 0 is the index, that of task 1 the sample's random number.
     struct Numbers;
 
     impl SharedDataset for Numbers {
@@ -161,7 +162,7 @@ mod tests {
             10
         }
 
-        fn read(&self, draws: &[Draw]) -> Result<SharedSample> {
+        fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {
             let indices: Vec<u32> = draws.iter().map(|draw| draw.index).collect();
             let random: Vec<u32> = draws.iter().map(|draw| draw.generator().next_u32()).collect();
             let inputs = Tensor::new(indices, &Device::Cpu)?;
@@ -226,7 +227,7 @@ mod tests {
         for (index, number) in &single[0] {
             assert_ne!(single[1][index], *number, "sample {index} is changed alike in both epochs");
         }
-        assert_ne!(Draw::plain(0).generator().next_u32(), Draw::plain(1).generator().next_u32());
+        assert_ne!(SampleDraw::plain(0).generator().next_u32(), SampleDraw::plain(1).generator().next_u32());
     }
 
     #[test]

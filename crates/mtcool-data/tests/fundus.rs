@@ -1,10 +1,10 @@
-//! Synthetic fundus photographs: what is drawn is what the truth says, whatever the size and the number of threads.
+//! Synthetic fundus photographs show what their ground truth says, for every size and every number of threads.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use mtcool_data::fundus::{ARTERY, BACKGROUND, CUP, Fundus, RIM, VEIN};
 
-/// Mean of (red, green, blue) over the pixels that `select` picks; their number.
+/// The mean of (red, green, blue) over the pixels that `select` picks, and the number of these pixels.
 fn mean(fundus: &Fundus, select: impl Fn(usize) -> bool) -> ([f64; 3], usize) {
     let (mut sum, mut count) = ([0.0; 3], 0);
     for (_, pixel) in fundus.pixels.chunks_exact(3).enumerate().filter(|&(index, _)| select(index)) {
@@ -102,7 +102,7 @@ fn disc_cup_and_vessels_look_as_the_truth_says() {
 
 #[test]
 fn veins_are_wider_than_arteries() {
-    // Half the widest square that fits into the vessels of one kind, crossings and the disc left out.
+    // The side of the largest square that fits into the vessels of one kind, without crossings and the disc.
     let widest = |fundus: &Fundus, kind: u8, side: usize| {
         let mut largest = 0;
         let mut square = vec![0usize; side * side];

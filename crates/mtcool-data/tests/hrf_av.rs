@@ -1,4 +1,4 @@
-//! HRF-AV's files: what every pixel becomes, which files are refused and in which words, what patches are cut from them.
+//! HRF-AV's files: what every pixel becomes, which files are refused with which message, and which patches are cut from them.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -40,7 +40,7 @@ impl Set {
         self.open_as(scale, OnDamage::Refuse).unwrap()
     }
 
-    /// All problems, a line each, the set's folder left out.
+    /// All problems, one line each, without the path of the set's folder.
     fn problems(&self) -> Vec<String> {
         let report = verify(self.path(), SMALL).unwrap();
         let folder = format!("{}/", self.path().display());
@@ -70,26 +70,20 @@ fn every_pixel_is_what_the_files_say() {
 }
 
 #[test]
-fn a_whole_photograph_is_its_pixels_as_tensors() {
+fn a_photograph_at_half_the_size_has_the_means_of_its_pixels() {
     let set = Set::new();
     let loaded = set.open(2);
     let photograph = &loaded.all()[4];
-    let Sample { inputs, targets } = photograph.whole().unwrap();
     let (height, width) = (photograph.height(), photograph.width());
-    assert_eq!((inputs.dims(), targets.dims()), (&[1, 3, 18, 24][..], &[1, 2, 18, 24][..]));
-    let inputs = inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let targets = targets.flatten_all().unwrap().to_vec1::<u8>().unwrap();
     let file = Picture::read_rgb(&set.path().join(Role::Image.path(photograph.id))).unwrap();
-    let plane = height * width;
-    for index in 0..plane {
-        let mark = photograph.marks().bytes[index];
-        assert_eq!([targets[index], targets[plane + index]], [u8::from(mark & VESSEL != 0), mark & CLASS]);
+    assert_eq!([height, width, photograph.pixels().bytes.len()], [18, 24, 3 * 18 * 24]);
+    for index in 0..height * width {
         // The mean of four pixels of the file, rounded.
         let (x, y) = (index % width * 2, index / width * 2);
         for channel in 0..3 {
             let at = |x: usize, y: usize| u32::from(file.bytes[(y * 48 + x) * 3 + channel]);
             let mean = (at(x, y) + at(x + 1, y) + at(x, y + 1) + at(x + 1, y + 1) + 2) / 4;
-            assert_eq!(inputs[channel * plane + index], mean as f32 / 255.0);
+            assert_eq!(u32::from(photograph.pixels().bytes[3 * index + channel]), mean);
         }
     }
 }
@@ -118,7 +112,7 @@ fn manual_vessels_decide_on_the_binary_task_where_they_are() {
 fn anti_aliased_labels_are_snapped_and_counted() {
     let set = Set::new();
     let (plain, id) = (set.open(1), SMALL.photographs().nth(5).unwrap());
-    // Every coloured pixel somewhat darker, every black one somewhat lit, never past the middle.
+    // Every coloured pixel becomes somewhat darker and every black one somewhat brighter, but never beyond the middle.
     let file = set.path().join(Role::Labels.path(id));
     let soft = |x: u32, y: u32| match class(id, x, y) {
         Class::Background => [(x % 60) as u8, 0, (y % 60) as u8],
@@ -147,7 +141,7 @@ fn names_in_another_case_and_other_picture_formats_are_read() {
     assert_eq!(set.open(1).all().len(), 9);
 }
 
-/// Damages one file after the other; each is named with what is wrong.
+/// Damages one file after the other; each must be named together with what is wrong.
 #[test]
 fn every_damage_is_named_file_by_file_and_the_rest_is_loaded_only_on_request() {
     let set = Set::new();
@@ -195,17 +189,17 @@ fn every_damage_is_named_file_by_file_and_the_rest_is_loaded_only_on_request() {
     let rest = set.open_as(1, OnDamage::LeaveOut).unwrap();
     assert_eq!(rest.all().iter().map(|photograph| photograph.id.to_string()).collect::<Vec<_>>(), ["03_h"]);
     assert_eq!(rest.left_out(), named.findings);
-    // A part of a split keeps those that are there.
+    // A part of a split keeps the photographs that are there.
     let ids: Vec<_> = SMALL.photographs().collect();
     assert_eq!(rest.photographs(&ids[5..]).len(), 1);
 }
 
-/// A folder in a file's place can be listed but not read, whoever asks.
+/// A folder in the place of a file can be listed but not read, whatever the user's rights are.
 #[test]
 fn files_that_cannot_be_read_are_damage_like_any_other() {
     let set = Set::new();
     let file = |role: Role, id: &str| path(set.path(), role, id);
-    // It lies in the cache already, which says nothing of the file as it is now.
+    // The photograph is in the cache already, but that says nothing about the file as it is now.
     assert_eq!(set.open(1).all().len(), 9);
     for (role, id) in [(Role::Image, "01_dr"), (Role::Labels, "01_dr"), (Role::Field, "02_h")] {
         std::fs::remove_file(file(role, id)).unwrap();
@@ -278,8 +272,8 @@ fn a_folder_without_the_set_says_what_to_do() {
     assert!(set.open_as(1, OnDamage::LeaveOut).is_err(), "nothing is left");
 }
 
-/// Sets the highest bit of a cached photograph's last mark; the checksums may know of it. A new file, as whoever is reading the
-/// old one need not care.
+/// Sets the highest bit of a cached photograph's last mark, with or without correct checksums. The result is a new file, so that a
+/// reader of the old one is not disturbed.
 fn change_last_mark(entry: &Path, with_checksums: bool) {
     let bytes = std::fs::read(entry).unwrap();
     let (rest, magic) = bytes.split_at(bytes.len() - 8);
@@ -305,11 +299,11 @@ fn nothing_is_decoded_twice_but_a_changed_file_is() {
     let entries =
         || std::fs::read_dir(set.path().join("cache")).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
     assert_eq!(entries().len(), 9);
-    // Whoever reads a marked cache did not decode.
+    // If the marks of the changed cache are read, the files were not decoded.
     entries().iter().for_each(|entry| change_last_mark(entry, true));
     let again = set.open(1);
     assert!(again.all().iter().all(|photograph| photograph.marks().bytes.last().unwrap() & 0x80 != 0));
-    // A mark that is not as it was written is damage, and the photograph is decoded again.
+    // A mark that has changed since it was written is damage, so the photograph is decoded again.
     entries().iter().for_each(|entry| change_last_mark(entry, false));
     let repaired = set.open(1);
     assert!(repaired.all().iter().all(|photograph| photograph.marks().bytes.last().unwrap() & 0x80 == 0));
@@ -320,7 +314,7 @@ fn nothing_is_decoded_twice_but_a_changed_file_is() {
     write_image(&set.path().join(Role::Image.path(id)), SMALL.size, |x, _| [x as u8, 200, 9]);
     assert_ne!(set.open(1).all()[0].pixels().bytes, first);
     assert_eq!(entries().len(), 19);
-    // A file that was damaged since is noticed although its decoded form is still there.
+    // A file that was damaged since then is noticed, although its decoded form is still in the cache.
     std::fs::write(path(set.path(), Role::Labels, "02_g"), b"damaged").unwrap();
     assert!(set.open_as(1, OnDamage::Refuse).is_err());
 }
@@ -352,9 +346,7 @@ fn batches(photographs: &[Arc<Photograph>], config: PatchConfig, first: u64, cou
         let inputs = sample.inputs.flatten_all().unwrap().to_vec1().unwrap();
         (inputs, sample.targets.flatten_all().unwrap().to_vec1().unwrap())
     };
-    let batches = (0..count).map(|_| flat(patches.next().unwrap())).collect();
-    assert_eq!(patches.position(), first + count as u64);
-    batches
+    (0..count).map(|_| flat(patches.next().unwrap())).collect()
 }
 
 #[test]
@@ -408,7 +400,7 @@ fn an_unchanged_patch_is_a_piece_of_its_photograph_around_a_place_in_the_field()
 fn the_photographs_take_turns() {
     let set = Set::new();
     let photographs = set.open(1).all().to_vec();
-    // A photograph's blue tells which one it is.
+    // The blue channel of a photograph identifies it.
     let whole = PatchConfig { side: 48, batch_size: 1, ..PLAIN };
     let middle = |inputs: &[f32]| inputs[2 * 48 * 48 + 24 * 48 + 24].to_bits();
     let seen: Vec<u32> = batches(&photographs, whole, 0, 36).iter().map(|(inputs, _)| middle(inputs)).collect();

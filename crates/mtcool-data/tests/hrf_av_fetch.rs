@@ -1,4 +1,4 @@
-//! Fetching HRF-AV from a server on this machine: whole, interrupted, resumed, refused, and of other content.
+//! Fetching HRF-AV from a local server: whole, interrupted, resumed, refused, and with wrong content.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use hrf_av_set::{SMALL, path, write, write_vessels};
 use mtcool_data::hrf_av::{FetchConfig, Fetched, Role, fetch, verify};
-use mtcool_data::{Error, Progress, Result};
+use mtcool_data::{DownloadProgress, Error, Result};
 use server::{Act, Server};
 use sha2::{Digest, Sha256};
 
 const ARCHIVE: &str = "/fundus/all.zip";
 
-/// A published set: what a server would have of it.
+/// A published set as a server holds it.
 struct Published {
     folder: tempfile::TempDir,
     archive: Vec<u8>,
@@ -95,7 +95,8 @@ fn a_set_is_fetched_once_with_progress_and_only_checked_after_that() {
     let (published, folder) = (Published::new(), tempfile::tempdir().unwrap());
     let server = published.serve(|_, _| Act::Serve);
     let mut seen: Vec<(String, u64, Option<u64>)> = Vec::new();
-    let mut watch = |progress: Progress<'_>| seen.push((progress.file.to_owned(), progress.done, progress.total));
+    let mut watch =
+        |progress: DownloadProgress<'_>| seen.push((progress.file.to_owned(), progress.done, progress.total));
     let fetched = fetch(folder.path(), &published.config(&server), &mut watch).unwrap();
     assert_eq!(fetched, Fetched { kept: 0, brought: 27 });
     published.assert_fetched(folder.path());
@@ -126,7 +127,7 @@ fn only_what_is_missing_is_brought() {
 #[test]
 fn an_interrupted_download_goes_on_where_it_ended() {
     let (published, folder) = (Published::new(), tempfile::tempdir().unwrap());
-    // Cut again and again within one call: each attempt asks for the rest.
+    // The connection breaks several times within one call: each attempt asks for the rest.
     let server =
         published.serve(|number, path| if path == ARCHIVE && number < 5 { Act::CutAfter(1000) } else { Act::Serve });
     published.fetch(&server, folder.path()).unwrap();
@@ -135,7 +136,7 @@ fn an_interrupted_download_goes_on_where_it_ended() {
         server.requests().iter().filter(|(path, _)| path == ARCHIVE).map(|(_, first)| *first).collect();
     assert_eq!(firsts, [None, Some(1000), Some(2000), Some(3000), Some(4000), Some(5000)]);
 
-    // Given up, and taken up by a later call.
+    // The download fails, and a later call continues it.
     let folder = tempfile::tempdir().unwrap();
     let server = published.serve(|number, _| if number == 0 { Act::CutAfter(1500) } else { Act::Status(503) });
     let message = published.fetch(&server, folder.path()).unwrap_err().to_string();
@@ -204,7 +205,7 @@ fn content_that_is_not_the_published_one_is_refused_and_not_kept() {
         other => panic!("{other}"),
     }
     assert!(!path(folder.path(), Role::Labels, "03_g").exists());
-    // An archive of other content, one without a file, and no archive at all.
+    // An archive with wrong content, one without a required file, and a file that is not an archive.
     let (name, hash) = published.checksums.pop_first().unwrap();
     published.checksums.insert("images/99_dr.JPG".into(), hash);
     let message = published.fetch(&server, &folder.path().join("b")).unwrap_err().to_string();
@@ -243,7 +244,7 @@ fn a_refusal_is_final_and_says_where_the_files_belong() {
     assert_eq!(server.requests().len(), 1, "asked again in vain");
     let nowhere = FetchConfig { archive: "no address".into(), ..published.config(&server) };
     assert!(fetch(folder.path(), &nowhere, &mut |_| {}).unwrap_err().to_string().contains("no address"));
-    // Nobody listens there.
+    // There is no server at this address.
     let gone = FetchConfig { archive: "http://127.0.0.1:9/all.zip".into(), ..published.config(&server) };
     let message = fetch(folder.path(), &gone, &mut |_| {}).unwrap_err().to_string();
     assert!(message.contains("127.0.0.1:9") && message.contains("refused"), "{message}");

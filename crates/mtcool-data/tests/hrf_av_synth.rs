@@ -1,4 +1,4 @@
-//! Drawn photographs in HRF-AV's layout: complete, from a seed, told apart from the published ones.
+//! Drawn photographs in HRF-AV's layout: complete, drawn from a seed, and never taken for the published ones.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -9,7 +9,7 @@ use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
     CLASS, FIELD, FetchConfig, HrfAvConfig, OnDamage, Role, SetShape, SynthConfig, fetch, origin, synthesize, verify,
 };
-use mtcool_data::{Error, HrfAv, Origin, Problem};
+use mtcool_data::{Error, HrfAv, Origin, ProblemKind};
 
 const SMALL: SynthConfig = SynthConfig { shape: SetShape { numbers: 3, size: [150, 100] }, seed: 4 };
 
@@ -56,7 +56,7 @@ fn a_set_follows_from_its_seed_and_an_interrupted_one_is_completed() {
     }
     synthesize(first.path(), SMALL).unwrap();
     assert!(files(first.path()) == drawn);
-    // Another seed replaces every photograph, another shape leaves none of the old ones behind.
+    // Another seed replaces every photograph, and another shape leaves none of the old ones.
     synthesize(first.path(), SynthConfig { seed: 5, ..SMALL }).unwrap();
     assert!(files(first.path()).iter().all(|(path, bytes)| path.starts_with("mask") || drawn[path] != *bytes));
     synthesize(first.path(), SynthConfig { shape: SetShape { numbers: 1, size: [60, 40] }, ..SMALL }).unwrap();
@@ -87,19 +87,19 @@ fn without_its_manifest_a_drawn_set_is_not_taken_for_the_published_one() {
     synthesize(folder.path(), SMALL).unwrap();
     let cache = Cache::new(folder.path().join("cache"));
     let open = |on_damage| HrfAv::open(folder.path(), &cache, HrfAvConfig { shape: SMALL.shape, scale: 1, on_damage });
-    // It was read while it still said what it is, so all of it lies in the cache.
+    // The set was read while it still had its manifest, so all of it is in the cache.
     assert_eq!(open(OnDamage::Refuse).unwrap().all().len(), 9);
     let manifest = folder.path().join("synthetic.json");
     let text = std::fs::read(&manifest).unwrap();
     std::fs::remove_file(&manifest).unwrap();
     let report = verify(folder.path(), SMALL.shape).unwrap();
     assert_eq!((report.intact, report.problems.len()), (0, 9), "every photograph says that it was drawn");
-    assert!(report.problems.iter().all(|finding| finding.problem == Problem::Synthetic && finding.is_defect));
+    assert!(report.problems.iter().all(|finding| finding.problem == ProblemKind::Synthetic && finding.is_defect));
     for on_damage in [OnDamage::Refuse, OnDamage::LeaveOut] {
         let Err(Error::Defective(defects)) = open(on_damage) else { panic!("was taken for photographs") };
         assert_eq!(defects.findings, report.problems);
     }
-    // One among published photographs is told too, whatever its name.
+    // A single drawn photograph among published ones is also found, whatever its name is.
     let other = folder.path().join("other");
     std::fs::create_dir_all(other.join("images")).unwrap();
     std::fs::copy(folder.path().join("images/02_h.jpg"), other.join("images/01_g.JPEG")).unwrap();
@@ -109,7 +109,7 @@ fn without_its_manifest_a_drawn_set_is_not_taken_for_the_published_one() {
         std::fs::copy(folder.path().join(role.path(id)), other.join(role.path(id))).unwrap();
     }
     let told = verify(&other, SMALL.shape).unwrap().problems;
-    let told: Vec<_> = told.iter().filter(|finding| finding.problem == Problem::Synthetic).collect();
+    let told: Vec<_> = told.iter().filter(|finding| finding.problem == ProblemKind::Synthetic).collect();
     assert!(told.len() == 1 && told[0].path == Path::new("images/01_g.JPEG"), "{told:?}");
 
     std::fs::write(&manifest, text).unwrap();

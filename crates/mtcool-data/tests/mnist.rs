@@ -1,4 +1,4 @@
-//! MNIST's files: what is accepted, what is refused and in which words, and what the tasks are.
+//! MNIST's files: which are accepted, which are refused with which message, and what the tasks are.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -30,7 +30,7 @@ fn synthetic_digits_are_read_as_two_tasks() {
     let count = |tasks: &[mtcool_data::Labelled; 2]| tasks[0].len() + tasks[1].len();
     assert_eq!([count(&mnist.train), count(&mnist.validation), count(&mnist.test)], [500, 100, 100]);
 
-    // By the files themselves: task 0 is the even digits in their order, labelled digit / 2; task 1 the odd ones.
+    // Compared with the files themselves: task 0 has the even digits in their order, labelled digit / 2; task 1 has the odd ones.
     let labels = std::fs::read(folder.path().join("train-labels-idx1-ubyte")).unwrap();
     let images = std::fs::read(folder.path().join("train-images-idx3-ubyte")).unwrap();
     for (task, data) in mnist.train.iter().enumerate() {
@@ -115,7 +115,7 @@ fn digits_without_their_manifest_are_not_taken_for_the_real_ones() {
     std::fs::remove_file(folder.path().join("synthetic.json")).unwrap();
     let message = verify(folder.path()).unwrap_err().to_string();
     assert!(message.contains("MD5 6bbc9ace898e44ae57da46a324031adb"), "{message}");
-    // Neither drawing nor fetching overwrites what somebody put there.
+    // Neither drawing nor fetching overwrites files of another set.
     let message = fetch(folder.path(), &[]).unwrap_err().to_string();
     assert!(message.contains("MD5"), "{message}");
     let message = write_digits(folder.path(), SMALL).unwrap_err().to_string();

@@ -8,16 +8,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mtcool_data::refuge::{Finding, Part, Problem, Refuge, RefugeConfig, Report, verify};
-use mtcool_data::{Error, Origin};
+use mtcool_data::refuge::{CropPlacement, Refuge, RefugeConfig, RefugePart, RefugeReport, verify};
+use mtcool_data::{Error, Finding, Origin, ProblemKind};
 use refuge_files::{Coding, Layout, SIZE, jpeg, mask, plain, sheet, write_set};
 
-fn look(folder: &Path) -> Report {
+fn look(folder: &Path) -> RefugeReport {
     verify(folder, &|_, _| {}).unwrap()
 }
 
 fn open(folder: &Path, cache: &Path) -> mtcool_data::Result<Refuge> {
-    let config = RefugeConfig { crop: 16, side: 16, cache: cache.to_owned() };
+    let config = RefugeConfig { crop: 16, side: 16, placement: CropPlacement::CENTRED, cache: cache.to_owned() };
     Refuge::open(folder, &config, &|_, _| {})
 }
 
@@ -27,9 +27,9 @@ fn folders() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (root, data, cache)
 }
 
-/// Findings without the note on the tests' small pictures.
-fn findings(report: &Report) -> Vec<&Finding> {
-    let is_size_note = |finding: &Finding| !finding.is_defect && finding.problem == Problem::WronglySized;
+/// The findings without the notes on the small size of the tests' pictures.
+fn findings(report: &RefugeReport) -> Vec<&Finding> {
+    let is_size_note = |finding: &Finding| !finding.is_defect && finding.problem == ProblemKind::WronglySized;
     report.findings.iter().filter(|finding| !is_size_note(finding)).collect()
 }
 
@@ -51,15 +51,15 @@ fn the_official_folders_are_read() {
         let (expected, classes) = plain(&case.name);
         assert_eq!(case.glaucoma, expected.glaucoma, "{}", case.name);
         assert_eq!(refuge.classes(index), classes, "{}", case.name);
-        // JPEG changes plain colours by little.
+        // JPEG changes plain colours only slightly.
         let middle = &refuge.pixels(index)[3 * (8 * 16 + 8)..][..3];
         assert!(middle.iter().zip(expected.color).all(|(&a, b)| a.abs_diff(b) < 6), "{}: {middle:?}", case.name);
     }
-    // What was found while decoding is told again when nothing is decoded any more.
+    // Notes that were made while decoding are repeated when the files are not decoded again.
     let again = open(&data, &cache).unwrap();
     for refuge in [&refuge, &again] {
         assert_eq!(refuge.notes().len(), 4, "{:?}", refuge.notes());
-        assert!(refuge.notes().iter().all(|note| note.problem == Problem::WronglySized && !note.is_defect));
+        assert!(refuge.notes().iter().all(|note| note.problem == ProblemKind::WronglySized && !note.is_defect));
         assert!((0..1200).all(|index| refuge.size(index) == [24, 32] && !refuge.is_recoded(index)));
     }
     assert_eq!(refuge.fingerprint(), again.fingerprint());
@@ -68,7 +68,7 @@ fn the_official_folders_are_read() {
     let glaucoma = |indices: &[u32]| indices.iter().filter(|&&index| refuge.cases()[index as usize].glaucoma).count();
     assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| split.len()), [720, 80, 400]);
     assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| glaucoma(split)), [72, 8, 40]);
-    assert!(splits.test.iter().all(|&index| refuge.cases()[index as usize].part == Part::Test));
+    assert!(splits.test.iter().all(|&index| refuge.cases()[index as usize].part == RefugePart::Test));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn copies_coded_otherwise_are_read_and_told() {
         let told = findings(&report);
         assert_eq!(told.len(), 5, "one a folder of masks: {told:?}");
         assert!(
-            told.iter().all(|finding| finding.problem == Problem::WronglyCoded && finding.detail.starts_with(text))
+            told.iter().all(|finding| finding.problem == ProblemKind::WronglyCoded && finding.detail.starts_with(text))
         );
         let refuge = open(&data, &cache).unwrap();
         for index in (0..1200).step_by(37) {
@@ -148,7 +148,7 @@ fn diagnoses_of_the_test_part_may_come_from_folders_alone() {
     let refuge = open(&data, &cache).unwrap();
     assert!(refuge.cases().iter().all(|case| case.glaucoma == plain(&case.name).0.glaucoma));
 
-    // Without folders either, there is nobody left to ask.
+    // Without the folders, there is no source of the diagnoses left.
     for kind in ["G", "N"] {
         let folder = data.join("REFUGE-Test-GT/Disc_Cup_Masks").join(kind);
         for entry in fs::read_dir(&folder).unwrap() {
@@ -159,7 +159,7 @@ fn diagnoses_of_the_test_part_may_come_from_folders_alone() {
     let report = look(&data);
     let told = findings(&report);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].is_defect && told[0].problem == Problem::Missing);
+    assert!(told[0].is_defect && told[0].problem == ProblemKind::Missing);
     assert_eq!(told[0].path, Path::new("REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx"));
     assert!(matches!(open(&data, &cache), Err(Error::Defective(_))));
 }
@@ -186,7 +186,7 @@ fn what_comes_along_in_the_archives_does_no_harm() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     };
-    // The macula challenge's own photographs share the archive, and the letter N.
+    // The photographs of the macula challenge are in the same archive and also use the letter N.
     put("Training400/AMD/AMD/A0001.jpg", b"");
     put("Training400/AMD/Non-AMD/N0001.jpg", b"");
     put("__MACOSX/Training400/Glaucoma/g0001.jpg", b"");
@@ -194,14 +194,14 @@ fn what_comes_along_in_the_archives_does_no_harm() {
     put("Training400/Glaucoma/Thumbs.db", b"");
     put("readme.txt", b"");
     assert_eq!(findings(&look(&data)), Vec::<&Finding>::new());
-    // The second challenge's photographs go on counting.
+    // The numbers of the second challenge's photographs continue those of the first.
     put("Validation/Images/V0401.jpg", b"");
     put("Validation/Images/V0402.jpg", b"");
     put("figures/example.png", b"");
     let report = look(&data);
     let told: Vec<_> =
         findings(&report).into_iter().map(|finding| (finding.problem, finding.is_defect, &finding.path)).collect();
-    let foreign = |path: &'static str| (Problem::Foreign, false, PathBuf::from(path));
+    let foreign = |path: &'static str| (ProblemKind::Foreign, false, PathBuf::from(path));
     let expected = [foreign("Validation/Images"), foreign("figures")];
     assert_eq!(told, expected.iter().map(|(problem, defect, path)| (*problem, *defect, path)).collect::<Vec<_>>());
 }
@@ -222,7 +222,7 @@ fn every_defect_is_listed_file_by_file() {
     remove("REFUGE-Validation400/V0004.jpg");
     remove(&format!("{train_masks}/Non-Glaucoma/n0005.bmp"));
     remove("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.bmp");
-    // The same bytes twice are a note, others a defect.
+    // A second file with the same bytes is a note; one with other bytes is a defect.
     write("Training400/Training400/Glaucoma/g0007.jpg", &read("Training400/Glaucoma/g0007.jpg"));
     write("copy/V0008.jpg", &jpeg([1, 2, 3], SIZE));
     let whole = read("Test400/T0009.jpg");
@@ -236,7 +236,7 @@ fn every_defect_is_listed_file_by_file() {
     write(&format!("{train_masks}/Glaucoma/g0015.bmp"), &mask([20, 32], |class| [255, 128, 0][usize::from(class)]));
     write(&format!("{train_masks}/Glaucoma/g0016.bmp"), &mask(SIZE, |class| [255, 128, 128][usize::from(class)]));
     fs::rename(data.join("Training400/Non-Glaucoma/n0017.jpg"), data.join("Training400/Glaucoma/n0017.jpg")).unwrap();
-    // A row too few, one that says neither yes nor no, and one that contradicts the folder of the mask.
+    // One row is missing, one has neither 0 nor 1, and one contradicts the folder of the mask.
     let labels = |part: &str, change: &dyn Fn(u32) -> Option<&'static str>| {
         let rows = (1..=400).filter_map(|number| Some((format!("{part}{number:04}.jpg"), change(number)?.to_owned())));
         sheet(&["ImgName", "Glaucoma Label"], rows.map(|(name, label)| vec![name, label]))
@@ -248,34 +248,34 @@ fn every_defect_is_listed_file_by_file() {
     write(test_file, &labels("T", &|number| Some(if number == 20 { "0" } else { usual(number) })));
 
     let report = look(&data);
-    let told: BTreeSet<(String, Problem, bool)> = findings(&report)
+    let told: BTreeSet<(String, ProblemKind, bool)> = findings(&report)
         .into_iter()
         .map(|finding| (finding.path.to_str().unwrap().to_owned(), finding.problem, finding.is_defect))
         .collect();
     let defect = |path: &str, problem| (path.to_owned(), problem, true);
-    let expected: BTreeSet<(String, Problem, bool)> = [
-        defect("Training400/Glaucoma/g0003.jpg", Problem::Missing),
-        defect("REFUGE-Validation400/V0004.jpg", Problem::Missing),
-        defect(&format!("{train_masks}/Non-Glaucoma/n0005.bmp"), Problem::Missing),
-        defect("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.bmp", Problem::Missing),
-        ("Training400/Training400/Glaucoma/g0007.jpg".into(), Problem::Doubled, false),
-        defect("copy/V0008.jpg", Problem::Doubled),
-        defect("Test400/T0009.jpg", Problem::Unreadable),
-        defect("Training400/Non-Glaucoma/n0010.jpg", Problem::Unreadable),
-        defect(&format!("{validation_masks}/V0011.bmp"), Problem::Unreadable),
-        defect(&format!("{validation_masks}/V0012.bmp"), Problem::WronglyCoded),
-        defect(&format!("{validation_masks}/V0013.bmp"), Problem::WronglyCoded),
-        defect(&format!("{validation_masks}/V0014.bmp"), Problem::WronglyCoded),
-        defect(&format!("{train_masks}/Glaucoma/g0015.bmp"), Problem::WronglySized),
-        (format!("{train_masks}/Glaucoma/g0016.bmp"), Problem::WronglyCoded, false),
-        defect("Training400/Glaucoma/n0017.jpg", Problem::Mislabelled),
-        defect(file, Problem::Mislabelled),
-        defect("REFUGE-Test-GT/Disc_Cup_Masks/G/T0020.bmp", Problem::Mislabelled),
+    let expected: BTreeSet<(String, ProblemKind, bool)> = [
+        defect("Training400/Glaucoma/g0003.jpg", ProblemKind::Missing),
+        defect("REFUGE-Validation400/V0004.jpg", ProblemKind::Missing),
+        defect(&format!("{train_masks}/Non-Glaucoma/n0005.bmp"), ProblemKind::Missing),
+        defect("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.bmp", ProblemKind::Missing),
+        ("Training400/Training400/Glaucoma/g0007.jpg".into(), ProblemKind::Doubled, false),
+        defect("copy/V0008.jpg", ProblemKind::Doubled),
+        defect("Test400/T0009.jpg", ProblemKind::Unreadable),
+        defect("Training400/Non-Glaucoma/n0010.jpg", ProblemKind::Unreadable),
+        defect(&format!("{validation_masks}/V0011.bmp"), ProblemKind::Unreadable),
+        defect(&format!("{validation_masks}/V0012.bmp"), ProblemKind::WronglyCoded),
+        defect(&format!("{validation_masks}/V0013.bmp"), ProblemKind::WronglyCoded),
+        defect(&format!("{validation_masks}/V0014.bmp"), ProblemKind::WronglyCoded),
+        defect(&format!("{train_masks}/Glaucoma/g0015.bmp"), ProblemKind::WronglySized),
+        (format!("{train_masks}/Glaucoma/g0016.bmp"), ProblemKind::WronglyCoded, false),
+        defect("Training400/Glaucoma/n0017.jpg", ProblemKind::Mislabelled),
+        defect(file, ProblemKind::Mislabelled),
+        defect("REFUGE-Test-GT/Disc_Cup_Masks/G/T0020.bmp", ProblemKind::Mislabelled),
     ]
     .into();
     let difference: Vec<_> = told.symmetric_difference(&expected).collect();
     assert!(difference.is_empty(), "{difference:#?}\n{report}");
-    // 18 has no row, 19 no label: two of the same file, told one by one.
+    // Number 18 has no row and number 19 no label: two findings on the same file.
     let rows: Vec<&str> =
         report.defects().filter(|found| found.path == Path::new(file)).map(|found| found.detail.as_str()).collect();
     assert!(rows.len() == 3 && rows.iter().any(|row| row.contains("V0018")), "{rows:?}");
@@ -284,7 +284,7 @@ fn every_defect_is_listed_file_by_file() {
     assert!(report.to_string().contains("got [0, 127, 255]"), "{report}");
     assert_eq!(report.complete, [(398, 39), (397, 40), (399, 39)]);
 
-    // Opening refuses, says what is wrong and how to see the rest.
+    // Opening the set fails with a message that says what is wrong and how to list the rest.
     let message = open(&data, &cache).unwrap_err().to_string();
     for part in ["defects", "g0015.bmp", "and ", " more", "cargo xtask data verify refuge --data "] {
         assert!(message.contains(part), "no `{part}` in: {message}");
@@ -322,7 +322,7 @@ fn an_empty_folder_says_what_to_do() {
 fn settings_out_of_range_are_named() {
     let (_root, data, cache) = folders();
     for (crop, side, key) in [(0, 1, "crop"), (9000, 1, "crop"), (16, 0, "side"), (16, 3, "side"), (16, 32, "side")] {
-        let config = RefugeConfig { crop, side, cache: cache.clone() };
+        let config = RefugeConfig { crop, side, placement: CropPlacement::CENTRED, cache: cache.clone() };
         let message = Refuge::open(&data, &config, &|_, _| {}).unwrap_err().to_string();
         assert!(message.starts_with(&format!("`{key}` is")), "{message}");
     }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mtcool_data::refuge::{DrawnSize, Part, Problem, Refuge, RefugeConfig, RefugeSynthesis, verify};
-use mtcool_data::{Error, Origin};
+use mtcool_data::fundus::GENERATOR;
+use mtcool_data::refuge::{CropPlacement, DrawnSize, Refuge, RefugeConfig, RefugePart, RefugeSynthesis, verify};
+use mtcool_data::{Error, Origin, ProblemKind};
 
 const SMALL: RefugeSynthesis =
     RefugeSynthesis { train: 12, validation: 11, test: 6, size: DrawnSize::Fixed([96, 120]), seed: 3 };
@@ -19,7 +20,7 @@ fn draw(config: RefugeSynthesis) -> tempfile::TempDir {
 }
 
 fn open(folder: &Path) -> mtcool_data::Result<Refuge> {
-    let config = RefugeConfig { crop: 32, side: 32, cache: folder.join(".cache") };
+    let config = RefugeConfig { crop: 32, side: 32, placement: CropPlacement::CENTRED, cache: folder.join(".cache") };
     Refuge::open(folder, &config, &|_, _| {})
 }
 
@@ -29,9 +30,10 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for path in fs::read_dir(next).unwrap().map(|entry| entry.unwrap().path()) {
-            match path.is_dir() {
-                true => folders.push(path),
-                false => drop(files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap())),
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(folder).unwrap().to_owned(), fs::read(&path).unwrap());
             }
         }
     }
@@ -47,11 +49,10 @@ fn a_drawn_set_is_complete_and_says_what_it_is() {
     assert!(report.to_string().contains("(synthetic, seed 3)"), "{report}");
 
     let refuge = open(folder.path()).unwrap();
-    assert_eq!(refuge.origin(), &SMALL.origin());
-    assert!(matches!(refuge.origin(), Origin::Synthetic { seed: 3, .. }));
+    assert_eq!(refuge.origin(), &Origin::Synthetic { seed: 3, generator: GENERATOR });
     for (index, case) in refuge.cases().iter().enumerate() {
         let share = |class: u8| refuge.classes(index).iter().filter(|&&found| found == class).count();
-        // The disc lies whole in the middle of the crop.
+        // The whole disc lies in the middle of the crop.
         assert!(share(1) > 20 && share(2) > 0, "{}", case.name);
         let border = (0..32).flat_map(|n| [n, 31 * 32 + n, 32 * n, 32 * n + 31]);
         assert!(border.into_iter().all(|at| refuge.classes(index)[at] == 0), "{}", case.name);
@@ -77,7 +78,7 @@ fn a_set_follows_from_its_settings_for_any_number_of_threads() {
     let other = bytes(2, RefugeSynthesis { seed: 4, ..SMALL });
     let same = |path: &PathBuf| first[path] == other[path];
     assert!(first.keys().filter(|path| path.extension().is_some_and(|e| e == "jpg")).all(|path| !same(path)));
-    // No photograph comes twice.
+    // No photograph occurs twice.
     let mut photographs: Vec<&Vec<u8>> =
         first.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "jpg")).map(|(_, bytes)| bytes).collect();
     let count = photographs.len();
@@ -90,15 +91,16 @@ fn a_set_follows_from_its_settings_for_any_number_of_threads() {
 fn official_sizes_are_drawn_unless_others_are_asked_for() {
     let folder = draw(RefugeSynthesis { train: 2, validation: 2, test: 2, size: DrawnSize::Shrunk(1), seed: 1 });
     for (path, part, size) in [
-        ("Training400/Glaucoma/g0001.jpg", Part::Train, (2124, 2056)),
-        ("Annotation-Training400/Disc_Cup_Masks/Non-Glaucoma/n0001.bmp", Part::Train, (2124, 2056)),
-        ("REFUGE-Validation400/V0002.jpg", Part::Validation, (1634, 1634)),
-        ("Test400/T0001.jpg", Part::Test, (1634, 1634)),
+        ("Training400/Glaucoma/g0001.jpg", RefugePart::Train, (2124, 2056)),
+        ("Annotation-Training400/Disc_Cup_Masks/Non-Glaucoma/n0001.bmp", RefugePart::Train, (2124, 2056)),
+        ("REFUGE-Validation400/V0002.jpg", RefugePart::Validation, (1634, 1634)),
+        ("Test400/T0001.jpg", RefugePart::Test, (1634, 1634)),
     ] {
         assert_eq!(image::image_dimensions(folder.path().join(path)).unwrap(), size);
         assert_eq!(part.official_size(), [size.1 as usize, size.0 as usize]);
     }
-    let config = RefugeConfig { crop: 512, side: 128, cache: folder.path().join(".cache") };
+    let config =
+        RefugeConfig { crop: 512, side: 128, placement: CropPlacement::CENTRED, cache: folder.path().join(".cache") };
     let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
     assert_eq!((refuge.side(), refuge.classes(0).len(), refuge.pixels(0).len()), (128, 128 * 128, 3 * 128 * 128));
 }
@@ -116,7 +118,8 @@ fn smaller_photographs_are_each_parts_official_ones_so_many_times_shorter() {
     }
     assert_eq!(verify(folder.path(), &|_, _| {}).unwrap().findings, []);
     // 512 pixels of the official photographs are 32 of these.
-    let config = RefugeConfig { crop: 512, side: 16, cache: folder.path().join(".cache") };
+    let config =
+        RefugeConfig { crop: 512, side: 16, placement: CropPlacement::CENTRED, cache: folder.path().join(".cache") };
     let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
     assert_eq!((refuge.crop(), refuge.side(), refuge.size(0), refuge.size(5)), (32, 16, [128, 132], [102, 102]));
 }
@@ -142,7 +145,7 @@ fn without_its_marker_a_drawn_set_is_not_taken_for_the_real_one() {
     open(folder.path()).unwrap();
     fs::remove_file(folder.path().join("synthetic.json")).unwrap();
     let report = verify(folder.path(), &|_, _| {}).unwrap();
-    let told = report.defects().filter(|finding| finding.problem == Problem::Synthetic).count();
+    let told = report.defects().filter(|finding| finding.problem == ProblemKind::Synthetic).count();
     assert_eq!(told, 29, "every photograph says that it was drawn");
     assert!(matches!(open(folder.path()), Err(Error::Defective(_))));
 }
@@ -154,7 +157,7 @@ fn a_drawn_photograph_among_real_ones_is_found_whatever_its_name() {
     fs::create_dir_all(&place).unwrap();
     fs::copy(drawn.path().join("Test400/T0003.jpg"), place.join("V0200.JPG")).unwrap();
     let report = verify(real.path(), &|_, _| {}).unwrap();
-    let told: Vec<_> = report.defects().filter(|finding| finding.problem == Problem::Synthetic).collect();
+    let told: Vec<_> = report.defects().filter(|finding| finding.problem == ProblemKind::Synthetic).collect();
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].path, Path::new("REFUGE-Validation400/V0200.JPG"));
 }
@@ -179,12 +182,12 @@ fn a_changed_file_of_a_drawn_set_is_named() {
     let report = verify(folder.path(), &|_, _| {}).unwrap();
     let told: Vec<&Path> = report
         .defects()
-        .filter(|finding| finding.problem == Problem::Synthetic)
+        .filter(|finding| finding.problem == ProblemKind::Synthetic)
         .map(|finding| finding.path.as_path())
         .collect();
     let mask = mask.strip_prefix(folder.path()).unwrap();
     assert_eq!(told, [mask, Path::new(changed[2]), Path::new(changed[0])]);
-    assert!(report.findings.iter().any(|finding| finding.problem == Problem::Foreign), "{report}");
+    assert!(report.findings.iter().any(|finding| finding.problem == ProblemKind::Foreign), "{report}");
 }
 
 #[test]
@@ -192,7 +195,7 @@ fn drawing_goes_on_where_it_was_interrupted_and_replaces_nothing_else() {
     let folder = draw(SMALL);
     assert!(SMALL.is_drawn(folder.path()).unwrap());
     let whole = contents(folder.path());
-    // An interrupted drawing: a manifest without files, and some photographs.
+    // An interrupted drawing leaves a manifest without files, and some photographs.
     let interrupt = || {
         let manifest = folder.path().join("synthetic.json");
         let mut text: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
@@ -209,13 +212,13 @@ fn drawing_goes_on_where_it_was_interrupted_and_replaces_nothing_else() {
     assert!(contents(folder.path()) == whole);
     assert_eq!(fs::metadata(&kept).unwrap().modified().unwrap(), time, "what was drawn is kept");
 
-    // Of a whole set, what is missing is drawn again.
+    // Missing files of a whole set are drawn again.
     fs::remove_file(&kept).unwrap();
     assert!(!SMALL.is_drawn(folder.path()).unwrap());
     SMALL.draw(folder.path(), &|_, _| {}).unwrap();
     assert!(contents(folder.path()) == whole);
 
-    // Other settings touch nothing, of a whole set or of an interrupted one.
+    // Other settings change nothing, neither in a whole set nor in an interrupted one.
     for other in [RefugeSynthesis { train: 5, ..SMALL }, RefugeSynthesis { test: 3, seed: 4, ..SMALL }] {
         let before = contents(folder.path());
         assert!(!other.is_drawn(folder.path()).unwrap());

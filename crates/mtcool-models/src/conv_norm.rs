@@ -1,24 +1,25 @@
-//! Convolution 3x3, normalisation, ReLU: the unit a U-Net is made of, shared out among tasks or owned by one.
+//! Convolution 3x3, normalisation, ReLU: the unit that a U-Net consists of. All tasks own its channels together, or one task
+//! owns all of them.
 
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterName, Parameters, Part};
-use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows, tracks};
+use mtcool_core::{ParameterKind, ParameterName, Parameters};
+use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows};
 
 use crate::spec::{Init, ParameterSpec};
 
 /// Who owns a unit's output channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// All tasks, with these shares of the channels: part of the encoder.
+    /// All tasks, with these shares of the channels: a unit of the encoder.
     Tasks(Vec<usize>),
-    /// One task, all of them: part of its decoder.
+    /// One task owns all channels: a unit of its decoder.
     Task(usize),
 }
 
-/// Side of the kernel in pixels; one pixel of padding keeps the image's size.
+/// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
 const KERNEL: usize = 3;
 
-/// `relu(norm(conv(x)))`, the convolution without a bias, which the normalisation would remove.
+/// `relu(norm(conv(x)))`. The convolution has no bias, since the normalisation would remove it.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvNorm {
     conv: String,
@@ -29,11 +30,11 @@ pub(crate) struct ConvNorm {
 }
 
 impl ConvNorm {
-    /// Unit `index` of `block` (such as `enc0`), from `inputs` to `outputs` channels, normalised by `statistics`, whose groups
-    /// never straddle two tasks' channels.
+    /// Unit `index` of `block` (such as `enc0`), from `inputs` to `outputs` channels, normalised by `statistics`. No group of
+    /// channels contains channels of two tasks.
     ///
     /// # Errors
-    /// If the groups do not divide the channels that way.
+    /// If the channels of a task cannot be divided into such groups.
     pub(crate) fn new(
         block: &str,
         index: usize,
@@ -44,7 +45,7 @@ impl ConvNorm {
     ) -> Result<Self> {
         let unit =
             Self { conv: format!("{block}.conv{index}"), norm: format!("{block}.norm{index}"), inputs, outputs, owner };
-        // Over the batch each channel is normalised by itself.
+        // Batch normalisation treats every channel by itself and has no groups.
         let Statistics::Group { groups } = statistics else { return Ok(unit) };
         let straddles = match &unit.owner {
             Owner::Task(_) => false,
@@ -54,7 +55,7 @@ impl ConvNorm {
         };
         if groups == 0 || !outputs.is_multiple_of(groups) || straddles {
             bail!(
-                "{}: {groups} groups of {outputs} channels, owned as {:?}: groups must divide the channels, and each task's share of them, evenly",
+                "{}: {groups} groups of {outputs} channels, owned by {:?}: the number of groups must divide the channels, and the channels of a group must divide each task's share; change the widths or the groups",
                 unit.norm,
                 unit.owner
             );
@@ -62,33 +63,35 @@ impl ConvNorm {
         Ok(unit)
     }
 
+    /// Kernel, and weight and bias of the normalisation, of every owner.
     pub(crate) fn parameters(&self) -> Vec<ParameterSpec> {
-        let owners: Vec<(Part, usize, usize)> = match &self.owner {
+        let owners: Vec<(ParameterKind, usize, usize)> = match &self.owner {
             Owner::Tasks(shares) => {
-                shares.iter().enumerate().map(|(task, &share)| (Part::Theta, task, share)).collect()
+                shares.iter().enumerate().map(|(task, &share)| (ParameterKind::Theta, task, share)).collect()
             }
-            Owner::Task(task) => vec![(Part::Phi, *task, self.outputs)],
+            Owner::Task(task) => vec![(ParameterKind::Phi, *task, self.outputs)],
         };
-        let of_owner = |(part, task, share): (Part, usize, usize)| {
-            let spec = |layer: String, shape: Vec<usize>, init| ParameterSpec {
-                name: ParameterName { part, task, layer },
-                shape,
-                init,
+        let of_owner = |(kind, task, share): (ParameterKind, usize, usize)| {
+            let name = |layer: String| ParameterName { kind, task, layer };
+            let norm = |role: &str, start: f64| {
+                let (name, init) = (name(format!("{}.{role}", self.norm)), Init::Values(vec![start; share]));
+                ParameterSpec { name, shape: vec![share], init, decays: false }
             };
-            [
-                spec(
-                    format!("{}.weight", self.conv),
-                    vec![share, self.inputs, KERNEL, KERNEL],
-                    Init::FanIn(self.inputs * KERNEL * KERNEL),
-                ),
-                spec(format!("{}.weight", self.norm), vec![share], Init::Values(vec![1.0; share])),
-                spec(format!("{}.bias", self.norm), vec![share], Init::Values(vec![0.0; share])),
-            ]
+            let kernel = ParameterSpec {
+                name: name(format!("{}.weight", self.conv)),
+                shape: vec![share, self.inputs, KERNEL, KERNEL],
+                init: Init::FanIn(self.inputs * KERNEL * KERNEL),
+                decays: true,
+            };
+            [kernel, norm("weight", 1.0), norm("bias", 0.0)]
         };
         owners.into_iter().flat_map(of_owner).collect()
     }
 
-    /// The unit for [`conv_norm_chain`](mtcool_ops::conv_norm_chain).
+    /// The unit with its parameters, for [`conv_norm_chain`](mtcool_ops::conv_norm_chain).
+    ///
+    /// # Errors
+    /// If a parameter is missing.
     pub(crate) fn unit(&self, parameters: &Parameters, precision: Precision) -> Result<ConvNormUnit> {
         let (kernel, rows) = self.collect(parameters, &format!("{}.weight", self.conv))?;
         let (weight, _) = self.collect(parameters, &format!("{}.weight", self.norm))?;
@@ -97,18 +100,18 @@ impl ConvNorm {
         Ok(ConvNormUnit { kernel, weight, bias, conv })
     }
 
-    /// The owners' tensors of one layer, side by side, and the rows from the first to the last that the graph tracks.
+    /// The tensors of all owners for one layer, stacked, and the range of rows that train.
     fn collect(&self, parameters: &Parameters, layer: &str) -> Result<(Tensor, Rows)> {
         let shares = match &self.owner {
             Owner::Task(task) => return Ok((parameters.phi(*task, layer)?.clone(), Rows::All)),
             Owner::Tasks(shares) => shares,
         };
         let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
-        Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| tracks(part)), shares)))
+        Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| part.track_op()), shares)))
     }
 }
 
-/// From the first to the last row that trains, of owners that have `shares` of the rows.
+/// The range from the first to the last row that trains; owner k has `shares[k]` rows, and `trains` says whether they train.
 pub(crate) fn trained_rows(trains: impl Iterator<Item = bool>, shares: &[usize]) -> Rows {
     let (mut start, mut end, mut first) = (None, 0, 0);
     for (trains, share) in trains.zip(shares) {

@@ -1,28 +1,28 @@
-//! A layer whose output channels are shared out among the tasks.
+//! A layer whose output channels are divided among the tasks.
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
-use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows, tracks};
+use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows};
 
 use crate::conv_norm::trained_rows;
 use crate::fusion::{Features, Fusion};
 use crate::spec::{Init, ParameterSpec};
 
-/// What a layer does to its input before fusion; a ReLU follows the linear map.
+/// What a layer computes before fusion; a ReLU follows the convolution or the linear map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transform {
-    /// A square convolution of this side, without padding.
+    /// A convolution with a square kernel, without padding.
     Convolution {
         /// Side of the kernel in pixels.
         kernel: usize,
-        /// Max-pooling after the activation.
+        /// Max-pooling after the activation, if there is any.
         pool: Option<MaxPool2d>,
     },
-    /// Fully connected.
+    /// A fully connected layer.
     Linear,
 }
 
-/// A cooperative layer: `relu(W x + b)`, where task k owns `shares[k]` rows of W and b.
+/// A cooperative layer: `relu(W x + b)`, where task k owns `shares[k]` rows of W and of b.
 #[derive(Clone, Debug)]
 pub struct CooperativeLayer {
     name: &'static str,
@@ -33,7 +33,7 @@ pub struct CooperativeLayer {
     precision: Precision,
 }
 
-/// The channels each of `tasks` owns of `channels`: an even share, the remainder to the first tasks.
+/// How many of `channels` each of `tasks` tasks owns: an even share; if there is a remainder, the first tasks own one more.
 ///
 /// # Errors
 /// If there are fewer channels than tasks.
@@ -45,10 +45,10 @@ pub fn shares(channels: usize, tasks: usize) -> Result<Vec<usize>> {
 }
 
 impl CooperativeLayer {
-    /// A layer called `name` from `inputs` channels (as each task reads them) to `outputs` in all.
+    /// A layer called `name` from `inputs` channels, as each task reads them, to `outputs` channels over all tasks.
     ///
     /// # Errors
-    /// If there are fewer outputs than tasks.
+    /// If there are fewer output channels than tasks.
     pub fn new(
         name: &'static str,
         transform: Transform,
@@ -60,20 +60,20 @@ impl CooperativeLayer {
         Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion, precision: Precision::Full })
     }
 
-    /// The layer with its operands in `precision`.
+    /// The same layer with the operands of its products in `precision`.
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { precision, ..self }
     }
 
-    /// Channels each task reads of this layer's fused output.
+    /// How many channels of this layer's fused output each task reads.
     ///
     /// # Errors
-    /// If the fusion needs equal shares and they are not.
+    /// If the fusion needs equal shares and the shares differ.
     pub fn fused_channels(&self) -> Result<usize> {
         self.fusion.fused_channels(&self.shares)
     }
 
-    /// Weights, biases and fusion parameters of all tasks.
+    /// The specifications of the weights, biases and fusion parameters of all tasks.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         let (window, fan_in) = match self.transform {
             Transform::Convolution { kernel, .. } => (vec![kernel, kernel], self.inputs * kernel * kernel),
@@ -83,7 +83,7 @@ impl CooperativeLayer {
         for (task, &share) in self.shares.iter().enumerate() {
             let mut add = |role: &str, shape: Vec<usize>| {
                 let name = ParameterName::theta(task, format!("{}.{role}", self.name));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in), decays: role == "weight" });
             };
             add("weight", [&[share, self.inputs], &window[..]].concat());
             add("bias", vec![share]);
@@ -92,7 +92,8 @@ impl CooperativeLayer {
         specs
     }
 
-    /// The layer's output before fusion. Only the rows of tasks whose weights the graph tracks get a weight gradient.
+    /// The layer's output before fusion, from the fused features `x` `[B, C, ...]`. Only the rows of tasks that train get a
+    /// gradient.
     ///
     /// # Errors
     /// If a parameter is missing or a shape does not fit.
@@ -101,7 +102,7 @@ impl CooperativeLayer {
         let biases = self.collect(parameters, "bias")?;
         match (self.fusion, x) {
             (Fusion::Concat, Features::Joined(x)) => {
-                let trains = weights.iter().zip(&biases).map(|(weight, bias)| tracks(weight) || tracks(bias));
+                let trains = weights.iter().zip(&biases).map(|(weight, bias)| weight.track_op() || bias.track_op());
                 let rows = trained_rows(trains, &self.shares);
                 let (weight, bias) = (stack_rows(&weights)?, stack_rows(&biases)?);
                 self.apply(x, &weight, &bias, rows).map(Features::Joined)
@@ -114,7 +115,7 @@ impl CooperativeLayer {
         }
     }
 
-    /// M(.) of this layer's output.
+    /// M(.) of Eq. (1), applied to this layer's output.
     ///
     /// # Errors
     /// As [`Fusion::fuse`].

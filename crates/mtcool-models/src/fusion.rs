@@ -1,4 +1,4 @@
-//! M(.) of Eq. (1): how the features of all tasks come together before the next layer reads them.
+//! M(.) of Eq. (1): how the features of all tasks are combined before the next layer reads them.
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
@@ -8,28 +8,29 @@ use crate::spec::{Init, ParameterSpec};
 /// The choice of M(.).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fusion {
-    /// Concatenation along the channels: every task reads everything. The paper's choice.
+    /// Concatenation along the channels: every task reads the features of all tasks. The paper's choice.
     #[default]
     Concat,
     /// Cross-stitch units (Misra et al. 2016): task k reads `sum_j alpha_kj x_j`, with alpha_k `[T]` learned as part of
-    /// theta_k. All tasks need equally many channels. The kernels read a share instead of the whole: fewer parameters.
+    /// theta_k. All tasks need the same number of channels. A kernel reads one share of the channels instead of all, so the network
+    /// has fewer parameters.
     CrossStitch,
 }
 
-/// The weight a task's own features start with in a cross-stitch unit; the rest is spread over the other tasks.
+/// The initial weight of a task's own features in a cross-stitch unit; the other tasks' features share the rest evenly.
 const OWN_FEATURES: f64 = 0.9;
 
 /// The features of all tasks after a layer.
 #[derive(Clone, Debug)]
 pub enum Features {
-    /// All tasks' channels, side by side: `[B, C, ...]`.
+    /// The channels of all tasks in one tensor `[B, C, ...]`.
     Joined(Tensor),
-    /// Each task's own: T of `[B, C/T, ...]`.
+    /// One tensor `[B, C/T, ...]` per task.
     Separate(Vec<Tensor>),
 }
 
 impl Features {
-    /// `change` applied to all features, such as pooling.
+    /// Applies `change`, for example pooling, to all features.
     ///
     /// # Errors
     /// The first error of `change`.
@@ -40,7 +41,7 @@ impl Features {
         }
     }
 
-    /// What task `task` reads.
+    /// The features that task `task` reads.
     pub fn of_task(&self, task: usize) -> &Tensor {
         match self {
             Self::Joined(features) => features,
@@ -50,10 +51,10 @@ impl Features {
 }
 
 impl Fusion {
-    /// Channels that each task reads of a layer with these `shares` of the channels.
+    /// How many channels each task reads of a layer whose tasks own `shares` of the channels.
     ///
     /// # Errors
-    /// If cross-stitch meets unequal shares.
+    /// If the fusion is cross-stitch and the shares differ.
     pub fn fused_channels(self, shares: &[usize]) -> Result<usize> {
         match self {
             Self::Concat => Ok(shares.iter().sum()),
@@ -65,7 +66,7 @@ impl Fusion {
         }
     }
 
-    /// The learned parameters of the fusion after the layer called `layer`.
+    /// The specifications of the learned parameters of the fusion after the layer called `layer`.
     pub fn parameters(self, layer: &str, tasks: usize) -> Vec<ParameterSpec> {
         if self == Self::Concat || tasks < 2 {
             return Vec::new();
@@ -75,14 +76,16 @@ impl Fusion {
             name: ParameterName::theta(task, format!("{layer}.stitch")),
             shape: vec![tasks],
             init: Init::Values((0..tasks).map(|other| if other == task { OWN_FEATURES } else { spread }).collect()),
+            // A mixture of features: decay would turn features off.
+            decays: false,
         };
         (0..tasks).map(unit).collect()
     }
 
-    /// M(.) after the layer called `layer`. Concatenated features are joined already.
+    /// M(.) after the layer called `layer`. Features in one tensor are concatenated already and stay as they are.
     ///
     /// # Errors
-    /// If a stitch is missing or shapes do not fit.
+    /// If the weights of a unit are missing or shapes do not fit.
     pub fn fuse(self, parameters: &Parameters, layer: &str, features: Features) -> Result<Features> {
         let Features::Separate(own) = &features else { return Ok(features) };
         if own.len() < 2 {

@@ -3,15 +3,17 @@
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
 
-/// One single-task network a task. Task k's parameters are `theta.{k}.*` and `phi.{k}.*`, whole networks both; the sum of the
-/// losses falls apart into T separate problems.
+/// One single-task network per task. All parameters of task k's network are called `theta.{k}.*` or `phi.{k}.*`. No network reads
+/// another's parameters, so training on the sum of the losses trains each network on its own loss.
 pub struct Independent {
     networks: Vec<Box<dyn Network>>,
 }
 
 impl Independent {
+    /// The networks of tasks 0, 1, ...
+    ///
     /// # Errors
-    /// If one of the networks has other than one task.
+    /// If a network has more or fewer than one task.
     pub fn new(networks: Vec<Box<dyn Network>>) -> Result<Self> {
         match networks.iter().position(|network| network.tasks() != 1) {
             Some(task) => bail!("Independent: network {task} has {} tasks, expected 1", networks[task].tasks()),
@@ -28,7 +30,7 @@ impl Network for Independent {
     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
         let mut all = Parameters::new();
         for (task, network) in self.networks.iter().enumerate() {
-            // Every network draws under the same names, so each gets a seed of its own.
+            // Initial values follow from seed and name, and the names are the same in every network: each gets its own seed.
             let seed = seed.wrapping_mul(self.networks.len() as u64).wrapping_add(task as u64);
             for (name, tensor) in network.initial_parameters(seed, dtype, device)?.iter() {
                 all.insert(ParameterName { task, ..name.clone() }, tensor.clone());
@@ -40,5 +42,10 @@ impl Network for Independent {
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
         let own = parameters.rename(|name| (name.task == task).then(|| ParameterName { task: 0, ..name.clone() }));
         self.networks[task].forward(&own, 0, input)
+    }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        let own = ParameterName { task: 0, ..name.clone() };
+        self.networks.get(name.task).is_none_or(|network| network.decays(&own))
     }
 }

@@ -1,4 +1,4 @@
-//! LeNet, cooperative: the network of the paper's MNIST experiment.
+//! The cooperative LeNet: the network of the paper's MNIST experiment.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterName, Parameters};
@@ -7,9 +7,9 @@ use mtcool_ops::{Linear, MaxPool2d, Precision, flatten_features, linear};
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initialize};
 
-/// Sizes of a [`LeNet`].
+/// Sizes and settings of a [`LeNet`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeNetConfig {
     /// Input channels, height, width; the sides must survive two rounds of (5x5 convolution, 2x2 pooling).
@@ -22,26 +22,29 @@ pub struct LeNetConfig {
     pub hidden: usize,
     /// Classes of each task.
     pub classes: Vec<usize>,
-    /// How tasks read each other's features.
+    /// How the features of all tasks are combined.
     pub fusion: Fusion,
-    /// Of the operands of convolutions and linear layers.
+    /// Precision of the operands of convolutions and linear layers.
     pub precision: Precision,
 }
 
 /// Cooperative LeNet, from images `[B, C, H, W]` to logits `[B, K_i]`:
 ///
-/// conv1 5x5, ReLU, max-pool 2, conv2 5x5, ReLU, max-pool 2, flatten, fc, ReLU (all theta), out (phi, one a task).
+/// conv1 5x5, ReLU, max-pooling by 2, conv2 5x5, ReLU, max-pooling by 2, flatten, fc, ReLU (all theta), out (phi, one per task).
 #[derive(Clone, Debug)]
 pub struct LeNet {
     config: LeNetConfig,
     conv1: CooperativeLayer,
     conv2: CooperativeLayer,
     fc: CooperativeLayer,
-    /// Features each head reads.
+    /// How many features each head reads.
     head_inputs: usize,
+    specs: Vec<ParameterSpec>,
 }
 
+/// Side of the kernels in pixels.
 const KERNEL: usize = 5;
+/// Side of the pooling windows in pixels.
 const POOL: usize = 2;
 
 impl LeNet {
@@ -58,8 +61,10 @@ impl LeNet {
         }
     }
 
+    /// A LeNet of these sizes.
+    ///
     /// # Errors
-    /// If a width cannot be shared among the tasks, or the input is too small.
+    /// If a width cannot be divided among the tasks, or the input is too small.
     pub fn new(config: LeNetConfig) -> Result<Self> {
         let (channels, height, width) = config.input;
         let (tasks, fusion) = (config.classes.len(), config.fusion);
@@ -79,20 +84,26 @@ impl LeNet {
         let conv2 = layer("conv2", convolution, conv1.fused_channels()?, config.conv2)?;
         let fc = layer("fc", Transform::Linear, conv2.fused_channels()? * map_h * map_w, config.hidden)?;
         let head_inputs = fc.fused_channels()?;
-        Ok(Self { config, conv1, conv2, fc, head_inputs })
+        let lenet = Self { config, conv1, conv2, fc, head_inputs, specs: Vec::new() };
+        Ok(Self { specs: lenet.specs(), ..lenet })
     }
 
-    /// What the parameters are, task by task.
-    pub fn parameters(&self) -> Vec<ParameterSpec> {
+    /// Names, shapes and initial distributions of the parameters, sorted by part and task.
+    pub fn parameters(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    fn specs(&self) -> Vec<ParameterSpec> {
         let mut specs: Vec<_> =
             [&self.conv1, &self.conv2, &self.fc].iter().flat_map(|layer| layer.parameters()).collect();
         for (task, &classes) in self.config.classes.iter().enumerate() {
             for (role, shape) in [("weight", vec![classes, self.head_inputs]), ("bias", vec![classes])] {
                 let name = ParameterName::phi(task, format!("out.{role}"));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(self.head_inputs) });
+                let init = Init::FanIn(self.head_inputs);
+                specs.push(ParameterSpec { name, shape, init, decays: role == "weight" });
             }
         }
-        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
     }
 }
@@ -103,11 +114,11 @@ impl Network for LeNet {
     }
 
     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
-        initialize(&self.parameters(), seed, dtype, device)
+        initialize(&self.specs, seed, dtype, device)
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let output = || {
+        let output = |parameters: &Parameters| {
             let mut x = Features::Joined(input.clone());
             for convolution in [&self.conv1, &self.conv2] {
                 x = convolution.fuse(parameters, convolution.forward(parameters, &x)?)?;
@@ -118,11 +129,15 @@ impl Network for LeNet {
             let precision = self.config.precision;
             Ok(vec![linear(x.of_task(task), weight, bias, Linear { precision, ..Linear::default() })?])
         };
-        // Cross-stitch units mix features by candle's own operations.
+        // Cross-stitch units use candle's own operations, which cannot be recorded.
         let mut outputs = match self.config.fusion {
             Fusion::Concat => as_recorded(parameters, &[input], output)?,
-            Fusion::CrossStitch => output()?,
+            Fusion::CrossStitch => output(parameters)?,
         };
         Ok(outputs.swap_remove(0))
+    }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        decays(&self.specs, name)
     }
 }

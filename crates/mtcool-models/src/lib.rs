@@ -1,9 +1,18 @@
-//! Networks whose layers are owned by tasks: cooperative layers, fusion, LeNet, U-Net.
+//! Networks whose layers the tasks own together: cooperative layers, fusion, LeNet, U-Net.
 //!
-//! A cooperative layer with C output channels gives each of T tasks an even share of them. Task k's kernel reads the fused
-//! output of the previous layer and writes its share. With concatenation as the fusion, the network computes the same
-//! function as the conventional one of the same widths and differs only in who owns which rows of each kernel: one network
-//! serves joint training, the gradient methods and MT-COOL, and one convolution does the work of T.
+//! In a cooperative layer with C output channels, each of T tasks owns an even share of the channels. Task k's kernel reads the
+//! fused output of the previous layer and computes the task's share. With concatenation as the fusion, the network computes the
+//! same function as the conventional network of the same widths; the only difference is that each row of a kernel belongs to a
+//! task. So one network serves Joint, the gradient methods and MT-COOL, and one convolution does the work of T.
+//!
+//! # One set of gradients for all methods
+//!
+//! In [`UNet`], the classification of task 1 reads the segmentation map of task 0, so its loss depends on task 0's own
+//! parameters, phi_0. Methods treat that dependence differently: where the losses are added up, phi_0 would be trained by both
+//! losses; where each task's own parameters get that task's gradient alone, by one. For all methods to see the same gradients,
+//! the network decides: by default ([`MapGradient::ThetaOnly`]) the gradient of the classification passes through task 0's
+//! decoder into theta, and phi_0 counts as a constant. The gradient of the sum of the losses with respect to phi_0 is then the
+//! gradient of task 0's loss.
 //!
 //! ```
 //! use candle_core::{DType, Device, Tensor};
@@ -26,6 +35,7 @@
 //! # }
 //! ```
 
+mod card;
 mod conv_norm;
 mod cooperative;
 mod fusion;
@@ -36,10 +46,11 @@ mod spec;
 mod tiles;
 mod unet;
 
+pub use card::{CardKernels, PlacedNoise};
 pub use cooperative::{CooperativeLayer, Transform, shares};
 pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
 pub use tiles::{Tile, Tiling};
-pub use unet::{Head, UNet, UNetConfig};
+pub use unet::{Head, MapGradient, UNet, UNetConfig};

@@ -1,4 +1,4 @@
-//! A network's pass with a backward pass of its own, where the parameters' gradients may come that way.
+//! A network's forward pass with a backward pass of its own, where the parameters accept gradients from it.
 
 use std::sync::Arc;
 
@@ -6,18 +6,26 @@ use candle_core::{Result, Tensor};
 use mtcool_core::Parameters;
 use mtcool_ops::recorded;
 
-/// The outputs of `body`, which is made of mtcool-ops' operations on `parameters` and `inputs` alone: as a recording where the
-/// parameters take gradients past candle's graph and no input asks for one, else as a part of that graph.
+/// The outputs of `body`, which applies operations of mtcool-ops, and no others, to `inputs` and to the parameters that it is
+/// given. They are a recording with its own backward pass if the parameters accept gradients from outside candle's graph and no
+/// input needs a gradient; otherwise they are a part of that graph.
+///
+/// # Errors
+/// If `body` fails or uses an operation that cannot be recorded.
 pub(crate) fn as_recorded(
     parameters: &Parameters,
     inputs: &[&Tensor],
-    body: impl FnOnce() -> Result<Vec<Tensor>>,
+    body: impl FnOnce(&Parameters) -> Result<Vec<Tensor>>,
 ) -> Result<Vec<Tensor>> {
     match parameters.handover() {
         Some(handover) if !inputs.iter().any(|input| input.track_op()) => {
             let receiver = handover.clone();
-            recorded(handover.anchor(), Arc::new(move |leaf, gradient| receiver.give(leaf, gradient)), body)
+            let deliver = Arc::new(move |variable, gradient| receiver.give(variable, gradient));
+            recorded(handover.anchor(), deliver, |recording| {
+                let leaves = parameters.iter().map(|(name, tensor)| Ok((name.clone(), recording.leaf(tensor)?)));
+                body(&leaves.collect::<Result<Parameters>>()?)
+            })
         }
-        _ => body(),
+        _ => body(parameters),
     }
 }

@@ -1,13 +1,13 @@
-//! What a network's parameters are, said once: their count and their initial values both follow from it.
+//! Specifications of a network's parameters, from which both their number and their initial values follow.
 
 use candle_core::{DType, Device, Result, Shape, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{ParameterName, Parameters};
 
-/// How a parameter starts.
+/// The initial values of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Init {
-    /// U(-1/sqrt(n), 1/sqrt(n)) for `n` inputs of a unit: PyTorch's default for convolutions and linear layers.
+    /// Drawn from U(-1/sqrt(n), 1/sqrt(n)), n the number of inputs of a unit: PyTorch's default for convolutions and linear layers.
     FanIn(usize),
     /// These values, in row-major order.
     Values(Vec<f64>),
@@ -16,18 +16,27 @@ pub enum Init {
 /// Name, shape and initial distribution of one parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
-    /// Who owns it and where it is used.
+    /// Its part, the task that owns it and the layer that uses it.
     pub name: ParameterName,
-    /// For a convolution `[O, C, kh, kw]`, for a linear layer `[O, I]`, for a bias `[O]`.
+    /// `[O, C, kh, kw]` for a convolution, `[O, I]` for a linear layer, `[O]` for a bias.
     pub shape: Vec<usize>,
-    /// How it starts.
+    /// Its initial values.
     pub init: Init,
+    /// Whether weight decay acts on it if the optimiser decays weights only: true for kernels and matrices, false for biases, the
+    /// scales and shifts of norms, and the weights of a fusion.
+    pub decays: bool,
 }
 
-/// Draws the parameters of `specs` from `seed`, each from a stream of its own name: adding a layer changes no other.
+/// Whether weight decay acts on the parameter `name` if the optimiser decays weights only; true if it is none of `specs`.
+pub(crate) fn decays(specs: &[ParameterSpec], name: &ParameterName) -> bool {
+    specs.iter().find(|spec| spec.name == *name).is_none_or(|spec| spec.decays)
+}
+
+/// The initial parameters of `specs`. Each is drawn from a random stream that follows from `seed` and its name, so that a further
+/// layer changes the values of no other.
 ///
 /// # Errors
-/// If the tensors cannot be made on `device`.
+/// If the tensors cannot be created on `device`.
 pub fn initialize(specs: &[ParameterSpec], seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
     let draw = |spec: &ParameterSpec| {
         let shape = Shape::from(spec.shape.clone());

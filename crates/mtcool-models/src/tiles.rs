@@ -1,56 +1,61 @@
-//! Whole images through a network that sees a tile at a time.
+//! Predictions on whole images by a network that sees one tile at a time.
 
 mod band;
+mod span;
 
 use candle_core::{Device, Result, Tensor, bail};
 
 use band::{Band, Finished};
+use span::Span;
 
 /// How an image is covered by tiles.
 ///
-/// A pixel's class probabilities are a weighted mean over the tiles that show it. A tile counts for nothing within `margin` of a
-/// border where the image goes on, from there on evenly more, and wholly from `overlap - margin` on. So a network of
-/// convolutions that sees no further than `margin` gives the same wherever the grid falls, but for rounding.
+/// A pixel's class probabilities are a weighted mean over the tiles that show it. Where the image goes on beyond a border of a
+/// tile, the weight of the tile's pixels depends on their distance from that border: it is 0 up to the distance `margin`, rises
+/// linearly, and is 1 from the distance `overlap - margin` on. So a network of convolutions whose output depends on pixels no
+/// further away than `margin` gives the same probabilities, but for rounding, wherever the tiles are placed.
 ///
-/// A U-Net with group norm does not, for two reasons: of depth 4 it sees about a hundred pixels to each side, further than a
-/// margin worth its time, and each normalisation takes mean and variance over the whole tile, so that a tile of another place or
-/// size is normalised otherwise everywhere in it. The tolerance, held by a test with tiles of about a hundred pixels and random
-/// weights: another grid moves probabilities by at most 0.025 in the mean over pixels and by at most 0.25 anywhere. Larger tiles
-/// see more of what the whole image shows, and differ less.
+/// A U-Net with group norm does not, for two reasons. With depth 4 its output depends on pixels about a hundred pixels away, more
+/// than is worth the time as a margin. And each normalisation takes mean and variance over the whole tile, so that every value
+/// depends on where the tile is and how large it is. A test with tiles of about a hundred pixels and random weights holds this
+/// tolerance: another placement of the tiles changes the probabilities by at most 0.025 in the mean over the pixels, and by at
+/// most 0.25 at any pixel. Larger tiles differ less, since each shows more of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tiling {
     /// Side of a tile in pixels, a multiple of `multiple`.
     pub side: usize,
-    /// Pixels that neighbouring tiles share at least; at most `side - multiple`.
+    /// The least number of pixels that neighbouring tiles share; at most `side - multiple`.
     pub overlap: usize,
-    /// Pixels at a tile's inner border that are not used; below half of `overlap`.
+    /// Unused pixels at each border of a tile beyond which the image goes on; less than half of `overlap`.
     pub margin: usize,
-    /// What the network's input sides must be divisible by, 2^depth for a U-Net: tiles start at multiples of it, so that poolings
-    /// always fall on the same pixels, and images are padded to a multiple by their mirror image.
+    /// The sides of the network's input must be divisible by this number, which is 2^depth for a U-Net. Tiles start at multiples
+    /// of it, so that poolings always combine the same pixels; images are padded to a multiple of it by their mirror image.
     pub multiple: usize,
 }
 
 impl Tiling {
+    /// Checks the ranges of the fields.
+    ///
     /// # Errors
-    /// If tiles would not cover an image.
+    /// If tiles of these sizes would not cover an image.
     pub fn check(&self) -> Result<()> {
         let Self { side, overlap, margin, multiple } = *self;
         let fits = multiple > 0 && side > 0 && side % multiple == 0 && overlap + multiple <= side;
         if !fits || 2 * margin >= overlap.max(1) {
             bail!(
-                "tiling: expected a side that is a multiple of {multiple}, an overlap below it by at least as much, and a margin \
-                 below half the overlap, got {self:?}"
+                "tiling: expected a side that is a multiple of {multiple}, an overlap of at most side - {multiple}, and a margin \
+                 below half of the overlap, got {self:?}"
             );
         }
         Ok(())
     }
 
-    /// Class probabilities `[K, H, W]` of each head, from `image` `[C, H, W]`; `forward` gives each head's logits `[1, K, h, w]` on a
-    /// tile `[1, C, h, w]`. Besides image and answer, memory is needed for a row of tiles. An image no larger than a tile is one
-    /// tile.
+    /// The class probabilities `[K, H, W]` of each head for the image `[C, H, W]`. `forward` computes the logits `[1, K, h, w]` of
+    /// each head for a tile `[1, C, h, w]`. Besides the image and the result, memory is needed for one row of tiles. An image that
+    /// is not larger than a tile is a single tile.
     ///
     /// # Errors
-    /// If the tiling is no tiling, the image is empty, or `forward` fails.
+    /// If [`Tiling::check`] fails, the image has no pixels, or `forward` fails.
     pub fn probabilities(
         &self,
         image: &Tensor,
@@ -58,7 +63,7 @@ impl Tiling {
     ) -> Result<Vec<Tensor>> {
         let (_, height, width) = image.dims3()?;
         let image = image.contiguous()?;
-        // (K, [K, H, W]) a head.
+        // For each head, K and the values `[K, H, W]`.
         let mut maps: Vec<(usize, Vec<f32>)> = Vec::new();
         let take = |Finished { head, row, classes, probabilities }: Finished<'_>| {
             if head == maps.len() {
@@ -76,9 +81,10 @@ impl Tiling {
         maps.into_iter().map(tensor).collect()
     }
 
-    /// The likeliest class of each pixel of an image of `size` (height, width): `[H * W]` for each head, of at most 256 classes;
-    /// the first of equally likely ones. `forward` gives each head's logits `[1, K, h, w]` on a tile, whose pixels it fetches
-    /// itself: besides the answer, a byte a pixel and head, memory is needed for a row of tiles and not for the image.
+    /// The likeliest class of each pixel of an image of this height and width: one list `[H * W]` for each head, which has at most
+    /// 256 classes. Of equally likely classes it is the first. `forward` computes the logits `[1, K, h, w]` of each head for a
+    /// tile, whose pixels it reads itself. So memory is needed for one row of tiles and for the result, one byte per pixel and
+    /// head, but not for the image.
     ///
     /// # Errors
     /// As for [`Self::probabilities`].
@@ -100,7 +106,8 @@ impl Tiling {
         Ok(maps)
     }
 
-    /// Tile after tile through `forward`; `take` gets rows as soon as no later tile shows them, from the top to the bottom.
+    /// Calls `forward` for one tile after the other, and `take` for the rows of the result, from the top to the bottom, as soon as
+    /// no later tile shows them.
     fn rows(
         &self,
         [height, width]: [usize; 2],
@@ -123,11 +130,11 @@ impl Tiling {
         Ok(())
     }
 
-    /// Tiles along a side of `length` pixels.
+    /// The tiles along a side of `length` pixels.
     fn spans(&self, length: usize) -> Vec<Span> {
         let padded = length.next_multiple_of(self.multiple);
         let size = self.side.min(padded);
-        // Poolings must fall on the same pixels in every tile.
+        // Poolings must combine the same pixels in every tile.
         let step = (self.side - self.overlap) / self.multiple * self.multiple;
         let last = padded - size;
         let span = |index: usize| {
@@ -143,7 +150,7 @@ impl Tiling {
         (0..=last.div_ceil(step)).map(span).collect()
     }
 
-    /// Of a pixel with `distance` pixels between it and an inner border.
+    /// The weight of a pixel with `distance` pixels between it and the nearest border beyond which the image goes on.
     fn weight(&self, distance: usize) -> f32 {
         let ramp = self.overlap - 2 * self.margin;
         match distance.checked_sub(self.margin) {
@@ -153,24 +160,24 @@ impl Tiling {
     }
 }
 
-/// Which pixels of an image a tile shows, those beyond its end mirrored.
+/// Which pixels of an image a tile shows; pixels beyond the end of the image are mirrored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tile {
-    /// A row of the image for each row of the tile.
+    /// The image's row for each row of the tile.
     pub rows: Vec<usize>,
-    /// A column of the image for each column of the tile.
+    /// The image's column for each column of the tile.
     pub columns: Vec<usize>,
 }
 
 impl Tile {
-    /// Its pixels `[1, C, h, w]` of `image` `[C, H, W]`.
+    /// The pixels `[1, C, h, w]` of the tile, from `image` `[C, H, W]`.
     fn cut_from(&self, image: &Tensor) -> Result<Tensor> {
         let places = |pixels: &[usize]| Tensor::from_iter(pixels.iter().map(|&place| place as u32), image.device());
         image.index_select(&places(&self.rows)?, 1)?.index_select(&places(&self.columns)?, 2)?.unsqueeze(0)
     }
 }
 
-/// The class with the most probability in column `column` of `line` `[K, W]`.
+/// The most probable class in column `column` of `line` `[K, W]`.
 fn likeliest(line: &[f32], column: usize, width: usize) -> u8 {
     let mut best = (0, line[column]);
     for (class, &probability) in line[column..].iter().step_by(width).enumerate() {
@@ -181,36 +188,13 @@ fn likeliest(line: &[f32], column: usize, width: usize) -> u8 {
     best.0
 }
 
-/// A tile along one side.
-struct Span {
-    start: usize,
-    /// With padding.
-    size: usize,
-    /// Without.
-    used: usize,
-    /// `[used]`.
-    weights: Vec<f32>,
-}
-
-impl Span {
-    /// The image's pixels along this side, mirrored beyond its end.
-    fn pixels(&self) -> Vec<usize> {
-        let place = |at: usize| {
-            // 0 1 2 | 2 1 0 0 1 2 ...
-            let at = at % (2 * self.used);
-            self.start + at.min(2 * self.used - 1 - at)
-        };
-        (0..self.size).map(place).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use candle_core::{D, DType};
 
     use super::*;
 
-    /// The same by whole arrays: one sum and one weight a pixel, the image's tiles in order.
+    /// The slow twin: sums and weights of the whole image, to which one tile after the other is added.
     fn whole_arrays(
         tiling: &Tiling,
         [height, width]: [usize; 2],
@@ -248,7 +232,7 @@ mod tests {
         sums.into_iter().map(mean).collect()
     }
 
-    /// Logits of heads of two and three classes that are another number in every pixel of every tile.
+    /// Random logits of a head of two classes and a head of three, different in every pixel of every tile.
     fn random_heads() -> impl FnMut([usize; 2]) -> Vec<Tensor> {
         let mut state = 7u64;
         move |[height, width]| {

@@ -1,96 +1,43 @@
-//! U-Net, cooperative: one encoder that the tasks own together, a decoder for each.
+//! The cooperative U-Net: one encoder that all tasks own together, and a decoder for each task.
+
+mod config;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
-use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
 use mtcool_ops::{
-    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, Precision, Statistics, conv_norm_chain, conv2d,
-    join_channels, linear, max_pool2d, mean_pixels, pooled_softmax,
+    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, conv_norm_chain, conv2d, join_channels, linear,
+    max_pool2d, mean_pixels, pooled_softmax,
 };
 
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::shares;
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initialize};
 
-/// What a task predicts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Head {
-    /// A class for each pixel: logits `[B, K, H, W]` from a decoder.
-    Segmentation {
-        /// K.
-        classes: usize,
-    },
-    /// A class for the image: logits `[B, K]` from the bottom features beside task 0's segmentation.
-    Classification {
-        /// K.
-        classes: usize,
-    },
-    /// The same beside a map of its own, which nothing but this head's loss trains: a classification that stands alone, with
-    /// all the layers that the other has.
-    LoneClassification {
-        /// K.
-        classes: usize,
-        /// Classes of its map.
-        map: usize,
-    },
-}
+pub use config::{Head, MapGradient, UNetConfig};
 
-/// Sizes of a [`UNet`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct UNetConfig {
-    /// Channels of the images.
-    pub in_channels: usize,
-    /// Channels of the first level, over all tasks; each further level has twice as many.
-    pub base: usize,
-    /// Poolings on the way down; images must be divisible by 2^depth both ways.
-    pub depth: usize,
-    /// What is normalised together. With [`Statistics::Batch`] there are no running means: those of the batch at hand are used
-    /// always, in evaluation as in training, so that what is predicted for an image depends on those beside it.
-    pub statistics: Statistics,
-    /// Added to each variance; positive.
-    pub eps: f64,
-    /// Channels of a classification head's convolution.
-    pub classifier_width: usize,
-    /// Of the operands of convolutions and linear layers.
-    pub precision: Precision,
-    /// One a task; a classification needs a segmentation as task 0.
-    pub heads: Vec<Head>,
-}
-
-impl Default for UNetConfig {
-    /// The paper's sizes, 16 channels to 256, without heads.
-    fn default() -> Self {
-        Self {
-            in_channels: 3,
-            base: 16,
-            depth: 4,
-            statistics: Statistics::Group { groups: 8 },
-            eps: 1e-5,
-            classifier_width: 64,
-            precision: Precision::Full,
-            heads: Vec::new(),
-        }
-    }
-}
-
-/// Cooperative U-Net (Ronneberger et al. 2015), images `[B, C, H, W]`.
+/// Cooperative U-Net (Ronneberger et al. 2015), from images `[B, C, H, W]` to the logits of each [`Head`].
 ///
-/// Encoder, theta: at each level two units of (convolution 3x3, norm, ReLU), max-pool 2 between levels. Segmentation
-/// head, phi: up the levels, each a transposed convolution 2x2, the skip connection beside it, two units; then a convolution
-/// 1x1. Classification head, phi: bottom features beside the pooled softmax map of task 0, convolution 3x3, ReLU, mean over
-/// pixels, linear.
+/// - Encoder, theta: at each level two units of (convolution 3x3, normalisation, ReLU), and a max-pooling by 2 between levels.
+/// - Segmentation head, phi: at each level on the way up, a transposed convolution 2x2, the concatenation with the skip
+///   connection, and two units; then a convolution 1x1.
+/// - Classification head, phi: the bottom features beside the softmax map of task 0, pooled to their size; convolution 3x3, ReLU,
+///   mean over the pixels, linear layer. [`MapGradient`] says which parameters its gradient reaches by way of the map.
 #[derive(Clone, Debug)]
 pub struct UNet {
     config: UNetConfig,
-    /// Two units a level.
+    /// The two units of each level.
     encoder: Vec<[ConvNorm; 2]>,
-    /// By task: two units a level for a segmentation, nothing for a classification.
+    /// For each task, the two units of each level; none for a [`Head::Classification`].
     decoders: Vec<Vec<[ConvNorm; 2]>>,
+    specs: Vec<ParameterSpec>,
 }
 
 impl UNet {
+    /// A U-Net of these sizes.
+    ///
     /// # Errors
-    /// If a width cannot be shared among the tasks or the groups, or a classification has no segmentation to read.
+    /// If a width cannot be divided among the tasks or the groups, or a classification has no segmentation to read.
     pub fn new(config: UNetConfig) -> Result<Self> {
         let tasks = config.heads.len();
         let is_segmented = matches!(config.heads.first(), Some(Head::Segmentation { .. }));
@@ -123,21 +70,26 @@ impl UNet {
             }
         };
         let decoders = config.heads.iter().enumerate().map(decoder).collect::<Result<_>>()?;
-        Ok(Self { encoder, decoders, config })
+        let unet = Self { encoder, decoders, config, specs: Vec::new() };
+        Ok(Self { specs: unet.specs(), ..unet })
     }
 
     fn width(&self, level: usize) -> usize {
         self.config.base << level
     }
 
-    /// What the parameters are, task by task.
-    pub fn parameters(&self) -> Vec<ParameterSpec> {
+    /// Names, shapes and initial distributions of the parameters, sorted by part and task.
+    pub fn parameters(&self) -> &[ParameterSpec] {
+        &self.specs
+    }
+
+    fn specs(&self) -> Vec<ParameterSpec> {
         let units = self.encoder.iter().chain(self.decoders.iter().flatten()).flatten();
         let mut specs: Vec<ParameterSpec> = units.flat_map(ConvNorm::parameters).collect();
         let mut add = |task: usize, layer: String, weight: Vec<usize>, biases: usize, fan_in: usize| {
             for (role, shape) in [("weight", weight), ("bias", vec![biases])] {
                 let name = ParameterName::phi(task, format!("{layer}.{role}"));
-                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in) });
+                specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in), decays: role == "weight" });
             }
         };
         let (bottom, hidden) = (self.width(self.config.depth), self.config.classifier_width);
@@ -160,11 +112,11 @@ impl UNet {
                 add(task, "fc".into(), vec![classes, hidden], classes, hidden);
             }
         }
-        specs.sort_by_key(|spec| (spec.name.part, spec.name.task));
+        specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
     }
 
-    /// Classes of task 0's segmentation.
+    /// Classes of task 0's segmentation; 0 if task 0 is none.
     fn map_classes(&self) -> usize {
         match self.config.heads.first() {
             Some(Head::Segmentation { classes }) => *classes,
@@ -172,7 +124,7 @@ impl UNet {
         }
     }
 
-    /// Features of every level, `[B, base 2^l, H / 2^l, W / 2^l]`.
+    /// Features of each level l, `[B, base 2^l, H / 2^l, W / 2^l]`.
     fn encode(&self, parameters: &Parameters, input: &Tensor) -> Result<Vec<Tensor>> {
         let (_, _, height, width) = input.dims4()?;
         let step = 1 << self.config.depth;
@@ -193,7 +145,7 @@ impl UNet {
         Ok(features)
     }
 
-    /// Logits of a segmentation head from the encoder's features.
+    /// Logits `[B, K, H, W]` of the decoder of task `task` from the encoder's features.
     fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
         let mut x = features[self.config.depth].clone();
         for (level, units) in self.decoders[task].iter().enumerate().rev() {
@@ -206,24 +158,44 @@ impl UNet {
         conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
     }
 
-    /// Logits of task `task` from the encoder's features and, where they are there already, the logits of task 0.
+    /// Logits of task `task` from the encoder's features; `map` are the logits that classifications read, if they are known
+    /// already.
     fn output(
         &self,
         parameters: &Parameters,
         task: usize,
         features: &[Tensor],
-        first: Option<&Tensor>,
+        map: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let read = match (self.config.heads[task], first) {
+        let map = match (self.config.heads[task], map) {
             (Head::Segmentation { .. }, _) => return self.segment(parameters, task, features),
             (Head::Classification { .. }, Some(map)) => map.clone(),
-            (Head::Classification { .. }, None) => self.segment(parameters, 0, features)?,
+            (Head::Classification { .. }, None) => self.map_to_read(parameters, features, None)?,
             (Head::LoneClassification { .. }, _) => self.segment(parameters, task, features)?,
         };
-        self.classify(parameters, task, &features[self.config.depth], &read)
+        self.classify(parameters, task, &features[self.config.depth], &map)
     }
 
-    /// Two units in turn.
+    /// The logits of task 0 as a [`Head::Classification`] reads them: always the same values, with the graph that
+    /// [`MapGradient`] asks for. `first` are the logits of task 0 with their whole graph, if they are known already.
+    fn map_to_read(&self, parameters: &Parameters, features: &[Tensor], first: Option<&Tensor>) -> Result<Tensor> {
+        let with_gradient = || first.map_or_else(|| self.segment(parameters, 0, features), |first| Ok(first.clone()));
+        match self.config.map_gradient {
+            MapGradient::Everything => with_gradient(),
+            MapGradient::None => Ok(with_gradient()?.detach()),
+            MapGradient::ThetaOnly => {
+                let own = parameters.filter(|name| name.kind == ParameterKind::Phi && name.task == 0);
+                if !own.iter().any(|(_, tensor)| tensor.track_op()) {
+                    return with_gradient();
+                }
+                // The decoder's pass again, with its parameters as constants.
+                let constants = own.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+                self.segment(&constants, 0, features)
+            }
+        }
+    }
+
+    /// Two units, one after the other.
     fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
         let UNetConfig { statistics, eps, precision, .. } = self.config;
         let norm = Norm { statistics, eps, activation: Activation::Relu };
@@ -231,7 +203,7 @@ impl UNet {
         conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }
 
-    /// Logits of a classification head from the bottom features and the logits of the map that it reads.
+    /// Logits `[B, K]` of a classification head from the bottom features and the logits of the map that it reads.
     fn classify(&self, parameters: &Parameters, task: usize, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
         let joined = join_channels(bottom, &pooled_softmax(map, 1 << self.config.depth)?)?;
         let precision = self.config.precision;
@@ -253,29 +225,38 @@ impl Network for UNet {
     }
 
     fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> Result<Parameters> {
-        initialize(&self.parameters(), seed, dtype, device)
+        initialize(&self.specs, seed, dtype, device)
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let output = || {
+        let output = |parameters: &Parameters| {
             let features = self.encode(parameters, input)?;
             Ok(vec![self.output(parameters, task, &features, None)?])
         };
         Ok(as_recorded(parameters, &[input], output)?.swap_remove(0))
     }
 
-    /// Tasks on one and the same image share the encoder's pass, and classifications the segmentation they read.
+    /// Tasks on the same images share the encoder's pass. Classifications share the segmentation that they read, unless the
+    /// graph of the two has to differ (see [`MapGradient`]).
     fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
             return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
         };
-        as_recorded(parameters, inputs, || {
+        as_recorded(parameters, inputs, |parameters| {
             let features = self.encode(parameters, first)?;
             let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
-            for task in 0..self.config.heads.len() {
-                outputs.push(self.output(parameters, task, &features, outputs.first())?);
+            let mut map = None;
+            for (task, head) in self.config.heads.iter().enumerate() {
+                if map.is_none() && matches!(head, Head::Classification { .. }) {
+                    map = Some(self.map_to_read(parameters, &features, outputs.first())?);
+                }
+                outputs.push(self.output(parameters, task, &features, map.as_ref())?);
             }
             Ok(outputs)
         })
+    }
+
+    fn decays(&self, name: &ParameterName) -> bool {
+        decays(&self.specs, name)
     }
 }

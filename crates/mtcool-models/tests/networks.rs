@@ -1,11 +1,11 @@
-//! What cooperative networks are: the conventional network with owners, whatever the number of tasks.
+//! Cooperative networks compute the function of the conventional network, for any number of tasks; gradients; settings.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_core::{Network, ParameterName, Parameters, Part};
-use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, UNet, UNetConfig, shares};
+use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
+use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, MapGradient, UNet, UNetConfig, shares};
 use mtcool_ops::Statistics;
 use proptest::prelude::*;
 
@@ -48,9 +48,9 @@ fn a_cooperative_network_computes_the_conventional_ones_function() {
     assert_eq!(owned.theta(2, "fc.weight").unwrap().dims(), [16, 320]);
     for task in 0..3 {
         let conventional = lenet(widths, &[[5, 4, 3][task]], Fusion::Concat);
-        let whole = initial(&conventional).map(|name, _| match name.part {
-            Part::Phi => Ok(owned.phi(task, &name.layer)?.clone()),
-            Part::Theta => {
+        let whole = initial(&conventional).map(|name, _| match name.kind {
+            ParameterKind::Phi => Ok(owned.phi(task, &name.layer)?.clone()),
+            ParameterKind::Theta => {
                 let parts = (0..3).map(|owner| owned.theta(owner, &name.layer));
                 Ok(Tensor::cat(&parts.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
             }
@@ -82,16 +82,20 @@ fn only_the_active_tasks_rows_get_a_weight_gradient() {
     }
 }
 
-/// Outputs and gradients of a U-Net's own backward pass against those of candle's graph over the same operations.
+/// Outputs and gradients of a U-Net's own backward pass, compared with those of candle's graph over the same operations.
 #[test]
 fn a_unets_own_backward_pass_gives_the_gradients_of_the_graph() {
-    let heads = [
-        vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }],
-        vec![Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }],
+    let with_map = || vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
+    let cases = [
+        (with_map(), MapGradient::ThetaOnly),
+        (with_map(), MapGradient::Everything),
+        (with_map(), MapGradient::None),
+        (vec![Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }], MapGradient::default()),
     ];
-    for heads in heads {
+    for (heads, map_gradient) in cases {
         let statistics = Statistics::Group { groups: 2 };
-        let config = UNetConfig { in_channels: 2, base: 4, depth: 2, statistics, ..UNetConfig::default() };
+        let config =
+            UNetConfig { in_channels: 2, base: 4, depth: 2, statistics, map_gradient, ..UNetConfig::default() };
         let shared = UNet::new(UNetConfig { heads: heads.clone(), ..config.clone() }).unwrap();
         let alone = |head: &Head| -> Box<dyn Network> {
             let head = match *head {
@@ -107,14 +111,14 @@ fn a_unets_own_backward_pass_gives_the_gradients_of_the_graph() {
             let parameters = network.initial_parameters(3, DType::F64, &Device::Cpu).unwrap();
             for active in [None, Some(0), Some(1)] {
                 let leaves = parameters.track(|name| active.is_none_or(|task| name.task == task)).unwrap();
-                // Without a handover, the network is a part of the graph.
+                // Without a handover, the operations are a part of candle's graph.
                 let in_graph: Parameters = leaves.iter().map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
                 let losses = |parameters: &Parameters| -> Vec<Tensor> {
                     let outputs = network.forward_all(parameters, &[&images, &images]).unwrap();
                     outputs.iter().map(|output| output.sqr().unwrap().mean_all().unwrap()).collect()
                 };
                 let (own, graph) = (losses(&leaves), losses(&in_graph));
-                // Several passes over one graph: a task's loss alone, then both.
+                // Several backward passes over one graph: each task's loss alone, then the sum of both.
                 for picked in [&[0][..], &[1], &[0, 1]] {
                     let total = |losses: &[Tensor]| {
                         picked.iter().map(|&task| losses[task].clone()).reduce(|a, b| (a + b).unwrap()).unwrap()
@@ -149,10 +153,13 @@ fn cross_stitch_mixes_features_by_its_learned_weights() {
     assert!((own[0] - 0.1).abs() < 1e-12 && (own[1] - 0.9).abs() < 1e-12);
     assert_eq!(parameters.theta(0, "conv2.weight").unwrap().dims(), [10, 5, 5, 5]);
 
-    // With every unit the identity, task 0 is a network of its own share of the widths.
-    let identity = parameters.map(|name, tensor| match name.layer.ends_with(".stitch") {
-        true => Ok(Tensor::new(if name.task == 0 { &[1.0, 0.0] } else { &[0.0, 1.0] }, &Device::Cpu)?),
-        false => Ok(tensor.clone()),
+    // If every unit is the identity, task 0 has a network of its own, with its share of the widths.
+    let identity = parameters.map(|name, tensor| {
+        if name.layer.ends_with(".stitch") {
+            Ok(Tensor::new(if name.task == 0 { &[1.0, 0.0] } else { &[0.0, 1.0] }, &Device::Cpu)?)
+        } else {
+            Ok(tensor.clone())
+        }
     });
     let identity = identity.unwrap();
     let alone = lenet([5, 10, 25], &[5], Fusion::Concat);
@@ -165,12 +172,12 @@ fn cross_stitch_mixes_features_by_its_learned_weights() {
     let want = values(&alone.forward(&own, 0, &digits(2)).unwrap());
     assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-12));
 
-    // With the units crossed over after the last layer, its head reads the other task's features.
+    // If the unit after the last layer picks the other task's features, the head reads those.
     let mut crossed = identity.clone();
     crossed.insert(ParameterName::theta(0, "fc.stitch"), Tensor::new(&[0.0, 1.0], &Device::Cpu).unwrap());
     assert_ne!(values(&network.forward(&crossed, 0, &digits(2)).unwrap()), got);
 
-    // The units learn: their gradients reach them.
+    // The units learn: they get gradients.
     let leaves = parameters.track(|name| name.task == 0).unwrap();
     let output = network.forward(&leaves, 0, &digits(2)).unwrap();
     let gradients = leaves.backward(&output.sqr().unwrap().sum_all().unwrap()).unwrap();
@@ -185,7 +192,7 @@ fn batch_norm_needs_no_groups_and_sees_the_whole_batch() {
         let heads = vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
         UNet::new(UNetConfig { in_channels: 1, base: 6, depth: 1, statistics, heads, ..UNetConfig::default() })
     };
-    // Three channels a task: no two groups, but any batch.
+    // Six channels cannot be divided into four groups; batch normalisation has no groups.
     assert!(unet(Statistics::Group { groups: 4 }).is_err());
     let (by_group, by_batch) = (unet(Statistics::Group { groups: 2 }).unwrap(), unet(Statistics::Batch).unwrap());
     let parameters = initial(&by_batch);
@@ -202,7 +209,7 @@ fn batch_norm_needs_no_groups_and_sees_the_whole_batch() {
         };
         assert!(differ(&by_batch) > 1e-6 && differ(&by_group) < 1e-12, "task {task}");
     }
-    // A step down the gradient: all parameters of the task have one, and the loss falls.
+    // One step of gradient descent decreases the loss.
     let leaves = parameters.track(|_| true).unwrap();
     let loss = |parameters: &Parameters| {
         let output = by_batch.forward(parameters, 0, &images).unwrap();

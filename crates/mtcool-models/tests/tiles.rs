@@ -1,4 +1,4 @@
-//! Whole-image prediction by tiles against one pass over the image.
+//! Whole-image prediction by tiles, compared with one pass over the image.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -7,7 +7,7 @@ use mtcool_core::Network;
 use mtcool_models::{Head, Tiling, UNet, UNetConfig};
 use mtcool_ops::{Conv2d, Statistics, conv2d};
 
-/// A smooth picture `[channels, height, width]` with a pattern of its own everywhere.
+/// A smooth picture `[channels, height, width]` whose pattern is different everywhere.
 fn picture(channels: usize, height: usize, width: usize) -> Tensor {
     let value = |at: usize| {
         let (c, y, x) = (at / (height * width), at / width % height, at % width);
@@ -17,7 +17,7 @@ fn picture(channels: usize, height: usize, width: usize) -> Tensor {
         .unwrap()
 }
 
-/// Two heads of three convolutions 3x3: no pixel sees further than three.
+/// Two heads of three convolutions 3x3: an output pixel depends on pixels at most three away.
 fn convolutions(tile: &Tensor) -> Result<Vec<Tensor>> {
     let kernel = |outputs: usize, inputs: usize| {
         let values = (0..outputs * inputs * 9).map(|at| ((at * 37 % 101) as f32 - 50.0) / 60.0).collect();

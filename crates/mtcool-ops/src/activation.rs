@@ -9,20 +9,9 @@ use rayon::prelude::*;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch, elements};
+use crate::jobs::ELEMENTS_A_JOB;
 use crate::recording::apply1;
-
-/// Elements a thread takes at a time.
-pub(crate) const ELEMENTS_A_JOB: usize = 16 * 1024;
-
-/// What follows a linear operation inside the same kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    #[default]
-    Identity,
-    /// `max(0, x)`; its gradient at 0 is 0, as in PyTorch.
-    Relu,
-}
+use crate::settings::Activation;
 
 impl Activation {
     /// The gradient of the linear part, given the activated `output` and the gradient of that output.

@@ -1,6 +1,6 @@
-//! What a convolution multiplies: the operands as they are, or rounded to bf16.
+//! The operands of a convolution's multiplications: as they are, or rounded to bf16.
 //!
-//! A product of bf16 numbers is exact in f32. Processors with AVX512-BF16 add two products to each lane of a vector at once,
+//! The product of two bf16 numbers is exact in f32. Processors with AVX512-BF16 add two products to each lane of a vector at once,
 //! the second element's first, rounding after each addition and taking subnormal numbers for zero; elsewhere the same is
 //! done step by step, to the same bits.
 
@@ -8,25 +8,11 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use crate::activation::ELEMENTS_A_JOB;
-use crate::element::Element;
-use crate::simd::Vector;
+use crate::bf16::nearest;
+use crate::jobs::ELEMENTS_A_JOB;
+use crate::simd::{Element, Vector};
 
-/// How exact the operands of multiplications are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// The operands as they are.
-    #[default]
-    Full,
-    /// Operands rounded to bf16 (8 bits of mantissa), sums in f32; f32 tensors only. Everything between the multiplications
-    /// (normalisation, activations, losses, parameters) stays f32.
-    Bf16,
-    /// Operands rounded to TF32 (10 bits of mantissa) by the tensor cores of an NVIDIA GPU, sums in f32; f32 tensors on such a
-    /// device only.
-    Tf32,
-}
-
-/// The arithmetic of a [`Precision`] on elements of type `T`.
+/// The arithmetic of a [`Precision`](crate::Precision) on elements of type `T`.
 pub(crate) trait Arithmetic<T: Element>: Copy + Send + Sync + 'static {
     /// Channels that one element of a packed plane holds.
     const DEPTH: usize;
@@ -52,7 +38,7 @@ pub(crate) trait Arithmetic<T: Element>: Copy + Send + Sync + 'static {
     }
 }
 
-/// [`Precision::Full`].
+/// [`Precision::Full`](crate::Precision::Full).
 #[derive(Clone, Copy)]
 pub(crate) struct Exact;
 
@@ -86,7 +72,7 @@ impl<T: Element> Arithmetic<T> for Exact {
     }
 }
 
-/// [`Precision::Bf16`]: pairs of bf16, the first in the lower half of an element.
+/// [`Precision::Bf16`](crate::Precision::Bf16): pairs of bf16, the first in the lower half of an element.
 #[derive(Clone, Copy)]
 pub(crate) struct Bf16;
 
@@ -128,24 +114,6 @@ pub(crate) fn rounded<T: Element, A: Arithmetic<T>>(values: Cow<'_, [T]>) -> Cow
     }
 }
 
-/// The bits of the bf16 number nearest to `value`, halves to even; NaN stays NaN.
-#[inline(always)]
-fn nearest(value: f32) -> u32 {
-    let bits = value.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    if value.is_nan() { (bits >> 16) | 0x40 } else { rounded }
-}
-
-/// One lane of [`Vector::add_pair_products`], as the instruction does it.
-#[inline(always)]
-pub(crate) fn add_pair_products(sum: f32, a: f32, b: f32) -> f32 {
-    let flushed = |x: f32| if x.abs() < f32::MIN_POSITIVE { 0f32.copysign(x) } else { x };
-    let first = |x: f32| flushed(f32::from_bits(x.to_bits() << 16));
-    let second = |x: f32| flushed(f32::from_bits(x.to_bits() & 0xffff_0000));
-    let sum = flushed(second(a).mul_add(second(b), flushed(sum)));
-    flushed(first(a).mul_add(first(b), sum))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,11 +129,5 @@ mod tests {
         assert_eq!(Bf16::round(f32::MAX), f32::INFINITY);
         assert!(Bf16::round(f32::from_bits(0xffff_ffff)).is_nan());
         assert!(Bf16::round(f32::from_bits(0x7f80_0001)).is_nan());
-    }
-
-    #[test]
-    fn pairs_add_two_products() {
-        let (a, b) = (Bf16::combine(2.0, 3.0), Bf16::combine(5.0, 7.0));
-        assert_eq!(add_pair_products(1.0, a, b), 32.0);
     }
 }

@@ -1,4 +1,4 @@
-//! Small operations on the channels of maps: side by side, and their means.
+//! Small operations on the channels of maps: joining the channels of two maps, and the mean of each channel.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -7,9 +7,9 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch, elements, sum};
-use crate::recording::{apply1, apply2, tracks};
+use crate::recording::{apply1, apply2};
 
-/// `a` `[B, C, H, W]` and `b` `[B, D, H, W]` side by side, `[B, C + D, H, W]`.
+/// `a` `[B, C, H, W]` and `b` `[B, D, H, W]` joined along the channels: `[B, C + D, H, W]`.
 ///
 /// # Errors
 /// If they differ in more than their channels.
@@ -58,9 +58,8 @@ impl CustomOp2 for Join {
         if grad.device().is_cuda() {
             return parts_on_cuda(a, b, grad);
         }
-        let part = |of: &Tensor, first: usize| match tracks(of) {
-            true => grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some),
-            false => Ok(None),
+        let part = |of: &Tensor, first: usize| {
+            if of.track_op() { grad.narrow(1, first, of.dims()[1])?.contiguous().map(Some) } else { Ok(None) }
         };
         Ok((part(a, 0)?, part(b, a.dims()[1])?))
     }
@@ -73,7 +72,7 @@ fn parts_on_cuda(a: &Tensor, b: &Tensor, grad: &Tensor) -> Result<(Option<Tensor
     let (storage, batch) = (guard.storage()?, a.dims()[0].max(1));
     cuda::dispatch!("join-channels", storage, T => {
         let part = |of: &Tensor, first: usize| -> Result<Option<Tensor>> {
-            if !tracks(of) {
+            if !of.track_op() {
                 return Ok(None);
             }
             let place = (first, of.elem_count() / batch);

@@ -1,20 +1,12 @@
-//! Crops of pictures that lie on an NVIDIA card, turned and scaled on the way.
+//! Crops of pictures that are stored on an NVIDIA card; a crop may be rotated and scaled.
 
 use candle_core::{DType, Result, Tensor, bail};
 
-/// A rectangle and where it lies in its source.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cut {
-    /// Its centre (x, y) in the source, in pixels; pixel k covers k..k + 1.
-    pub center: [f64; 2],
-    /// From an offset (x, y) off the crop's centre to one in the source, row by row.
-    pub to_source: [[f64; 2]; 2],
-    /// Rows and columns of the result.
-    pub size: [usize; 2],
-}
+use crate::settings::Cut;
 
-/// `[3, H, W]` f32 from `pixels` `[H', W', 3]` u8 on a card: value v of channel c counts as `levels[v][c]`, bilinear between pixels;
-/// beyond the picture all is 0. To the bit what `mtcool_data::Change::picture` cuts on the host.
+/// The crop `[3, H, W]` f32 of `pixels` `[H', W', 3]` u8 on a card. Value v of channel c stands for the intensity
+/// `levels[v][c]`; between pixels the intensity is interpolated bilinearly, and beyond the picture it is 0. The result
+/// has the same bits as that of `mtcool_data::Change::picture` on the host.
 ///
 /// # Errors
 /// If the pixels are of another shape, or not on a card.
@@ -33,8 +25,9 @@ pub fn cut_picture_on_card(pixels: &Tensor, levels: &[[f32; 3]; 256], cut: &Cut)
     bail!("cut_picture_on_card: expected pixels on an NVIDIA card, got {:?}", pixels.device().location())
 }
 
-/// `[planes, H, W]` u8 from `labels` `[H', W']` u8 on a card: what each row of `tables` `[planes, 256]` u8 says of the label at a
-/// pixel's place; `outside` is the label beyond the source.
+/// The crop `[planes, H, W]` u8 of `labels` `[H', W']` u8 on a card, one plane for each row of `tables` `[planes, 256]`
+/// u8: the row maps the label of the nearest pixel to the plane's value. `outside` is the label of all places beyond the
+/// source.
 ///
 /// # Errors
 /// If the labels or tables are of another shape, or not on a card.

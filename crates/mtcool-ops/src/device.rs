@@ -1,4 +1,4 @@
-//! The device of a name: `cpu`, or `cuda:N` for an NVIDIA card.
+//! Devices by name: `cpu`, or `cuda:N` for an NVIDIA card.
 
 use candle_core::{Device, Result, bail};
 #[cfg(feature = "cuda")]
@@ -9,8 +9,8 @@ use crate::cuda;
 
 /// The device called `name`: `cpu` or `cuda:N`, N being the number that the driver gives a card.
 ///
-/// All tensors of one such device live on one stream of it, in whatever thread they are made. Ask once: devices of two calls
-/// are different ones, whose tensors do not mix.
+/// All tensors of a card use one stream, whatever thread creates them. Call this once per card: two calls give different devices, whose
+/// tensors cannot be operands of one operation.
 ///
 /// # Errors
 /// If the name is another, this build has no CUDA, or there is no driver, card or memory; the message says which.
@@ -43,7 +43,7 @@ fn open_card(name: &str, number: usize) -> Result<Device> {
     let count = match CudaContext::device_count() {
         Ok(count) => count,
         Err(error) => bail!(
-            "device `{name}`: the NVIDIA driver answers no: {error:?}. `nvidia-smi` tells whether there is a card and a driver; CUDA 13 needs version 580 or later"
+            "device `{name}`: the NVIDIA driver reports an error: {error:?}. `nvidia-smi` tells whether there is a card and a driver; CUDA 13 needs version 580 or later"
         ),
     };
     if number >= usize::try_from(count).unwrap_or(0) {
@@ -58,17 +58,17 @@ fn open_card(name: &str, number: usize) -> Result<Device> {
     if let Device::Cuda(card) = &device {
         // SAFETY: tensors of this device are made and used on its one stream, so no other has to wait for them.
         unsafe { card.disable_event_tracking() };
-        // Steps end with a look at the losses; without this, memory would go back to the driver each time.
+        // Each step ends with reading the losses; without this setting, freed memory would be returned to the driver then.
         let forever = u64::MAX;
         cuda::set_pool(card, CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, forever)?;
     }
     Ok(device)
 }
 
-/// Memory of `device`, an NVIDIA card, that nobody has taken, in bytes; `None` elsewhere.
+/// Free memory of `device`, an NVIDIA card, in bytes; `None` for other devices.
 ///
 /// # Errors
-/// If the driver does not say.
+/// If the driver cannot tell.
 pub fn free_device_memory(device: &Device) -> Result<Option<u64>> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = device {
@@ -78,10 +78,11 @@ pub fn free_device_memory(device: &Device) -> Result<Option<u64>> {
     Ok(None)
 }
 
-/// Most memory that tensors on `device`, an NVIDIA card, have taken at a time in this process, in bytes; `None` elsewhere.
+/// The largest amount of memory that tensors on `device`, an NVIDIA card, have used at one time in this process, in
+/// bytes; `None` for other devices.
 ///
 /// # Errors
-/// If the driver does not say.
+/// If the driver cannot tell.
 pub fn peak_device_memory(device: &Device) -> Result<Option<u64>> {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(card) = device {

@@ -7,8 +7,8 @@ use candle_core::{Result, Tensor, bail};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 
-/// `1/M sum_j KL(p_j || 1/M sum_n p_n)`, `p_j` the softmax over K of `logits[j]` `[B, K, ...]`, averaged over the batch and over
-/// pixels: Eq. (6)'s regulariser as a scalar. All lie on one card.
+/// `1/M sum_j KL(p_j || 1/M sum_n p_n)`, `p_j` the softmax over K of `logits[j]` `[B, K, ...]`, averaged over the batch
+/// and over pixels: Eq. (6)'s regulariser as a scalar. All lie on one card.
 ///
 /// # Errors
 /// If they differ in shape, have no classes or positions, or are not on a card.
@@ -34,7 +34,7 @@ impl CustomOp1 for Disagreement {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("{}: on a card alone", self.name())
+        bail!("{}: expected tensors on an NVIDIA card", self.name())
     }
 
     fn cuda_fwd(&self, logits: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
@@ -59,7 +59,7 @@ impl CustomOp2 for Backward {
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout, _: &CpuStorage, _: &Layout) -> Result<(CpuStorage, Shape)> {
-        bail!("{}: on a card alone", self.name())
+        bail!("{}: expected tensors on an NVIDIA card", self.name())
     }
 
     fn cuda_fwd(

@@ -1,55 +1,10 @@
-//! The element types the kernels run on, and the way from candle's storage to slices and back.
+//! Access to candle's storage as slices, and dispatch on the element type and the precision.
 
 use std::ops::Deref;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType, bail};
 
-#[cfg(target_arch = "x86_64")]
-use crate::simd::Vector;
-
-/// `f32` or `f64`.
-pub(crate) trait Element: WithDType + num_traits::Float + std::iter::Sum + Default {
-    /// A vector of them with AVX2.
-    #[cfg(target_arch = "x86_64")]
-    type Avx2: Vector<Element = Self>;
-    /// A vector of them with AVX-512.
-    #[cfg(target_arch = "x86_64")]
-    type Avx512: Vector<Element = Self>;
-    /// A vector of them with AVX-512 that multiplies pairs of bf16, if `Self` has room for pairs.
-    #[cfg(target_arch = "x86_64")]
-    type Avx512Bf16: Vector<Element = Self>;
-
-    /// `self` and the products of the bf16 numbers that `a` and `b` hold; of a type that holds none, the product of both.
-    fn add_pair_products(self, a: Self, b: Self) -> Self;
-}
-
-impl Element for f32 {
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = std::arch::x86_64::__m256;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = std::arch::x86_64::__m512;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512Bf16 = crate::simd::Bf16Lanes;
-
-    #[inline(always)]
-    fn add_pair_products(self, a: f32, b: f32) -> f32 {
-        crate::arithmetic::add_pair_products(self, a, b)
-    }
-}
-
-impl Element for f64 {
-    #[cfg(target_arch = "x86_64")]
-    type Avx2 = std::arch::x86_64::__m256d;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512 = std::arch::x86_64::__m512d;
-    #[cfg(target_arch = "x86_64")]
-    type Avx512Bf16 = std::arch::x86_64::__m512d;
-
-    #[inline(always)]
-    fn add_pair_products(self, a: f64, b: f64) -> f64 {
-        self + a * b
-    }
-}
+pub(crate) use crate::simd::Element;
 
 /// Runs `$body` with `$T` bound to the element type of `$storage`.
 macro_rules! dispatch {
@@ -77,22 +32,22 @@ pub(crate) use dispatch;
 macro_rules! dispatch_precision {
     ($op:expr, $storage:expr, $precision:expr, ($T:ident, $A:ident) => $body:expr) => {
         match ($storage, $precision) {
-            (candle_core::CpuStorage::F32(_), $crate::arithmetic::Precision::Full) => {
+            (candle_core::CpuStorage::F32(_), $crate::settings::Precision::Full) => {
                 type $T = f32;
                 type $A = $crate::arithmetic::Exact;
                 $body
             }
-            (candle_core::CpuStorage::F32(_), $crate::arithmetic::Precision::Bf16) => {
+            (candle_core::CpuStorage::F32(_), $crate::settings::Precision::Bf16) => {
                 type $T = f32;
                 type $A = $crate::arithmetic::Bf16;
                 $body
             }
-            (candle_core::CpuStorage::F64(_), $crate::arithmetic::Precision::Full) => {
+            (candle_core::CpuStorage::F64(_), $crate::settings::Precision::Full) => {
                 type $T = f64;
                 type $A = $crate::arithmetic::Exact;
                 $body
             }
-            (_, $crate::arithmetic::Precision::Tf32) => candle_core::bail!(
+            (_, $crate::settings::Precision::Tf32) => candle_core::bail!(
                 "{}: tf32 is arithmetic of NVIDIA GPUs: expected precision full or bf16 on the CPU",
                 $op
             ),
@@ -143,7 +98,8 @@ pub(crate) fn elements<'a, T: WithDType>(op: &str, storage: &'a CpuStorage, layo
     }
 }
 
-/// Sums a slice with sixteen independent accumulators: vectorisable, and the same order always.
+/// Sums a slice with sixteen independent accumulators: the compiler can use vectors, and the order of additions is always
+/// the same.
 pub(crate) fn sum<T: Element>(values: &[T]) -> T {
     const LANES: usize = 16;
     let mut lanes = [T::zero(); LANES];

@@ -1,11 +1,12 @@
 //! Fast differentiable tensor operations for candle, with gradients that agree with PyTorch's.
 //!
-//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU and, with
-//! the feature `cuda`, on NVIDIA GPUs; NCHW at the interface. candle's own max-pool, upsampling and ReLU have wrong or unusual gradients, so nothing here (and nothing
-//! in the workspace) trains through them.
+//! Every operation is a candle custom operation with its own backward pass, for `f32` and `f64` tensors on the CPU and,
+//! with the feature `cuda`, on NVIDIA GPUs. Maps are NCHW. candle's own max-pool, upsampling and ReLU have wrong or
+//! unusual gradients, so nothing here, and nothing in the workspace, trains through them.
 //!
-//! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only if the graph tracks it,
-//!   and of a kernel only for the [`Rows`] that train: in MT-COOL one task's slice of each layer moves at a time.
+//! - **A frozen operand costs nothing.** The backward pass of convolutions and linear layers computes the gradient of an operand only
+//!   if the operand is tracked, and the gradient of a kernel only for the [`Rows`] that train: in MT-COOL, one task's slice of each
+//!   layer changes at a time.
 //! - **The same bits for any number of threads.** Work is split by shape, never by thread, and partial sums are added in a
 //!   fixed order.
 //!
@@ -25,16 +26,20 @@
 
 mod activation;
 mod arithmetic;
+mod bf16;
 mod channels;
 mod conv;
-mod cross_entropy;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod cut;
 mod device;
 mod disagreement;
 mod element;
+mod geometry;
+mod jobs;
 mod linear;
+mod loss_settings;
+mod losses;
 mod matmul;
 mod memory;
 mod noise;
@@ -42,26 +47,30 @@ mod norm;
 mod pool;
 mod recording;
 mod rows;
+mod settings;
 mod simd;
 mod softmax;
 mod update;
 mod upsample;
 
-pub use activation::{Activation, relu};
-pub use arithmetic::Precision;
+pub use activation::relu;
 pub use channels::{join_channels, mean_pixels};
-pub use conv::{ChainInput, Conv2d, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
-pub use cross_entropy::{CrossEntropy, cross_entropy, cross_entropy_with};
-pub use cut::{Cut, cut_labels_on_card, cut_picture_on_card};
+pub use conv::{ChainInput, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv2d};
+pub use cut::{cut_labels_on_card, cut_picture_on_card};
 pub use device::{free_device_memory, is_device_name, open_device, peak_device_memory};
 pub use disagreement::disagreement_on_card;
 pub use linear::{Linear, linear};
+pub use loss_settings::{
+    ClassLoss, CrossEntropy, Dice, DiceSums, Focal, Huber, LossSettingError, Normalization, RegressionLoss,
+};
+pub use losses::{LossSpec, WeightRule, class_loss, class_weights, cross_entropy, regression_loss};
 pub use memory::keep_freed_memory;
 pub use noise::uniform_on_card;
-pub use norm::{Norm, Statistics, norm};
-pub use pool::{MaxPool2d, max_pool2d};
-pub use recording::{Deliver, flatten_features, recorded, stack_rows, tracks};
+pub use norm::norm;
+pub use pool::max_pool2d;
+pub use recording::{Deliver, Recording, flatten_features, recorded, stack_rows};
 pub use rows::Rows;
+pub use settings::{Activation, Conv2d, Cut, MaxPool2d, Norm, Precision, SgdStep, Statistics};
 pub use softmax::pooled_softmax;
-pub use update::{SgdStep, clamp_on_card, sgd_on_card};
+pub use update::{clamp_on_card, sgd_on_card};
 pub use upsample::upsample_bilinear2d;

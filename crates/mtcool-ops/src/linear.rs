@@ -4,14 +4,15 @@
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use crate::activation::{Activation, relu_scalar};
-use crate::arithmetic::{Precision, rounded};
+use crate::activation::relu_scalar;
+use crate::arithmetic::rounded;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
-use crate::recording::{apply3, tracks};
+use crate::recording::apply3;
 use crate::rows::Rows;
+use crate::settings::{Activation, Precision};
 
 /// Settings of [`linear`].
 #[derive(Clone, Debug, Default)]
@@ -20,7 +21,7 @@ pub struct Linear {
     pub activation: Activation,
     /// Weight rows (output features) whose gradients are computed.
     pub rows: Rows,
-    /// Of the operands of every multiplication, gradients included.
+    /// Precision of the operands of every multiplication, also in the backward pass.
     pub precision: Precision,
 }
 
@@ -106,18 +107,10 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.activation.backward(output, grad)?;
         let gradient = |of| LinearGradient { of, rows: self.rows.clone(), precision: self.precision };
-        let input = match tracks(x) {
-            true => Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?),
-            false => None,
-        };
-        let kernel = match tracks(weight) {
-            true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?),
-            false => None,
-        };
-        let bias = match tracks(bias) {
-            true => Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?),
-            false => None,
-        };
+        let input = if x.track_op() { Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?) } else { None };
+        let kernel =
+            if weight.track_op() { Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?) } else { None };
+        let bias = if bias.track_op() { Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?) } else { None };
         Ok((input, kernel, bias))
     }
 }
@@ -128,7 +121,8 @@ enum Operand {
     Bias,
 }
 
-/// A gradient as a forward-only operation on (the other operand, gradient of the linear output `[B, O]`).
+/// The gradient of one operand, as an operation without a backward pass on the other operand and the gradient of the
+/// linear output `[B, O]`.
 struct LinearGradient {
     of: Operand,
     rows: Rows,
@@ -185,10 +179,10 @@ impl CustomOp2 for LinearGradient {
         grad_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (batch, outputs) = grad_layout.shape().dims2()?;
-        // The other operand is the weight [O, I], the input [B, I], or the bias [O], which has no inputs to speak of.
+        // The other operand is the weight [O, I] or the input [B, I]; for the bias [O] the number of inputs is not used.
         let inputs = other_layout.dims().get(1).copied().unwrap_or(0);
         let precision = match self.of {
-            // A sum has no operands to round.
+            // The gradient of the bias is a sum, without multiplications whose operands could be rounded.
             Operand::Bias => Precision::Full,
             _ => self.precision,
         };

@@ -1,4 +1,4 @@
-//! A bounds-checked face on `gemm`'s single-threaded matrix product.
+//! `gemm`'s single-threaded matrix product, with checked bounds.
 
 use crate::element::Element;
 

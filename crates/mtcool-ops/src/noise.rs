@@ -1,10 +1,10 @@
-//! Random numbers where they are needed.
+//! Random numbers that are drawn on an NVIDIA card.
 
 use candle_core::{DType, Device, Result, Shape, Tensor, bail};
 
-/// Independent numbers of U(-bound, bound) from ChaCha8 with this key and stream, drawn on `device`, an NVIDIA card: to the
-/// bit those that `mtcool_core::random::uniform` draws on the host from the same generator, which nothing has been drawn from
-/// yet. The host neither draws nor sends them.
+/// Independent numbers of U(-bound, bound) from ChaCha8 with this key and stream, drawn on `device`, an NVIDIA card. They
+/// have the same bits as those that `mtcool_core::random::uniform` draws on the host from the same generator in its
+/// initial state. Nothing is sent from the host to the card.
 ///
 /// # Errors
 /// If `device` is not a card, `dtype` neither f32 nor f64, or there is no room.

@@ -1,57 +1,37 @@
 //! Max-pooling with the right gradient (candle's own is four times too small for 2x2 windows).
 
+use std::mem::MaybeUninit;
+
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch, elements};
-use crate::memory::written;
+use crate::jobs::PLANES_A_JOB;
+use crate::memory::{fill, initialised};
 use crate::recording::apply1;
+use crate::settings::MaxPool2d;
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Planes a thread takes at a time.
-pub(crate) const PLANES_A_JOB: usize = 16;
-
-/// Window and stride of a max-pool, both in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MaxPool2d {
-    /// Side of the square window.
-    pub kernel: usize,
-    /// Step between windows.
-    pub stride: usize,
-}
-
 impl MaxPool2d {
-    /// Windows that tile the plane: stride equals kernel.
-    pub fn tiling(kernel: usize) -> Self {
-        Self { kernel, stride: kernel }
-    }
-
-    pub(crate) fn output_side(self, side: usize) -> usize {
-        (side - self.kernel) / self.stride + 1
-    }
-
-    /// Whether the windows fit a plane.
-    pub(crate) fn check(self, height: usize, width: usize) -> Result<()> {
-        let Self { kernel, stride } = self;
-        if kernel == 0 || stride == 0 || kernel > height.min(width) {
-            bail!(
-                "max-pool: kernel {kernel} and stride {stride} do not fit a {height}x{width} plane (both at least 1)"
-            );
-        }
-        Ok(())
-    }
-
-    /// Pools one plane.
-    pub(crate) fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [T], out_w: usize) {
+    /// Pools one plane: writes every element of `output`, whose rows have `out_w` pixels.
+    ///
+    /// # Panics
+    /// If `output` has another size than the windows in `plane`.
+    pub(crate) fn forward<T: Element>(self, plane: &[T], width: usize, output: &mut [MaybeUninit<T>], out_w: usize) {
+        let out_h = self.output_side(plane.len() / width);
+        assert!(
+            out_w == self.output_side(width) && output.len() == out_h * out_w,
+            "max-pool: an output of another size"
+        );
         if self == Self::tiling(2) {
             return run(Level::best(), Halve { plane, width, output, out_w });
         }
         for (index, value) in output.iter_mut().enumerate() {
-            *value = plane[self.argmax(plane, width, index / out_w, index % out_w)];
+            value.write(plane[self.argmax(plane, width, index / out_w, index % out_w)]);
         }
     }
 
@@ -80,11 +60,11 @@ impl MaxPool2d {
     }
 }
 
-/// Max-pool 2x2 of one plane. Plain loops: inside [`run`] the compiler has the level's vectors for them.
+/// Max-pool 2x2 of one plane. Plain loops: inside [`run`] the compiler uses the level's vectors for them.
 struct Halve<'a, T> {
     plane: &'a [T],
     width: usize,
-    output: &'a mut [T],
+    output: &'a mut [MaybeUninit<T>],
     out_w: usize,
 }
 
@@ -96,7 +76,7 @@ impl<T: Element> Kernel<T> for Halve<'_, T> {
             let (upper, lower) = rows.split_at(self.width);
             let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
             for (output, (upper, lower)) in output.iter_mut().zip(windows) {
-                *output = larger(larger(upper[0], upper[1]), larger(lower[0], lower[1]));
+                output.write(larger(larger(upper[0], upper[1]), larger(lower[0], lower[1])));
             }
         }
     }
@@ -121,7 +101,7 @@ impl<T: Element> Kernel<T> for Spread<'_, T> {
             let windows = upper.chunks_exact(2).zip(lower.chunks_exact(2));
             let results = upper_result.chunks_exact_mut(2).zip(lower_result.chunks_exact_mut(2));
             for ((&grad, (upper, lower)), (upper_result, lower_result)) in grad.iter().zip(windows).zip(results) {
-                // Selections rather than branches: which pixel is the largest cannot be predicted.
+                // Selections rather than branches: the processor cannot predict which pixel is the largest.
                 let take = |at: bool| if at { grad } else { T::zero() };
                 let (above, below) = (larger(upper[0], upper[1]), larger(lower[0], lower[1]));
                 let is_below = wins(below, above);
@@ -135,7 +115,7 @@ impl<T: Element> Kernel<T> for Spread<'_, T> {
     }
 }
 
-/// Whether `later` takes the place of `earlier` as the maximum: NaN always does.
+/// Whether `later` replaces `earlier` as the maximum; NaN always does.
 #[inline(always)]
 fn wins<T: Element>(later: T, earlier: T) -> bool {
     (later > earlier) | later.is_nan()
@@ -167,12 +147,12 @@ impl CustomOp1 for MaxPool2d {
         let (out_h, out_w) = (self.output_side(height), self.output_side(width));
         let output = dispatch!(self.name(), storage, T => {
             let x = elements::<T>(self.name(), storage, layout)?;
-            let write = |output: &mut [T]| {
+            let write = |output: &mut [MaybeUninit<T>]| {
                 let planes = output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width));
                 planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| self.forward(plane, width, output, out_w));
             };
-            // SAFETY: every window of every plane is written.
-            T::to_cpu_storage_owned(unsafe { written(batch * channels * out_h * out_w, write) })
+            // SAFETY: there are as many planes to read as to write, and `MaxPool2d::forward` writes each plane whole.
+            T::to_cpu_storage_owned(unsafe { initialised(batch * channels * out_h * out_w, write) })
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
     }
@@ -212,16 +192,16 @@ impl CustomOp2 for MaxPool2dBackward {
         let result = dispatch!(self.name(), x, T => {
             let x = elements::<T>(self.name(), x, x_layout)?;
             let grad = elements::<T>(self.name(), grad, grad_layout)?;
-            let write = |result: &mut [T]| {
+            let write = |result: &mut [MaybeUninit<T>]| {
                 let planes = x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w));
                 let planes = result.par_chunks_mut(height * width).zip(planes).with_min_len(PLANES_A_JOB);
                 planes.for_each(|(result, (plane, grad))| {
-                    result.fill(T::from_f64(0.0));
-                    self.0.backward(plane, width, grad, out_w, result);
+                    self.0.backward(plane, width, grad, out_w, fill(result, T::from_f64(0.0)));
                 });
             };
-            // SAFETY: every plane is filled.
-            T::to_cpu_storage_owned(unsafe { written(x.len(), write) })
+            // SAFETY: the planes of x are those of the result, there is a gradient for each, and each is filled with
+            // zeros first.
+            T::to_cpu_storage_owned(unsafe { initialised(x.len(), write) })
         });
         Ok((result, x_layout.shape().clone()))
     }

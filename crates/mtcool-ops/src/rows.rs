@@ -4,8 +4,9 @@ use std::ops::Range;
 
 /// The rows (output channels) of a kernel whose gradient is computed.
 ///
-/// In a cooperative layer each task owns some rows; while one task trains, the others' rows are constants and their weight
-/// gradients, a third of the work of a layer, need not be computed. Rows outside the range get a gradient of exactly zero.
+/// In a cooperative layer each task owns some rows. While one task trains, the rows of the others are constants, and
+/// their weight gradients, which are a third of the work of a layer, are not computed. Rows outside the range get a
+/// gradient of exactly zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Rows {
     /// Every row trains.

@@ -29,7 +29,7 @@ struct PooledSoftmax {
     side: usize,
 }
 
-/// The sizes of one call.
+/// The sizes of one call's maps.
 #[derive(Clone, Copy)]
 struct Sizes {
     classes: usize,
@@ -44,12 +44,12 @@ impl Sizes {
         Ok((batch, Self { classes, height, width, side }))
     }
 
-    /// Blocks of one row of them.
+    /// The number of blocks in one row of blocks.
     fn blocks(&self) -> usize {
         self.width / self.side
     }
 
-    /// Elements of one sample's means.
+    /// The number of elements of one sample's means.
     fn pooled(&self) -> usize {
         self.classes * self.height / self.side * self.blocks()
     }
@@ -66,7 +66,7 @@ impl CustomOp1 for PooledSoftmax {
         let rows = height / side;
         let means = dispatch!(self.name(), logits, T => {
             let logits = elements::<T>(self.name(), logits, layout)?;
-            // Bands of blocks, each with all its classes; the classes come first in the result.
+            // A band is one row of blocks with all classes. In the result, a class has all its rows together.
             let bands: Vec<Vec<T>> = (0..batch * rows).into_par_iter().map(|band| {
                 let logits = &logits[band / rows * classes * height * width..][..classes * height * width];
                 let mut means = vec![T::default(); classes * sizes.blocks()];
@@ -127,7 +127,7 @@ impl CustomOp2 for Backward {
                 samples.for_each(|(sample, result)| {
                     let logits = &logits[sample * result.len()..][..result.len()];
                     let grad = &grad[sample * sizes.pooled()..][..sizes.pooled()];
-                    // A job has the same rows of every class.
+                    // Each job gets one band: the same rows of every class.
                     let mut rows: Vec<Vec<&mut [T]>> = (0..height / side).map(|_| Vec::new()).collect();
                     for plane in result.chunks_exact_mut(height * width) {
                         rows.iter_mut().zip(plane.chunks_exact_mut(side * width)).for_each(|(rows, own)| rows.push(own));
@@ -137,8 +137,7 @@ impl CustomOp2 for Backward {
                     });
                 });
             };
-            // SAFETY: the bands cover all rows, and `Gradients` writes every class of each pixel.
-            T::to_cpu_storage_owned(unsafe { written(logits.len(), write) })
+            T::to_cpu_storage_owned(written(logits.len(), write))
         });
         Ok((result, layout.shape().clone()))
     }
@@ -224,7 +223,7 @@ impl<T: Element> Kernel<T> for Means<'_, T> {
 struct Gradients<'a, T> {
     sizes: Sizes,
     logits: &'a [T],
-    /// Of the sample's means.
+    /// The gradient of the sample's means, `[K, H / side, W / side]`.
     grad: &'a [T],
     band: usize,
     planes: Vec<&'a mut [T]>,

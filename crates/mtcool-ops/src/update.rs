@@ -1,20 +1,11 @@
-//! Updates of parameters on an NVIDIA card, each by one kernel where candle would need several.
+//! Updates of parameters on an NVIDIA card, each by one kernel, where candle's operations would need several.
 
 use candle_core::{Result, Tensor, bail};
 
-/// One step of stochastic gradient descent: `d = g + weight_decay p`, `v' = momentum v + d` (the first time `d`),
-/// `p' = p - rate v'`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SgdStep {
-    /// Learning rate.
-    pub rate: f64,
-    /// In `0..1`.
-    pub momentum: f64,
-    /// At least 0.
-    pub weight_decay: f64,
-}
+use crate::settings::SgdStep;
 
-/// `parameter`'s new value and, with momentum, its velocity: constants of its shape. All lie on one card.
+/// The new value of `parameter` and, with momentum, its velocity, as constants. All tensors have one shape and are on one
+/// card.
 ///
 /// # Errors
 /// If they differ in shape, dtype or device, or that is no card.
@@ -49,7 +40,8 @@ pub fn sgd_on_card(
     bail!("sgd_on_card: expected an NVIDIA card, got {:?}", parameter.device().location())
 }
 
-/// `x` with every element within `bound` of that of `center`: a constant of its shape. Both lie on one card.
+/// `x` with every element clamped to the interval of `bound` around the same element of `center`, as a constant of the
+/// same shape. Both are on one card.
 ///
 /// # Errors
 /// If they differ in shape, dtype or device, or that is no card.

@@ -10,7 +10,8 @@ use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::recording::apply1;
 
-/// `x` `[B, C, H, W]` enlarged `scale` times both ways, pixel centres half a pixel inside (PyTorch's `align_corners=False`).
+/// `x` `[B, C, H, W]` enlarged `scale` times in both directions, `[B, C, scale H, scale W]`. The centre of a pixel is
+/// half a pixel away from its border (PyTorch's `align_corners=False`).
 ///
 /// # Errors
 /// If `x` is not a 4-d f32 or f64 tensor, is empty, or `scale` is 0.
@@ -25,13 +26,14 @@ pub fn upsample_bilinear2d(x: &Tensor, scale: usize) -> Result<Tensor> {
     apply1(x, Upsample { scale, is_transposed: false })
 }
 
-/// The linear map, or its transpose: its own gradient.
+/// The linear map, or its transpose, which computes the map's gradient.
 struct Upsample {
     scale: usize,
     is_transposed: bool,
 }
 
-/// For each large coordinate: the two small ones it lies between, and how far along.
+/// For each coordinate of the enlarged map: the two coordinates of the small map that it lies between, and its distance
+/// from the first as a fraction of theirs.
 fn weights<T: Element>(small: usize, scale: usize) -> Vec<(usize, usize, T)> {
     let of = |at: usize| {
         let source = ((at as f64 + 0.5) / scale as f64 - 0.5).max(0.0);
@@ -68,9 +70,10 @@ impl CustomOp1 for Upsample {
                         ];
                         let large = y * large_w + z;
                         for (small, weight) in corners {
-                            match self.is_transposed {
-                                true => output[small] += weight * plane[large],
-                                false => output[large] += weight * plane[small],
+                            if self.is_transposed {
+                                output[small] += weight * plane[large];
+                            } else {
+                                output[large] += weight * plane[small];
                             }
                         }
                     }
@@ -85,9 +88,10 @@ impl CustomOp1 for Upsample {
     fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
         let (batch, channels, height, width) = layout.shape().dims4()?;
         let scale = self.scale;
-        let (small, shape) = match self.is_transposed {
-            true => ((height / scale, width / scale), (batch, channels, height / scale, width / scale)),
-            false => ((height, width), (batch, channels, height * scale, width * scale)),
+        let (small, shape) = if self.is_transposed {
+            ((height / scale, width / scale), (batch, channels, height / scale, width / scale))
+        } else {
+            ((height, width), (batch, channels, height * scale, width * scale))
         };
         cuda::dispatch!(self.name(), x, T => {
             let planes = (batch * channels, small.0, small.1);

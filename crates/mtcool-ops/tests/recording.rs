@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
 use mtcool_ops::{
-    ChainInput, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Statistics, conv_norm_chain, conv2d, cross_entropy,
-    join_channels, linear, max_pool2d, mean_pixels, pooled_softmax, recorded, stack_rows,
+    ChainInput, Conv2d, ConvNormUnit, Deliver, Linear, MaxPool2d, Norm, Recording, Statistics, conv_norm_chain, conv2d,
+    cross_entropy, join_channels, linear, max_pool2d, mean_pixels, pooled_softmax, recorded, stack_rows,
 };
 
 use numbers::{flat, tensor};
@@ -62,8 +62,13 @@ struct Setting {
     targets: [Tensor; 2],
 }
 
-/// Leaves that are frozen are constants.
+/// A setting of small maps, in which the leaves at `frozen` are constants.
 fn setting(dtype: DType, frozen: &[usize]) -> Setting {
+    setting_of_size(dtype, frozen, [4, 6])
+}
+
+/// [`setting`] with maps of `height` x `width`.
+fn setting_of_size(dtype: DType, frozen: &[usize], [height, width]: [usize; 2]) -> Setting {
     let leaf = |(at, shape): (usize, &&[usize])| {
         let tensor = (tensor(shape, at as u64 + 1) * 0.5).unwrap().to_dtype(dtype).unwrap();
         if frozen.contains(&at) { tensor } else { Var::from_tensor(&tensor).unwrap().into_inner() }
@@ -73,8 +78,8 @@ fn setting(dtype: DType, frozen: &[usize]) -> Setting {
     };
     Setting {
         leaves: SHAPES.iter().enumerate().map(leaf).collect(),
-        x: tensor(&[2, 2, 4, 6], 77).to_dtype(dtype).unwrap(),
-        targets: [classes(48, &[2, 4, 6], 3), classes(2, &[2], 2)],
+        x: tensor(&[2, 2, height, width], 77).to_dtype(dtype).unwrap(),
+        targets: [classes((2 * height * width) as u32, &[2, height, width], 3), classes(2, &[2], 2)],
     }
 }
 
@@ -96,12 +101,17 @@ impl Setting {
 
 type Given = Arc<Mutex<Vec<(TensorId, Tensor)>>>;
 
+fn leaves_in(recording: &Recording, variables: &[Tensor]) -> Result<Vec<Tensor>> {
+    variables.iter().map(|variable| recording.leaf(variable)).collect()
+}
+
 fn record(setting: &Setting) -> (Vec<Tensor>, Given) {
     let given = Given::default();
     let receiver = given.clone();
     let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
     let deliver = Arc::new(move |leaf, gradient| receiver.lock().unwrap().push((leaf, gradient)));
-    (recorded(&anchor, deliver, || network(&setting.leaves, &setting.x)).unwrap(), given)
+    let body = |recording: &Recording| network(&leaves_in(recording, &setting.leaves)?, &setting.x);
+    (recorded(&anchor, deliver, body).unwrap(), given)
 }
 
 fn of_leaves(setting: &Setting, given: &Given) -> Vec<Option<Vec<f64>>> {
@@ -153,23 +163,96 @@ fn what_trains_nothing_is_a_constant() {
     assert!(outputs.iter().all(|output| !output.track_op()));
 }
 
+/// The gradients of both losses of `setting` by a recording of its own.
+fn recorded_gradients(setting: &Setting) -> Vec<Option<Vec<f64>>> {
+    let (outputs, given) = record(setting);
+    setting.losses(&outputs).into_iter().reduce(|a, b| (a + b).unwrap()).unwrap().backward().unwrap();
+    of_leaves(setting, &given)
+}
+
+/// As a thread pool may do it: a second network's whole step, by a recording and by candle's graph, in the middle of the
+/// first network's forward pass, on the same thread.
+#[test]
+fn networks_may_be_interleaved_on_one_thread() {
+    let (first, second) = (setting(DType::F64, &[]), setting(DType::F64, &[1, 4]));
+    let (want_first, want_second) = (recorded_gradients(&first), recorded_gradients(&second));
+    assert!(want_first.iter().all(Option::is_some));
+    let given = Given::default();
+    let receiver = given.clone();
+    let deliver: Deliver = Arc::new(move |leaf, gradient| receiver.lock().unwrap().push((leaf, gradient)));
+    let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
+    let outputs = recorded(&anchor, deliver, |recording| {
+        let leaves = leaves_in(recording, &first.leaves)?;
+        // A part of the first network, the second network, and the rest of the first.
+        let early = mean_pixels(&stack_rows(&[&leaves[0], &leaves[1]])?)?;
+        assert_eq!(recorded_gradients(&second), want_second);
+        let (_, by_graph) = second.by_graph(&[0, 1]);
+        assert_close(&by_graph, &want_second, 1e-12);
+        let mut outputs = network(&leaves, &first.x)?;
+        outputs.push(early);
+        Ok(outputs)
+    });
+    let outputs = outputs.unwrap();
+    // The other order of backward passes: the second network's between the first one's forward and backward pass.
+    assert_eq!(recorded_gradients(&second), want_second);
+    first.losses(&outputs[..2]).into_iter().reduce(|a, b| (a + b).unwrap()).unwrap().backward().unwrap();
+    assert_eq!(of_leaves(&first, &given), want_first);
+}
+
+/// Where threads wait for parallel work, they take other networks' work meanwhile, in forward and in backward passes.
+#[test]
+fn networks_may_share_a_thread_pool() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    // Maps so large that each operation is several jobs.
+    let frozen = |at: usize| if at.is_multiple_of(2) { &[][..] } else { &[0, 9] };
+    let settings: Vec<Setting> = (0..48).map(|at| setting_of_size(DType::F32, frozen(at), [48, 64])).collect();
+    let want: Vec<_> = settings.iter().map(recorded_gradients).collect();
+    let got = Mutex::new(vec![Vec::new(); settings.len()]);
+    // From outside the pool, so that a thread that waits for a part of one network finds the next network first of all.
+    pool.in_place_scope(|scope| {
+        for (at, setting) in settings.iter().enumerate() {
+            let got = &got;
+            scope.spawn(move |_| {
+                let gradients = recorded_gradients(setting);
+                got.lock().unwrap()[at] = gradients;
+            });
+        }
+    });
+    assert!(got.into_inner().unwrap() == want, "other gradients in one pool than one after the other");
+}
+
 #[test]
 fn what_cannot_be_recorded_is_refused() {
     let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
-    let deliver = || -> mtcool_ops::Deliver { Arc::new(|_, _| ()) };
+    let deliver = || -> Deliver { Arc::new(|_, _| ()) };
     let leaf = Var::from_tensor(&tensor(&[1, 1, 2, 2], 1)).unwrap();
-    let message = |body: &dyn Fn() -> Result<Vec<Tensor>>| recorded(&anchor, deliver(), body).unwrap_err().to_string();
+    type Body<'a> = &'a dyn Fn(&Recording, &Tensor) -> Result<Tensor>;
+    let message = |body: Body<'_>| {
+        let body = |recording: &Recording| Ok(vec![body(recording, &recording.leaf(&leaf)?)?]);
+        recorded(&anchor, deliver(), body).unwrap_err().to_string()
+    };
     let outside = (leaf.as_tensor() * 2.0).unwrap();
-    let of_outside = message(&|| Ok(vec![mean_pixels(&outside)?]));
+    let of_outside = message(&|_, leaf| join_channels(leaf, &outside));
     assert!(of_outside.contains("not of mtcool-ops"), "{of_outside}");
-    let inside = message(&|| Ok(vec![mean_pixels(&(join_channels(&leaf, &leaf)? * 2.0)?)?]));
+    let as_leaf = message(&|recording, _| recording.leaf(&outside));
+    assert!(as_leaf.contains("not of mtcool-ops"), "{as_leaf}");
+    let inside = message(&|_, leaf| mean_pixels(&join_channels(leaf, &(leaf * 2.0)?)?));
     assert!(inside.contains("not of mtcool-ops"), "{inside}");
-    let last = message(&|| Ok(vec![(mean_pixels(&leaf)? * 2.0)?]));
+    let last = message(&|_, leaf| mean_pixels(leaf)? * 2.0);
     assert!(last.contains("not of mtcool-ops"), "{last}");
-    let constant = recorded(&anchor.detach(), deliver(), || Ok(Vec::new())).unwrap_err().to_string();
+    let without_leaf = message(&|_, inside| join_channels(inside, &leaf));
+    assert!(without_leaf.contains("Recording::leaf"), "{without_leaf}");
+    let only_outside = message(&|_, _| mean_pixels(&outside));
+    assert!(only_outside.contains("not of mtcool-ops"), "{only_outside}");
+    let of_another = message(&|_, outer| {
+        let inner = recorded(&anchor, deliver(), |recording| Ok(vec![join_channels(&recording.leaf(&leaf)?, outer)?]));
+        Ok(inner?.swap_remove(0))
+    });
+    assert!(of_another.contains("another recording"), "{of_another}");
+    let turned = message(&|_, leaf| mean_pixels(&leaf.t()?));
+    assert!(turned.contains("not of mtcool-ops"), "{turned}");
+    let constant = recorded(&anchor.detach(), deliver(), |_| Ok(Vec::new())).unwrap_err().to_string();
     assert!(constant.contains("anchor is a constant"), "{constant}");
-    let nested = message(&|| recorded(&anchor, deliver(), || Ok(Vec::new())));
-    assert!(nested.contains("inside another"), "{nested}");
-    // After an error, operations leave candle's graph again.
+    // After an error, operations still leave candle's graph.
     assert!(mean_pixels(&leaf).unwrap().track_op());
 }

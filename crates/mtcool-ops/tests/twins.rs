@@ -2,25 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod checks;
 mod numbers;
 
 use candle_core::{DType, Device, Result, Tensor, Var};
 use mtcool_ops::{
-    Activation, ChainInput, Conv2d, ConvNormUnit, CrossEntropy, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
-    conv_norm_chain, conv_transpose2d, conv2d, cross_entropy, cross_entropy_with, join_channels, linear, max_pool2d,
-    mean_pixels, norm, pooled_softmax, relu, upsample_bilinear2d,
+    Activation, ChainInput, Conv2d, ConvNormUnit, Linear, MaxPool2d, Norm, Precision, Rows, Statistics,
+    conv_norm_chain, conv_transpose2d, conv2d, join_channels, linear, max_pool2d, mean_pixels, norm, pooled_softmax,
+    relu, upsample_bilinear2d,
 };
 use proptest::prelude::*;
 
+use checks::{assert_close, check_gradients};
 use numbers::{flat, tensor};
-
-fn assert_close(got: &Tensor, want: &[f64], tolerance: f64) {
-    let got = flat(got);
-    assert_eq!(got.len(), want.len());
-    for (index, (got, want)) in got.iter().zip(want).enumerate() {
-        assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "element {index}: {got} against {want}");
-    }
-}
 
 /// Convolution by its definition: one loop an index.
 fn conv2d_by_definition(x: &Tensor, k: &Tensor, b: &Tensor, s: usize, p: usize, d: usize) -> Vec<f64> {
@@ -50,38 +44,6 @@ fn conv2d_by_definition(x: &Tensor, k: &Tensor, b: &Tensor, s: usize, p: usize, 
         }
     }
     output
-}
-
-/// Compares the analytic gradient of `sum(f(inputs) * direction)` with central differences, at every element of every input.
-fn check_gradients(inputs: &[Tensor], f: impl Fn(&[Tensor]) -> Result<Tensor>) {
-    let vars: Vec<Var> = inputs.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
-    let tracked: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
-    let output = f(&tracked).unwrap();
-    let direction = tensor(output.dims(), 99);
-    let gradients = (&output * &direction).unwrap().sum_all().unwrap().backward().unwrap();
-    let value = |inputs: &[Tensor]| {
-        let product = (f(inputs).unwrap() * &direction).unwrap();
-        product.sum_all().unwrap().to_scalar::<f64>().unwrap()
-    };
-    let step = 1e-6;
-    for (which, var) in vars.iter().enumerate() {
-        let analytic = flat(gradients.get(var).unwrap());
-        for index in 0..analytic.len() {
-            let moved = |by: f64| {
-                let mut elements = flat(&inputs[which]);
-                elements[index] += by;
-                let mut moved = inputs.to_vec();
-                moved[which] = Tensor::from_vec(elements, inputs[which].dims(), &Device::Cpu).unwrap();
-                value(&moved)
-            };
-            let numeric = (moved(step) - moved(-step)) / (2.0 * step);
-            assert!(
-                (analytic[index] - numeric).abs() < 1e-6,
-                "input {which}, element {index}: {} against {numeric}",
-                analytic[index]
-            );
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -151,10 +113,7 @@ proptest! {
         let (only_k, only_b) = gradients(Rows::Only(rows.clone()))?;
         let taps = all_k.len() / all_b.len();
         for row in 0..all_b.len() {
-            let (want_k, want_b) = match rows.contains(&row) {
-                true => (all_k[row * taps..][..taps].to_vec(), all_b[row]),
-                false => (vec![0.0; taps], 0.0),
-            };
+            let (want_k, want_b) = if rows.contains(&row) { (all_k[row * taps..][..taps].to_vec(), all_b[row]) } else { (vec![0.0; taps], 0.0) };
             for (got, want) in only_k[row * taps..][..taps].iter().zip(&want_k) {
                 prop_assert!((got - want).abs() < 1e-12);
             }
@@ -252,123 +211,6 @@ proptest! {
         assert_close(&pooled_softmax(&logits, side).unwrap(), &want, 1e-12);
         assert_close(&pooled_softmax(&logits.to_dtype(DType::F32).unwrap(), side).unwrap(), &want, 1e-6);
     }
-
-    #[test]
-    fn wide_cross_entropy_in_f32_equals_f64(n in 1usize..3, k in 1usize..5, pixels in 1usize..70, scale in 0.1f64..80.0, seed: u64) {
-        let run = |dtype: DType| {
-            let logits = (tensor(&[n, k, pixels], seed) * scale).unwrap().to_dtype(DType::F32).unwrap();
-            let logits = Var::from_tensor(&logits.to_dtype(dtype).unwrap()).unwrap();
-            let targets: Vec<u32> = (0..n * pixels).map(|i| ((seed >> (i % 50)) % k as u64) as u32).collect();
-            let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
-            let loss = (cross_entropy(&logits, &targets).unwrap() * 3.0).unwrap();
-            let gradients = loss.backward().unwrap();
-            (flat(&loss)[0], flat(gradients.get(&logits).unwrap()))
-        };
-        let ((single, singles), (double, doubles)) = (run(DType::F32), run(DType::F64));
-        prop_assert!((single - double).abs() <= 2e-6 * double.abs().max(1.0), "{} against {}", single, double);
-        for (single, double) in singles.iter().zip(&doubles) {
-            prop_assert!((single - double).abs() < 2e-6, "{} against {}", single, double);
-        }
-    }
-
-    #[test]
-    fn cross_entropy_equals_its_definition(n in 1usize..4, k in 1usize..6, pixels in 1usize..5, seed: u64) {
-        let logits = (tensor(&[n, k, pixels], seed) * 5.0).unwrap();
-        let targets: Vec<u32> = (0..n * pixels).map(|i| ((seed >> (i % 50)) % k as u64) as u32).collect();
-        let elements = flat(&logits);
-        let mut want = 0.0;
-        for (position, &target) in targets.iter().enumerate() {
-            let at = |class: usize| elements[(position / pixels * k + class) * pixels + position % pixels];
-            let sum: f64 = (0..k).map(|class| at(class).exp()).sum();
-            want -= (at(target as usize).exp() / sum).ln() / targets.len() as f64;
-        }
-        let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
-        assert_close(&cross_entropy(&logits, &targets).unwrap(), &[want], 1e-12);
-    }
-
-    #[test]
-    fn weighted_cross_entropy_equals_its_definition(k in 1usize..5, pixels in 1usize..9, ignored in 0u32..6, seed: u64) {
-        let logits = (tensor(&[2, k, pixels], seed) * 5.0).unwrap();
-        let weights: Vec<f64> = (0..k).map(|class| ((seed >> class) % 4) as f64 / 2.0).collect();
-        let draw = |i: usize| ((seed >> (i % 50)) % (k as u64 + 1)) as u32;
-        // The ignored target may be one that is no class at all.
-        let targets: Vec<u32> = (0..2 * pixels).map(|i| if draw(i) < k as u32 { draw(i) } else { ignored }).collect();
-        if targets.iter().all(|&target| target < k as u32 || target == ignored) {
-            let elements = flat(&logits);
-            let (mut sum, mut total) = (0.0, 0.0);
-            for (position, &target) in targets.iter().enumerate().filter(|(_, target)| **target != ignored) {
-                let at = |class: usize| elements[(position / pixels * k + class) * pixels + position % pixels];
-                let all: f64 = (0..k).map(|class| at(class).exp()).sum();
-                sum -= weights[target as usize] * (at(target as usize).exp() / all).ln();
-                total += weights[target as usize];
-            }
-            let want = if total > 0.0 { sum / total } else { 0.0 };
-            let targets = Tensor::from_vec(targets, (2, pixels), &Device::Cpu).unwrap();
-            let settings = CrossEntropy { class_weights: Some(weights), ignored: Some(ignored) };
-            assert_close(&cross_entropy_with(&logits, &targets, &settings).unwrap(), &[want], 1e-12);
-        }
-    }
-}
-
-#[test]
-fn where_nothing_counts_loss_and_gradient_are_zero() {
-    let logits = Var::from_tensor(&tensor(&[1, 3, 4], 2)).unwrap();
-    let targets = Tensor::new(&[[7u8, 7, 7, 7]], &Device::Cpu).unwrap();
-    let loss = cross_entropy_with(&logits, &targets, &CrossEntropy { class_weights: None, ignored: Some(7) }).unwrap();
-    assert_eq!(loss.to_scalar::<f64>().unwrap(), 0.0);
-    let gradients = loss.backward().unwrap();
-    assert!(flat(gradients.get(&logits).unwrap()).iter().all(|&gradient| gradient == 0.0));
-    let refused =
-        cross_entropy_with(&logits, &targets, &CrossEntropy { class_weights: Some(vec![1.0; 2]), ignored: Some(7) });
-    assert!(refused.unwrap_err().to_string().contains("expected 3 class weights"));
-}
-
-#[test]
-fn cross_entropy_of_many_positions_equals_its_definition() {
-    let (n, k, pixels) = (2, 3, 10_000);
-    let logits = Var::from_tensor(&tensor(&[n, k, pixels], 5)).unwrap();
-    let targets: Vec<u32> =
-        (0..(n * pixels) as u32).map(|at| at.wrapping_mul(2_654_435_761) >> 7).map(|t| t % 3).collect();
-    let xs = flat(&logits);
-    let at = |position: usize, class: usize| xs[(position / pixels * k + class) * pixels + position % pixels].exp();
-    let (mut loss, mut gradient) = (0.0, vec![0.0; xs.len()]);
-    for (position, &target) in targets.iter().enumerate() {
-        let all: f64 = (0..k).map(|class| at(position, class)).sum();
-        loss -= (at(position, target as usize) / all).ln() / targets.len() as f64;
-        for class in 0..k {
-            let onehot = f64::from(class == target as usize);
-            gradient[(position / pixels * k + class) * pixels + position % pixels] =
-                (at(position, class) / all - onehot) / targets.len() as f64;
-        }
-    }
-    let targets = Tensor::from_vec(targets, (n, pixels), &Device::Cpu).unwrap();
-    let got = cross_entropy(&logits, &targets).unwrap();
-    assert_close(&got, &[loss], 1e-12);
-    assert_close(got.backward().unwrap().get(&logits).unwrap(), &gradient, 1e-15);
-}
-
-#[test]
-fn bad_logits_show_in_the_loss_unless_they_are_ignored() {
-    for (bad, shows_as_nan) in [(f32::NAN, true), (f32::INFINITY, true), (f32::NEG_INFINITY, false)] {
-        // Class 1 of pixel 17 of 20, whose target is class 0.
-        let mut logits = vec![0.5f32; 40];
-        logits[20 + 17] = bad;
-        let logits = Var::from_tensor(&Tensor::from_vec(logits, (1, 2, 20), &Device::Cpu).unwrap()).unwrap();
-        let targets = |of_pixel: u32| {
-            Tensor::from_vec((0..20).map(|at| if at == 17 { of_pixel } else { 1 }).collect(), (1, 20), &Device::Cpu)
-                .unwrap()
-        };
-        let loss = cross_entropy(&logits, &targets(0)).unwrap();
-        assert_eq!(loss.to_scalar::<f32>().unwrap().is_nan(), shows_as_nan, "{bad}");
-        let settings = CrossEntropy { class_weights: None, ignored: Some(9) };
-        let loss = cross_entropy_with(&logits, &targets(9), &settings).unwrap();
-        let wild = (&loss * f64::INFINITY).unwrap().backward().unwrap();
-        assert_eq!([17, 37].map(|at| flat(wild.get(&logits).unwrap())[at]), [0.0; 2], "{bad}");
-        assert!((loss.to_scalar::<f32>().unwrap() - 2f32.ln()).abs() < 1e-6, "{bad}");
-        let gradients = flat(loss.backward().unwrap().get(&logits).unwrap());
-        assert_eq!([gradients[17], gradients[20 + 17]], [0.0; 2], "{bad}");
-        assert!(gradients.iter().all(|gradient| gradient.is_finite()), "{bad}");
-    }
 }
 
 #[test]
@@ -408,10 +250,6 @@ fn gradients_agree_with_finite_differences() {
     check_gradients(&[tensor(&[2, 3, 4, 6], 14)], |t| pooled_softmax(&t[0], 2));
     check_gradients(&[tensor(&[2, 3, 4, 5], 15)], |t| mean_pixels(&t[0]));
     check_gradients(&[tensor(&[2, 3, 4, 5], 16), tensor(&[2, 1, 4, 5], 17)], |t| join_channels(&t[0], &t[1]));
-    let targets = Tensor::new(&[[0u32, 3, 1], [2, 2, 0]], &Device::Cpu).unwrap();
-    check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy(&t[0], &targets));
-    let settings = CrossEntropy { class_weights: Some(vec![0.5, 2.0, 0.0, 1.0]), ignored: Some(3) };
-    check_gradients(&[tensor(&[2, 4, 3], 9)], |t| cross_entropy_with(&t[0], &targets, &settings));
 }
 
 #[test]
@@ -424,9 +262,10 @@ fn pooling_inside_a_convolution_is_pooling_behind_it() {
                 .map(|t| Var::from_tensor(&t).unwrap());
             let [x, k, b] = &vars;
             let settings = Conv2d { activation: Activation::Relu, ..Conv2d::default() };
-            let y = match is_fused {
-                true => conv2d(x, k, Some(b), Conv2d { pool: Some(pool), ..settings }).unwrap(),
-                false => max_pool2d(&conv2d(x, k, Some(b), settings).unwrap(), pool).unwrap(),
+            let y = if is_fused {
+                conv2d(x, k, Some(b), Conv2d { pool: Some(pool), ..settings }).unwrap()
+            } else {
+                max_pool2d(&conv2d(x, k, Some(b), settings).unwrap(), pool).unwrap()
             };
             let gradients = (&y * tensor(y.dims(), 4)).unwrap().sum_all().unwrap().backward().unwrap();
             let gradients = vars.each_ref().map(|var| flat(gradients.get(var).unwrap()));
@@ -489,18 +328,18 @@ fn chain(operands: &[(Var, Tensor)], stride: usize, settings: Norm, is_raised: b
     };
     let units = [unit(4, Rows::Only(1..3)), unit(7, Rows::All)];
     if is_fused {
-        let input = match is_raised {
-            true => ChainInput::Raised { skip: o[0], low: o[1], kernel: o[2], bias: o[3] },
-            false => ChainInput::Map(&doubled),
+        let input = if is_raised {
+            ChainInput::Raised { skip: o[0], low: o[1], kernel: o[2], bias: o[3] }
+        } else {
+            ChainInput::Map(&doubled)
         };
         return conv_norm_chain(input, &units, settings).unwrap();
     }
-    let input = match is_raised {
-        true => {
-            let raised = conv_transpose2d(o[1], o[2], o[3], Precision::Full).unwrap();
-            Tensor::cat(&[o[0], &raised], 1).unwrap()
-        }
-        false => doubled,
+    let input = if is_raised {
+        let raised = conv_transpose2d(o[1], o[2], o[3], Precision::Full).unwrap();
+        Tensor::cat(&[o[0], &raised], 1).unwrap()
+    } else {
+        doubled
     };
     units.iter().fold(input, |x, unit| {
         let map = conv2d(&x, &unit.kernel, None, unit.conv.clone()).unwrap();
@@ -582,8 +421,6 @@ fn misfits_are_named() {
     assert!(large.contains("5x5 kernel") && large.contains("4x4 input"), "{large}");
     let pool = message(max_pool2d(&x, MaxPool2d::tiling(5)));
     assert!(pool.contains("kernel 5") && pool.contains("4x4"), "{pool}");
-    let class = message(cross_entropy(&tensor(&[1, 3], 1), &Tensor::new(&[3u32], &Device::Cpu).unwrap()));
-    assert!(class.contains("target 3") && class.contains("0..3"), "{class}");
     let kinds = message(relu(&Tensor::new(&[1u32], &Device::Cpu).unwrap()));
     assert!(kinds.contains("expected an f32 or f64 tensor"), "{kinds}");
 }

@@ -1,15 +1,16 @@
 //! Linear systems with a positive definite matrix whose rows may differ in scale by many orders of magnitude.
 
-use super::Matrix;
+use super::matrix::Matrix;
 
-/// `A = S L L^T S`, S the roots of A's diagonal: scaling first makes the factor exact for badly scaled gradients.
+/// `A = S L L^T S` with S the square roots of A's diagonal. The scaling by S keeps L accurate for gradients of very different
+/// lengths.
 pub(crate) struct Cholesky {
     scale: Vec<f64>,
     lower: Vec<Vec<f64>>,
 }
 
 impl Cholesky {
-    /// `None` if the matrix is singular to working precision.
+    /// The factors of `matrix`; `None` if it is singular to working precision.
     pub(crate) fn new(matrix: &Matrix) -> Option<Self> {
         let n = matrix.len();
         let scale: Vec<f64> = (0..n).map(|i| matrix[i][i].max(0.0).sqrt()).collect();
@@ -22,10 +23,12 @@ impl Cholesky {
             for j in 0..=i {
                 let known: f64 = (0..j).map(|k| lower[i][k] * lower[j][k]).sum();
                 let rest = matrix[i][j] / scale[i] / scale[j] - known;
-                lower[i][j] = match i == j {
-                    true if rest <= smallest => return None,
-                    true => rest.sqrt(),
-                    false => rest / lower[j][j],
+                lower[i][j] = if i != j {
+                    rest / lower[j][j]
+                } else if rest > smallest {
+                    rest.sqrt()
+                } else {
+                    return None;
                 };
             }
         }

@@ -1,10 +1,10 @@
-//! The matrix that projections onto the dual cone are computed with.
+//! The regularised Gramian, from which projections onto the dual cone are computed.
 
 use mtcool_core::{Error, Result};
 
-use super::Matrix;
+use super::matrix::Matrix;
 
-/// `G / tr G + reg_eps I`, for gradients with `tr G >= norm_eps`.
+/// Makes `G / tr G + reg_eps I` from a Gramian G with `tr G >= norm_eps`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dual {
     norm_eps: f64,
@@ -12,8 +12,10 @@ pub(crate) struct Dual {
 }
 
 impl Dual {
+    /// The settings `norm_eps` and `reg_eps`, both at least 0.
+    ///
     /// # Errors
-    /// If one is negative or not finite.
+    /// If a setting is negative or not finite.
     pub(crate) fn new(norm_eps: f64, reg_eps: f64) -> Result<Self> {
         for (key, value) in [("norm_eps", norm_eps), ("reg_eps", reg_eps)] {
             if !(value >= 0.0 && value.is_finite()) {
@@ -23,7 +25,7 @@ impl Dual {
         Ok(Self { norm_eps, reg_eps })
     }
 
-    /// `None` where the gradients are too short to tell directions apart.
+    /// The matrix `[T, T]`; `None` where `tr G` is 0 or below `norm_eps`: the gradients are too short.
     pub(crate) fn matrix(self, gramian: &Matrix) -> Option<Vec<Vec<f64>>> {
         let trace: f64 = (0..gramian.len()).map(|i| gramian[i][i]).sum();
         if trace == 0.0 || trace < self.norm_eps {

@@ -1,20 +1,20 @@
-//! Eigenvalues and eigenvectors of a Gramian, by Jacobi's rotations.
+//! Eigenvalues and eigenvectors of a Gramian, by the rotations of Jacobi.
 
-use super::Matrix;
+use super::matrix::Matrix;
 
-/// `A = sum_k lambda_k v_k v_k^T`, eigenvalues falling.
+/// `A = sum_k lambda_k v_k v_k^T`, in descending order of the eigenvalues.
 pub(crate) struct Eigen {
-    /// `[T]`.
+    /// The eigenvalues `[T]`.
     pub(crate) values: Vec<f64>,
-    /// `vectors[k]` belongs to `values[k]`.
+    /// The eigenvectors; `vectors[k]` belongs to `values[k]`.
     pub(crate) vectors: Vec<Vec<f64>>,
 }
 
-/// Far more than it ever takes: convergence is quadratic.
+/// A limit that is never reached: convergence is quadratic.
 const SWEEPS: usize = 60;
 
 impl Eigen {
-    /// Of a symmetric matrix: rotations in turn until nothing beside the diagonal is left.
+    /// The eigenvalues and eigenvectors of a symmetric matrix: rotations until all entries beside the diagonal are negligible.
     pub(crate) fn new(matrix: &Matrix) -> Self {
         let n = matrix.len();
         let mut a = matrix.to_vec();
@@ -38,15 +38,15 @@ impl Eigen {
         }
     }
 
-    /// How many eigenvalues exceed `largest * T * 2.2e-16`, NumPy's notion of rank.
+    /// The number of eigenvalues above `largest * T * 2.2e-16`: the rank as NumPy defines it.
     pub(crate) fn rank(&self) -> usize {
         let tolerance = self.values.first().map_or(0.0, |largest| largest * self.values.len() as f64 * f64::EPSILON);
         self.values.iter().take_while(|&&value| value > tolerance && value > 0.0).count()
     }
 }
 
-/// Makes entry (p, q) of `a` zero; whether it was not already negligible beside its diagonal entries. `v` holds the
-/// eigenvectors as rows.
+/// Makes entry (p, q) of `a` zero and rotates the eigenvectors, the rows of `v`, with it. Returns false, and changes nothing, if
+/// the entry is negligible beside its diagonal entries.
 fn rotate(a: &mut [Vec<f64>], v: &mut [Vec<f64>], p: usize, q: usize) -> bool {
     let size = (a[p][p] * a[q][q]).abs().sqrt();
     if a[p][q].abs() <= 0.1 * f64::EPSILON * size || a[p][q] == 0.0 {

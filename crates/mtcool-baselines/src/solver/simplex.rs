@@ -1,47 +1,53 @@
-//! Convex functions on the simplex, by active sets: Wolfe's minimum-norm-point method, for any function that can be
+//! Minima of convex functions on the simplex, by active sets: Wolfe's minimum-norm-point method, for any function that can be
 //! minimised exactly on the affine hull of a few corners.
 //!
-//! 1. corner j = argmin of the gradient; if it is no lower than the gradient along w, w is optimal (Frank-Wolfe gap)
+//! 1. corner j = the smallest entry of the gradient; if it is not smaller than the gradient along w, w is optimal (the
+//!    Frank-Wolfe gap is 0)
 //! 2. add j to the set; move to the minimum on the set's affine hull, or until a weight reaches 0 and leaves the set; repeat
 //!
-//! Each set is met once, so it ends after finitely many steps, exact to rounding. Wolfe, *Finding the nearest point in a
+//! No set is met twice, so the method ends after finitely many steps; its result is exact but for rounding. Wolfe, *Finding the nearest point in a
 //! polytope*, 1976.
 
 use mtcool_core::{Error, Result};
 
-use super::{Cholesky, Matrix, ROUNDING, inner, magnitude, normalized, product};
+use super::cholesky::Cholesky;
+use super::matrix::{Matrix, ROUNDING, inner, magnitude, normalized, product};
 
 /// A convex function of the weights `[T]`.
 pub(crate) trait Objective {
-    /// For messages.
+    /// The name of the problem in error messages.
     fn name(&self) -> &'static str;
 
-    /// It at `w`.
+    /// The value at `w`.
     fn value(&self, w: &[f64]) -> f64;
 
-    /// Its gradient at `w`, and how much of each entry may be rounding. Infinite rounding says that `w` is optimal.
+    /// The gradient at `w`, and how large the rounding error of each entry may be. An infinite rounding error says that `w` is
+    /// optimal.
     fn gradient(&self, w: &[f64]) -> (Vec<f64>, Vec<f64>);
 
-    /// Where it is smallest on the affine hull of the corners `set`.
+    /// The minimum on the affine hull of the corners `set`.
     fn on_hull(&self, set: &[usize]) -> Hull;
 }
 
-/// The minimum on an affine hull; entries belong to the corners of the set, in its order.
+/// The minimum on an affine hull. The entries of the lists belong to the corners of the set, in the order of the set.
 pub(crate) enum Hull {
-    /// These weights, of sum 1.
+    /// The minimum has these weights, whose sum is 1.
     Minimum(Vec<f64>),
-    /// None: it falls forever in this direction, of sum 0.
+    /// There is no minimum: the value falls without end in this direction, whose sum is 0.
     Descent(Vec<f64>),
-    /// One of the corners adds nothing to the hull of the others, to working precision.
+    /// To working precision, one of the corners lies in the affine hull of the others.
     Dependent,
 }
 
 /// The minimum of `objective` on the simplex, from `start`, whose corners are affinely independent.
+///
+/// # Errors
+/// If no optimum is found, which happens only where the objective has NaNs.
 pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Vec<f64>> {
     let tasks = start.len();
     let mut set: Vec<usize> = (0..tasks).filter(|&i| start[i] > 0.0).collect();
     let mut w = start;
-    // Corners that turned out to add nothing at the present point.
+    // Corners that turned out not to make the value smaller at the present point.
     let mut useless: Vec<usize> = Vec::new();
     descend(objective, &mut set, &mut w);
     for _ in 0..100 * tasks * tasks {
@@ -54,7 +60,7 @@ pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Ve
         };
         let before = (set.clone(), w.clone());
         set.push(entering);
-        // Rounding could lead in circles, but not downhill.
+        // Rounding could lead in circles; a step that must make the value smaller cannot.
         if descend(objective, &mut set, &mut w) && objective.value(&w) < objective.value(&before.1) {
             useless.clear();
         } else {
@@ -69,7 +75,8 @@ pub(crate) fn minimize(objective: &impl Objective, start: Vec<f64>) -> Result<Ve
     })
 }
 
-/// Moves to the minimum on the hull of `set`, dropping the corners whose weights reach 0 on the way. Whether it could.
+/// Moves to the minimum on the hull of `set`; a corner whose weight reaches 0 on the way leaves the set. Returns false if the
+/// corners are dependent to working precision, or the value falls without end.
 fn descend(objective: &impl Objective, set: &mut Vec<usize>, w: &mut [f64]) -> bool {
     while set.len() > 1 {
         let now: Vec<f64> = set.iter().map(|&i| w[i]).collect();
@@ -82,9 +89,10 @@ fn descend(objective: &impl Objective, set: &mut Vec<usize>, w: &mut [f64]) -> b
             Hull::Descent(direction) => (direction, false),
             Hull::Dependent => return false,
         };
+        // Which part of the step entry `at` can go before its weight is 0.
         let until_zero = |at: usize| match step[at] {
             step if step < 0.0 => -now[at] / step,
-            // It stands at 0 and is to stay there.
+            // A weight that is 0 and has to stay 0 at the minimum.
             _ if is_bounded && now[at] == 0.0 && step[at] == 0.0 => 0.0,
             _ => f64::INFINITY,
         };
@@ -106,17 +114,18 @@ fn descend(objective: &impl Objective, set: &mut Vec<usize>, w: &mut [f64]) -> b
     true
 }
 
-/// The affine hull of some rows, seen from the shortest of them: its point nearest the origin, and projections onto it.
+/// The affine hull of some gradients, described by their differences from the shortest of them: its point nearest to the
+/// origin, and projections onto it.
 pub(crate) struct Affine<'a> {
     gramian: &'a Matrix,
     base: usize,
     others: Vec<usize>,
-    /// Of the differences `D_i = g_i - g_base`; `None` if there is no other.
+    /// The factors of the Gramian of the differences `D_i = g_i - g_base`; `None` if there is only one gradient.
     differences: Option<Cholesky>,
 }
 
 impl<'a> Affine<'a> {
-    /// `None` if the rows are affinely dependent to working precision.
+    /// The hull of the gradients `set`; `None` if they are affinely dependent to working precision.
     pub(crate) fn new(gramian: &'a Matrix, set: &[usize]) -> Option<Self> {
         let base = *set.iter().min_by(|&&i, &&j| gramian[i][i].total_cmp(&gramian[j][j]))?;
         let others: Vec<usize> = set.iter().copied().filter(|&i| i != base).collect();
@@ -130,17 +139,17 @@ impl<'a> Affine<'a> {
         Some(Self { gramian, base, others, differences })
     }
 
-    /// Coordinates x of the projection onto the differences, `sum_i x_i D_i`, of a vector with inner products `h_i = D_i . v`.
+    /// The coordinates x of the projection `sum_i x_i D_i` of a vector v onto the differences, from `h_i = D_i . v`.
     pub(crate) fn project(&self, h: &[f64]) -> Vec<f64> {
         self.differences.as_ref().map_or_else(Vec::new, |differences| differences.solve(h))
     }
 
-    /// `D_i . v` of a vector with inner products `products[i] = g_i . v`.
+    /// `D_i . v` of a vector v, from `products[i] = g_i . v`.
     pub(crate) fn along(&self, products: &[f64]) -> Vec<f64> {
         self.others.iter().map(|&i| products[i] - products[self.base]).collect()
     }
 
-    /// Coordinates of the point nearest the origin, and its squared length.
+    /// The coordinates of the point nearest to the origin, and its squared length.
     pub(crate) fn nearest(&self) -> (Vec<f64>, f64) {
         let h = self.along(&self.gramian[self.base]);
         let x: Vec<f64> = self.project(&h).iter().map(|x| -x).collect();
@@ -148,7 +157,7 @@ impl<'a> Affine<'a> {
         (x, length)
     }
 
-    /// Coordinates as entries of `set`, the base's such that the sum is `sum`.
+    /// The coordinates as weights of the gradients in `set`; the base gets the weight that makes their sum `sum`.
     pub(crate) fn weights(&self, x: &[f64], set: &[usize], sum: f64) -> Vec<f64> {
         let weight = |i: &usize| match self.others.iter().position(|other| other == i) {
             Some(at) => x[at],
@@ -183,10 +192,13 @@ impl Objective for HalfSquaredNorm<'_> {
     }
 }
 
-/// The weights on the simplex of the shortest `sum_i w_i g_i`; equal ones if all rows are zero.
+/// The weights on the simplex of the shortest `sum_i w_i g_i`; equal weights if all gradients are zero.
+///
+/// # Errors
+/// If no optimum is found, which happens only where the Gramian has NaNs.
 pub(crate) fn shortest_on_simplex(gramian: &Matrix) -> Result<Vec<f64>> {
     let tasks = gramian.len();
-    let Some((gramian, _)) = normalized(gramian) else {
+    let Some(gramian) = normalized(gramian) else {
         return Ok(vec![1.0 / tasks as f64; tasks]);
     };
     let mut start = vec![0.0; tasks];

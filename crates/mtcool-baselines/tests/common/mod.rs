@@ -1,4 +1,4 @@
-//! Every method by name, and gradients from plain numbers.
+//! Every method by name, and gradients made from plain numbers.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
@@ -11,10 +11,10 @@ use mtcool_baselines::{
 };
 use mtcool_core::{Aggregator, Combination, Combine, Gradients, Jacobian, LossWeighting, ParameterName};
 
-/// A name and how to make a fresh one.
+/// A name, and a function that makes a new instance.
 pub type Entry<T> = (&'static str, fn() -> Box<T>);
 
-/// The aggregators whose direction follows from the gradients alone.
+/// The aggregators that do not change the weights of the losses.
 pub const AGGREGATORS: [Entry<dyn Aggregator>; 13] = [
     ("mgda", || Box::new(Mgda::new(Normalization::None))),
     ("mgda l2", || Box::new(Mgda::new(Normalization::L2))),
@@ -40,7 +40,7 @@ pub const WEIGHTINGS: [Entry<dyn LossWeighting>; 6] = [
     ("famo", || Box::new(Famo::new(0.025, 1e-3).unwrap())),
 ];
 
-/// Every method of the crate, wrapped and not.
+/// Every method of the crate, by itself and wrapped by F-MTL.
 pub fn methods() -> Vec<(String, Box<dyn Fn() -> Combine>)> {
     let mut methods: Vec<(String, Box<dyn Fn() -> Combine>)> = Vec::new();
     for (name, build) in AGGREGATORS.into_iter().chain([gradnorm()]) {
@@ -55,7 +55,7 @@ pub fn methods() -> Vec<(String, Box<dyn Fn() -> Combine>)> {
     methods
 }
 
-/// An aggregator in form, a loss weighting in kind: it has a memory of the first losses.
+/// GradNorm, which is an aggregator by its interface and a loss weighting by what it does; it remembers the first losses.
 pub fn gradnorm() -> Entry<dyn Aggregator> {
     ("gradnorm", || Box::new(GradNorm::new(0.5, 0.01).unwrap()))
 }
@@ -64,7 +64,7 @@ pub fn fmtl(wrapped: Wrapped, rho: f64) -> Combine {
     Combine::Direction(Box::new(Fmtl::new(wrapped, rho, rho).unwrap()))
 }
 
-/// Rows of plain numbers, each as the gradients of two parameters.
+/// One row of numbers per task, as the gradients of two parameters.
 pub fn gradients(rows: &[Vec<f64>]) -> Vec<Gradients> {
     let part =
         |layer: &str, values: &[f64]| (ParameterName::theta(0, layer), Tensor::new(values, &Device::Cpu).unwrap());
@@ -79,7 +79,7 @@ pub fn flat(gradients: &Gradients) -> Vec<f64> {
     gradients.iter().flat_map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap()).collect()
 }
 
-/// The direction of `rows`, all losses 1.
+/// The direction that `aggregator` defines for `rows`, with all losses 1.
 pub fn direction(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64> {
     let (rows, losses) = (gradients(rows), vec![1.0; rows.len()]);
     let jacobian = Jacobian::new(&rows, &losses);
@@ -91,7 +91,12 @@ pub fn direction(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64>
     }
 }
 
-/// The weights of `rows`, all losses 1, by an aggregator that works from the Gramian.
+/// What the shared parameters are moved along: the direction with the factor of its convention, with all losses 1.
+pub fn moved_along(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64> {
+    flat(&aggregator.combine_all(&gradients(rows), &vec![1.0; rows.len()], 0).unwrap().0)
+}
+
+/// The weights of `rows`, with all losses 1, by an aggregator that works from the Gramian.
 pub fn weights(aggregator: &mut dyn Aggregator, rows: &[Vec<f64>]) -> Vec<f64> {
     let (rows, losses) = (gradients(rows), vec![1.0; rows.len()]);
     match aggregator.combine(&Jacobian::new(&rows, &losses), 0).unwrap() {

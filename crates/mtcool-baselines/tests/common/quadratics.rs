@@ -3,17 +3,17 @@
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, Loss, Method, Network, ParameterName, Parameters, Problem,
-    RateSchedule, Result, Sgd, Step,
+    RateSchedule, Result, Sgd, Step, UpdateSettings,
 };
 
 /// `a_ik`.
 pub const CURVATURES: [[f64; 2]; 2] = [[1.0, 0.3], [0.4, 2.0]];
-/// `c_ik`, where task i is best off.
+/// `c_ik`, where the loss of task i is smallest.
 pub const CENTERS: [[f64; 2]; 2] = [[1.0, 0.0], [-1.0, 1.5]];
-/// Keeps losses away from 0, as labels with noise do.
+/// The smallest value of every loss; real losses do not reach 0 either, because labels have noise.
 pub const FLOOR: f64 = 0.5;
 
-/// Task 0 owns the first coordinate, task 1 the second; both are shared.
+/// Two coordinates that both tasks read. By their names, task 0 owns the first and task 1 the second.
 struct Coordinates;
 
 impl Network for Coordinates {
@@ -33,7 +33,7 @@ impl Network for Coordinates {
     }
 }
 
-/// The same in every step: curvatures to read, centers to reach.
+/// The same batch in every step: a task's curvatures and centers.
 pub struct Always;
 
 impl BatchSource for Always {
@@ -56,10 +56,11 @@ pub fn problem() -> Problem {
 }
 
 pub fn method(combine: Combine, rate: f64, sgd: Sgd) -> GradientMethod {
-    GradientMethod::new(combine, rate, sgd, RateSchedule::Cosine).unwrap()
+    GradientMethod::new(combine, rate, UpdateSettings { rate: RateSchedule::Cosine, ..UpdateSettings::new(sgd) })
+        .unwrap()
 }
 
-/// `steps` further steps of a run of `length` of which `done` are over; the losses of the last.
+/// Trains for `steps` steps, of a run of `length` steps of which `done` are over. Returns the losses of the last step.
 pub fn train(method: &mut dyn Method, parameters: &mut Parameters, done: u64, steps: u64, length: u64) -> Vec<f64> {
     let problem = problem();
     let mut losses = Vec::new();
@@ -75,12 +76,12 @@ pub fn start() -> Parameters {
     problem().network().initial_parameters(0, DType::F64, &Device::Cpu).unwrap()
 }
 
-/// theta, then phi.
+/// The values of theta, then those of phi.
 pub fn values(parameters: &Parameters) -> Vec<f64> {
     parameters.iter().map(|(_, tensor)| tensor.to_vec1::<f64>().unwrap()[0]).collect()
 }
 
-/// The minimiser of `sum_i w_i L_i`: all points of the Pareto front, for w on the simplex.
+/// The minimum of `sum_i w_i L_i`. For w on the simplex, these points are the Pareto front.
 pub fn optimum(weights: [f64; 2]) -> [f64; 2] {
     [0, 1].map(|k| {
         let pull = |i: usize| weights[i] * CURVATURES[i][k];

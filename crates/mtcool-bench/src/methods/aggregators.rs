@@ -1,4 +1,4 @@
-//! Settings of the methods that combine gradients. Keys that are left out have the values of the method's authors.
+//! Settings of the methods that combine gradients. The defaults are the values of each method's authors.
 
 use mtcool_baselines as baselines;
 use mtcool_core::{Aggregator, Combine, Error, Result};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gradient::Keys;
 
-/// Keys of their own and the aggregator they make.
+/// Implements [`Keys`] for each settings type, from the aggregator that its settings describe.
 macro_rules! aggregators {
     ($($name:ident => $build:expr;)*) => {$(
         impl Keys for $name {
@@ -23,15 +23,37 @@ macro_rules! aggregators {
 }
 
 aggregators! {
-    Mgda => |keys, _| Ok(Box::new(baselines::Mgda::new(keys.normalization.into()).with_corner(keys.corner)?));
+    Mgda => |keys, _| {
+        Ok(keys.direction_scale.of(baselines::Mgda::new(keys.normalization.into()).with_corner(keys.corner)?))
+    };
     PcGrad => |_, seed| Ok(Box::new(baselines::PcGrad::new(seed)));
     GradDrop => |keys, seed| Ok(Box::new(baselines::GradDrop::new(seed, keys.leak.clone())?));
-    CaGrad => |keys, _| Ok(Box::new(baselines::CaGrad::new(keys.c, rescale(keys.rescale)?)?));
-    ImtlG => |_, _| Ok(Box::new(baselines::ImtlG));
+    CaGrad => |keys, _| Ok(keys.direction_scale.of(baselines::CaGrad::new(keys.c, rescale(keys.rescale)?)?));
+    ImtlG => |keys, _| Ok(keys.direction_scale.of(baselines::ImtlG));
     NashMtl => |keys, _| Ok(Box::new(baselines::NashMtl::new(keys.max_norm, keys.update_weights_every)?));
-    AlignedMtl => |keys, _| Ok(Box::new(baselines::AlignedMtl::new(keys.scale.into())));
-    UpGrad => |keys, _| Ok(Box::new(baselines::UpGrad::new(keys.norm_eps, keys.reg_eps)?));
-    DualProj => |keys, _| Ok(Box::new(baselines::DualProj::new(keys.norm_eps, keys.reg_eps)?));
+    AlignedMtl => |keys, _| Ok(keys.direction_scale.of(baselines::AlignedMtl::new(keys.scale.into())));
+    UpGrad => |keys, _| Ok(keys.direction_scale.of(baselines::UpGrad::new(keys.norm_eps, keys.reg_eps)?));
+    DualProj => |keys, _| Ok(keys.direction_scale.of(baselines::DualProj::new(keys.norm_eps, keys.reg_eps)?));
+}
+
+/// How a direction that is a mean of the T gradients is scaled.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DirectionScale {
+    /// It is multiplied by T, so that a learning rate means the same as for Joint.
+    #[default]
+    Sum,
+    /// It is used as the method's paper defines it.
+    Raw,
+}
+
+impl DirectionScale {
+    fn of(self, aggregator: impl Aggregator + 'static) -> Box<dyn Aggregator> {
+        match self {
+            Self::Sum => Box::new(aggregator),
+            Self::Raw => Box::new(baselines::RawDirection(Box::new(aggregator))),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,6 +64,8 @@ pub(super) struct Mgda {
     normalization: Normalization,
     #[serde(default)]
     corner: f64,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -76,7 +100,7 @@ pub(super) struct PcGrad {
 #[serde(deny_unknown_fields)]
 pub(super) struct GradDrop {
     learning_rate: f64,
-    /// One a task, or none.
+    /// One number per task, or an empty list, which means 0 for all tasks.
     #[serde(default)]
     leak: Vec<f64>,
 }
@@ -87,9 +111,11 @@ pub(super) struct CaGrad {
     learning_rate: f64,
     #[serde(default = "radius")]
     c: f64,
-    /// 0, 1 or 2.
+    /// The divisor of the direction: 0 for 1, 1 for `1 + c^2`, 2 for `1 + c`.
     #[serde(default = "by_square")]
     rescale: u8,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 fn radius() -> f64 {
@@ -113,13 +139,15 @@ fn rescale(number: u8) -> Result<baselines::Rescale> {
 #[serde(deny_unknown_fields)]
 pub(super) struct ImtlG {
     learning_rate: f64,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NashMtl {
     learning_rate: f64,
-    /// 0: none.
+    /// The largest length of the direction; 0 for no limit.
     #[serde(default = "unit")]
     max_norm: f64,
     #[serde(default = "every_step")]
@@ -140,6 +168,8 @@ pub(super) struct AlignedMtl {
     learning_rate: f64,
     #[serde(default)]
     scale: AlignedScale,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -169,6 +199,8 @@ pub(super) struct UpGrad {
     norm_eps: f64,
     #[serde(default = "small")]
     reg_eps: f64,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -179,6 +211,8 @@ pub(super) struct DualProj {
     norm_eps: f64,
     #[serde(default = "small")]
     reg_eps: f64,
+    #[serde(default)]
+    direction_scale: DirectionScale,
 }
 
 fn small() -> f64 {

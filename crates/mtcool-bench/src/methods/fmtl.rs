@@ -1,12 +1,10 @@
-//! Settings of F-MTL, a wrapper: `around` names another method, `settings` are that method's own.
+//! Settings of F-MTL, a wrapper: `around` names the wrapped method, and `settings` holds the settings of that method.
 
-use figment::Figment;
 use mtcool_baselines::{Fmtl, Wrapped};
 use mtcool_core::{Combine, Error, GradientMethod, Method, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, MethodSettings, Read, find};
-use crate::config::TrainingConfig;
+use crate::suite::{MethodEntry, MethodKind, MethodSettings, Settings, SettingsError, TrainingConfig, find_method};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +16,7 @@ struct Keys {
     rho_shared: f64,
     #[serde(default = "small")]
     rho_own: f64,
-    /// Of the method inside, but for the learning rate.
+    /// The settings of the wrapped method, without the learning rate.
     #[serde(default)]
     settings: serde_json::Map<String, serde_json::Value>,
 }
@@ -27,7 +25,7 @@ fn joint() -> String {
     "joint".into()
 }
 
-/// What sharpness-aware minimisation has by default.
+/// The usual radius of sharpness-aware minimisation.
 fn small() -> f64 {
     0.05
 }
@@ -38,18 +36,18 @@ struct FmtlSettings {
     inside: Box<dyn MethodSettings>,
 }
 
-pub(super) fn read(figment: &Figment) -> Read {
-    let keys: Keys = figment.extract().map_err(Box::new)?;
-    let refuse = |message: String| Box::new(figment::Error::from(message).with_path("around"));
-    let entry = find(&keys.around).map_err(|error| refuse(error.to_string()))?;
-    if !matches!(entry.kind, Kind::Weighting | Kind::Aggregator) {
+pub(super) fn read(
+    settings: &Settings,
+    methods: &[MethodEntry],
+) -> std::result::Result<Box<dyn MethodSettings>, SettingsError> {
+    let keys: Keys = settings.read()?;
+    let refuse = |message: String| SettingsError::new("around", message);
+    let entry = find_method(methods, &keys.around).map_err(|error| refuse(error.to_string()))?;
+    if !matches!(entry.kind, MethodKind::Weighting | MethodKind::Aggregator) {
         return Err(refuse(format!("`{}`: expected a method that combines gradients or weighs losses", keys.around)));
     }
-    let of_inside = figment.focus("settings").join(("learning_rate", keys.learning_rate));
-    let inside = (entry.settings)(&of_inside).map_err(|mut error| {
-        error.path.insert(0, "settings".into());
-        error
-    })?;
+    let of_inside = settings.table("settings").or("learning_rate", keys.learning_rate);
+    let inside = (entry.settings)(&of_inside, methods).map_err(|error| error.within("settings"))?;
     Ok(Box::new(FmtlSettings { keys, inside }))
 }
 
@@ -63,7 +61,7 @@ impl FmtlSettings {
     }
 
     fn wrapped(&self, seed: u64) -> Result<Wrapped> {
-        // Draws of its own for the second part.
+        // The second aggregator gets its own random draws.
         match (self.inside(seed)?, self.inside(seed ^ 0x9e37_79b9_7f4a_7c15)?) {
             (Combine::Losses(weighting), _) => Ok(Wrapped::Losses(weighting)),
             (Combine::Gradients(loss), Combine::Gradients(flat)) => Ok(Wrapped::Gradients { loss, flat }),
@@ -88,12 +86,7 @@ impl MethodSettings for FmtlSettings {
     }
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> Result<Box<dyn Method>> {
-        Ok(Box::new(GradientMethod::new(
-            self.outside(seed)?,
-            self.keys.learning_rate,
-            training.sgd(),
-            training.rate(),
-        )?))
+        Ok(Box::new(GradientMethod::new(self.outside(seed)?, self.keys.learning_rate, training.updates()?)?))
     }
 
     fn combine(&self, seed: u64) -> Option<Result<Combine>> {

@@ -1,27 +1,25 @@
-//! Settings of methods that combine, then optimise: what they have in common, and Joint's.
+//! Settings of gradient methods, which combine the tasks and then call an optimiser: the common part, and the settings of Joint.
 
 use std::fmt::Debug;
 
-use figment::Figment;
 use mtcool_core::{Combine, GradientMethod, Method};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{MethodSettings, Read};
-use crate::config::TrainingConfig;
+use crate::suite::{MethodEntry, MethodSettings, Settings, SettingsError, TrainingConfig};
 
 /// The keys of a gradient method's table.
 pub(super) trait Keys: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// Positive.
+    /// The learning rate, positive.
     fn learning_rate(&self) -> f64;
 
-    /// How it combines the tasks.
+    /// The rule that combines the tasks.
     fn combine(&self, seed: u64) -> mtcool_core::Result<Combine>;
 }
 
-/// Reads the keys of any gradient method.
-pub(super) fn read<K: Keys>(figment: &Figment) -> Read {
-    Ok(Box::new(GradientSettings(figment.extract::<K>().map_err(Box::new)?)))
+/// Reads the settings of a gradient method.
+pub(super) fn read<K: Keys>(settings: &Settings, _: &[MethodEntry]) -> Result<Box<dyn MethodSettings>, SettingsError> {
+    Ok(Box::new(GradientSettings(settings.read::<K>()?)))
 }
 
 #[derive(Debug)]
@@ -34,7 +32,7 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
         let combine = self.0.combine(seed)?;
-        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.sgd(), training.rate())?))
+        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.updates()?)?))
     }
 
     fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
@@ -42,7 +40,7 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
     }
 }
 
-/// Settings of Joint, and of Independent.
+/// Settings of Joint and of Independent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Joint {

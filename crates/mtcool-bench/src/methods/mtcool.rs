@@ -1,14 +1,14 @@
 //! Settings of MT-COOL and its ablations.
 
-use figment::Figment;
 use mtcool_core::{Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
+use mtcool_models::PlacedNoise;
 use serde::{Deserialize, Serialize};
 
-use super::noise::PlacedNoise;
-use super::{MethodSettings, Read};
-use crate::config::TrainingConfig;
+use crate::suite::{MethodEntry, MethodSettings, Settings, SettingsError, TrainingConfig};
 
-/// The keys of `[method.mtcool]`, under the paper's symbols.
+type Read = Result<Box<dyn MethodSettings>, SettingsError>;
+
+/// The keys of `[method.mtcool]`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Keys {
@@ -35,26 +35,26 @@ struct MtcoolSettings {
     variant: Variant,
 }
 
-fn read(figment: &Figment, variant: Variant) -> Read {
-    Ok(Box::new(MtcoolSettings { keys: figment.extract().map_err(Box::new)?, variant }))
+fn read(settings: &Settings, variant: Variant) -> Read {
+    Ok(Box::new(MtcoolSettings { keys: settings.read()?, variant }))
 }
 
-pub(super) fn vanilla(figment: &Figment) -> Read {
-    read(figment, Variant::Vanilla)
+pub(super) fn vanilla(settings: &Settings, _: &[MethodEntry]) -> Read {
+    read(settings, Variant::Vanilla)
 }
 
-pub(super) fn no_regularizer(figment: &Figment) -> Read {
-    read(figment, Variant::NoRegularizer)
+pub(super) fn no_regularizer(settings: &Settings, _: &[MethodEntry]) -> Read {
+    read(settings, Variant::NoRegularizer)
 }
 
-pub(super) fn full(figment: &Figment) -> Read {
-    read(figment, Variant::Full)
+pub(super) fn full(settings: &Settings, _: &[MethodEntry]) -> Read {
+    read(settings, Variant::Full)
 }
 
 impl MtcoolSettings {
-    fn config(&self, training: &TrainingConfig) -> MtcoolConfig {
+    fn config(&self, training: &TrainingConfig) -> mtcool_core::Result<MtcoolConfig> {
         let keys = self.keys.clone();
-        MtcoolConfig {
+        Ok(MtcoolConfig {
             variant: self.variant,
             bound: keys.bound,
             alpha: keys.alpha,
@@ -67,9 +67,8 @@ impl MtcoolSettings {
                 Order::GaussSeidel => UpdateOrder::GaussSeidel,
                 Order::Jacobi => UpdateOrder::Jacobi,
             },
-            sgd: training.sgd(),
-            rate: training.rate(),
-        }
+            updates: training.updates()?,
+        })
     }
 }
 
@@ -79,13 +78,13 @@ impl MethodSettings for MtcoolSettings {
     }
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
-        let config = self.config(training).check()?;
+        let config = self.config(training)?.check()?;
         let noise = PlacedNoise(UniformNoise::new(seed, config.bound)?);
         Ok(Box::new(Mtcool::new(config, Box::new(noise))?))
     }
 
-    fn least_batches(&self) -> u64 {
-        (self.keys.warmup_iterations + self.keys.inner_iterations) as u64
+    fn least_batches(&self, training: &TrainingConfig) -> u64 {
+        ((self.keys.warmup_iterations + self.keys.inner_iterations) * training.accumulate) as u64
     }
 
     fn warning(&self) -> Option<&'static str> {

@@ -1,4 +1,4 @@
-//! Settings of the methods that weigh losses. Keys that are left out have the values of the method's authors, if they have any.
+//! Settings of the methods that weight losses. The defaults are the values of each method's authors, where they give any.
 
 use mtcool_baselines as baselines;
 use mtcool_core::{Combine, Result};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gradient::Keys;
 
-/// Keys of their own and what they make.
+/// Implements [`Keys`] for each settings type, from the combination rule that its settings describe.
 macro_rules! weightings {
     ($($name:ident => $build:expr;)*) => {$(
         impl Keys for $name {
@@ -48,7 +48,7 @@ pub(super) struct Dwa {
     learning_rate: f64,
     #[serde(default = "temperature")]
     temperature: f64,
-    /// Steps; the authors' is an epoch.
+    /// Number of steps per window; in the paper a window is one epoch.
     #[serde(default = "window")]
     window: u64,
 }

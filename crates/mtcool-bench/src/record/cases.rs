@@ -1,4 +1,4 @@
-//! What a run says of single cases: scores in `cases.parquet`, predicted classes as grey pictures in `maps/`.
+//! The results of a run for single cases: scores in `cases.parquet`, predicted classes as grey pictures in `maps/`.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,26 @@ use image::{DynamicImage, GrayImage, ImageFormat};
 use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
 
 use super::files::{create_folder, read, write_whole};
-use crate::datasets::{CaseMap, CaseScore};
+use crate::suite::{CaseMap, CaseScore};
 
 /// The scores as a data frame (task, case, metric, value).
 ///
 /// # Errors
-/// If polars refuses, which equal lengths rule out.
+/// If polars fails, which cannot happen because all columns have the same length.
 pub(super) fn scores_frame(scores: &[CaseScore]) -> Result<DataFrame> {
     Ok(df!(
-        "task" => scores.iter().map(|score| score.task).collect::<Vec<_>>(),
+        "task" => scores.iter().map(|score| &*score.task).collect::<Vec<_>>(),
         "case" => scores.iter().map(|score| score.case.as_str()).collect::<Vec<_>>(),
-        "metric" => scores.iter().map(|score| score.metric).collect::<Vec<_>>(),
+        "metric" => scores.iter().map(|score| &*score.metric).collect::<Vec<_>>(),
         "value" => scores.iter().map(|score| score.value).collect::<Vec<_>>(),
     )?)
 }
 
-/// (case, value) of a task's metric in a run's folder, in the order of evaluation; empty if the run kept none.
+/// Pairs (case, value) of one metric of a task in a run's folder, in the order of evaluation; empty if the run has no
+/// `cases.parquet`.
 ///
 /// # Errors
-/// If `cases.parquet` is there but damaged.
+/// If `cases.parquet` exists but is damaged.
 pub fn read_scores(run: &Path, task: &str, metric: &str) -> Result<Vec<(String, f64)>> {
     let path = run.join("cases.parquet");
     if !path.exists() {
@@ -41,32 +42,32 @@ pub fn read_scores(run: &Path, task: &str, metric: &str) -> Result<Vec<(String, 
         let score = |at: usize| Some((cases.get(at)?.to_owned(), values.get(at)?));
         (0..frame.height()).filter(fits).map(|at| score(at).context("a value is missing")).collect()
     };
-    parse().with_context(|| format!("`{}` is no scores file of this program", path.display()))
+    parse().with_context(|| format!("`{}` is not a scores file of this program", path.display()))
 }
 
-/// Where a run keeps the map of `case`.
+/// The path of the map of `case` in a run's folder.
 fn map_path(run: &Path, task: &str, case: &str) -> PathBuf {
     run.join("maps").join(task).join(format!("{case}.png"))
 }
 
-/// Writes a map into a run's folder, a grey level a class.
+/// Writes a map into a run's folder, as a picture with one grey level per class.
 ///
 /// # Errors
-/// If the disk does not take it.
+/// If the file cannot be written.
 pub(super) fn write_map(run: &Path, map: &CaseMap) -> Result<()> {
     let CaseMap { task, case, height, width, classes } = map;
     let picture = GrayImage::from_raw(*width as u32, *height as u32, classes.clone());
     let picture = picture.with_context(|| format!("map of {case}: {} classes for {height}x{width}", classes.len()))?;
     let mut bytes = Vec::new();
     DynamicImage::ImageLuma8(picture).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    create_folder(&run.join("maps").join(task))?;
+    create_folder(&run.join("maps").join(&**task))?;
     Ok(write_whole(&map_path(run, task, case), &bytes)?)
 }
 
-/// The classes `[height * width]` that a run predicted for `case`; `None` if it kept none.
+/// The classes `[height * width]` that a run predicted for `case`; `None` if the run has no map of it.
 ///
 /// # Errors
-/// If the file is damaged or of another size.
+/// If the file is damaged or has another size.
 pub fn read_map(run: &Path, task: &str, case: &str, [height, width]: [usize; 2]) -> Result<Option<Vec<u8>>> {
     let path = map_path(run, task, case);
     if !path.exists() {
@@ -88,7 +89,12 @@ mod tests {
     #[test]
     fn scores_and_maps_come_back_to_the_bit() {
         let folder = tempfile::tempdir().unwrap();
-        let score = |case: &str, metric, value| CaseScore { task: "a", case: case.into(), metric, value };
+        let score = |case: &str, metric: &'static str, value| CaseScore {
+            task: "a".into(),
+            case: case.into(),
+            metric: metric.into(),
+            value,
+        };
         let scores = [score("x", "dice", 0.1 + 0.2), score("x", "f1", 3.0), score("y", "dice", f64::NAN)];
         let bytes = super::super::parquet_bytes(scores_frame(&scores).unwrap()).unwrap();
         assert_eq!(read_scores(folder.path(), "a", "dice").unwrap(), []);
@@ -97,7 +103,8 @@ mod tests {
         assert_eq!(found[0], ("x".to_owned(), 0.1 + 0.2));
         assert!(found[1].1.is_nan() && found.len() == 2);
 
-        let map = CaseMap { task: "a", case: "x".into(), height: 2, width: 3, classes: vec![0, 1, 2, 255, 3, 0] };
+        let map =
+            CaseMap { task: "a".into(), case: "x".into(), height: 2, width: 3, classes: vec![0, 1, 2, 255, 3, 0] };
         write_map(folder.path(), &map).unwrap();
         assert_eq!(read_map(folder.path(), "a", "x", [2, 3]).unwrap(), Some(map.classes));
         assert_eq!(read_map(folder.path(), "a", "y", [2, 3]).unwrap(), None);

@@ -1,37 +1,37 @@
-//! Checkpoints: everything a run needs to go on as if it had never stopped.
+//! Checkpoints: everything that a run needs to continue as if it had never stopped.
 //!
-//! A checkpoint is a folder that appears whole or not at all:
+//! A checkpoint is a folder that is written completely or not at all:
 //! `model.safetensors` (parameters under the names of the paper's symbols), `state.safetensors` (the method's tensors),
-//! `position.json` (counters, running sums, data position), `metrics.parquet` (the rows so far). Generators need no state:
-//! every random number is addressed by the counters.
+//! `position.json` (counters, running sums, data position), `metrics.parquet` (the rows so far). Random number generators need no
+//! state, because every random number is determined by the seed and the counters.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
-use mtcool_core::{MethodState, ParameterName, Parameters};
+use mtcool_core::{MethodState, ParameterName, Parameters, StateTensors};
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::DiagnosticSums;
 use super::files::{StorageError, create_folder, read, sync_folder, write_whole};
 use super::metrics::{Row, parquet_bytes, read_rows, rows_frame};
 
-/// Checkpoints kept; the one before the last is there in case the disk damages the last.
+/// Number of checkpoints that are kept. The last but one is kept in case the last one is damaged.
 const KEPT: usize = 2;
 
-/// Counters of a run.
+/// The counters of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
-    /// Steps of the method done.
+    /// Number of completed steps of the method.
     pub step: u64,
-    /// Batches of each task drawn: the position in the data.
+    /// Number of batches that have been drawn per task: the position in the data.
     pub batches: u64,
-    /// Epochs recorded.
+    /// Number of recorded epochs.
     pub epoch: u64,
-    /// Since the last epoch was recorded, by task.
+    /// Sums since the last recorded epoch, one entry per task.
     pub sums: Vec<TaskSums>,
-    /// Since the last epoch was recorded.
+    /// Sums of the diagnostics since the last recorded epoch.
     #[serde(default)]
     pub diagnostics: DiagnosticSums,
     /// Time spent training so far, in seconds.
@@ -45,31 +45,31 @@ pub struct Position {
 /// Sums for the mean training losses of an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskSums {
-    /// Of the task's losses.
+    /// Sum of the task's losses.
     pub loss: f64,
-    /// Of its regularisers.
+    /// Sum of the task's regularisers.
     pub regularizer: f64,
-    /// Of updates.
+    /// Number of updates.
     pub updates: u64,
 }
 
-/// A point to go on from.
+/// A state from which a run can continue.
 pub struct Checkpoint {
-    /// The network's.
+    /// The parameters of the network.
     pub parameters: Parameters,
     /// The method's tensors and numbers.
     pub method: MethodState,
-    /// Where in the run and in the data.
+    /// The position in the run and in the data.
     pub position: Position,
-    /// Recorded so far.
+    /// The metrics that have been recorded so far.
     pub rows: Vec<Row>,
 }
 
 impl Checkpoint {
-    /// Saves below `folder`, then removes all but the newest few.
+    /// Saves the checkpoint below `folder`, then removes old checkpoints.
     ///
     /// # Errors
-    /// If the disk does not take it; older checkpoints are then still there.
+    /// If it cannot be written; older checkpoints are then still there.
     pub fn save(&self, folder: &Path) -> Result<()> {
         let name = format!("step-{:09}", self.position.step);
         let target = folder.join(&name);
@@ -81,7 +81,7 @@ impl Checkpoint {
         let building = tempfile::Builder::new().prefix(".tmp-").tempdir_in(folder).map_err(failed)?;
         let inside = |file: &str| building.path().join(file);
         write_whole(&inside("model.safetensors"), &safetensors_bytes(&self.parameters)?)?;
-        write_whole(&inside("state.safetensors"), &safetensors_bytes(&self.method.tensors)?)?;
+        write_whole(&inside("state.safetensors"), &state_bytes(&self.method.tensors)?)?;
         let position = Position {
             iteration: self.method.iteration,
             numbers: self.method.numbers.clone(),
@@ -98,15 +98,15 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The newest below `folder`, if there is one, for the network whose fresh parameters are `template`.
+    /// Loads the newest checkpoint below `folder`, if there is one. `template` holds the initial parameters of the run's network.
     ///
     /// # Errors
-    /// If it is damaged or another network's; the message names the file and what to do.
+    /// If it is damaged or belongs to another network; the message names the file and a remedy.
     pub fn load_newest(folder: &Path, template: &Parameters) -> Result<Option<Self>> {
         match list(folder)?.last() {
             Some(newest) => Self::load(newest, template).map(Some).with_context(|| {
                 format!(
-                    "cannot go on from checkpoint `{0}`; delete `{0}` to go on from the one before it, or `{1}` to start this run over",
+                    "cannot continue from checkpoint `{0}`; delete `{0}` to continue from the previous checkpoint, or `{1}` to start this run again",
                     newest.display(),
                     folder.parent().unwrap_or(folder).display()
                 )
@@ -123,15 +123,14 @@ impl Checkpoint {
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
         let method = MethodState {
             iteration: position.iteration,
-            tensors: read_tensors(&folder.join("state.safetensors"))?
-                .map(|_, tensor| Ok(tensor.to_device(template.device())?))?,
+            tensors: read_tensors(&folder.join("state.safetensors"))?.into_iter().collect(),
             numbers: std::mem::take(&mut position.numbers),
         };
         Ok(Self { parameters, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
     }
 }
 
-/// The checkpoints in a folder, oldest first.
+/// The checkpoints in a folder, from the oldest to the newest.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -149,20 +148,30 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Tensors under the names of their parameters.
+/// The parameters as a safetensors file, each under its name.
 pub(super) fn safetensors_bytes(parameters: &Parameters) -> Result<Vec<u8>> {
     let named = parameters.iter().map(|(name, tensor)| (name.to_string(), tensor.clone()));
     Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
 }
 
-/// The parameters in `path`, in the order and on the device of `template`, the fresh parameters of their network.
+/// A method's tensors as a safetensors file, each under its name.
+fn state_bytes(state: &StateTensors) -> Result<Vec<u8>> {
+    let named = state.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+    Ok(safetensors::serialize(named.collect::<BTreeMap<_, _>>(), None)?)
+}
+
+/// Reads the parameters in `path`, in the order and on the device of `template`, the initial parameters of the network.
 ///
 /// # Errors
-/// If the file is damaged or another network's.
+/// If the file is damaged or belongs to another network.
 pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
-    let parameters = read_tensors(path)?;
-    template.check_compatible(&parameters).with_context(|| format!("`{}` is of another network", path.display()))?;
-    // Names alone do not tell the order.
+    let named = read_tensors(path)?.into_iter().map(|(name, tensor)| Ok((name.parse::<ParameterName>()?, tensor)));
+    let parameters: Parameters =
+        named.collect::<mtcool_core::Result<_>>().with_context(|| format!("`{}`", path.display()))?;
+    template
+        .check_compatible(&parameters)
+        .with_context(|| format!("`{}` belongs to another network", path.display()))?;
+    // The file does not store the order of the parameters.
     let ordered = template.map(|name, fresh| match parameters.get(name) {
         Some(tensor) => Ok(tensor.to_device(fresh.device())?),
         None => Err(candle_core::Error::Msg(format!("no `{name}`")).into()),
@@ -170,13 +179,11 @@ pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
     Ok(ordered)
 }
 
-fn read_tensors(path: &Path) -> Result<Parameters> {
+fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let bytes = read(path)?;
     let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
         Ok(tensors) => tensors,
         Err(error) => bail!("`{}` ({} bytes) is damaged or truncated: {error}", path.display(), bytes.len()),
     };
-    let sorted: BTreeMap<String, Tensor> = tensors.into_iter().collect();
-    let named = sorted.into_iter().map(|(name, tensor)| Ok((name.parse::<ParameterName>()?, tensor)));
-    named.collect::<Result<_>>().with_context(|| format!("`{}`", path.display()))
+    Ok(tensors.into_iter().collect())
 }

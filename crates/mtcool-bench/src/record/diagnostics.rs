@@ -1,18 +1,18 @@
-//! Means, over an epoch, of what the steps tell about the tasks: weights, gradient norms, cosines, conflicts.
+//! Means over an epoch of the diagnostics of its steps: task weights, gradient norms, cosines and conflicts.
 
 use mtcool_core::Diagnostics;
 use serde::{Deserialize, Serialize};
 
-/// Sums for the means of an epoch; part of a checkpoint.
+/// The sums for the means of an epoch; part of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DiagnosticSums {
-    /// By task.
+    /// One entry per task.
     weights: Vec<Mean>,
-    /// By task.
+    /// One entry per task.
     norms: Vec<Mean>,
-    /// By pair of tasks (i, j > i), i first.
+    /// One entry per pair of tasks (i, j) with j > i, sorted by i, then by j.
     cosines: Vec<Mean>,
-    /// Of 1 where the cosine is negative, else 0; by pair.
+    /// One entry per pair of tasks: the mean of 1 for a negative cosine and 0 for any other one.
     conflicts: Vec<Mean>,
 }
 
@@ -23,7 +23,8 @@ struct Mean {
 }
 
 impl Mean {
-    /// Numbers that are not finite are left out: the run that met them is about to fail, and says so itself.
+    /// Adds `value` to the mean at index `at`. A value that is not finite is left out, since the run is about to fail with its
+    /// own error message.
     fn add(list: &mut Vec<Self>, at: usize, value: f64) {
         if list.len() <= at {
             list.resize(at + 1, Self::default());
@@ -40,7 +41,7 @@ impl Mean {
 }
 
 impl DiagnosticSums {
-    /// Adds what one step told.
+    /// Adds the diagnostics of one step.
     pub fn add(&mut self, diagnostics: &Diagnostics) {
         for (task, &weight) in diagnostics.weights.iter().flatten().enumerate() {
             Mean::add(&mut self.weights, task, weight);
@@ -56,7 +57,7 @@ impl DiagnosticSums {
         }
     }
 
-    /// Task or pair of tasks, metric, mean.
+    /// Rows (task or pair of tasks, metric, mean).
     pub fn rows(&self, tasks: &[&str]) -> Vec<(String, &'static str, f64)> {
         let single = tasks.iter().map(|task| (*task).to_owned());
         let pair: Vec<String> = pairs(tasks.len()).map(|(i, j)| format!("{}/{}", tasks[i], tasks[j])).collect();

@@ -1,18 +1,20 @@
-//! Where a run was made: enough to tell two machines and two versions apart.
+//! The environment of a run: enough to distinguish two machines and two versions of the program.
 
-use std::process::Command;
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// Program version, git revision of the working folder, processor, threads, device.
+use super::files::read;
+
+/// Version and revision of the program, processor, threads, device.
 pub fn environment(device: &str) -> Value {
     json!({
         "mtcool": env!("CARGO_PKG_VERSION"),
         "candle-core": locked_version("candle-core"),
         "gemm": locked_version("gemm"),
         "rust_required": env!("CARGO_PKG_RUST_VERSION"),
-        "git_revision": git(&["rev-parse", "HEAD"]),
-        "git_dirty": git(&["status", "--porcelain", "--untracked-files=no"]).map(|changes| !changes.is_empty()),
+        "revision": env!("PROGRAM_REVISION"),
         "os": std::env::consts::OS,
         "architecture": std::env::consts::ARCH,
         "processor": processor(),
@@ -21,16 +23,21 @@ pub fn environment(device: &str) -> Value {
     })
 }
 
-/// The version that the workspace's lock file gives a dependency.
+/// The version of a dependency in the workspace's lock file.
 fn locked_version(package: &str) -> Option<&'static str> {
     const LOCK: &str = include_str!("../../../../Cargo.lock");
     let (_, entry) = LOCK.split_once(&format!("name = \"{package}\"\n"))?;
     entry.lines().next()?.strip_prefix("version = \"")?.strip_suffix('"')
 }
 
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+/// The revision of the program that executed the run in `run`; `unknown` if `environment.json` does not name it.
+///
+/// # Errors
+/// If `environment.json` is damaged.
+pub fn read_revision(run: &Path) -> Result<String> {
+    let path = run.join("environment.json");
+    let environment: Value = serde_json::from_slice(&read(&path)?).with_context(|| format!("`{}`", path.display()))?;
+    Ok(environment["revision"].as_str().unwrap_or("unknown").to_owned())
 }
 
 fn processor() -> Option<String> {

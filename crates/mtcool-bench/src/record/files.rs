@@ -1,9 +1,9 @@
-//! Files that appear whole or not at all, and errors that say what to do about the disk.
+//! Files that are written completely or not at all, and storage errors that name a remedy.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The results folder cannot be written or read. No other run would fare better, so a sweep stops at it.
+/// The results folder cannot be written or read. Every other run would fail as well, so a sweep stops at this error.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} `{path}`: {source}; {remedy}", path = path.display())]
 pub struct StorageError {
@@ -18,26 +18,26 @@ impl StorageError {
         let remedy = match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 "there is no room left. What was computed up to the last checkpoint is kept: free some space and start the \
-                 same command again, it goes on from there"
+                 same command again; it continues from there"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "the folder is read-only: choose another with `--results DIR`, or change its permissions"
             }
             io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-                "something that is no folder is in the way: choose another place with `--results DIR`"
+                "something that is not a folder is in the way: choose another place with `--results DIR`"
             }
-            _ => "choose another place with `--results DIR`, or mend this one and start again: finished work is kept",
+            _ => "choose another place with `--results DIR`, or repair this one and start again: finished work is kept",
         };
         Self { action, path: path.to_owned(), source, remedy }
     }
 
-    /// `path` could not be opened.
+    /// The error for a `path` that could not be opened.
     pub fn open(path: &Path, source: io::Error) -> Self {
         Self::new("open", path, source)
     }
 }
 
-/// Creates a folder and those above it.
+/// Creates a folder and its parent folders.
 ///
 /// # Errors
 /// If it cannot be created.
@@ -45,10 +45,11 @@ pub fn create_folder(path: &Path) -> Result<(), StorageError> {
     std::fs::create_dir_all(path).map_err(|error| StorageError::new("create", path, error))
 }
 
-/// Writes under a temporary name in the same folder, syncs, renames: whoever reads sees the old file or the new one.
+/// Writes a file under a temporary name in the same folder, syncs it, and renames it: a reader sees either the old or the new
+/// file.
 ///
 /// # Errors
-/// If the disk does not take it; the old file is then still there.
+/// If the file cannot be written; the old file is then still there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let failed = |error| StorageError::new("write", path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -58,7 +59,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     sync_folder(folder)
 }
 
-/// Makes the names in a folder durable.
+/// Syncs a folder, so that the names of its files survive a crash.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), StorageError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     std::fs::File::open(folder)
@@ -89,7 +90,7 @@ mod tests {
         let file = folder.path().join("file");
         write_whole(&file, b"old").unwrap();
         let message = create_folder(&file.join("results")).unwrap_err().to_string();
-        assert!(message.contains("no folder is in the way") && message.contains("file/results"), "{message}");
+        assert!(message.contains("not a folder is in the way") && message.contains("file/results"), "{message}");
         assert_eq!(std::fs::read(&file).unwrap(), b"old");
     }
 }

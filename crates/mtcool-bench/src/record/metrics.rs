@@ -1,4 +1,4 @@
-//! `metrics.parquet`: one row a number (step, epoch, split, task, metric, value).
+//! `metrics.parquet`: one row per number (step, epoch, split, task, metric, value).
 
 use std::io::Cursor;
 use std::path::Path;
@@ -7,29 +7,29 @@ use anyhow::{Context, Result};
 use polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader, df};
 
 use super::files::read;
-use crate::datasets::Prediction;
+use crate::suite::Prediction;
 
 /// A row of `metrics.parquet`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Steps of the method done.
+    /// Number of completed steps of the method.
     pub step: u64,
-    /// Epochs done.
+    /// Number of completed epochs.
     pub epoch: u64,
     /// `train`, `validation` or `test`.
     pub split: String,
     /// The task's name.
     pub task: String,
-    /// Such as `loss`.
+    /// The metric's name, such as `loss`.
     pub metric: String,
-    /// In the metric's unit.
+    /// The value in the metric's unit.
     pub value: f64,
 }
 
 /// The rows as a data frame.
 ///
 /// # Errors
-/// If polars refuses, which equal lengths rule out.
+/// If polars fails, which cannot happen because all columns have the same length.
 pub fn rows_frame(rows: &[Row]) -> Result<DataFrame> {
     let text = |pick: fn(&Row) -> &str| rows.iter().map(pick).collect::<Vec<&str>>();
     Ok(df!(
@@ -45,11 +45,11 @@ pub fn rows_frame(rows: &[Row]) -> Result<DataFrame> {
 /// The predictions as a data frame (task, index, target, predicted).
 ///
 /// # Errors
-/// If polars refuses, which equal lengths rule out.
+/// If polars fails, which cannot happen because all columns have the same length.
 pub fn predictions_frame(predictions: &[Prediction]) -> Result<DataFrame> {
     let number = |pick: fn(&Prediction) -> u32| predictions.iter().map(pick).collect::<Vec<u32>>();
     Ok(df!(
-        "task" => predictions.iter().map(|prediction| prediction.task).collect::<Vec<_>>(),
+        "task" => predictions.iter().map(|prediction| &*prediction.task).collect::<Vec<_>>(),
         "index" => number(|prediction| prediction.index),
         "target" => number(|prediction| prediction.target),
         "predicted" => number(|prediction| prediction.predicted),
@@ -59,14 +59,15 @@ pub fn predictions_frame(predictions: &[Prediction]) -> Result<DataFrame> {
 /// A data frame as a Parquet file.
 ///
 /// # Errors
-/// If polars refuses.
+/// If polars fails.
 pub fn parquet_bytes(mut frame: DataFrame) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut frame)?;
     Ok(bytes)
 }
 
-/// For each sample of `task`, whether its class was predicted, in percent; empty if the task has no such samples.
+/// For each sample of `task`, (index, 100 if its class was predicted correctly, otherwise 0); empty if the task has no
+/// predictions.
 ///
 /// # Errors
 /// If the file cannot be read or has other columns.
@@ -83,10 +84,10 @@ pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
         };
         of_task.map(|at| hit(at).context("a value is missing")).collect()
     };
-    parse().with_context(|| format!("`{}` is no predictions file of this program", path.display()))
+    parse().with_context(|| format!("`{}` is not a predictions file of this program", path.display()))
 }
 
-/// Reads the rows back, to the bit.
+/// Reads rows back; every bit is preserved.
 ///
 /// # Errors
 /// If the file cannot be read or has other columns.
@@ -109,5 +110,5 @@ pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
         };
         (0..frame.height()).map(|at| row(at).context("a value is missing")).collect()
     };
-    parse().with_context(|| format!("`{}` is no metrics file of this program", path.display()))
+    parse().with_context(|| format!("`{}` is not a metrics file of this program", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The folder of one run, and who may work in it.
+//! The folder of one run, and the lock that gives it to one process.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -10,56 +10,56 @@ use super::cases::{scores_frame, write_map};
 use super::checkpoint::safetensors_bytes;
 use super::files::{StorageError, create_folder, read, write_whole};
 use super::metrics::{Row, parquet_bytes, predictions_frame, rows_frame};
-use crate::config::RunConfig;
-use crate::datasets::{CaseMap, Evaluation};
+use crate::plan::RunConfig;
+use crate::suite::{CaseMap, Evaluation};
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Begun; goes on from its last checkpoint.
+    /// The run has begun; it continues from its last checkpoint.
     Running,
-    /// Over; never run again with this config.
+    /// The run is finished; it is not executed again with this config.
     Finished,
-    /// Diverged; would do so again, so it is not run again with this config.
+    /// The run diverged. It would diverge again, so it is not executed again with this config.
     Failed,
 }
 
-/// `run.json`.
+/// The content of `run.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunStatus {
-    /// Of the run's config.
+    /// The hash of the run's config.
     pub hash: String,
-    /// How far it is.
+    /// The progress of the run.
     pub status: Status,
-    /// Why it failed.
+    /// The reason, if the run failed.
     pub message: Option<String>,
-    /// Numbers in the network.
+    /// Number of parameters of the run's network.
     pub parameters: usize,
-    /// Numbers in the network that Joint trains: the unit of the Params column.
+    /// Number of parameters of the network that Joint trains: the unit of the Params column.
     pub joint_parameters: usize,
-    /// Epochs of the budget.
+    /// Number of epochs of the budget.
     pub epochs: u64,
-    /// Spent training, evaluation left out.
+    /// Training time in seconds, without evaluation.
     pub train_seconds: f64,
 }
 
-/// Numbers in a run's network and in the one that Joint trains.
+/// Number of parameters of a run's network and of the network that Joint trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NetworkSize {
-    /// In the run's own.
+    /// Number of parameters of the run's network.
     pub parameters: usize,
-    /// In Joint's.
+    /// Number of parameters of the network that Joint trains.
     pub joint_parameters: usize,
 }
 
-/// The answer to [`RunFolder::claim`].
+/// The result of [`RunFolder::claim`].
 pub enum Claim {
-    /// Another live process is working on it.
+    /// Another live process is working on the run.
     Busy,
-    /// Over, with this config.
+    /// The run is over with this config: finished or failed.
     Done(RunStatus),
-    /// Ours to run, until the folder is dropped.
+    /// This process holds the run until the folder is dropped.
     Ours(Box<RunFolder>),
 }
 
@@ -67,13 +67,13 @@ pub enum Claim {
 pub struct RunFolder {
     path: PathBuf,
     hash: String,
-    /// The operating system releases the lock when the process ends, however it ends.
+    /// The operating system releases the lock when the process ends, for whatever reason.
     _lock: File,
 }
 
 impl RunFolder {
-    /// Takes the run in `runs` for this process, unless another has it or it is over. A folder of another config is moved to
-    /// `runs/.earlier`, and comes back when that config does: nothing computed is lost.
+    /// Takes the run in `runs` for this process, unless another process holds it or it is over. A folder with another config is
+    /// moved to `runs/.earlier` and moved back when that config is used again, so that no result is lost.
     ///
     /// # Errors
     /// If the folder cannot be read or written.
@@ -99,8 +99,8 @@ impl RunFolder {
         }
     }
 
-    /// Puts a run of another config aside, and brings back an earlier one of this config. Whatever instant this is interrupted
-    /// at, the next call finds both.
+    /// Moves a run with another config away, and moves an earlier run with this config back. If the process is interrupted at any
+    /// point, the next call still finds both.
     fn swap_configs(runs: &Path, run: &RunConfig, path: &Path, hash: &str) -> Result<()> {
         let shelf = runs.join(".earlier");
         let earlier = |hash: &str| shelf.join(format!("{}-{}", run.id(), &hash[..hash.len().min(12)]));
@@ -114,7 +114,7 @@ impl RunFolder {
         {
             create_folder(&shelf)?;
             let target = earlier(&status.hash);
-            // Two folders of one config have one result; the one that is further counts.
+            // Two folders with the same config have the same result; the one with more progress is kept.
             match (target.exists(), status.status) {
                 (true, Status::Running) => remove(path)?,
                 (true, _) => {
@@ -133,7 +133,7 @@ impl RunFolder {
         Ok(())
     }
 
-    /// What `run.json` of `run` says, whoever holds the run; `None` before it has begun.
+    /// The content of `run.json` of `run`, whichever process holds the run; `None` before the run has begun.
     ///
     /// # Errors
     /// If the file is damaged.
@@ -146,20 +146,20 @@ impl RunFolder {
         status.map(Some).with_context(|| format!("`{}` is damaged; delete its folder to run it again", path.display()))
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its checkpoints lie.
+    /// The path of its checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join("checkpoints")
     }
 
-    /// Writes what the run is before it begins.
+    /// Writes config, environment and status of the run before it begins.
     ///
     /// # Errors
-    /// If the disk does not take it.
+    /// If the file cannot be written.
     pub fn begin(&self, run: &RunConfig, size: NetworkSize, environment: &serde_json::Value) -> Result<()> {
         create_folder(&self.path)?;
         write_whole(&self.path.join("config.toml"), toml_text(run)?.as_bytes())?;
@@ -167,26 +167,26 @@ impl RunFolder {
         self.set_status(run, Status::Running, None, size, 0.0)
     }
 
-    /// The rows so far, for whoever looks while the run goes on.
+    /// Writes the metrics so far, so that they can be read while the run continues.
     ///
     /// # Errors
-    /// If the disk does not take it.
+    /// If the file cannot be written.
     pub fn write_rows(&self, rows: &[Row]) -> Result<()> {
         Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(rows_frame(rows)?)?)?)
     }
 
-    /// What a dense task predicts for a case.
+    /// Writes the map that a dense task predicts for a case.
     ///
     /// # Errors
-    /// If the disk does not take it.
+    /// If the file cannot be written.
     pub fn write_map(&self, map: &CaseMap) -> Result<()> {
         write_map(&self.path, map)
     }
 
-    /// Test predictions, scores of cases and final parameters.
+    /// Writes predictions, scores of cases and the final parameters.
     ///
     /// # Errors
-    /// If the disk does not take it.
+    /// If the file cannot be written.
     pub fn write_outcome(&self, evaluation: &Evaluation, parameters: &mtcool_core::Parameters) -> Result<()> {
         let predictions = predictions_frame(&evaluation.predictions)?;
         write_whole(&self.path.join("predictions.parquet"), &parquet_bytes(predictions)?)?;
@@ -199,7 +199,7 @@ impl RunFolder {
     /// Writes `run.json`.
     ///
     /// # Errors
-    /// If the disk does not take it.
+    /// If the file cannot be written.
     pub fn set_status(
         &self,
         run: &RunConfig,
@@ -215,7 +215,7 @@ impl RunFolder {
     }
 }
 
-/// Removes what a killed process left half written in `folder`.
+/// Removes incomplete files that a killed process left in `folder`.
 fn remove_leftovers(folder: &Path) -> Result<()> {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -227,7 +227,7 @@ fn remove_leftovers(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The config as TOML; TOML has no null, which stands for real data.
+/// The config as TOML. Null values are left out, since TOML has no null.
 fn toml_text(run: &RunConfig) -> Result<String> {
     let mut value = serde_json::to_value(run)?;
     if let Some(fields) = value.as_object_mut() {

@@ -1,44 +1,46 @@
-//! Whether methods differ on the same test images: three or five seeds alone cannot tell.
+//! Paired comparisons of methods on the same test images, since three or five seeds alone are too few for a test.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
 
-use super::table::TableRow;
-use crate::datasets::Column;
-use crate::metrics::{PairedTTest, WilcoxonTest};
+use super::row::TableRow;
 use crate::record::{read_hits, read_scores};
+use crate::suite::{Column, Name};
+use mtcool_metrics::{PairedTTest, WilcoxonTest};
 
-/// The method that the others are compared with, where it has run.
+/// The method that the others are compared with, if it has finished runs.
 const SUBJECT: &str = "mtcool";
 
-/// The subject against another method.
+/// The comparison of the subject with another method.
 pub struct Comparison {
     /// The subject's label.
-    pub subject: &'static str,
+    pub subject: Name,
     /// The other method's label.
-    pub method: &'static str,
-    /// One a column; `None` where the metric belongs to no single image.
+    pub method: Name,
+    /// Number of finished runs of the subject and of the other method.
+    pub runs: (usize, usize),
+    /// One test per column; `None` where the metric is not defined for single images.
     pub pairs: Vec<(Column, Option<Paired>)>,
 }
 
 /// A paired test over images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paired {
-    /// Images that both have results for.
+    /// Number of images for which both methods have results.
     pub images: usize,
-    /// Mean of the subject's score minus the other's, in the metric's unit.
+    /// Mean of the subject's score minus the other method's score, in the metric's unit.
     pub difference: f64,
-    /// Two-sided; 1 if no image differs.
+    /// The two-sided p-value; 1 if no image differs.
     pub p: f64,
 }
 
-/// MT-COOL, or the first row that has finished runs, against every other such row.
+/// Compares MT-COOL, or the first row with finished runs if MT-COOL has none, with every other row that has finished runs.
 ///
 /// # Errors
 /// If a run's files are damaged.
-pub(super) fn compare(rows: &[TableRow], columns: &'static [Column]) -> Result<Vec<Comparison>> {
+pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Comparison>> {
     let with_runs = || rows.iter().filter(|row| row.runs > 0);
     let subject = with_runs().find(|row| row.method.name == SUBJECT).or_else(|| with_runs().next());
     let Some(subject) = subject else { return Ok(Vec::new()) };
@@ -48,14 +50,30 @@ pub(super) fn compare(rows: &[TableRow], columns: &'static [Column]) -> Result<V
     }
     let mut comparisons = Vec::new();
     for row in with_runs().filter(|row| row.method.name != subject.method.name) {
-        let pair = |(column, own): (&Column, &Scores)| Ok((*column, paired(own, &scores(row, column)?)));
+        let pair = |(column, own): (&Column, &Scores)| Ok((column.clone(), paired(own, &scores(row, column)?)));
         let pairs = columns.iter().zip(&own).map(pair).collect::<Result<_>>()?;
-        comparisons.push(Comparison { subject: subject.method.label, method: row.method.label, pairs });
+        let runs = (subject.folders.len(), row.folders.len());
+        let (subject, method) = (subject.method.label.clone(), row.method.label.clone());
+        comparisons.push(Comparison { subject, method, runs, pairs });
     }
     Ok(comparisons)
 }
 
-/// By image, the mean over a method's runs.
+/// A note that names the methods with a different number of runs than the subject; empty if there are none.
+pub(super) fn note_on_runs(comparisons: &[Comparison]) -> String {
+    let unequal: Vec<&Comparison> =
+        comparisons.iter().filter(|comparison| comparison.runs.0 != comparison.runs.1).collect();
+    let Some(first) = unequal.first() else { return String::new() };
+    let others: Vec<String> = unequal.iter().map(|other| format!("{} has {}", other.method, other.runs.1)).collect();
+    format!(
+        "The numbers of runs differ: {} has {}, {}. A mean of fewer runs varies more from seed to seed.\n",
+        first.subject,
+        first.runs.0,
+        others.join(", ")
+    )
+}
+
+/// The mean score over a method's runs, by image.
 type Scores = BTreeMap<String, f64>;
 
 fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
@@ -66,16 +84,16 @@ fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
             *entry = (entry.0 + score, entry.1 + 1);
         }
     }
-    // An image that some runs lack, because they tested on others, would be compared with other networks.
+    // An image that only some runs were tested on would be compared for a different set of networks.
     sums.retain(|_, (_, count)| *count == row.folders.len());
     Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
 }
 
 fn scores_of_run(folder: &Path, column: &Column) -> Result<Vec<(String, f64)>> {
-    let scores = read_scores(folder, column.task, column.metric)?;
-    match column.metric {
-        // A task with one class a sample has no score of its own for each: whether it was hit is one.
-        "accuracy" if scores.is_empty() => read_hits(&folder.join("predictions.parquet"), column.task),
+    let scores = read_scores(folder, &column.task, &column.metric)?;
+    match &*column.metric {
+        // A task with one class per sample has no stored scores: a correct prediction counts as the score 100, a wrong one as 0.
+        "accuracy" if scores.is_empty() => read_hits(&folder.join("predictions.parquet"), &column.task),
         _ => Ok(scores),
     }
 }
@@ -101,9 +119,36 @@ mod tests {
         let other: Scores = scores(&[("only there", -7.0), ("a", 0.0), ("b", 2.0), ("c", 6.0)]);
         let pair = paired(&own, &other).unwrap();
         assert_eq!((pair.images, pair.difference), (3, 2.0));
-        // All three signs agree: 2 of 8 equally likely outcomes are as extreme.
+        // All three signs agree: 2 of the 8 equally likely outcomes are as extreme.
         assert_eq!(pair.p, 0.25);
         assert_eq!(paired(&own, &own).unwrap().p, 1.0);
         assert_eq!(paired(&own, &scores(&[("x", 1.0)])), None);
+    }
+
+    /// With three runs, one more hit is 33.333333333333336 or 33.33333333333333 per cent more.
+    #[test]
+    fn images_tie_that_differ_by_the_same_number_of_hits() {
+        let hits = [(0, 1), (1, 2), (1, 2), (2, 1), (0, 3), (3, 1), (2, 3), (0, 2), (3, 3), (1, 0), (0, 1)];
+        let scores = |of: &dyn Fn(&(i32, i32)) -> f64| -> Scores {
+            hits.iter().enumerate().map(|(image, hits)| (image.to_string(), of(hits))).collect()
+        };
+        let mean = |hits: i32| f64::from(hits) * 100.0 / 3.0;
+        let of_means = paired(&scores(&|hits| mean(hits.1)), &scores(&|hits| mean(hits.0))).unwrap();
+        let of_hits = paired(&scores(&|hits| f64::from(hits.1)), &scores(&|hits| f64::from(hits.0))).unwrap();
+        assert_eq!(of_means.p, of_hits.p);
+    }
+
+    #[test]
+    fn methods_with_another_number_of_runs_are_named() {
+        let comparison = |method: &'static str, runs| Comparison {
+            subject: "MT-COOL".into(),
+            method: method.into(),
+            runs,
+            pairs: Vec::new(),
+        };
+        assert_eq!(note_on_runs(&[comparison("Joint", (3, 3))]), "");
+        let note =
+            note_on_runs(&[comparison("Joint", (3, 3)), comparison("MGDA", (3, 5)), comparison("PCGrad", (3, 1))]);
+        assert!(note.starts_with("The numbers of runs differ: MT-COOL has 3, MGDA has 5, PCGrad has 1."), "{note}");
     }
 }

@@ -1,4 +1,4 @@
-//! `report.html`: the table and its learning curves on one page, without anything from elsewhere.
+//! `report.html`: the table, the figure and the learning curves on one page that loads no other file.
 
 use anyhow::Result;
 
@@ -6,14 +6,14 @@ use super::plot::learning_curves;
 use super::render;
 use super::table::Table;
 
-/// The page.
+/// The whole page.
 ///
 /// # Errors
 /// If a plot cannot be drawn.
 pub(super) fn page(table: &Table, figure: Option<&str>) -> Result<String> {
     let body = body(&render::markdown(table));
     let mut plots = figure.map_or_else(String::new, |svg| format!("<figure>{svg}</figure>\n"));
-    for column in table.columns {
+    for column in &table.columns {
         plots += &format!("<figure>{}</figure>\n", learning_curves(table, column)?);
     }
     let title = escape(&table.heading());
@@ -25,7 +25,7 @@ pub(super) fn page(table: &Table, figure: Option<&str>) -> Result<String> {
     ))
 }
 
-/// The report's Markdown as HTML: headings, tables, lists and paragraphs, which is all it has.
+/// Converts the report's Markdown to HTML: headings, tables, lists and paragraphs, which are the only elements in it.
 fn body(markdown: &str) -> String {
     let kind = |line: &str| match line {
         line if line.starts_with('|') => "table",
@@ -49,7 +49,7 @@ fn body(markdown: &str) -> String {
     html
 }
 
-/// Line `index` of a table; the second only separates the head from the rest.
+/// Line `index` of a Markdown table as HTML. Line 1 only separates the header from the other lines, so it gives no HTML.
 fn row((index, line): (usize, &&str)) -> String {
     let tag = match index {
         0 => "th",
@@ -60,7 +60,7 @@ fn row((index, line): (usize, &&str)) -> String {
     format!("<tr>{}</tr>\n", cells.collect::<String>())
 }
 
-/// Text as it may stand in HTML or SVG.
+/// Escapes text for HTML or SVG.
 pub(super) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -1,45 +1,29 @@
-//! The table of an experiment, from the runs that are finished. Nothing here trains.
+//! The table of an experiment, built from the finished runs. This module trains nothing.
 
 mod comparison;
+mod context;
 pub mod figure;
 mod html;
 mod plot;
 mod render;
+mod row;
 mod table;
 
-use std::path::Path;
-
 use anyhow::Result;
-use figment::Figment;
 
-use crate::config::{DataIdentity, Experiment};
-use crate::datasets::{Caveat, Suite};
 use crate::record::{parquet_bytes, write_whole};
+use crate::suite::Suite;
 
 pub use comparison::Comparison;
-pub use table::{Summary, Table, TableRow};
+pub use context::TableContext;
+pub use row::TableRow;
+pub use table::Table;
 
-/// What a table is about.
-pub struct TableContext<'a> {
-    /// The experiment's name.
-    pub name: &'a str,
-    /// Its configuration, a profile chosen.
-    pub experiment: &'a Experiment,
-    /// The same, for methods' own settings.
-    pub figment: &'a Figment,
-    /// What the data of its runs are.
-    pub data: &'a DataIdentity,
-    /// How its files differ from the published ones.
-    pub caveats: &'a [Caveat],
-    /// The experiment's results.
-    pub folder: &'a Path,
-}
-
-/// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`, and `figure.svg` and `figure.png` where the data is at hand
-/// and has dense tasks; returns the Markdown.
+/// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`, and, if the data is available and has dense tasks,
+/// `figure.svg` and `figure.png`. Returns the Markdown.
 ///
 /// # Errors
-/// If a run's files cannot be read or the disk does not take the table.
+/// If a run's files cannot be read or the table cannot be written.
 pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<String> {
     let table = Table::collect(context)?;
     let markdown = render::markdown(&table);
@@ -47,7 +31,7 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
     write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
     write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
     let figure = match suite {
-        Some(suite) => figure::draw(&table, suite)?,
+        Some(suite) => figure::draw(&table, context.plan.spec.figure.as_ref(), suite)?,
         None => None,
     };
     if let Some(figure) = &figure {

@@ -4,11 +4,12 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
 use super::table::Table;
-use crate::datasets::Column;
+use crate::suite::Column;
 
 const SIZE: (u32, u32) = (760, 420);
 
-/// The validation metric of `column` over epochs, a line a method: the mean over its runs.
+/// The validation metric of `column` over the epochs, with one line per method: the mean over its runs. Empty if there is no
+/// curve.
 ///
 /// # Errors
 /// If the plot cannot be drawn.
@@ -16,7 +17,7 @@ pub(super) fn learning_curves(table: &Table, column: &Column) -> Result<String> 
     let curves: Vec<(&str, Vec<(f64, f64)>)> = table
         .rows
         .iter()
-        .map(|row| (row.method.label, mean_curve(&row.histories, column)))
+        .map(|row| (&*row.method.label, mean_curve(&row.histories, column)))
         .filter(|(_, curve)| !curve.is_empty())
         .collect();
     let points = || curves.iter().flat_map(|(_, curve)| curve);
@@ -37,7 +38,7 @@ pub(super) fn learning_curves(table: &Table, column: &Column) -> Result<String> 
             .x_label_area_size(36)
             .y_label_area_size(56)
             .build_cartesian_2d(0.0..last * 1.02, low - margin..high + margin)?;
-        chart.configure_mesh().x_desc("epoch").y_desc(column.metric).draw()?;
+        chart.configure_mesh().x_desc("epoch").y_desc(&*column.metric).draw()?;
         for (index, (label, curve)) in curves.iter().enumerate() {
             let style = ShapeStyle::from(&Palette99::pick(index)).stroke_width(2);
             chart
@@ -57,8 +58,8 @@ pub(super) fn learning_curves(table: &Table, column: &Column) -> Result<String> 
     Ok(svg)
 }
 
-/// (epoch, mean over runs of the validation metric), where there is one: the sensitivity of a validation split without a
-/// positive case is no number.
+/// The points (epoch, mean of the validation metric over the runs). Points that are not finite are left out: for example, the
+/// sensitivity on a validation split without a positive case is NaN.
 fn mean_curve(histories: &[Vec<crate::record::Row>], column: &Column) -> Vec<(f64, f64)> {
     let of_run = |rows: &[crate::record::Row]| -> Vec<(u64, f64)> {
         let rows = rows
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_no_point() {
-        let column = Column { task: "glaucoma", metric: "auroc", label: "AUROC" };
+        let column = Column::new("glaucoma", "auroc", "AUROC");
         let row = |epoch, value| Row {
             step: epoch,
             epoch,

@@ -1,21 +1,23 @@
 //! A table as Markdown, CSV and a data frame.
 
 use anyhow::Result;
+use mtcool_metrics::{Summary, WilcoxonTest};
 use polars::prelude::{Column as Series, CsvWriter, DataFrame, SerWriter};
 
-use super::comparison::Comparison;
-use super::table::{Summary, Table, TableRow};
-use crate::config::Cell;
-use crate::datasets::Column;
+use super::comparison::{Comparison, note_on_runs};
+use super::row::TableRow;
+use super::table::Table;
+use crate::plan::Cell;
+use crate::suite::Column;
 
-/// Ours beside the paper's, aligned for a terminal, with a verdict below.
+/// The table with our results next to the paper's, aligned for a terminal, followed by notes and the paired comparison.
 pub(super) fn markdown(table: &Table) -> String {
     let mut head = vec!["Method".to_owned(), "Params".into()];
-    // Where nothing is known of the paper's figures, no room is left for them.
+    // A column without any result of the paper has no columns for the paper and the difference.
     let known = table.columns.iter().map(|column| table.rows.iter().any(|row| paper_cell(row, column).is_some()));
     let columns: Vec<(&Column, bool)> = table.columns.iter().zip(known).collect();
     for &(column, is_known) in &columns {
-        head.push(column.label.to_owned());
+        head.push(column.label.to_string());
         if is_known {
             head.extend(["paper".into(), "difference".into()]);
         }
@@ -33,7 +35,7 @@ pub(super) fn markdown(table: &Table) -> String {
     text + "\n" + &paired(table)
 }
 
-/// The lines below their head, columns as wide as what stands in them.
+/// The header and the lines as a Markdown table. Each column is as wide as its longest entry.
 fn grid(head: &[String], lines: &[Vec<String>]) -> String {
     let all = || std::iter::once(head).chain(lines.iter().map(Vec::as_slice));
     let width = |at: usize| all().map(|line| line[at].chars().count()).max().unwrap_or(0);
@@ -45,16 +47,16 @@ fn grid(head: &[String], lines: &[Vec<String>]) -> String {
     padded(head) + &rule + &lines.iter().map(|line| padded(line)).collect::<String>()
 }
 
-/// Each row against MT-COOL's, image by image.
+/// The paired comparison of the subject with each other method.
 fn paired(table: &Table) -> String {
     let Some(first) = table.comparisons.first() else { return String::new() };
-    let pairs: Vec<_> = first.pairs.iter().filter(|(_, pair)| pair.is_some()).map(|&(column, _)| column).collect();
+    let pairs: Vec<_> = first.pairs.iter().filter(|(_, pair)| pair.is_some()).map(|(column, _)| column).collect();
     let mut head = vec![format!("{} minus", first.subject)];
     for column in &pairs {
-        head.extend([column.label.to_owned(), "p".into()]);
+        head.extend([column.label.to_string(), "p".into()]);
     }
     let line = |comparison: &Comparison| {
-        let mut cells = vec![comparison.method.to_owned()];
+        let mut cells = vec![comparison.method.to_string()];
         for (_, pair) in
             comparison.pairs.iter().filter(|(column, _)| pairs.iter().any(|other| other.label == column.label))
         {
@@ -70,17 +72,18 @@ fn paired(table: &Table) -> String {
         first.pairs.iter().filter_map(|(column, pair)| Some(format!("{} {}", (*pair)?.images, column.label))).collect();
     let lines: Vec<_> = table.comparisons.iter().map(line).collect();
     format!(
-        "\n### Paired over {} images\n\n{}\nImages: {}. Each image counts with the mean of a method's runs; p is Wilcoxon's signed-rank test (the paired t-test where \
-         more than {} images differ), two-sided, not corrected for the number of comparisons. It takes the trained networks as they are: other seeds are other networks.\n",
+        "\n### Paired over {} images\n\n{}\nNumber of images: {}. The score of an image is the mean over a method's runs. The p-value is that of Wilcoxon's signed-rank test (of the paired t-test where \
+         more than {} images differ), two-sided and not corrected for the number of comparisons. The test compares these trained networks; networks trained with other seeds may give other differences.\n{}",
         table.split,
         grid(&head, &lines),
         images.join(", "),
-        crate::metrics::WilcoxonTest::MOST_PAIRS
+        WilcoxonTest::MOST_PAIRS,
+        note_on_runs(&table.comparisons)
     )
 }
 
 fn cells(row: &TableRow, columns: &[(&Column, bool)]) -> Vec<String> {
-    let mut cells = vec![row.method.label.to_owned(), number(row.params, 2)];
+    let mut cells = vec![row.method.label.to_string(), number(row.params, 2)];
     for (&(column, is_known), ours) in columns.iter().zip(&row.cells) {
         let paper = paper_cell(row, column);
         cells.push(ours.map_or_else(|| "-".into(), spread));
@@ -98,20 +101,25 @@ fn cells(row: &TableRow, columns: &[(&Column, bool)]) -> Vec<String> {
     cells
 }
 
-/// Who is best, here and in the paper, in words; nobody is where all rows have the same figure.
+/// Sentences that name the best methods of each column, here and in the paper. If all rows have the same value, none is best.
 fn verdicts(table: &Table) -> Vec<String> {
-    let best = |figure: &dyn Fn(&TableRow) -> Option<f64>| {
+    let best = |column: &Column, figure: &dyn Fn(&TableRow) -> Option<f64>| {
         let known: Vec<(&str, f64)> =
-            table.rows.iter().filter_map(|row| Some((row.method.label, figure(row)?))).collect();
-        let most = known.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
+            table.rows.iter().filter_map(|row| Some((&*row.method.label, figure(row)?))).collect();
+        let values = known.iter().map(|(_, value)| *value);
+        let most = if column.is_lower_better {
+            values.fold(f64::INFINITY, f64::min)
+        } else {
+            values.fold(f64::NEG_INFINITY, f64::max)
+        };
         let labels: Vec<&str> = known.iter().filter(|(_, value)| *value == most).map(|(label, _)| *label).collect();
         let all_alike = labels.len() == known.len() && known.len() > 1;
-        (!labels.is_empty()).then(|| if all_alike { "none, all are alike".to_owned() } else { labels.join(", ") })
+        (!labels.is_empty()).then(|| if all_alike { "none, all are equal".to_owned() } else { labels.join(", ") })
     };
     let verdict = |(at, column): (usize, &Column)| {
-        let here = best(&|row| row.cells[at].map(|cell| cell.mean))?;
-        let paper = best(&|row| paper_cell(row, column).map(|cell| cell.mean));
-        let paper = paper.map(|label| format!("; in the paper, of these rows: {label}")).unwrap_or_default();
+        let here = best(column, &|row| row.cells[at].map(|cell| cell.mean))?;
+        let paper = best(column, &|row| paper_cell(row, column).map(|cell| cell.mean));
+        let paper = paper.map(|label| format!("; in the paper, among these rows: {label}")).unwrap_or_default();
         Some(format!("Best on {}: {here}{paper}.", column.label))
     };
     table.columns.iter().enumerate().filter_map(verdict).collect()
@@ -132,24 +140,24 @@ fn number(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.digits$}"))
 }
 
-/// One row a figure: method, label, block (1: asked for by the experiment's file, 2: further methods), runs, params, paper_params, seconds_per_epoch, task, metric, mean, std, paper_mean,
-/// paper_std, data (`real` or `synthetic`).
+/// The table with one row per method and column: method, label, block (1: named by the experiment's file, 2: other methods),
+/// runs, params, paper_params, seconds_per_epoch, task, metric, mean, std, paper_mean, paper_std, data (`real` or `synthetic`).
 ///
 /// # Errors
-/// If polars refuses, which equal lengths rule out.
+/// If polars fails, which cannot happen because all columns have the same length.
 pub(super) fn frame(table: &Table) -> Result<DataFrame> {
     let pairs = || {
         table.rows.iter().flat_map(|row| table.columns.iter().enumerate().map(move |(at, column)| (row, at, column)))
     };
-    let text = |name: &str, pick: &dyn Fn(&TableRow, &Column) -> &'static str| {
+    let text = |name: &str, pick: &dyn Fn(&TableRow, &Column) -> String| {
         Series::new(name.into(), pairs().map(|(row, _, column)| pick(row, column)).collect::<Vec<_>>())
     };
     let figure = |name: &str, pick: &dyn Fn(&TableRow, usize, &Column) -> Option<f64>| {
         Series::new(name.into(), pairs().map(|(row, at, column)| pick(row, at, column)).collect::<Vec<_>>())
     };
     let columns = vec![
-        text("method", &|row, _| row.method.name),
-        text("label", &|row, _| row.method.label),
+        text("method", &|row, _| row.method.name.to_string()),
+        text("label", &|row, _| row.method.label.to_string()),
         Series::new(
             "block".into(),
             pairs().map(|(row, ..)| if row.is_in_first_block { 1u64 } else { 2 }).collect::<Vec<_>>(),
@@ -158,13 +166,13 @@ pub(super) fn frame(table: &Table) -> Result<DataFrame> {
         figure("params", &|row, _, _| row.params),
         figure("paper_params", &|row, _, _| row.reference.as_ref().map(|reference| reference.params)),
         figure("seconds_per_epoch", &|row, _, _| row.seconds_per_epoch),
-        text("task", &|_, column| column.task),
-        text("metric", &|_, column| column.metric),
+        text("task", &|_, column| column.task.to_string()),
+        text("metric", &|_, column| column.metric.to_string()),
         figure("mean", &|row, at, _| row.cells[at].map(|cell| cell.mean)),
         figure("std", &|row, at, _| row.cells[at].and_then(|cell| cell.std)),
         figure("paper_mean", &|row, _, column| paper_cell(row, column).map(|cell| cell.mean)),
         figure("paper_std", &|row, _, column| paper_cell(row, column).map(|cell| cell.std)),
-        text("data", &|_, _| if table.is_synthetic { "synthetic" } else { "real" }),
+        text("data", &|_, _| if table.is_synthetic { "synthetic".into() } else { "real".into() }),
     ];
     Ok(DataFrame::new(pairs().count(), columns)?)
 }
@@ -172,7 +180,7 @@ pub(super) fn frame(table: &Table) -> Result<DataFrame> {
 /// [`frame`] as CSV.
 ///
 /// # Errors
-/// If polars refuses.
+/// If polars fails.
 pub(super) fn csv(table: &Table) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     CsvWriter::new(&mut bytes).finish(&mut frame(table)?)?;

@@ -1,4 +1,4 @@
-//! A small synthetic data set, and the program run on it.
+//! A small synthetic data set, and functions that run the program on it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
@@ -9,7 +9,7 @@ use mtcool_bench::record::{Row, read_rows};
 use mtcool_data::digits::{DigitsConfig, write_digits};
 use tempfile::TempDir;
 
-/// `mtcool reproduce table2` on small drawn photographs, in seconds.
+/// The arguments of `mtcool reproduce table2` on small synthetic photographs; it takes seconds.
 pub const REFUGE: [&str; 14] = [
     "reproduce",
     "table2",
@@ -27,7 +27,8 @@ pub const REFUGE: [&str; 14] = [
     "method.mtcool.warmup_iterations=2",
 ];
 
-/// `mtcool reproduce table3` on drawn photographs of 219 x 146 pixels, the published size at a sixteenth, in seconds.
+/// The arguments of `mtcool reproduce table3` on synthetic photographs of 219 x 146 pixels, a sixteenth of the published sides;
+/// it takes seconds.
 pub const HRF_AV: [&str; 16] = [
     "reproduce",
     "table3",
@@ -47,7 +48,7 @@ pub const HRF_AV: [&str; 16] = [
     "method.mtcool.warmup_iterations=2",
 ];
 
-/// A folder with 600 training and 100 test digits, and room for results.
+/// A temporary folder with 600 training and 100 test digits, and space for results.
 pub struct Lab {
     folder: TempDir,
 }
@@ -67,12 +68,13 @@ impl Lab {
         self.path().join("data")
     }
 
-    /// `results/{results}/table1/runs/{run}`.
+    /// The folder `{results}/table1/runs/{run}`.
     pub fn run_folder(&self, results: &str, run: &str) -> PathBuf {
         self.path().join(results).join("table1/runs").join(run)
     }
 
-    /// The program, away from any other experiment file, with its own home for results.
+    /// The program, started in the temporary folder and without `MTCOOL_*` variables, so that no other file or setting affects
+    /// it.
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
         command.current_dir(self.path()).args(arguments);
@@ -82,7 +84,7 @@ impl Lab {
         command
     }
 
-    /// `mtcool reproduce table1` in a few seconds: small batches, few of them.
+    /// `mtcool reproduce table1` with few small batches; it takes a few seconds.
     pub fn reproduce(&self, results: &str, further: &[&str]) -> Command {
         let data = self.data();
         let mut command = self.mtcool(&["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results]);
@@ -99,14 +101,14 @@ impl Lab {
     }
 }
 
-/// Runs to the end and expects success; returns what it printed.
+/// Runs a command to its end and expects success; returns its output.
 pub fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}\n{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Runs to the end and expects an error that has all of `parts`, without a panic.
+/// Runs a command to its end and expects an error, without a panic, whose message contains all of `parts`.
 pub fn fail(command: &mut Command, parts: &[&str]) -> Output {
     let output = command.output().unwrap();
     let said = text(&output.stderr);

@@ -1,15 +1,19 @@
-//! Where a step stands, and the gradients there.
+//! The point at which a step starts, and the gradients there.
 
 use candle_core::{DType, Tensor};
 
-use super::{Direction, Jacobian, LossWeighting, are_finite, is_shared, one_a_task};
+use super::jacobian::Jacobian;
+use crate::batches::Batch;
 use crate::error::Result;
-use crate::method::Diagnostics;
 use crate::objective;
+use crate::parameter_name::ParameterName;
 use crate::parameters::{Gradients, Parameters};
-use crate::problem::{Batch, Problem};
+use crate::problem::Problem;
 
-/// The network, its parameters and this step's batches.
+/// A problem, its parameters and the batches of one step.
+///
+/// With gradient accumulation there are several batches of each task, k of them; losses and gradients are then means over
+/// the k batches, in the memory of one batch at a time.
 #[derive(Clone, Copy, Debug)]
 pub struct Point<'a> {
     problem: &'a Problem,
@@ -17,15 +21,27 @@ pub struct Point<'a> {
     batches: &'a [Batch],
 }
 
+/// The tasks' losses at a [`Point`], and their gradients.
+#[derive(Clone, Debug)]
+pub struct TaskGradients {
+    /// `[T]`, scalars on their device.
+    pub losses: Vec<Tensor>,
+    /// Their values `[T]`.
+    pub values: Vec<f64>,
+    /// The gradient of each loss, with respect to all parameters it depends on.
+    pub rows: Vec<Gradients>,
+}
+
 impl<'a> Point<'a> {
-    /// With one batch a task.
+    /// With one batch per task, in the order of the tasks; for gradient accumulation followed by a second batch of every task,
+    /// and so on.
     pub fn new(problem: &'a Problem, parameters: &'a Parameters, batches: &'a [Batch]) -> Self {
         Self { problem, parameters, batches }
     }
 
     /// T, the number of tasks.
     pub fn tasks(&self) -> usize {
-        self.batches.len()
+        self.problem.tasks()
     }
 
     /// The parameters.
@@ -33,68 +49,76 @@ impl<'a> Point<'a> {
         self.parameters
     }
 
-    /// The losses and their gradients: one forward pass, which T backward passes share.
+    /// k, the batches of each task.
+    pub(super) fn rounds(&self) -> usize {
+        self.batches.len() / self.tasks()
+    }
+
+    /// The losses and their gradients: one forward pass, which T backward passes share, for each batch of a task.
     ///
     /// # Errors
     /// If a tensor operation fails.
     pub fn gradients(&self) -> Result<TaskGradients> {
-        let leaves = self.parameters.track(|_| true)?;
-        let losses = objective::task_losses(self.problem, &leaves, self.batches)?;
-        let rows = losses.iter().map(|loss| leaves.backward(loss));
-        let rows = rows.collect::<Result<_>>()?;
-        Ok(TaskGradients { values: read(&losses)?, losses: losses.iter().map(Tensor::detach).collect(), rows })
+        let share = 1.0 / self.rounds() as f64;
+        let mut rows = vec![Gradients::new(); self.tasks()];
+        let mut rounds = Vec::with_capacity(self.rounds());
+        for batches in self.batches.chunks(self.tasks()) {
+            let leaves = self.parameters.track(|_| true)?;
+            let losses = objective::task_losses(self.problem, &leaves, batches)?;
+            for (row, loss) in rows.iter_mut().zip(&losses) {
+                *row = std::mem::take(row).add_scaled(&leaves.backward(loss)?, share)?;
+            }
+            rounds.push(constants_of(&losses));
+        }
+        let losses = means(&rounds)?;
+        Ok(TaskGradients { values: values_of(&losses)?, losses, rows })
     }
 
-    /// The gradient of task `task`'s loss on its batch, at `parameters` instead of the point's own.
+    /// The gradient of task `task`'s loss on its batches, at `parameters` instead of the point's own.
     ///
     /// # Errors
     /// If a tensor operation fails.
     pub fn gradient_at(&self, parameters: &Parameters, task: usize) -> Result<Gradients> {
-        let leaves = parameters.track(|_| true)?;
-        let Batch { input, target } = &self.batches[task];
-        let output = self.problem.network().forward(&leaves, task, input)?;
-        leaves.backward(&self.problem.loss(task, &output, target)?)
+        let share = 1.0 / self.rounds() as f64;
+        self.batches.chunks(self.tasks()).try_fold(Gradients::new(), |sum, batches| {
+            let leaves = parameters.track(|_| true)?;
+            let Batch { input, target } = &batches[task];
+            let output = self.problem.network().forward(&leaves, task, input)?;
+            sum.add_scaled(&leaves.backward(&self.problem.loss(task, &output, target)?)?, share)
+        })
     }
 
-    /// The gradient of the weighted sum of the losses: one forward, one backward pass.
-    pub(super) fn weighted(&self, weighting: &mut dyn LossWeighting, iteration: u64) -> Result<Direction> {
-        let leaves = self.parameters.track(|_| true)?;
-        let losses = objective::task_losses(self.problem, &leaves, self.batches)?;
-        let values = match weighting.reads_losses() {
-            true => read(&losses)?,
-            false => vec![f64::NAN; losses.len()],
-        };
-        let weights = match weighting.reads_losses() && !are_finite(&values) {
-            // The plain sum: what is not finite shows up in this step's report.
-            true => vec![1.0; losses.len()],
-            false => weighting.weights(&values, iteration)?,
-        };
-        one_a_task(&weights, losses.len())?;
-        let weighted = losses.iter().zip(&weights).map(|(loss, &w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
-        let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
-        Ok(Direction {
-            gradients: leaves.backward(&total)?,
-            losses: losses.iter().map(Tensor::detach).collect(),
-            diagnostics: Diagnostics { weights: Some(weights), gramian: None },
-        })
+    /// The gradient of the weighted sum of the losses, and the losses `[T]` without their weights: one forward and one backward
+    /// pass for each batch of a task. `weigh` returns the weights, given the losses on one batch of each task.
+    pub(super) fn weighted_gradient(
+        &self,
+        mut weigh: impl FnMut(&[Tensor]) -> Result<Vec<f64>>,
+    ) -> Result<(Gradients, Vec<Tensor>)> {
+        let share = 1.0 / self.rounds() as f64;
+        let mut gradients = Gradients::new();
+        let mut rounds = Vec::with_capacity(self.rounds());
+        for batches in self.batches.chunks(self.tasks()) {
+            let leaves = self.parameters.track(|_| true)?;
+            let losses = objective::task_losses(self.problem, &leaves, batches)?;
+            let weighted = losses.iter().zip(weigh(&losses)?);
+            let weighted = weighted.map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
+            let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
+            gradients = gradients.add_scaled(&leaves.backward(&total)?, share)?;
+            rounds.push(constants_of(&losses));
+        }
+        Ok((gradients, means(&rounds)?))
     }
 
     /// The losses `[T]`, without a graph.
     pub(super) fn losses(&self) -> Result<Vec<f64>> {
         let constants = self.parameters.track(|_| false)?;
-        read(&objective::task_losses(self.problem, &constants, self.batches)?)
+        let rounds = self.batches.chunks(self.tasks());
+        let rounds = rounds.map(|batches| {
+            let losses = objective::task_losses(self.problem, &constants, batches)?;
+            Ok(constants_of(&losses))
+        });
+        values_of(&means(&rounds.collect::<Result<Vec<_>>>()?)?)
     }
-}
-
-/// The losses of all tasks at a point, and their gradients.
-#[derive(Clone, Debug)]
-pub struct TaskGradients {
-    /// `[T]`, scalars on their device.
-    pub losses: Vec<Tensor>,
-    /// Their values `[T]`.
-    pub values: Vec<f64>,
-    /// Each one's gradient, with respect to all parameters it depends on.
-    pub rows: Vec<Gradients>,
 }
 
 impl TaskGradients {
@@ -103,12 +127,24 @@ impl TaskGradients {
     /// # Errors
     /// If two rows disagree on a parameter's shape.
     pub fn shared_gramian(&self) -> Result<Vec<Vec<f64>>> {
-        let shared: Vec<_> = self.rows.iter().map(|row| row.filter(is_shared)).collect();
+        let shared: Vec<_> = self.rows.iter().map(|row| row.filter(ParameterName::is_shared)).collect();
         Ok(Jacobian::new(&shared, &self.values).gramian()?.to_vec())
     }
 }
 
-/// The losses' values, from their device.
-fn read(losses: &[Tensor]) -> Result<Vec<f64>> {
+/// The losses without their graphs, so that the memory of the passes behind them is free again.
+fn constants_of(losses: &[Tensor]) -> Vec<Tensor> {
+    losses.iter().map(Tensor::detach).collect()
+}
+
+/// The mean of each task's losses over the rounds.
+fn means(rounds: &[Vec<Tensor>]) -> Result<Vec<Tensor>> {
+    let tasks = rounds.first().map_or(0, Vec::len);
+    let of_task = |task: usize| rounds.iter().map(|losses| losses[task].clone()).collect::<Vec<_>>();
+    (0..tasks).map(|task| objective::mean(&of_task(task))).collect()
+}
+
+/// The values of `losses`, read from their device.
+pub(super) fn values_of(losses: &[Tensor]) -> Result<Vec<f64>> {
     losses.iter().map(|loss| Ok(loss.to_dtype(DType::F64)?.to_scalar::<f64>()?)).collect()
 }

@@ -1,60 +1,60 @@
-//! What is true of an eye before anybody photographs it: its disc and cup, its diagnosis, how it was looked at.
+//! The ground truth of an eye before it is photographed: its disc and cup, its diagnosis, and the direction of view.
 
-use super::geometry::{Point, View, bell, length, rotate, sub};
-use super::random::{Dice, Part};
+use super::geometry::{Point2, View, bell, length, rotate, sub};
+use super::random::{Dice, RandomStream};
 
-/// One eye in ten has glaucoma.
+/// One eye of ten has glaucoma.
 const PREVALENCE: f32 = 0.1;
 
-/// The parameters of one eye that its truth follows from.
+/// The parameters of one eye, which determine its ground truth.
 #[derive(Clone, Debug)]
 pub struct Anatomy {
     /// The diagnosis.
     pub glaucoma: bool,
-    /// Height of the cup over height of the disc, notches left out, in `0.15..=0.92`.
+    /// Height of the cup divided by height of the disc, without notches, in `0.15..=0.92`.
     pub cup_to_disc: f32,
     /// Depth of a notch in the rim as a fraction of the rim's width, 0 for none.
     pub notch: f32,
     pub(super) disc: Disc,
     pub(super) left_eye: bool,
-    /// The upper and the lower one.
+    /// The upper and the lower arcade.
     pub(super) arcades: [Arcade; 2],
-    view_center: Point,
+    view_center: Point2,
     view_rotation: f32,
 }
 
-/// The way that the largest vessels take around the fovea, in retinal coordinates with y away from the fovea.
+/// The path of the largest vessels around the fovea, in retinal coordinates with y pointing away from the fovea.
 #[derive(Clone, Debug)]
 pub(super) struct Arcade {
-    pub(super) points: [Point; 6],
+    pub(super) points: [Point2; 6],
     /// Half the distance between artery and vein; negative if the vein lies outside.
     pub(super) apart: f32,
-    /// From this point on they have changed sides.
+    /// The index of the point from which on artery and vein have changed sides.
     pub(super) crossing: usize,
 }
 
-/// Outline of the disc and, inside, of the cup: both are seen from the disc's centre, as functions of the angle.
+/// The outline of the disc and, inside it, of the cup: both as functions of the angle, as seen from the disc's centre.
 #[derive(Clone, Debug)]
 pub(super) struct Disc {
-    /// In retinal coordinates.
-    pub(super) center: Point,
+    /// The centre, in retinal coordinates.
+    pub(super) center: Point2,
     /// Half the height, in radii of the field of view.
     pub(super) radius: f32,
-    /// Width over height.
+    /// Width divided by height.
     aspect: f32,
     tilt: f32,
-    /// Amplitude and phase of deviations from an ellipse with 2, 3 and 4 periods.
+    /// Amplitude and phase of deviations from an ellipse, with 2, 3 and 4 periods.
     waves: [(f32, f32); 3],
     cup_vertical: f32,
     cup_horizontal: f32,
-    /// How far the cup is pushed to the temple.
+    /// How far the cup is shifted towards the temple.
     cup_shift: f32,
     notch: f32,
     notch_angle: f32,
     notch_width: f32,
 }
 
-/// How an eye with or without glaucoma draws its signs: (mean, standard deviation) of normal distributions that overlap.
+/// The distributions of an eye's signs with or without glaucoma: (mean, standard deviation) of normal distributions that overlap.
 struct Signs {
     cup_to_disc: (f32, f32),
     notched: f32,
@@ -70,23 +70,12 @@ impl Signs {
     fn of(glaucoma: bool) -> &'static Signs {
         if glaucoma { &GLAUCOMA } else { &HEALTHY }
     }
-
-    /// Logarithm of the density of the signs, up to a constant that is the same for all eyes with the same diagnosis.
-    fn log_density(&self, cup_to_disc: f32, notch: f32) -> f32 {
-        let normal =
-            |value: f32, (mean, deviation): (f32, f32)| -0.5 * ((value - mean) / deviation).powi(2) - deviation.ln();
-        let of_notch = match notch > 0.0 {
-            true => self.notched.ln() + normal(notch, self.notch),
-            false => (1.0 - self.notched).ln(),
-        };
-        normal(cup_to_disc, self.cup_to_disc) + of_notch
-    }
 }
 
 impl Anatomy {
-    /// Eye `index` of `seed`.
+    /// Draws eye `index` of `seed`.
     pub fn draw(seed: u64, index: u64) -> Self {
-        let mut dice = Dice::new(seed, index, Part::Anatomy);
+        let mut dice = Dice::new(seed, index, RandomStream::Anatomy);
         let glaucoma = dice.chance(PREVALENCE);
         let signs = Signs::of(glaucoma);
         let within = |dice: &mut Dice, (mean, deviation), (low, high)| dice.normal_within(mean, deviation, low, high);
@@ -98,13 +87,6 @@ impl Anatomy {
         let arcades = [Arcade::draw(&disc, &mut dice), Arcade::draw(&disc, &mut dice)];
         let left_eye = dice.chance(0.5);
         Self { glaucoma, cup_to_disc, notch, disc, left_eye, arcades, view_center, view_rotation }
-    }
-
-    /// The logarithm of the odds that these signs speak for glaucoma, up to a constant: nobody who reads the truth perfectly
-    /// can rank eyes better than by this number.
-    pub fn evidence(&self) -> f32 {
-        let density = |signs: &Signs| signs.log_density(self.cup_to_disc, self.notch);
-        density(&GLAUCOMA) - density(&HEALTHY)
     }
 
     /// The fovea as (x, y) in pixels, on a photograph of `size` = (height, width).
@@ -139,7 +121,7 @@ impl Arcade {
 impl Disc {
     fn draw(cup_vertical: f32, notch: f32, dice: &mut Dice) -> Self {
         let wave = |dice: &mut Dice, amplitude: f32| (dice.between(0.0, amplitude), dice.angle());
-        // Rims are thinned first near the upper and the lower pole, towards the temple (negative x).
+        // A rim becomes thin near the upper and the lower pole first, on the side of the temple (negative x).
         let pole = if dice.chance(0.65) { 1.0 } else { -1.0 };
         Self {
             center: [dice.normal_within(0.7, 0.035, 0.6, 0.8), dice.normal_within(-0.06, 0.03, -0.14, 0.03)],
@@ -156,11 +138,11 @@ impl Disc {
         }
     }
 
-    /// Where `p` lies: its distance from the centre in units of the border's distance in that direction, and the angle. `None`
-    /// if that distance is above `farthest`.
-    pub(super) fn polar(&self, p: Point, farthest: f32) -> Option<(f32, f32)> {
+    /// The place of `p`: its distance from the centre, divided by the distance of the border in that direction, and the angle.
+    /// `None` if that ratio is above `farthest`.
+    pub(super) fn polar(&self, p: Point2, farthest: f32) -> Option<(f32, f32)> {
         let off = sub(p, self.center);
-        // The border is nowhere farther than 1.1 radii.
+        // The border is at most 1.1 radii from the centre.
         if length(off) > 1.1 * farthest * self.radius {
             return None;
         }
@@ -188,6 +170,24 @@ impl Disc {
 mod tests {
     use super::*;
 
+    /// Logarithm of the density of an eye's signs, up to a constant that is the same for all eyes with the same diagnosis.
+    fn log_density(signs: &Signs, eye: &Anatomy) -> f32 {
+        let normal =
+            |value: f32, (mean, deviation): (f32, f32)| -0.5 * ((value - mean) / deviation).powi(2) - deviation.ln();
+        let of_notch = if eye.notch > 0.0 {
+            signs.notched.ln() + normal(eye.notch, signs.notch)
+        } else {
+            (1.0 - signs.notched).ln()
+        };
+        normal(eye.cup_to_disc, signs.cup_to_disc) + of_notch
+    }
+
+    /// The logarithm of the odds that the signs of `eye` speak for glaucoma, up to a constant: no other number that is computed
+    /// from the ground truth ranks eyes better.
+    fn evidence(eye: &Anatomy) -> f32 {
+        log_density(&GLAUCOMA, eye) - log_density(&HEALTHY, eye)
+    }
+
     /// Area under the receiver operating characteristic of `score`, by ranks.
     fn auroc(eyes: &[Anatomy], score: impl Fn(&Anatomy) -> f32) -> f64 {
         let mut scored: Vec<(f32, bool)> = eyes.iter().map(|eye| (score(eye), eye.glaucoma)).collect();
@@ -205,11 +205,11 @@ mod tests {
         let eyes: Vec<Anatomy> = (0..20_000).map(|index| Anatomy::draw(11, index)).collect();
         let sick = eyes.iter().filter(|eye| eye.glaucoma).count();
         assert!((1800..2200).contains(&sick), "{sick} of 20,000");
-        let (best, by_ratio) = (auroc(&eyes, Anatomy::evidence), auroc(&eyes, |eye| eye.cup_to_disc));
+        let (best, by_ratio) = (auroc(&eyes, evidence), auroc(&eyes, |eye| eye.cup_to_disc));
         let by_notch = auroc(&eyes, |eye| eye.notch);
         assert!((0.92..0.965).contains(&best), "perfect reader {best}");
         assert!(by_ratio < best - 0.01 && by_notch < best - 0.1 && by_notch > 0.6, "{by_ratio}, {by_notch} of {best}");
-        // Where the eye lies and how large its disc is say nothing.
+        // The place of the eye and the size of its disc tell nothing.
         for other in [auroc(&eyes, |eye| eye.disc.radius), auroc(&eyes, |eye| eye.disc.center[0])] {
             assert!((other - 0.5).abs() < 0.03, "{other}");
         }

@@ -1,12 +1,12 @@
-//! What a camera adds: blur, a tone curve, noise, eight bits.
+//! The effects of a camera: blur, a tone curve, noise, and eight bits per value.
 
 use rayon::prelude::*;
 
 use super::random::Dice;
 use super::style::{Color, Style};
 
-/// Pixels `[H, W, 3]` that a camera makes of the true `colors`, rows of `width`, when the field of view's radius is `radius`
-/// pixels. `dice` makes the random numbers of a row.
+/// The pixels `[H, W, 3]` that a camera makes of the true `colors`, in rows of `width`, if the radius of the field of view is
+/// `radius` pixels. `dice` returns the random numbers of a row.
 pub(super) fn expose(
     mut colors: Vec<Color>,
     width: usize,
@@ -14,7 +14,7 @@ pub(super) fn expose(
     style: &Style,
     dice: impl Fn(u64) -> Dice + Sync,
 ) -> Vec<u8> {
-    // Even a perfect lens leaves a pixel's own width.
+    // Even behind a perfect lens, a pixel averages over its own width.
     let deviation = (style.blur * radius).hypot(0.45);
     blur(&mut colors, width, deviation);
     let mut pixels = vec![0; 3 * colors.len()];
@@ -28,22 +28,22 @@ pub(super) fn expose(
     pixels
 }
 
-/// One pixel of the sensor.
+/// Computes one pixel of the sensor.
 fn sense(color: Color, noise: f32, dice: &mut Dice, pixel: &mut [u8]) {
     let (shared, own) = (grain(dice.bits()), dice.bits());
     for (channel, value) in color.into_iter().enumerate() {
         let signal = shoulder(value);
         let grain = 0.6 * shared + 0.8 * grain(own.rotate_left(10 * channel as u32));
-        // Photons come at random, and electronics add their share; blue sees least light.
+        // Photons arrive at random, and electronics add noise; the blue channel gets the least light.
         let strength = noise * (signal + 0.06).sqrt() * [1.0, 1.0, 1.5][channel];
         pixel[channel] = (255.0 * (signal + strength * grain) + 0.5 + DARK).clamp(0.0, 255.0) as u8;
     }
 }
 
-/// What a sensor reports without light.
+/// The value that a sensor reports without light.
 const DARK: f32 = 1.5;
 
-/// Straight for dark tones, levelling off below 1.
+/// A tone curve that is linear for dark tones and stays below 1.
 fn shoulder(value: f32) -> f32 {
     let value = value.max(0.0);
     let v2 = value * value;
@@ -56,7 +56,7 @@ fn grain(bits: u32) -> f32 {
     (sum as f32 - 1534.5) / 512.0
 }
 
-/// A Gaussian blur along rows, then columns; the frame's edge repeats.
+/// A Gaussian blur along rows, then along columns; pixels at the frame's edge are repeated.
 fn blur(colors: &mut [Color], width: usize, deviation: f32) {
     if colors.is_empty() {
         return;
@@ -69,7 +69,7 @@ fn blur(colors: &mut [Color], width: usize, deviation: f32) {
     colors
         .par_chunks_exact_mut(width)
         .for_each_init(|| vec![[0.0; 3]; width + 2 * reach], |line, row| convolve(row, &weights, line));
-    // Columns in the order of memory: every row is a weighted sum of the rows around it.
+    // Columns are blurred in the order of memory: every row becomes a weighted sum of the rows around it.
     let source = colors.to_vec();
     colors.par_chunks_exact_mut(width).enumerate().for_each(|(row, target)| {
         let target = target.as_flattened_mut();
@@ -83,7 +83,7 @@ fn blur(colors: &mut [Color], width: usize, deviation: f32) {
     });
 }
 
-/// `row` convolved with the symmetric `weights`, the middle one first; `line` is room for the row and its margins.
+/// Convolves `row` with the symmetric `weights`, which begin with the middle one; `line` is a buffer for the row and its margins.
 fn convolve(row: &mut [Color], weights: &[f32], line: &mut [Color]) {
     let reach = weights.len() - 1;
     line[..reach].fill(row[0]);

@@ -1,8 +1,8 @@
-//! Pathology that has nothing to do with glaucoma: drusen, exudates, haemorrhages, cotton wool, pigment.
+//! Lesions that have nothing to do with glaucoma: drusen, exudates, haemorrhages, cotton-wool spots, pigment.
 
 use super::anatomy::Anatomy;
-use super::geometry::{Point, View, add, length, rotate, scale, smooth_step, sub};
-use super::random::{Dice, Part};
+use super::geometry::{Point2, View, add, length, rotate, scale, smooth_step, sub};
+use super::random::{Dice, RandomStream};
 use super::style::{Color, mix};
 use super::texture::noise;
 
@@ -11,28 +11,28 @@ const EXUDATE: Color = [1.0, 0.86, 0.50];
 const HAEMORRHAGE: Color = [0.42, 0.06, 0.07];
 const COTTON_WOOL: Color = [0.94, 0.82, 0.66];
 const PIGMENT: Color = [0.25, 0.12, 0.08];
-/// Nothing lies nearer to the disc's centre than this, in radii of the disc.
+/// The smallest distance of a lesion from the disc's centre, in radii of the disc.
 const CLEAR: f32 = 1.7;
 
 /// A spot with a ragged outline.
 #[derive(Clone, Debug)]
 pub(super) struct Lesion {
-    /// In retinal coordinates.
-    at: Point,
+    /// The centre, in retinal coordinates.
+    at: Point2,
     radius: f32,
-    /// Length over width, and the long axis.
+    /// Length divided by width, and the direction of the long axis.
     stretch: f32,
     angle: f32,
     color: Color,
     opacity: f32,
-    /// Half width of the border over the radius.
+    /// Half the width of the border divided by the radius.
     softness: f32,
     seed: u32,
 }
 
 /// The lesions of photograph `index` of `seed`; most photographs have none or few.
 pub(super) fn lesions(anatomy: &Anatomy, seed: u64, index: u64) -> Vec<Lesion> {
-    let mut dice = Dice::new(seed, index, Part::Lesions);
+    let mut dice = Dice::new(seed, index, RandomStream::Lesions);
     let dice = &mut dice;
     let mut found = Vec::new();
     if dice.chance(0.3) {
@@ -69,7 +69,7 @@ pub(super) fn lesions(anatomy: &Anatomy, seed: u64, index: u64) -> Vec<Lesion> {
     found
 }
 
-fn somewhere(dice: &mut Dice) -> Point {
+fn somewhere(dice: &mut Dice) -> Point2 {
     [dice.between(-0.6, 0.6), dice.between(-0.6, 0.6)]
 }
 
@@ -77,7 +77,7 @@ fn somewhere(dice: &mut Dice) -> Point {
 fn scatter(
     found: &mut Vec<Lesion>,
     dice: &mut Dice,
-    middle: Point,
+    middle: Point2,
     count: f32,
     spread: f32,
     draw: impl Fn(&mut Dice) -> Lesion,
@@ -95,14 +95,14 @@ fn spot(
     (faint, strong): (f32, f32),
     softness: f32,
 ) -> Lesion {
-    // Most are small.
+    // Most spots are small.
     let radius = small + (large - small) * dice.between(0.0, 1.0).powi(2);
     let opacity = dice.between(faint, strong);
     Lesion { at: [0.0; 2], radius, stretch: 1.0, angle: dice.angle(), color, opacity, softness, seed: dice.bits() }
 }
 
 impl Lesion {
-    /// Over the pixels `colors`, rows of `width`.
+    /// Paints the spot over the pixels `colors`, in rows of `width`.
     pub(super) fn paint(&self, colors: &mut [Color], width: usize, view: &View) {
         let [x, y] = view.pixel(self.at);
         let reach = 2.0 * self.radius * self.stretch * view.radius + 2.0;
@@ -119,7 +119,7 @@ impl Lesion {
         }
     }
 
-    fn cover(&self, off: Point) -> f32 {
+    fn cover(&self, off: Point2) -> f32 {
         let [x, y] = rotate(off, self.angle);
         let ragged = 1.0 + 0.45 * noise(self.seed, scale(off, 1.3 / self.radius));
         let distance = length([x / self.stretch, y]) / (self.radius * ragged);

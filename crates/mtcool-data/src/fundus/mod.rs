@@ -1,10 +1,10 @@
-//! Procedural fundus photographs with everything that is true of them: any number, at any size, from a seed.
+//! Procedural fundus photographs with their ground truth: any number, of any size, from a seed.
 //!
-//! A photograph is a pure function of (seed, index, size), and the size changes only how finely it is sampled. The retina has
+//! A photograph is a pure function of (seed, index, size); the size changes only how finely it is sampled. The retina has
 //! pigment, choroid and nerve fibres; arteries (thin, bright, with a reflex) and veins (wide, dark) follow the arcades and cross
-//! each other and the disc's border; disc and cup have soft borders; drusen, exudates and haemorrhages distract; a camera blurs
-//! and adds noise. Whether an eye has glaucoma is drawn first; cup-to-disc ratio and notches of the rim follow from it through
-//! distributions that overlap, so that nobody can tell every eye ([`Anatomy::evidence`] is the best that can be done).
+//! each other and the disc's border; disc and cup have soft borders; there are drusen, exudates and haemorrhages; a camera blurs
+//! and adds noise. Whether an eye has glaucoma is drawn first; then cup-to-disc ratio and notches of the rim are drawn from
+//! distributions that depend on it and overlap, so that no classifier can be right about every eye.
 
 mod anatomy;
 mod camera;
@@ -22,13 +22,13 @@ use rayon::prelude::*;
 
 pub use anatomy::Anatomy;
 
-use paint::Scene;
-use random::{Dice, Part};
+use paint::FundusScene;
+use random::{Dice, RandomStream};
 use raster::Vessels;
 use style::Style;
-use tree::{Kind, Tree};
+use tree::{Tree, VesselKind};
 
-/// Which drawing rules these are; part of a synthetic set's origin.
+/// The version of the drawing rules; it is part of a synthetic set's origin.
 pub const GENERATOR: u32 = 1;
 
 /// In [`Truth::vessels`]: this pixel shows an artery.
@@ -43,19 +43,19 @@ pub const RIM: u8 = 1;
 /// In [`Truth::disc_cup`]: in the cup.
 pub const CUP: u8 = 2;
 
-/// A photograph and its truth.
+/// A photograph and its ground truth.
 #[derive(Clone, Debug)]
 pub struct Fundus {
     /// (height, width).
     pub size: [usize; 2],
     /// `[H, W, 3]`, red, green, blue.
     pub pixels: Vec<u8>,
-    /// What is to be seen on it.
+    /// The ground truth.
     pub truth: Truth,
     quality: u8,
 }
 
-/// What is true of a photograph; maps are `[H, W]`.
+/// The ground truth of a photograph; maps are `[H, W]`.
 #[derive(Clone, Debug)]
 pub struct Truth {
     /// The diagnosis.
@@ -71,7 +71,7 @@ pub struct Truth {
 }
 
 impl Fundus {
-    /// Photograph `index` of `seed` at `size` = (height, width).
+    /// Draws photograph `index` of `seed` with `size` = (height, width).
     pub fn draw(seed: u64, index: u64, size: [usize; 2]) -> Self {
         let anatomy = Anatomy::draw(seed, index);
         let style = Style::draw(seed, index);
@@ -79,11 +79,11 @@ impl Fundus {
         let grow = |kind, part, other: Option<&Tree>| {
             Tree::grow(&anatomy, &view, kind, other, &mut Dice::new(seed, index, part))
         };
-        let arteries = grow(Kind::Artery, Part::Arteries, None);
-        let veins = grow(Kind::Vein, Part::Veins, Some(&arteries));
+        let arteries = grow(VesselKind::Artery, RandomStream::Arteries, None);
+        let veins = grow(VesselKind::Vein, RandomStream::Veins, Some(&arteries));
         let [arteries, veins] = [arteries, veins].map(|tree| Vessels::of(&tree, &view, size));
         let lesions = lesions::lesions(&anatomy, seed, index);
-        let scene = Scene {
+        let scene = FundusScene {
             anatomy: &anatomy,
             style: &style,
             view: &view,
@@ -92,8 +92,9 @@ impl Fundus {
             veins: &veins,
         };
         let colors = scene.paint(size);
-        let pixels =
-            camera::expose(colors, size[1], view.radius, &style, |row| Dice::of_row(seed, index, Part::Sensor, row));
+        let pixels = camera::expose(colors, size[1], view.radius, &style, |row| {
+            Dice::of_row(seed, index, RandomStream::Sensor, row)
+        });
         Self { size, pixels, truth: truth(&scene, size), quality: style.quality }
     }
 
@@ -110,7 +111,7 @@ impl Fundus {
     }
 }
 
-fn truth(scene: &Scene<'_>, [height, width]: [usize; 2]) -> Truth {
+fn truth(scene: &FundusScene<'_>, [height, width]: [usize; 2]) -> Truth {
     let mut truth = Truth {
         glaucoma: scene.anatomy.glaucoma,
         fovea: scene.anatomy.fovea([height, width]),

@@ -1,11 +1,11 @@
-//! From anatomy to colours: retina, disc, vessels and light, as they would be without a camera's faults.
+//! Turns anatomy into colours: retina, disc, vessels and light, as they are before a camera blurs them and adds noise.
 
 use std::f32::consts::PI;
 
 use rayon::prelude::*;
 
 use super::anatomy::Anatomy;
-use super::geometry::{Point, View, add, bell, length, scale, smooth_step, sub};
+use super::geometry::{Point2, View, add, bell, length, scale, smooth_step, sub};
 use super::lesions::Lesion;
 use super::raster::Vessels;
 use super::style::{Color, Style, mix, times};
@@ -19,8 +19,8 @@ const VENOUS: Color = [0.54, 0.09, 0.12];
 const ARTERIAL: Color = [0.70, 0.16, 0.12];
 const REFLEX: Color = [0.98, 0.58, 0.38];
 
-/// All that a photograph shows.
-pub(super) struct Scene<'a> {
+/// Everything that a photograph shows.
+pub(super) struct FundusScene<'a> {
     pub(super) anatomy: &'a Anatomy,
     pub(super) style: &'a Style,
     pub(super) view: &'a View,
@@ -29,9 +29,9 @@ pub(super) struct Scene<'a> {
     pub(super) veins: &'a Vessels,
 }
 
-impl Scene<'_> {
-    /// Whether the camera lets light through at `field`.
-    pub(super) fn visible(&self, field: Point) -> bool {
+impl FundusScene<'_> {
+    /// Whether the camera sees light at `field`.
+    pub(super) fn visible(&self, field: Point2) -> bool {
         let in_mark =
             self.style.mark.is_some_and(|angle| length(sub(field, scale([angle.cos(), angle.sin()], 1.0))) < 0.045);
         length(field) < 1.0 || in_mark
@@ -53,7 +53,7 @@ impl Scene<'_> {
     }
 
     /// Replaces the colour of every pixel near the field of view, given its index, its place on the retina and its colour.
-    fn each(&self, colors: &mut [Color], width: usize, new: impl Fn(usize, Point, Color) -> Color + Sync) {
+    fn each(&self, colors: &mut [Color], width: usize, new: impl Fn(usize, Point2, Color) -> Color + Sync) {
         colors.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, colors)| {
             for (column, color) in colors.iter_mut().enumerate() {
                 let field = self.view.field(row, column);
@@ -65,7 +65,7 @@ impl Scene<'_> {
     }
 
     /// The retina without vessels: pigment, choroid, nerve fibres, macula.
-    fn ground(&self, p: Point) -> Color {
+    fn ground(&self, p: Point2) -> Color {
         let Style { ground, texture, choroid, mottle, fibers, macula, foveal_reflex, .. } = *self.style;
         let from_fovea = length(p);
         let clouds = 0.13 * mottle * fractal(texture, scale(p, 2.2), 3);
@@ -101,8 +101,8 @@ impl Scene<'_> {
         [color[0] + 0.5 * shine, color[1] + 0.6 * shine, color[2] + 0.5 * shine]
     }
 
-    /// Disc and cup with their soft borders over `below`.
-    fn disc(&self, p: Point, below: Color) -> Color {
+    /// The colour of disc and cup with their soft borders, painted over `below`.
+    fn disc(&self, p: Point2, below: Color) -> Color {
         let style = self.style;
         let Some((distance, angle)) = self.anatomy.disc.polar(p, 2.0) else { return below };
         let temporal = 0.5 - 0.5 * angle.cos();
@@ -110,7 +110,7 @@ impl Scene<'_> {
         let width = style.crescent * temporal.powi(3);
         let beside = smooth_step(1.0 + width + 0.06, 1.0 + width - 0.02, distance) * (width * 8.0).min(1.0);
         let below = mix(below, CRESCENT, beside * (0.35 + 0.4 * rough));
-        // The layers end at the border, which leaves a darker line outside and a paler one inside.
+        // The layers of the retina end at the border, which gives a darker line outside and a paler one inside.
         let below = scale_color(below, 1.0 - 0.12 * bell(distance - 1.06 - width, 0.07));
         let rim = mix(RIM, PALE_RIM, 0.1 + 0.45 * temporal + 0.3 * bell(distance - 0.93, 0.06));
         let rim = scale_color(rim, 1.0 + 0.05 * noise(style.texture ^ 10, [angle * 14.0, distance * 5.0]));
@@ -124,7 +124,7 @@ impl Scene<'_> {
         mix(below, head, smooth_step(1.0 + style.disc_softness, 1.0 - style.disc_softness, distance))
     }
 
-    /// Vessels over `below`: arteries, which lie nearer to the camera, over veins.
+    /// The colour of vessels painted over `below`: arteries, which are nearer to the camera, over veins.
     fn blood(&self, index: usize, below: Color) -> Color {
         let style = self.style;
         let bright = 0.35 + 0.8 * style.ground[0];
@@ -137,7 +137,7 @@ impl Scene<'_> {
             let round = 0.72 + 0.28 * (1.0 - glimpse.off_axis * glimpse.off_axis).max(0.0).sqrt();
             color =
                 mix(color, scale_color(blood, bright), glimpse.cover * density * thick * round * style.vessel_contrast);
-            // A reflex is seen where it is wider than a pixel.
+            // A reflex is visible where it is wider than a pixel.
             let wide = smooth_step(1.2, 4.0, glimpse.radius) * thick;
             let shine = bell(glimpse.off_axis, 0.24) * wide * reflex * style.reflex;
             color = mix(color, scale_color(REFLEX, bright), shine);
@@ -145,8 +145,8 @@ impl Scene<'_> {
         color
     }
 
-    /// The light that falls on the retina: a spot that fades towards the edge, and a veil that washes one side out.
-    fn lit(&self, field: Point, color: Color) -> Color {
+    /// `color` under the light on the retina: a bright area that fades towards the edge, and a veil that makes one side paler.
+    fn lit(&self, field: Point2, color: Color) -> Color {
         let style = self.style;
         let off = length(sub(field, style.light));
         let edge = length(field);

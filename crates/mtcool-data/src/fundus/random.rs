@@ -1,14 +1,14 @@
-//! Streams of random numbers for the parts of one photograph, so that no part depends on how often another one drew.
+//! Streams of random numbers for the parts of one photograph, so that no part depends on how many numbers another part used.
 
 use std::f32::consts::TAU;
 
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What a stream of random numbers is for.
+/// The part of a photograph for which a stream of random numbers is used.
 #[derive(Clone, Copy, Debug)]
 #[repr(u64)]
-pub(super) enum Part {
+pub(super) enum RandomStream {
     Anatomy = 1,
     Style = 2,
     Arteries = 3,
@@ -21,7 +21,7 @@ pub(super) enum Part {
 pub(super) struct Dice(ChaCha8Rng);
 
 impl Dice {
-    pub(super) fn new(seed: u64, index: u64, part: Part) -> Self {
+    pub(super) fn new(seed: u64, index: u64, part: RandomStream) -> Self {
         let mut key = [0; 32];
         for (bytes, number) in key.chunks_exact_mut(8).zip([seed, index, part as u64]) {
             bytes.copy_from_slice(&number.to_le_bytes());
@@ -29,8 +29,8 @@ impl Dice {
         Self(ChaCha8Rng::from_seed(key))
     }
 
-    /// The same for row `row` of the picture, whatever the other rows drew.
-    pub(super) fn of_row(seed: u64, index: u64, part: Part, row: u64) -> Self {
+    /// The random numbers of row `row` of the picture, which do not depend on the other rows.
+    pub(super) fn of_row(seed: u64, index: u64, part: RandomStream, row: u64) -> Self {
         let mut dice = Self::new(seed, index, part);
         dice.0.set_stream(row);
         dice
@@ -52,13 +52,13 @@ impl Dice {
         self.0.next_u32()
     }
 
-    /// A normal number (Box-Muller).
+    /// A normally distributed number (Box-Muller).
     pub(super) fn normal(&mut self, mean: f32, deviation: f32) -> f32 {
         let (radius, angle) = (self.between(f32::MIN_POSITIVE, 1.0), self.angle());
         mean + deviation * (-2.0 * radius.ln()).sqrt() * angle.cos()
     }
 
-    /// A normal number that lies in `low..=high`.
+    /// A normally distributed number, drawn again until it lies in `low..=high`.
     pub(super) fn normal_within(&mut self, mean: f32, deviation: f32, low: f32, high: f32) -> f32 {
         loop {
             let value = self.normal(mean, deviation);

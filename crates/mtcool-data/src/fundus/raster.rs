@@ -1,23 +1,23 @@
-//! Vessels as pixels: how deep each pixel lies in which vessel.
+//! Vessels as pixels: how deep each pixel lies inside of a vessel.
 
-use super::geometry::{Point, View, catmull_rom, length, sub};
+use super::geometry::{Point2, View, catmull_rom, length, sub};
 use super::tree::{Node, Tree};
 
-/// For every pixel the vessel in which it lies deepest.
+/// For every pixel, the vessel in which it lies deepest.
 pub(super) struct Vessels {
     width: usize,
-    /// Pixels from the vessel's wall to the pixel's middle, negative outside.
+    /// The distance from the vessel's wall to the middle of the pixel, in pixels; negative outside of the vessel.
     depth: Vec<f32>,
     /// Half the vessel's width in pixels.
     radius: Vec<f32>,
 }
 
-/// What a pixel sees of a vessel.
+/// What a pixel shows of a vessel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Glimpse {
     /// The part of the pixel that the vessel covers, 0..1.
     pub(super) cover: f32,
-    /// Distance from the vessel's axis over its radius.
+    /// Distance from the vessel's axis divided by its radius.
     pub(super) off_axis: f32,
     /// Half the vessel's width in pixels.
     pub(super) radius: f32,
@@ -36,7 +36,7 @@ impl Vessels {
         vessels
     }
 
-    /// What pixel `index` sees, `None` if nothing.
+    /// What pixel `index` shows of a vessel; `None` if there is none.
     pub(super) fn at(&self, index: usize) -> Option<Glimpse> {
         let (depth, radius) = (self.depth[index], self.radius[index]);
         let distance = radius - depth;
@@ -49,10 +49,10 @@ impl Vessels {
         self.depth[index] >= (self.radius[index] - 0.5).min(0.0)
     }
 
-    /// The piece between the middle two of four nodes.
+    /// Draws the curve between the middle two of four nodes.
     fn curve(&mut self, nodes: [&Node; 4], view: &View) {
         let points = nodes.map(|node| view.pixel(node.at));
-        // A side branch starts as wide as it is itself, not as its parent.
+        // A side branch starts with its own width, not with that of its parent.
         let radii = [nodes[1].radius.min(1.3 * nodes[2].radius), nodes[2].radius].map(|radius| radius * view.radius);
         let piece = radii[1].max(3.0);
         let pieces = (length(sub(points[2], points[1])) / piece).ceil().max(1.0) as usize;
@@ -65,8 +65,8 @@ impl Vessels {
         }
     }
 
-    /// A straight piece whose radius changes from one end to the other.
-    fn segment(&mut self, (a, start): (Point, f32), (b, end): (Point, f32)) {
+    /// Draws a straight piece whose radius changes from one end to the other.
+    fn segment(&mut self, (a, start): (Point2, f32), (b, end): (Point2, f32)) {
         let height = self.depth.len() / self.width.max(1);
         let margin = start.max(end) + 1.5;
         let range = |axis: usize, most: usize| {

@@ -1,7 +1,7 @@
-//! How one photograph looks: pigment, light, how clear the borders are, the camera. Nothing of this depends on the diagnosis.
+//! The look of one photograph: pigment, light, sharpness of borders, the camera. None of it depends on the diagnosis.
 
-use super::geometry::Point;
-use super::random::{Dice, Part};
+use super::geometry::Point2;
+use super::random::{Dice, RandomStream};
 
 /// Red, green and blue, 0..1 as displayed.
 pub(super) type Color = [f32; 3];
@@ -14,33 +14,33 @@ pub(super) fn times(a: Color, factors: Color) -> Color {
     [0, 1, 2].map(|channel| a[channel] * factors[channel])
 }
 
-/// Drawn once a photograph.
+/// The look of one photograph.
 #[derive(Clone, Debug)]
 pub(super) struct Style {
-    /// Of the retina's ground.
+    /// The colour of the retina's background.
     pub(super) ground: Color,
-    /// Seed of all textures.
+    /// The seed of all textures.
     pub(super) texture: u32,
-    /// How much the choroid's vessels shine through, 0..1.
+    /// How visible the vessels of the choroid are, 0..1.
     pub(super) choroid: f32,
     pub(super) mottle: f32,
     /// How bright the nerve fibres are around the disc.
     pub(super) fibers: f32,
     pub(super) macula: f32,
-    /// Of the bright dot in the fovea; most have none.
+    /// The brightness of the dot in the fovea; most photographs have none.
     pub(super) foveal_reflex: f32,
     /// Where the light is brightest, in the field of view, and how fast it falls off.
-    pub(super) light: Point,
+    pub(super) light: Point2,
     pub(super) falloff: f32,
     /// A veil at one edge of the field: its direction and strength.
-    pub(super) veil: Point,
-    /// Half widths of the borders of disc and cup, in radii of the disc.
+    pub(super) veil: Point2,
+    /// Half the widths of the borders of disc and cup, in radii of the disc.
     pub(super) disc_softness: f32,
     pub(super) cup_softness: f32,
-    /// How far the cup's colour is from the rim's, 0..1.
+    /// The difference between the colours of cup and rim, 0..1.
     pub(super) cup_contrast: f32,
     pub(super) disc_brightness: f32,
-    /// Width of the pale crescent beside the disc, in radii of the disc; most have none.
+    /// The width of the pale crescent beside the disc, in radii of the disc; most photographs have none.
     pub(super) crescent: f32,
     pub(super) vessel_contrast: f32,
     pub(super) reflex: f32,
@@ -48,21 +48,20 @@ pub(super) struct Style {
     pub(super) blur: f32,
     /// Standard deviation of the sensor's noise for a white pixel, 0..1.
     pub(super) noise: f32,
-    /// Direction of the mark that some cameras cut into the field's edge.
+    /// The direction of the mark that some cameras have at the edge of the field.
     pub(super) mark: Option<f32>,
-    /// Of the JPEG file.
+    /// The quality of the JPEG file.
     pub(super) quality: u8,
 }
 
 impl Style {
     pub(super) fn draw(seed: u64, index: u64) -> Self {
-        let mut dice = Dice::new(seed, index, Part::Style);
+        let mut dice = Dice::new(seed, index, RandomStream::Style);
         let dice = &mut dice;
         let red = dice.between(0.58, 0.86);
         let green = red * dice.normal_within(0.37, 0.05, 0.27, 0.5);
-        let rarely = |dice: &mut Dice, probability: f32, low: f32, high: f32| match dice.chance(probability) {
-            true => dice.between(low, high),
-            false => 0.0,
+        let rarely = |dice: &mut Dice, probability: f32, low: f32, high: f32| {
+            if dice.chance(probability) { dice.between(low, high) } else { 0.0 }
         };
         let veil = (dice.angle(), rarely(dice, 0.35, 0.1, 0.5));
         Self {

@@ -1,9 +1,9 @@
 //! Smooth noise over the plane: mottled pigment, choroidal vessels, fibres.
 
-use super::geometry::Point;
+use super::geometry::Point2;
 
-/// Gradient noise in about -1..1 whose features are about 1 wide.
-pub(super) fn noise(seed: u32, [x, y]: Point) -> f32 {
+/// Gradient noise with values in about -1..1 and features of a width of about 1.
+pub(super) fn noise(seed: u32, [x, y]: Point2) -> f32 {
     let (left, top) = (floor(x), floor(y));
     let (fx, fy) = (x - left as f32, y - top as f32);
     let corner = |dx: i32, dy: i32| {
@@ -18,7 +18,7 @@ pub(super) fn noise(seed: u32, [x, y]: Point) -> f32 {
 }
 
 /// The sum of `octaves` noises, each half as wide and half as strong as the one before.
-pub(super) fn fractal(seed: u32, [x, y]: Point, octaves: u32) -> f32 {
+pub(super) fn fractal(seed: u32, [x, y]: Point2, octaves: u32) -> f32 {
     let octave = |n: u32| {
         let scale = (1u32 << n) as f32;
         noise(seed.wrapping_add(n), [x * scale, y * scale]) / scale
@@ -26,8 +26,8 @@ pub(super) fn fractal(seed: u32, [x, y]: Point, octaves: u32) -> f32 {
     (0..octaves).map(octave).sum()
 }
 
-/// Winding bright lines on dark ground, 0..1.
-pub(super) fn ridges(seed: u32, p: Point) -> f32 {
+/// Winding bright lines on a dark background, 0..1.
+pub(super) fn ridges(seed: u32, p: Point2) -> f32 {
     let ridge = 1.0 - noise(seed, p).abs() * 1.6;
     ridge.clamp(0.0, 1.0).powi(2)
 }

@@ -1,37 +1,37 @@
-//! The trees of arteries and veins: trunks that follow the arcades, and twigs that grow towards tissue without blood.
+//! The trees of arteries and veins: trunks that follow the arcades, and twigs that grow towards tissue without blood supply.
 //!
 //! Twigs grow by space colonisation (Runions et al. 2005, "Modeling and visualization of leaf venation patterns"): points of
-//! hungry tissue pull at the nearest open node, and vanish when a vessel reaches them. Widths follow Murray's law: a vessel is
-//! as wide as its branches can carry on.
+//! tissue without supply attract the nearest open node, and are removed when a vessel reaches them. Widths follow Murray's law: a
+//! vessel is as wide as its branches need it to be.
 
 use std::ops::Range;
 
 use super::anatomy::Anatomy;
-use super::geometry::{Point, View, add, catmull_rom, length, scale, sub, unit};
+use super::geometry::{Point2, View, add, catmull_rom, length, scale, sub, unit};
 use super::random::Dice;
 use super::texture::noise;
 
-/// Length of a piece of vessel, in radii of the field of view like all lengths here.
+/// The length of a piece of vessel; all lengths here are in radii of the field of view.
 const STEP: f32 = 0.02;
-/// A point of tissue pulls from no farther than this.
+/// The largest distance at which a point of tissue attracts a node.
 const REACH: f32 = 0.17;
-/// A vessel so near feeds a point of tissue.
+/// The distance within which a vessel supplies a point of tissue.
 const FED: f32 = 0.05;
-/// Veins leave arteries this much room.
+/// The distance that veins keep from arteries.
 const APART: f32 = 0.03;
-/// Spacing of the tissue's points.
+/// The spacing of the points of tissue.
 const TISSUE: f32 = 0.085;
-/// Vessels beyond this distance from the middle of the view are never seen.
+/// Vessels farther than this from the middle of the view are never visible.
 const EDGE: f32 = 1.12;
-/// How many twigs the end of a trunk counts for.
+/// The number of twigs for which the end of a trunk counts.
 const TRUNK_END: f32 = 5.0;
-/// Exponent of Murray's law, as measured on retinas.
+/// The exponent of Murray's law, as measured on retinas.
 const MURRAY: f32 = 2.5;
 const MOST_ROUNDS: usize = 60;
 
-/// Which blood.
+/// The kind of a vessel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum VesselKind {
     Artery,
     Vein,
 }
@@ -39,17 +39,17 @@ pub(super) enum Kind {
 /// A piece of vessel from its parent to `at`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
-    /// In retinal coordinates.
-    pub(super) at: Point,
-    /// Always an earlier node.
+    /// The end of the piece, in retinal coordinates.
+    pub(super) at: Point2,
+    /// The parent's index, which is always smaller than the node's own.
     pub(super) parent: Option<usize>,
-    /// The branch that goes on.
+    /// The index of the branch that continues the vessel.
     pub(super) child: Option<usize>,
-    /// Half the width.
+    /// Half the width of the vessel.
     pub(super) radius: f32,
-    /// Whether twigs may sprout here.
+    /// Whether twigs may grow from here.
     open: bool,
-    /// Whether it was planted, not grown.
+    /// Whether it is part of a trunk.
     trunk: bool,
 }
 
@@ -60,7 +60,13 @@ pub(super) struct Tree {
 
 impl Tree {
     /// Grows the vessels of `kind` for the eye that `view` looks at, between those of `other`.
-    pub(super) fn grow(anatomy: &Anatomy, view: &View, kind: Kind, other: Option<&Tree>, dice: &mut Dice) -> Self {
+    pub(super) fn grow(
+        anatomy: &Anatomy,
+        view: &View,
+        kind: VesselKind,
+        other: Option<&Tree>,
+        dice: &mut Dice,
+    ) -> Self {
         let mut tree = Self { nodes: Vec::new() };
         tree.plant_trunks(anatomy, view, kind, dice);
         let tissue = tissue(anatomy, view, other, dice);
@@ -70,32 +76,33 @@ impl Tree {
         tree
     }
 
-    fn push(&mut self, at: Point, parent: Option<usize>, open: bool) -> usize {
+    fn push(&mut self, at: Point2, parent: Option<usize>, open: bool) -> usize {
         self.nodes.push(Node { at, parent, child: None, radius: 0.0, open, trunk: false });
         self.nodes.len() - 1
     }
 
-    /// Up and down the arcades around the fovea, up and down on the nose's side, and a few small vessels straight out.
-    fn plant_trunks(&mut self, anatomy: &Anatomy, view: &View, kind: Kind, dice: &mut Dice) {
+    /// Plants the trunks: along the upper and the lower arcade around the fovea, up and down on the side of the nose, and a few
+    /// small vessels straight outwards.
+    fn plant_trunks(&mut self, anatomy: &Anatomy, view: &View, kind: VesselKind, dice: &mut Dice) {
         let (disc, radius) = (anatomy.disc.center, anatomy.disc.radius);
-        let artery = if kind == Kind::Artery { 1.0 } else { -1.0 };
+        let artery = if kind == VesselKind::Artery { 1.0 } else { -1.0 };
         let origin = add(disc, [radius * dice.between(0.15, 0.4), radius * dice.between(-0.15, 0.15)]);
         let root = self.push(origin, None, false);
         for (up, arcade) in [(-1.0, &anatomy.arcades[0]), (1.0, &anatomy.arcades[1])] {
             let mut jitter = |x: f32, y: f32, by: f32| [x + dice.between(-by, by), up * (y + dice.between(-by, by))];
-            let near_disc = |[x, y]: Point| add(disc, [x, y]);
-            // Around the fovea, which is the origin; arteries and veins run side by side and change sides at most once.
+            let near_disc = |[x, y]: Point2| add(disc, [x, y]);
+            // The path around the fovea, which is the origin; arteries and veins run side by side and change sides at most once.
             let bow = arcade.points.iter().enumerate().map(|(n, &[x, y])| {
                 let side = artery * arcade.apart * if n < arcade.crossing { 1.0 } else { -1.0 };
                 jitter(x + 0.3 * side, y + side, 0.015)
             });
-            let bow: Vec<Point> = bow.collect();
+            let bow: Vec<Point2> = bow.collect();
             let start = near_disc(jitter(radius * (0.1 - 0.06 * artery), radius * 0.5, 0.008));
             let leave = near_disc(jitter(-0.012 - 0.035 * artery, radius * 1.3, 0.012));
             let trunk = [&[start, leave], &bow[..]].concat();
             let nodes = self.plant(&trunk, root, view);
             let fork = |part: f32| nodes.start + (part * nodes.len() as f32) as usize;
-            // Large branches leave it outwards and inwards, at places of their own for arteries and veins.
+            // Large branches leave it outwards and inwards, at different places for arteries and veins.
             let place = 0.03 * artery;
             let outer = [bow[1], add(bow[2], jitter(0.1, 0.26, 0.08)), add(bow[3], jitter(0.1, 0.4, 0.1))];
             self.plant(&outer[1..], fork(0.34 + place), view);
@@ -111,7 +118,7 @@ impl Tree {
                 near_disc(jitter(0.6, 1.2, 0.15)),
             ];
             self.plant(&nasal, nodes.start + 1, view);
-            // Straight to the nose, and across the disc's edge to the macula.
+            // Small vessels straight to the nose, and across the disc's edge to the macula.
             let nose =
                 [near_disc(jitter(radius * 1.3, 0.07 + 0.025 * artery, 0.02)), near_disc(jitter(0.5, 0.2, 0.07))];
             self.plant(&nose, nodes.start + 2, view);
@@ -121,8 +128,8 @@ impl Tree {
         }
     }
 
-    /// A trunk from node `from` through `points`, as far as it is in sight; answers its nodes.
-    fn plant(&mut self, points: &[Point], from: usize, view: &View) -> Range<usize> {
+    /// Plants a trunk from node `from` through `points`, as far as it is visible, and returns the range of its nodes.
+    fn plant(&mut self, points: &[Point2], from: usize, view: &View) -> Range<usize> {
         let first = self.nodes.len();
         let from = from.min(first - 1);
         let points = [&[self.nodes[from].at], points].concat();
@@ -145,11 +152,11 @@ impl Tree {
         first..self.nodes.len()
     }
 
-    /// Lets twigs grow until all `tissue` is fed.
-    fn colonise(&mut self, mut tissue: Vec<Point>, dice: &mut Dice) {
+    /// Lets twigs grow until all `tissue` is supplied.
+    fn colonise(&mut self, mut tissue: Vec<Point2>, dice: &mut Dice) {
         for _ in 0..MOST_ROUNDS {
-            let mut pulls: Vec<(usize, Point)> = Vec::new();
-            let open: Vec<(usize, Point)> = self
+            let mut pulls: Vec<(usize, Point2)> = Vec::new();
+            let open: Vec<(usize, Point2)> = self
                 .nodes
                 .iter()
                 .enumerate()
@@ -157,7 +164,7 @@ impl Tree {
                 .map(|(index, node)| (index, node.at))
                 .collect();
             for &point in &tissue {
-                let squared = |at: Point| (at[0] - point[0]).powi(2) + (at[1] - point[1]).powi(2);
+                let squared = |at: Point2| (at[0] - point[0]).powi(2) + (at[1] - point[1]).powi(2);
                 let nearest = open
                     .iter()
                     .map(|&(index, at)| (squared(at), index))
@@ -173,7 +180,7 @@ impl Tree {
                 let sum = pulls.iter().fold([0.0, 0.0], |sum, &(_, pull)| add(sum, pull));
                 self.sprout(index, unit(sum), dice);
             }
-            let fed = |point: &Point| self.nodes[first_new..].iter().any(|node| length(sub(node.at, *point)) < FED);
+            let fed = |point: &Point2| self.nodes[first_new..].iter().any(|node| length(sub(node.at, *point)) < FED);
             tissue.retain(|point| !fed(point));
             if first_new == self.nodes.len() {
                 break;
@@ -181,13 +188,13 @@ impl Tree {
         }
     }
 
-    /// One step from node `index` towards `pull`, bent by where the vessel already heads and by chance.
-    fn sprout(&mut self, index: usize, pull: Point, dice: &mut Dice) {
+    /// Grows one step from node `index` in the direction `pull`, mixed with the vessel's current direction and a random one.
+    fn sprout(&mut self, index: usize, pull: Point2, dice: &mut Dice) {
         let node = self.nodes[index];
         let heading = node.parent.map_or([0.0, 0.0], |parent| unit(sub(node.at, self.nodes[parent].at)));
-        // A tip stays open; behind it, few places can branch.
+        // A tip stays open; behind it, only a few nodes may branch.
         self.nodes[index].open = dice.chance(0.2);
-        // No vessel turns back.
+        // A vessel never turns back.
         if pull[0] * heading[0] + pull[1] * heading[1] > -0.3 {
             let chance = [dice.between(-0.3, 0.3), dice.between(-0.3, 0.3)];
             let direction = unit(add(add(pull, scale(heading, 0.7)), chance));
@@ -195,8 +202,8 @@ impl Tree {
         }
     }
 
-    /// Murray's law from the tips to the roots; the branch that carries most is the one that goes on.
-    fn widen(&mut self, kind: Kind, dice: &mut Dice) {
+    /// Applies Murray's law from the tips to the roots; the branch with the largest flow continues the vessel.
+    fn widen(&mut self, kind: VesselKind, dice: &mut Dice) {
         let mut flow = vec![0.0f32; self.nodes.len()];
         let mut strongest = vec![0.0f32; self.nodes.len()];
         for index in (0..self.nodes.len()).rev() {
@@ -213,8 +220,8 @@ impl Tree {
         }
         let vein = dice.normal_within(0.0125, 0.001, 0.01, 0.015);
         let (caliber, thinnest) = match kind {
-            Kind::Vein => (vein, 0.0016),
-            Kind::Artery => (vein * dice.normal_within(0.72, 0.06, 0.58, 0.88), 0.0013),
+            VesselKind::Vein => (vein, 0.0016),
+            VesselKind::Artery => (vein * dice.normal_within(0.72, 0.06, 0.58, 0.88), 0.0013),
         };
         let most = flow.iter().copied().fold(1.0, f32::max);
         for (node, flow) in self.nodes.iter_mut().zip(flow) {
@@ -222,7 +229,7 @@ impl Tree {
         }
     }
 
-    /// Rounds corners, then winds all vessels a little.
+    /// Rounds corners, then adds slight waves to all vessels.
     fn soften(&mut self, dice: &mut Dice) {
         for _ in 0..2 {
             for index in 0..self.nodes.len() {
@@ -247,8 +254,8 @@ impl Tree {
     }
 }
 
-/// Points of tissue all over the view, except in the fovea and beside vessels of `other`.
-fn tissue(anatomy: &Anatomy, view: &View, other: Option<&Tree>, dice: &mut Dice) -> Vec<Point> {
+/// Points of tissue all over the view, except in the fovea and close to vessels of `other`.
+fn tissue(anatomy: &Anatomy, view: &View, other: Option<&Tree>, dice: &mut Dice) -> Vec<Point2> {
     let without_vessels = dice.between(0.07, 0.12);
     let count = (2.0 * EDGE / TISSUE) as usize;
     let mut points = Vec::new();

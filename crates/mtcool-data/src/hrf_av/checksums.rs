@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// `hash  path` a line: 45 photographs, their fields of view, their artery/vein labels.
+/// One line `hash  path` per file: 45 photographs, their fields of view, their artery/vein labels.
 const TABLE: &str = include_str!("SHA256SUMS");
 
-/// Path and hash of every published file but those of `manual1`.
+/// Path and hash of every published file except those of `manual1`.
 pub(super) fn all() -> impl Iterator<Item = (PathBuf, &'static str)> {
     TABLE.lines().filter_map(|line| line.split_once("  ")).map(|(hash, path)| (PathBuf::from(path), hash))
 }
@@ -17,7 +17,7 @@ pub(super) fn of(path: &Path) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layout::{Role, SetShape};
+    use super::super::names::{Role, SetShape};
     use super::*;
 
     #[test]

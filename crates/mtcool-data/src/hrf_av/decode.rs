@@ -1,16 +1,16 @@
-//! From the files of a photograph to its pixels and marks, with every problem of every file.
+//! Decodes the files of a photograph to its pixels and marks, and lists every problem of every file.
 
 use std::io::Read;
 use std::path::Path;
 
 use super::labels::{Labels, marks};
-use super::layout::{Files, Layout};
+use super::layout::{Layout, PhotographPaths};
 use crate::cache::{Array, CacheKey};
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Problem};
+use crate::finding::{Finding, ProblemKind};
 use crate::picture::{Picture, is_marked_as_drawn};
 
-/// What makes cache entries; another number makes new ones.
+/// Names what makes the cache entries and in which version; it changes when files are decoded in another way.
 const KIND: &str = "hrf-av 2";
 
 /// A photograph at full size.
@@ -22,8 +22,8 @@ pub(super) struct Decoded {
 }
 
 impl Decoded {
-    /// Reads all files; each should have `size` (width, height).
-    pub(super) fn read(layout: &Layout, files: &Files, size: [usize; 2]) -> Result<Self, Vec<Finding>> {
+    /// Reads all files, each of which should have `size` (width, height), or lists every problem.
+    pub(super) fn read(layout: &Layout, files: &PhotographPaths, size: [usize; 2]) -> Result<Self, Vec<Finding>> {
         let mut problems = Vec::new();
         if !layout.is_drawn && says_it_was_drawn(&files.image) {
             problems.push(layout.undeclared(&files.image));
@@ -43,7 +43,7 @@ impl Decoded {
         let [field, vessels] = [field, vessels.flatten()].map(|picture| picture.map(|picture| bright(&picture)));
         let mut miscoded = |file: &Path, expected: &str, got: String| {
             let detail = format!("expected {expected}, got {got}");
-            problems.push(layout.defect(file, Problem::WronglyCoded, detail));
+            problems.push(layout.defect(file, ProblemKind::WronglyCoded, detail));
         };
         if let Some(labels) = &labels {
             if let (true, Some((x, y, [r, g, b]))) = (labels.is_miscoloured(), labels.foreign.1) {
@@ -69,7 +69,7 @@ impl Decoded {
         }
     }
 
-    /// The photograph `[H, W, 3]` and its marks `[H, W]`, shrunk by `scale`.
+    /// The photograph `[H, W, 3]` and its marks `[H, W]`, with sides that are `scale` times shorter.
     pub(super) fn arrays(self, scale: usize) -> Result<Vec<Array>> {
         let marks = marks(&self.labels, &self.field, self.vessels.as_deref(), scale)?;
         let Picture { height, width, bytes, .. } = self.picture.reduced(scale)?;
@@ -77,23 +77,28 @@ impl Decoded {
     }
 }
 
-/// The key of [`Decoded::arrays`], or every file that cannot be read.
-pub(super) fn key(layout: &Layout, files: &Files, size: [usize; 2], scale: usize) -> Result<CacheKey, Vec<Finding>> {
+/// The cache key of [`Decoded::arrays`], or a finding for every file that cannot be read.
+pub(super) fn key(
+    layout: &Layout,
+    files: &PhotographPaths,
+    size: [usize; 2],
+    scale: usize,
+) -> Result<CacheKey, Vec<Finding>> {
     let key = CacheKey::new(KIND).setting("scale", scale).setting("size", format!("{size:?}"));
-    // Whether the set says that it was drawn decides whether drawn photographs are let pass.
+    // Drawn photographs are accepted only if the set says that it was drawn.
     let mut key = key.setting("drawn", layout.is_drawn);
     let mut problems = Vec::new();
     let needed = [("image", &files.image), ("field", &files.field), ("labels", &files.labels)];
     for (role, file) in needed.into_iter().chain(files.vessels.as_ref().map(|vessels| ("vessels", vessels))) {
         match key.clone().file(role, file) {
             Ok(longer) => key = longer,
-            Err(error) => problems.push(layout.defect(file, Problem::Unreadable, reason(error))),
+            Err(error) => problems.push(layout.defect(file, ProblemKind::Unreadable, reason(error))),
         }
     }
     if problems.is_empty() { Ok(key) } else { Err(problems) }
 }
 
-/// A file that cannot be read says nothing.
+/// Whether the file is marked as drawn; `false` if it cannot be read.
 fn says_it_was_drawn(photograph: &Path) -> bool {
     const BEGINNING: u64 = 64;
     let mut bytes = Vec::new();
@@ -101,17 +106,19 @@ fn says_it_was_drawn(photograph: &Path) -> bool {
     read.is_ok() && is_marked_as_drawn(&bytes)
 }
 
-/// The picture if it has the size `expected` (width, height), or what is wrong with it.
-fn sized(picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, (Problem, String)> {
+/// The picture if it has the size `expected` (width, height), or else what is wrong with it.
+fn sized(picture: Result<Picture>, expected: [usize; 2]) -> Result<Picture, (ProblemKind, String)> {
     let by = |[width, height]: [usize; 2]| format!("{width}x{height}");
     match picture {
         Ok(picture) if picture.size() == expected => Ok(picture),
-        Ok(picture) => Err((Problem::WronglySized, format!("expected {}, got {}", by(expected), by(picture.size())))),
-        Err(error) => Err((Problem::Unreadable, reason(error))),
+        Ok(picture) => {
+            Err((ProblemKind::WronglySized, format!("expected {}, got {}", by(expected), by(picture.size()))))
+        }
+        Err(error) => Err((ProblemKind::Unreadable, reason(error))),
     }
 }
 
-/// Why a file cannot be read, without its name, which the finding has.
+/// Why a file cannot be read, without the file's name, which is part of the finding.
 fn reason(error: Error) -> String {
     match error {
         Error::Corrupt { got, .. } => got,

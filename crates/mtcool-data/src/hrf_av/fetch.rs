@@ -1,4 +1,4 @@
-//! Where the files come from: the official archive of photographs, and the label authors' repository.
+//! Downloads the files: photographs from the official archive, artery/vein labels from their authors' repository.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,32 +7,32 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::checksums;
-use super::layout::Role;
-use super::synth::origin;
+use super::manifest::origin;
+use super::names::Role;
 use crate::download::{Patience, Watch, download};
 use crate::error::{Error, Result, at};
 use crate::files::{sha256, sha256_of, write_whole};
-use crate::mnist::Origin;
+use crate::origin::Origin;
 
 /// Photographs, fields of view and experts' vessels (73 MB, CC BY 4.0).
 const ARCHIVE: &str = "https://www5.cs.fau.de/fileadmin/research/datasets/fundus-images/all.zip";
 /// The folder of artery/vein labels in their authors' repository (8 MB).
 const LABELS: &str = "https://raw.githubusercontent.com/rubenhx/av-segmentation/master/HRF_AV_GT";
-/// Where unfinished downloads wait, below the set's folder.
+/// The folder of unfinished downloads, within the set's folder.
 const UNFINISHED: &str = ".unfinished";
 
-/// Where to fetch from, and what the files must be.
+/// Where to fetch from, and which content the files must have.
 #[derive(Clone, Debug)]
 pub struct FetchConfig {
     /// A ZIP archive with the folders `images`, `mask` and `manual1`.
     pub archive: String,
-    /// The address below which the label files lie.
+    /// The address of the folder of the label files.
     pub labels: String,
-    /// Official path and SHA-256 of every file that is needed. Files of `manual1` are taken from the archive as they are.
+    /// Official path and SHA-256 of every required file. Files of `manual1` are taken from the archive without a check.
     pub checksums: BTreeMap<PathBuf, String>,
-    /// Attempts in a row that may bring nothing new before giving up.
+    /// The number of attempts in a row without any new byte after which a download fails.
     pub attempts: u32,
-    /// Before the second attempt; twice as long before each further one.
+    /// The pause before the second attempt; it doubles before each further one.
     pub pause: Duration,
 }
 
@@ -49,21 +49,21 @@ impl Default for FetchConfig {
     }
 }
 
-/// What was done.
+/// What [`fetch`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// Files that were there already, with the right checksum.
+    /// The number of files that were there already, with the right checksum.
     pub kept: usize,
-    /// Files that were brought.
+    /// The number of files that were downloaded.
     pub brought: usize,
 }
 
-/// Makes sure that `folder` holds every file of `config`: checks those that are there, brings the others. An interrupted download
-/// goes on where it ended when this is called again.
+/// Makes sure that `folder` holds every file of `config`: checks those that are there and downloads the others. An interrupted
+/// download continues where it ended when this is called again.
 ///
 /// # Errors
-/// [`Error::Corrupt`] if a file is there but is another one, which is left as it is, or if what arrived is not what it should be;
-/// [`Error::Fetch`] if a server does not deliver, with its reason; [`Error::Io`] if the folder cannot be written.
+/// [`Error::Corrupt`] if a file is there but has another content (it is left as it is), or if a downloaded file has the wrong
+/// content; [`Error::Fetch`] if a server does not deliver, with its reason; [`Error::Io`] if the folder cannot be written.
 pub fn fetch(folder: &Path, config: &FetchConfig, watch: &mut Watch<'_>) -> Result<Fetched> {
     if let (Origin::Synthetic { .. }, _) = origin(folder)? {
         return Err(Error::Corrupt {
@@ -97,7 +97,7 @@ pub fn fetch(folder: &Path, config: &FetchConfig, watch: &mut Watch<'_>) -> Resu
     Ok(fetched)
 }
 
-/// The paths that are not there. A file that is there must be the right one.
+/// The paths of missing files. A file that is there must have the right content.
 fn missing(folder: &Path, config: &FetchConfig) -> Result<Vec<PathBuf>> {
     let mut missing = Vec::new();
     for (path, expected) in &config.checksums {
@@ -118,7 +118,7 @@ fn not_published(file: &Path, expected: &str, got: String, remedy: &'static str)
     Error::Corrupt { file: file.to_owned(), expected: format!("SHA-256 {expected}"), got, remedy }
 }
 
-/// Downloads the archive and takes `wanted` and all of `manual1` out of it.
+/// Downloads the archive and extracts `wanted` and all of `manual1`.
 fn bring_pictures(folder: &Path, config: &FetchConfig, wanted: &[PathBuf], watch: &mut Watch<'_>) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
@@ -137,8 +137,8 @@ fn bring_label(folder: &Path, config: &FetchConfig, path: &Path, watch: &mut Wat
     })
 }
 
-/// Downloads `url` into `part` and hands it to `take`. If that fails, what an earlier attempt left may be to blame: once more,
-/// from the start.
+/// Downloads `url` into `part` and calls `take` with it. If that fails after a resumed download, the bytes of the earlier
+/// attempt may be the reason, so the file is downloaded once more from the start.
 fn checked(
     url: &str,
     part: &Path,
@@ -160,7 +160,7 @@ fn checked(
     taken
 }
 
-/// Writes `bytes` to `path` below `folder` if they are what the table says.
+/// Writes `bytes` to `path` in `folder` if their checksum is that of the table.
 fn store(folder: &Path, path: &Path, bytes: &[u8], config: &FetchConfig) -> Result<()> {
     let file = folder.join(path);
     match config.checksums.get(path) {
@@ -172,7 +172,7 @@ fn store(folder: &Path, path: &Path, bytes: &[u8], config: &FetchConfig) -> Resu
     }
 }
 
-/// Takes `wanted` and the files of `manual1` out of the archive, wherever in it their folders lie.
+/// Extracts `wanted` and the files of `manual1` from the archive, wherever their folders are in it.
 fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf]) -> Result<()> {
     let damaged = |got: String| Error::Corrupt {
         file: archive.to_owned(),
@@ -188,7 +188,7 @@ fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf
         let name = entry.name().map_err(|error| damaged(error.to_string()))?.into_owned();
         entries.extend(official_path(&name).map(|path| (index, path)));
     }
-    // `manual1` first: no table asks for it, so whoever is interrupted must still miss something else, or it stays incomplete.
+    // `manual1` comes first. No table requires it, so if an interruption left only parts of it missing, nobody would fetch them.
     entries.sort_by_key(|(_, path)| !path.starts_with(Role::Vessels.folder()));
     let mut missing: Vec<&PathBuf> = wanted.iter().collect();
     for (index, path) in entries {
@@ -207,7 +207,8 @@ fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf
     }
 }
 
-/// The last two parts of an entry's name if they are a role's folder and a plain file name: nothing is ever written elsewhere.
+/// The last two parts of an entry's name if they are the folder of a role and a plain file name; so nothing is ever written to
+/// any other place.
 fn official_path(name: &str) -> Option<PathBuf> {
     let mut parts = name.rsplit(['/', '\\']);
     let (file, folder) = (parts.next()?, parts.next()?);

@@ -1,4 +1,4 @@
-//! What the colours of the artery/vein ground truth mean, pixel by pixel, and how labels shrink.
+//! What the colours of the artery/vein ground truth mean, pixel by pixel, and how labels are reduced.
 
 use crate::error::Result;
 use crate::picture::{Picture, reduced_size};
@@ -18,10 +18,10 @@ pub enum Class {
 }
 
 impl Class {
-    /// All of them, by their number.
+    /// All classes, in the order of their numbers.
     pub const ALL: [Self; 4] = [Self::Background, Self::Artery, Self::Vein, Self::Crossing];
 
-    /// Its pure colour.
+    /// The pure colour of the class.
     pub const fn colour(self) -> [u8; 3] {
         match self {
             Self::Background => [0, 0, 0],
@@ -32,33 +32,34 @@ impl Class {
     }
 }
 
-/// A blend of two pure colours, as anti-aliasing makes it, lies at most 181 from the nearer one; what is
-/// farther than this from every pure colour is no blend.
+/// A blend of two pure colours, as anti-aliasing produces it, has a distance of at most 181 from the nearer one. A colour that is
+/// farther than this (squared) from every pure colour is not a blend.
 const FOREIGN: u32 = 190 * 190;
-/// The share of pixels that may be foreign. The published files have a few such specks (at most 5 of 8 million pixels).
+/// The share of pixels that may have a foreign colour. The published files have a few such specks (at most 5 of 8 million
+/// pixels).
 const FOREIGN_SHARE: f64 = 1e-4;
-/// That many foreign pixels are let pass in small files too.
+/// This many foreign pixels are accepted in small files, too.
 const FEW: usize = 8;
 
 /// The decoded ground truth of one photograph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labels {
+pub(super) struct Labels {
     /// Rows.
-    pub height: usize,
+    pub(super) height: usize,
     /// Columns.
-    pub width: usize,
-    /// A [`Class`] number a pixel, `[H * W]`.
-    pub classes: Vec<u8>,
-    /// Pixels that had no pure colour and took the nearest one.
-    pub snapped: usize,
-    /// Of those, the ones whose colour no anti-aliasing explains, and the first of them: x, y, colour.
-    pub foreign: (usize, Option<(usize, usize, [u8; 3])>),
+    pub(super) width: usize,
+    /// One [`Class`] number per pixel, `[H * W]`.
+    pub(super) classes: Vec<u8>,
+    /// The number of pixels that had no pure colour and took the nearest one.
+    pub(super) snapped: usize,
+    /// The number of those whose colour anti-aliasing cannot explain, and the first of them: x, y, colour.
+    pub(super) foreign: (usize, Option<(usize, usize, [u8; 3])>),
 }
 
 impl Labels {
-    /// Each pixel of `picture` takes the class of the nearest pure colour; at equal distance background comes first, then
+    /// Each pixel of `picture` takes the class of the nearest pure colour; at equal distances background is preferred, then
     /// crossing, then artery.
-    pub fn decode(picture: &Picture) -> Self {
+    pub(super) fn decode(picture: &Picture) -> Self {
         let mut labels = Self {
             height: picture.height,
             width: picture.width,
@@ -81,8 +82,8 @@ impl Labels {
         labels
     }
 
-    /// Whether there are more foreign colours than specks of dirt.
-    pub fn is_miscoloured(&self) -> bool {
+    /// Whether there are more foreign colours than specks of dirt can explain.
+    pub(super) fn is_miscoloured(&self) -> bool {
         self.foreign.0 > FEW.max((FOREIGN_SHARE * self.classes.len() as f64) as usize)
     }
 }
@@ -113,19 +114,32 @@ fn nearest(colour: [u8; 3]) -> (Class, u32) {
 
 /// What is known of a pixel besides its colour, in one byte: its [`Class`] in the two lowest bits, then [`FIELD`] and [`VESSEL`].
 ///
-/// Where a set is loaded at a smaller scale, a block of pixels is vessel if at least half of it is, so that the area of vessels
-/// stays about what it was; its class is the most frequent one among its vessel pixels, and [`Class::Crossing`] if none is. It lies
-/// inside the field of view if at least half of it does.
+/// If a set is loaded at a smaller scale, a block of pixels is vessel if at least half of its pixels are, so that the area of
+/// vessels stays about the same; its class is the most frequent one among its vessel pixels, or [`Class::Crossing`] if two are
+/// equally frequent. It lies
+/// inside the field of view if at least half of its pixels do.
 pub type Mark = u8;
-/// The bits of the class.
+/// The bits of a mark that hold the class.
 pub const CLASS: Mark = 3;
-/// Set inside the field of view.
+/// The bit that is set inside the field of view.
 pub const FIELD: Mark = 4;
-/// Set on vessels of the binary task: those of `manual1` where it is there, else every pixel whose class is not background.
+/// The bit that is set on vessels of the binary task: those of `manual1` if the photograph has a file there, or else every pixel
+/// whose class is not background.
 pub const VESSEL: Mark = 8;
 
-/// Joins labels, field of view and vessels `[H * W]` and shrinks them by `scale`, by the rule of [`Mark`]. Columns and rows beyond
-/// the last whole block are cut, as in the photograph.
+/// 1 if `mark` is a vessel of the binary task, else 0.
+pub(super) fn vessel(mark: Mark) -> u8 {
+    u8::from(mark & VESSEL != 0)
+}
+
+/// The targets of the 256 possible marks, one row per task: whether it is a vessel, and its class.
+pub fn target_planes() -> [[u8; 256]; 2] {
+    let of = |target: fn(Mark) -> u8| std::array::from_fn(|mark| target(mark as u8));
+    [of(vessel), of(|mark| mark & CLASS)]
+}
+
+/// Joins labels, field of view and vessels `[H * W]` to marks and reduces them by `scale`, by the rule of [`Mark`]. Rows and
+/// columns after the last whole block are cut off, as in the photograph.
 ///
 /// # Errors
 /// If `scale` is 0 or larger than the picture.
@@ -241,7 +255,7 @@ mod tests {
         assert_eq!(block([1, 2, 0, 0], off, None), VESSEL | Class::Crossing as u8);
         assert_eq!(block([1, 2, 2, 0], [true, true, false, false], None), FIELD | VESSEL | Class::Vein as u8);
         assert_eq!(block([3, 3, 2, 1], [true, false, false, false], None), VESSEL | Class::Crossing as u8);
-        // `manual1` decides on the binary task alone.
+        // `manual1` determines only the binary task.
         assert_eq!(block([1, 1, 1, 1], off, Some(off)), Class::Artery as u8);
         assert_eq!(block([0, 0, 0, 0], off, Some([true, true, false, false])), VESSEL);
     }

@@ -1,147 +1,38 @@
-//! The official folders and file names, and which file plays which role.
+//! The files of a folder, and which file plays which role for which photograph.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::synth::{MANIFEST, origin};
+use super::manifest::origin;
+use super::names::{PhotographId, Role};
 use crate::error::{Error, Result, at};
-use crate::finding::{Finding, Problem};
-use crate::mnist::Origin;
-
-/// The diagnosis of a photograph's eye.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Group {
-    /// `dr`.
-    DiabeticRetinopathy,
-    /// `g`.
-    Glaucoma,
-    /// `h`.
-    Healthy,
-}
-
-impl Group {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::DiabeticRetinopathy, Self::Glaucoma, Self::Healthy];
-
-    /// Its letters in file names.
-    pub const fn letters(self) -> &'static str {
-        match self {
-            Self::DiabeticRetinopathy => "dr",
-            Self::Glaucoma => "g",
-            Self::Healthy => "h",
-        }
-    }
-}
-
-/// Which photograph: `01_dr` to `15_h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct PhotographId {
-    /// From 1.
-    pub number: u8,
-    /// The diagnosis.
-    pub group: Group,
-}
-
-impl fmt::Display for PhotographId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02}_{}", self.number, self.group.letters())
-    }
-}
-
-/// How many photographs a set has, and how large they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SetShape {
-    /// Photographs of each group, numbered from 1.
-    pub numbers: u8,
-    /// Width and height.
-    pub size: [usize; 2],
-}
-
-impl SetShape {
-    /// The published set.
-    pub const OFFICIAL: Self = Self { numbers: 15, size: [3504, 2336] };
-
-    /// All its photographs, in order.
-    pub fn photographs(self) -> impl Iterator<Item = PhotographId> {
-        (1..=self.numbers).flat_map(|number| Group::ALL.map(|group| PhotographId { number, group }))
-    }
-}
-
-/// What a file tells about a photograph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// `images/01_dr.JPG`: the photograph.
-    Image,
-    /// `mask/01_dr_mask.tif`: its field of view.
-    Field,
-    /// `HRF_AV_GT/01_dr_AVmanual.png`: arteries and veins.
-    Labels,
-    /// `manual1/01_dr.tif`: vessels; may be absent.
-    Vessels,
-}
-
-impl Role {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Image, Self::Field, Self::Labels, Self::Vessels];
-
-    /// The folder of its files.
-    pub const fn folder(self) -> &'static str {
-        match self {
-            Self::Image => "images",
-            Self::Field => "mask",
-            Self::Labels => "HRF_AV_GT",
-            Self::Vessels => "manual1",
-        }
-    }
-
-    /// The official path of a photograph's file, below the set's folder.
-    pub fn path(self, id: PhotographId) -> PathBuf {
-        let extension = match (self, id.group) {
-            (Self::Image, Group::DiabeticRetinopathy) => "JPG",
-            (Self::Image, _) => "jpg",
-            (Self::Labels, _) => "png",
-            (Self::Field | Self::Vessels, _) => "tif",
-        };
-        Path::new(self.folder()).join(format!("{}.{extension}", self.stem(id)))
-    }
-
-    fn stem(self, id: PhotographId) -> String {
-        let suffix = match self {
-            Self::Image | Self::Vessels => "",
-            Self::Field => "_mask",
-            Self::Labels => "_AVmanual",
-        };
-        format!("{id}{suffix}")
-    }
-}
+use crate::finding::{Defects, Finding, ProblemKind};
+use crate::manifest::MANIFEST;
+use crate::origin::Origin;
 
 /// The files of one photograph.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Files {
+pub(super) struct PhotographPaths {
     /// Its photograph.
-    pub image: PathBuf,
+    pub(super) image: PathBuf,
     /// Its field of view.
-    pub field: PathBuf,
+    pub(super) field: PathBuf,
     /// Its arteries and veins.
-    pub labels: PathBuf,
-    /// Its vessels, where the folder has them.
-    pub vessels: Option<PathBuf>,
+    pub(super) labels: PathBuf,
+    /// Its vessels, if the folder has them.
+    pub(super) vessels: Option<PathBuf>,
 }
 
-/// Every file below a folder that plays a role, whatever the case of its name and the kind of its picture.
+/// All files in a folder that play a role, whatever the case of their names and the format of the pictures.
 pub(super) struct Layout {
     pub(super) folder: PathBuf,
-    /// Whether the folder says that its photographs were drawn.
+    /// Whether the folder's manifest says that its photographs were drawn.
     pub(super) is_drawn: bool,
     found: BTreeMap<(Role, String), Vec<PathBuf>>,
 }
 
 impl Layout {
-    /// Looks through the official folders.
+    /// Lists the files of the official folders.
     ///
     /// # Errors
     /// [`Error::Missing`] if there is no folder of photographs; [`Error::Corrupt`] if the manifest of a drawn set is damaged;
@@ -177,18 +68,29 @@ impl Layout {
         Ok(Self { folder: folder.to_owned(), is_drawn, found })
     }
 
+    /// The error that refuses a set because of `findings`.
+    pub(super) fn defective(&self, findings: Vec<Finding>) -> Error {
+        Error::Defective(Box::new(Defects {
+            dataset: "HRF-AV",
+            folder: self.folder.clone(),
+            findings,
+            remedy: "Repair or replace them (`cargo xtask data verify hrf-av` lists all), or ask for the intact photographs alone"
+                .into(),
+        }))
+    }
+
     /// A problem of `file` that must be solved.
-    pub(super) fn defect(&self, file: &Path, problem: Problem, detail: impl Into<String>) -> Finding {
+    pub(super) fn defect(&self, file: &Path, problem: ProblemKind, detail: impl Into<String>) -> Finding {
         Finding::defect(&self.folder, file, problem, detail)
     }
 
-    /// What is wrong with a photograph that says it was drawn while its folder does not.
+    /// The finding about a photograph that is marked as drawn in a folder that is not.
     pub(super) fn undeclared(&self, file: &Path) -> Finding {
         Finding::undeclared(&self.folder, file, MANIFEST)
     }
 
-    /// The files of `id`, or every file that is missing or doubled.
-    pub(super) fn files(&self, id: PhotographId) -> Result<Files, Vec<Finding>> {
+    /// The files of `id`, or a finding for every file that is missing or doubled.
+    pub(super) fn files(&self, id: PhotographId) -> Result<PhotographPaths, Vec<Finding>> {
         let mut problems = Vec::new();
         let mut of = |role: Role| {
             let stem = role.stem(id).to_ascii_lowercase();
@@ -197,13 +99,13 @@ impl Layout {
                 [] if role == Role::Vessels => None,
                 [] => {
                     let detail = format!("no file of this name, in any case or format, in `{}`", role.folder());
-                    problems.push(self.defect(&role.path(id), Problem::Missing, detail));
+                    problems.push(self.defect(&role.path(id), ProblemKind::Missing, detail));
                     None
                 }
                 [first, others @ ..] => {
                     let first = first.strip_prefix(&self.folder).unwrap_or(first).display();
                     let detail = format!("by `{first}`; remove one of them");
-                    problems.extend(others.iter().map(|other| self.defect(other, Problem::Doubled, &*detail)));
+                    problems.extend(others.iter().map(|other| self.defect(other, ProblemKind::Doubled, &*detail)));
                     None
                 }
             }
@@ -211,9 +113,19 @@ impl Layout {
         let (image, field, labels, vessels) = (of(Role::Image), of(Role::Field), of(Role::Labels), of(Role::Vessels));
         match (image, field, labels) {
             (Some(image), Some(field), Some(labels)) if problems.is_empty() => {
-                Ok(Files { image, field, labels, vessels })
+                Ok(PhotographPaths { image, field, labels, vessels })
             }
             _ => Err(problems),
         }
     }
+}
+
+/// What to say of `all` photographs if some of them, `with_vessels`, have a file in `manual1` and others do not.
+pub(super) fn mixed_vessels(with_vessels: usize, all: usize) -> Option<String> {
+    (1..all).contains(&with_vessels).then(|| {
+        format!(
+            "`manual1` holds {with_vessels} of {all} photographs: the binary truth of the others is every coloured pixel of \
+             `HRF_AV_GT`, so it comes from two sources; complete `manual1`, or remove it"
+        )
+    })
 }

@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::labels::{CLASS, FIELD};
-use super::{Photograph, vessel};
+use super::labels::{CLASS, FIELD, vessel};
+use super::photograph::Photograph;
 use crate::augment::{Augmentation, Change, Crop};
 use crate::cutter::Cutter;
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
+use crate::order::{EpochOrder, LoaderConfig};
 use crate::prefetch::Prefetch;
 
-/// Numbers of the generator's streams, by what is drawn from them.
+/// The stream from which the order of the photographs is drawn.
 const SHUFFLE: u64 = 0;
-/// See [`SHUFFLE`].
+/// The stream from which places and changes of patches are drawn.
 const PATCH: u64 = 1;
 
 /// How patches are cut.
@@ -27,7 +27,7 @@ pub struct PatchConfig {
     pub side: usize,
     /// Patches in a batch.
     pub batch_size: usize,
-    /// Every patch follows from it.
+    /// Every patch is a function of it.
     pub seed: u64,
     /// How patches are changed.
     pub augment: Augmentation,
@@ -35,17 +35,17 @@ pub struct PatchConfig {
     pub workers: usize,
 }
 
-/// An endless stream of batches: inputs `[B, 3, S, S]` f32 in 0..=1, black beyond the photograph; targets `[B, 2, S, S]` u8, first
-/// vessel (1) or not, then the artery/vein [`Class`](super::Class), both 0 beyond the photograph.
+/// An endless stream of batches: inputs `[B, 3, S, S]` f32 in 0..=1, black outside of the photograph; targets `[B, 2, S, S]`
+/// u8, first vessel (1) or not (0), then the artery/vein [`Class`](super::Class), both 0 outside of the photograph.
 ///
-/// The photographs take turns, shuffled anew every round. A patch's centre lies in the field of view, evenly among the places
-/// where the patch stays inside the photograph (in its middle where the patch is larger).
+/// The photographs take turns in an order that is shuffled anew for every round. The centre of a patch lies in the field of view,
+/// uniformly among the places where the patch stays inside the photograph; a patch that is larger than the photograph is centred.
 pub struct Patches {
     batches: Prefetch<Sample>,
 }
 
 impl Patches {
-    /// The stream entered at batch `position`.
+    /// A stream whose first batch is number `position`.
     ///
     /// # Errors
     /// If there are no photographs or a setting is out of range.
@@ -53,21 +53,21 @@ impl Patches {
         Self::on(&Device::Cpu, photographs, config, position)
     }
 
-    /// [`Patches::new`] whose batches are moved to `device` ahead of their use, too.
+    /// As [`Patches::new`], but batches are also moved to `device` ahead of their use.
     ///
     /// # Errors
     /// As [`Patches::new`].
     pub fn on(device: &Device, photographs: Vec<Arc<Photograph>>, config: PatchConfig, position: u64) -> Result<Self> {
         let photographs = checked(photographs, config)?;
         let workers = (0..config.workers).map(|_| {
-            let (mut order, device) = (PatchOrder::new(photographs.clone(), config), device.clone());
-            move |position| order.batch(position)?.on(&device)
+            let (mut order, device) = (PatchOrder::new(photographs.clone(), config)?, device.clone());
+            Ok(move |position| order.batch(position)?.on(&device))
         });
-        Ok(Self { batches: Prefetch::new(position, 1, workers.collect())? })
+        Ok(Self { batches: Prefetch::new(position, 1, workers.collect::<Result<Vec<_>>>()?)? })
     }
 
-    /// [`Patches::new`] whose patches are cut by `cutter`, which has the photographs' pixels and says of each pixel whether it is of
-    /// a vessel and its class, and which lie where the cutter leaves them.
+    /// As [`Patches::new`], but `cutter` cuts the patches: its picture n is photograph n, its label planes are those of
+    /// [`target_planes`](super::target_planes). The tensors stay where the cutter leaves them.
     ///
     /// # Errors
     /// As [`Patches::new`].
@@ -78,8 +78,8 @@ impl Patches {
         position: u64,
     ) -> Result<Self> {
         let photographs = checked(photographs, config)?;
-        // The card cuts faster than it trains: one thread is enough to ask.
-        let (mut order, cutter) = (PatchOrder::new(photographs, config), cutter.clone());
+        // A card cuts faster than it trains, so one thread is enough.
+        let (mut order, cutter) = (PatchOrder::new(photographs, config)?, cutter.clone());
         let make = move |position: u64| {
             let first = position * config.batch_size as u64;
             let cuts = (first..first + config.batch_size as u64).map(|number| {
@@ -100,14 +100,12 @@ impl Patches {
     pub fn next(&mut self) -> Result<Sample> {
         self.batches.next()
     }
-
-    /// The number of the batch that comes next: where to enter again.
-    pub fn position(&self) -> u64 {
-        self.batches.position()
-    }
 }
 
-/// The photographs, if there are any and the settings are in range.
+/// The photographs.
+///
+/// # Errors
+/// If there are none, or a setting is out of range.
 fn checked(photographs: Vec<Arc<Photograph>>, config: PatchConfig) -> Result<Arc<Vec<Arc<Photograph>>>> {
     config.augment.check()?;
     let counts = [("side", config.side), ("batch_size", config.batch_size), ("photographs", photographs.len())];
@@ -117,28 +115,29 @@ fn checked(photographs: Vec<Arc<Photograph>>, config: PatchConfig) -> Result<Arc
     }
 }
 
-/// What a patch is.
-struct Plan {
-    /// Of the photograph.
+/// How one patch is made.
+struct PatchPlan {
+    /// The photograph's index.
     index: usize,
     crop: Crop,
     change: Change,
 }
 
-/// What patches are, by their number.
+/// Makes patches by their number.
 struct PatchOrder {
     photographs: Arc<Vec<Arc<Photograph>>>,
     config: PatchConfig,
-    /// The round whose order was last needed.
-    round: Option<u64>,
-    order: Vec<usize>,
+    /// The order of the photographs.
+    order: EpochOrder,
 }
 
 impl PatchOrder {
-    fn new(photographs: Arc<Vec<Arc<Photograph>>>, config: PatchConfig) -> Self {
-        Self { photographs, config, round: None, order: Vec::new() }
+    fn new(photographs: Arc<Vec<Arc<Photograph>>>, config: PatchConfig) -> Result<Self> {
+        let order = EpochOrder::new(photographs.len(), one_by_one(config.seed, SHUFFLE))?;
+        Ok(Self { photographs, config, order })
     }
 
+    /// Batch `position`: its patches one after the other.
     fn batch(&mut self, position: u64) -> Result<Sample> {
         let (side, count) = (self.config.side, self.config.batch_size);
         let plane = side * side;
@@ -146,7 +145,7 @@ impl PatchOrder {
         let mut marks = vec![0; plane];
         let parts = inputs.chunks_exact_mut(3 * plane).zip(targets.chunks_exact_mut(2 * plane));
         for (number, (input, target)) in (position * count as u64..).zip(parts) {
-            let Plan { index, crop, change } = self.plan(number);
+            let PatchPlan { index, crop, change } = self.plan(number);
             let photograph = &self.photographs[index];
             change.picture(photograph.pixels(), crop, input);
             change.labels(photograph.marks(), crop, 0, &mut marks);
@@ -161,35 +160,21 @@ impl PatchOrder {
         })
     }
 
-    fn plan(&mut self, number: u64) -> Plan {
-        let index = self.turn(number);
-        let mut generator = generator(self.config.seed, PATCH, number);
+    /// What patch `number` is.
+    fn plan(&mut self, number: u64) -> PatchPlan {
+        let index = self.order.batch(number)[0] as usize;
+        let mut generator = one_by_one(self.config.seed, PATCH).generator(number, 0);
         let crop = place(&self.photographs[index], self.config.side, &mut generator);
-        Plan { index, crop, change: self.config.augment.draw(&mut generator) }
-    }
-
-    /// The photograph whose turn patch `number` is.
-    fn turn(&mut self, number: u64) -> usize {
-        let count = self.photographs.len() as u64;
-        let round = number / count;
-        if self.round != Some(round) {
-            self.order = (0..self.photographs.len()).collect();
-            self.order.shuffle(&mut generator(self.config.seed, SHUFFLE, round));
-            self.round = Some(round);
-        }
-        self.order[(number % count) as usize]
+        PatchPlan { index, crop, change: self.config.augment.draw(&mut generator) }
     }
 }
 
-fn generator(seed: u64, purpose: u64, number: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    for (bytes, number) in key.chunks_exact_mut(8).zip([seed, purpose, number]) {
-        bytes.copy_from_slice(&number.to_le_bytes());
-    }
-    ChaCha8Rng::from_seed(key)
+/// Single patches, whose random numbers come from `stream` of `seed`.
+fn one_by_one(seed: u64, stream: u64) -> LoaderConfig {
+    LoaderConfig { batch_size: 1, seed, stream }
 }
 
-/// Draws places until one has its centre in the field of view; the last one if the field is that small.
+/// Draws places until the centre of one lies in the field of view, at most a thousand times; then the last one is taken.
 fn place(photograph: &Photograph, side: usize, generator: &mut ChaCha8Rng) -> Crop {
     const TRIES: usize = 1000;
     let marks = photograph.marks();

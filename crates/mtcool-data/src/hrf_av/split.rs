@@ -1,32 +1,32 @@
-//! Which photographs train, select and test.
+//! Which photographs are for training, for selection and for the test.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::layout::{Group, PhotographId, SetShape};
+use super::names::{Group, PhotographId, SetShape};
 use crate::error::{Error, Result};
 
-/// How the photographs are divided. A third of each group trains, the rest tests: 15 and 30 of the published 45.
+/// How the photographs are divided. A third of each group is for training, the rest for the test: 15 and 30 of the published 45.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitRule {
-    /// Drawn from a seed, alike in every group.
+    /// Drawn from a seed, with equal numbers from every group.
     Stratified {
-        /// The split follows from it.
+        /// The seed of the split.
         seed: u64,
     },
-    /// The first third of the numbers trains, 01 to 05 of the published set, as most of the literature has it.
+    /// The first third of the numbers is for training, 01 to 05 of the published set, as in most of the literature.
     Literature,
 }
 
-/// A division of a set's photographs, each part in order.
+/// A division of a set's photographs; each part is sorted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// To learn from.
+    /// For training.
     pub train: Vec<PhotographId>,
-    /// Held out of the training part, to choose settings by.
+    /// Held out from the training part, to choose settings.
     pub validation: Vec<PhotographId>,
-    /// To be read once, at the end.
+    /// For the test, to be read once, at the end.
     pub test: Vec<PhotographId>,
 }
 
@@ -35,7 +35,7 @@ impl Partition {
     /// part.
     ///
     /// # Errors
-    /// If a group would have nothing left to train on, or nothing to test on.
+    /// If a group would have no photograph left for training, or none for the test.
     pub fn new(shape: SetShape, rule: SplitRule, held_out: usize) -> Result<Self> {
         let third = usize::from(shape.numbers) / 3;
         if third == 0 {
@@ -91,7 +91,7 @@ mod tests {
                 let mut all = [&split.train[..], &split.validation, &split.test].concat();
                 all.sort();
                 assert_eq!(all, SetShape::OFFICIAL.photographs().collect::<Vec<_>>());
-                // Holding out takes from the training part alone.
+                // Photographs are held out from the training part only.
                 assert_eq!(split.test, Partition::new(SetShape::OFFICIAL, rule, 0).unwrap().test);
             }
         }

@@ -1,31 +1,34 @@
-//! How bright photographs are and how far that spreads, channel by channel: what a network's input is standardised by.
+//! Mean and standard deviation of each channel, by which a network's input is standardised.
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Photograph;
 use super::labels::FIELD;
+use super::photograph::Photograph;
 
-/// Columns of a photograph that are looked at: a quarter of the published ones, which say as much as all of them.
+/// About so many columns of a photograph are read: a quarter of the published ones, which is as good as all of them.
 const ENOUGH: usize = 876;
 
 /// Mean and standard deviation of red, green and blue on the scale 0..1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChannelStatistics {
-    /// Means.
+    /// The means.
     pub mean: [f64; 3],
-    /// Standard deviations, at least a grey level: a channel that is alike everywhere divides by something.
+    /// The standard deviations, at least one grey level, so that a constant channel can be divided by it.
     pub deviation: [f64; 3],
 }
 
 impl ChannelStatistics {
-    /// Of the pixels of `photographs` inside the field of view; of large photographs, of every n-th row and column. To four
-    /// decimals, so that they read the same wherever they are written down.
+    /// The statistics of the pixels of `photographs` inside the field of view; of large photographs, only every n-th row and
+    /// column is read. They are rounded to four decimals, so that they stay equal when they are written to a file and read again.
     pub fn of(photographs: &[Arc<Photograph>]) -> Self {
-        // Whole numbers: the order in which they are added changes nothing.
-        let sums = photographs.par_iter().map(|photograph| Sums::of(photograph)).reduce(Sums::default, Sums::plus);
+        // The sums are integers, so the order of addition does not matter.
+        let sums = photographs
+            .par_iter()
+            .map(|photograph| ChannelSums::of(photograph))
+            .reduce(ChannelSums::default, ChannelSums::plus);
         let count = sums.count.max(1) as f64;
         let rounded = |value: f64| (value * 1e4).round() / 1e4;
         let mean = sums.values.map(|sum| sum as f64 / count);
@@ -40,15 +43,15 @@ impl ChannelStatistics {
     }
 }
 
-/// Of the bytes of some pixels.
+/// Sums over the bytes of some pixels.
 #[derive(Clone, Copy, Default)]
-struct Sums {
+struct ChannelSums {
     count: u64,
     values: [u64; 3],
     squares: [u64; 3],
 }
 
-impl Sums {
+impl ChannelSums {
     fn of(photograph: &Photograph) -> Self {
         let (pixels, marks) = (photograph.pixels(), photograph.marks());
         let step = (marks.width / ENOUGH).max(1);

@@ -1,69 +1,35 @@
-//! Drawn photographs in the official layout: any number of them, at any size, from a seed, with nothing downloaded.
+//! Drawn photographs in the official layout: any number of them, of any size, drawn from a seed without any download.
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{ExtendedColorType, ImageEncoder, ImageFormat, RgbImage};
-use serde::{Deserialize, Serialize};
 
 use super::labels::Class;
-use super::layout::{Group, PhotographId, Role, SetShape};
+use super::manifest::{HrfAvManifest, read_hrf_av_manifest};
+use super::names::{Group, PhotographId, Role, SetShape};
 use crate::error::{Error, Result, at};
 use crate::files::write_whole;
-use crate::fundus::{ARTERY, Anatomy, Fundus, GENERATOR, VEIN};
-use crate::mnist::Origin;
+use crate::fundus::{ARTERY, Anatomy, Fundus, VEIN};
+use crate::manifest::write_manifest;
 use crate::picture::mark_as_drawn;
 
-/// Present in a folder of drawn photographs only.
-pub(super) const MANIFEST: &str = "synthetic.json";
-
-/// Which photographs to draw.
+/// How many photographs to draw, how large, and from what seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SynthConfig {
-    /// How many, and how large.
+    /// How many photographs, and how large.
     pub shape: SetShape,
-    /// Every photograph follows from it.
+    /// Every photograph is a function of it and the photograph's index.
     pub seed: u64,
 }
 
-/// Stands beside drawn photographs.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Manifest {
-    generator: u32,
-    seed: u64,
-    numbers: u8,
-    size: [usize; 2],
-}
-
-impl Manifest {
-    fn of(config: SynthConfig) -> Self {
-        let SetShape { numbers, size } = config.shape;
-        Self { generator: GENERATOR, seed: config.seed, numbers, size }
-    }
-
-    fn shape(self) -> SetShape {
-        SetShape { numbers: self.numbers, size: self.size }
-    }
-}
-
-/// Whether `folder` holds drawn photographs, and what it should hold.
-///
-/// # Errors
-/// If the manifest of a drawn set cannot be read.
-pub fn origin(folder: &Path) -> Result<(Origin, SetShape)> {
-    Ok(match read_manifest(folder)? {
-        None => (Origin::Real, SetShape::OFFICIAL),
-        Some(manifest) => (Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }, manifest.shape()),
-    })
-}
-
-/// Draws the photographs of `config` that `folder` does not hold yet. Those of group `g` have glaucoma, the others do not. Files
-/// appear whole or not at all, so whoever interrupts this calls it again.
+/// Draws the photographs of `config` that `folder` does not hold yet. Eyes of group `g` have glaucoma, the others do not. Files
+/// appear whole or not at all, so this can be interrupted and called again.
 ///
 /// # Errors
 /// If the shape is out of range, `folder` holds files of another set, or it cannot be written.
 pub fn synthesize(folder: &Path, config: SynthConfig) -> Result<()> {
-    let manifest = Manifest::of(config);
+    let manifest = HrfAvManifest::of(config.shape, config.seed);
     for (key, value) in
         [("numbers", config.shape.numbers.into()), ("size", config.shape.size[0].min(config.shape.size[1]))]
     {
@@ -71,16 +37,14 @@ pub fn synthesize(folder: &Path, config: SynthConfig) -> Result<()> {
             return Err(Error::OutOfRange { key, value, expected: "at least 1".into() });
         }
     }
-    let present = read_manifest(folder)?;
+    let present = read_hrf_av_manifest(folder)?;
     if present != Some(manifest) {
         clear(folder, present)?;
         for role in ROLES {
             let folder = folder.join(role.folder());
             std::fs::create_dir_all(&folder).map_err(at(&folder))?;
         }
-        let path = folder.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(&manifest).map_err(|error| at(&path)(error.into()))?;
-        write_whole(&path, &text)?;
+        write_manifest(folder, &manifest)?;
     }
     for (id, index) in indices(config) {
         if ROLES.iter().any(|role| !folder.join(role.path(id)).is_file()) {
@@ -97,10 +61,10 @@ pub fn synthesize(folder: &Path, config: SynthConfig) -> Result<()> {
     Ok(())
 }
 
-/// What is drawn. `manual1` would say nothing that the artery/vein labels do not.
+/// The files that are drawn. `manual1` is left out, since it would only repeat what the artery/vein labels say.
 const ROLES: [Role; 3] = [Role::Image, Role::Field, Role::Labels];
 
-/// The photographs and their numbers in the generator's endless sequence: each takes the next one of the right diagnosis.
+/// The photographs and their indices in the endless sequence of the seed: each takes the next eye with the right diagnosis.
 fn indices(config: SynthConfig) -> impl Iterator<Item = (PhotographId, u64)> {
     let mut next = [0u64; 2];
     config.shape.photographs().map(move |id| {
@@ -142,9 +106,9 @@ fn class(vessels: u8) -> Class {
     }
 }
 
-/// Makes room: removes the files of the drawn set `present`, and refuses a folder where somebody else's lie.
-fn clear(folder: &Path, present: Option<Manifest>) -> Result<()> {
-    let shape = present.map_or(SetShape::OFFICIAL, Manifest::shape);
+/// Removes the files of the drawn set `present`; refuses a folder that holds other files under these names.
+fn clear(folder: &Path, present: Option<HrfAvManifest>) -> Result<()> {
+    let shape = present.map_or(SetShape::OFFICIAL, HrfAvManifest::shape);
     let files: Vec<PathBuf> = shape.photographs().flat_map(|id| ROLES.map(|role| folder.join(role.path(id)))).collect();
     for file in files.into_iter().filter(|file| file.exists()) {
         if present.is_none() {
@@ -158,18 +122,4 @@ fn clear(folder: &Path, present: Option<Manifest>) -> Result<()> {
         std::fs::remove_file(&file).map_err(at(&file))?;
     }
     Ok(())
-}
-
-fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join(MANIFEST);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(at(&path))?;
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Corrupt {
-        file: path,
-        expected: "the manifest of a synthetic set".into(),
-        got: error.to_string(),
-        remedy: "delete the folder and run `cargo xtask data synth hrf-av` again",
-    })
 }

@@ -1,4 +1,4 @@
-//! A look at every file before any training: one entry a problem.
+//! Examines every file before any training, with one entry per problem.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use rayon::prelude::*;
 
 use super::checksums;
 use super::decode::Decoded;
-use super::layout::{Files, Layout, PhotographId, Role, SetShape};
-use super::mixed_vessels;
+use super::layout::{Layout, PhotographPaths, mixed_vessels};
+use super::names::{PhotographId, Role, SetShape};
 use crate::error::Result;
 use crate::files::sha256_of;
 use crate::finding::Finding;
 
 /// What a folder holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// Photographs without a problem.
+pub struct HrfAvReport {
+    /// The number of photographs without a problem.
     pub intact: usize,
-    /// Photographs there should be.
+    /// The number of photographs that there should be.
     pub expected: usize,
-    /// Intact photographs that have a file in `manual1`.
+    /// The number of intact photographs that have a file in `manual1`.
     pub with_vessels: usize,
     /// Every problem, photograph by photograph.
     pub problems: Vec<Finding>,
-    /// Files of labels with pixels of no pure colour, which take the nearest one, and how many.
+    /// Files of labels in which some pixels have no pure colour and take the nearest one, with the number of these pixels.
     pub snapped: Vec<(PathBuf, usize)>,
     /// Files of intact photographs whose content is not that of the published ones; empty for sets of another shape.
     pub unpublished: Vec<PathBuf>,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for HrfAvReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} photographs intact, {} with `manual1`", self.intact, self.expected, self.with_vessels)?;
         if let Some(mixed) = mixed_vessels(self.with_vessels, self.intact) {
@@ -46,9 +46,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// What was seen of one photograph.
-struct Seen {
-    files: Files,
+/// What was found about one intact photograph.
+struct SeenPhotograph {
+    files: PhotographPaths,
     snapped: usize,
     unpublished: Vec<PathBuf>,
 }
@@ -56,12 +56,12 @@ struct Seen {
 /// Decodes every file below `folder`, which should hold a set of `shape`, and lists what is wrong.
 ///
 /// # Errors
-/// If the folder is not there or cannot be listed; problems with single files are in the report.
-pub fn verify(folder: &Path, shape: SetShape) -> Result<Report> {
+/// If the folder is missing or cannot be listed; problems with single files are in the report.
+pub fn verify(folder: &Path, shape: SetShape) -> Result<HrfAvReport> {
     let layout = Layout::scan(folder)?;
     let ids: Vec<PhotographId> = shape.photographs().collect();
-    let seen: Vec<Result<Seen, Vec<Finding>>> = ids.par_iter().map(|&id| see(&layout, id, shape)).collect();
-    let mut report = Report {
+    let seen: Vec<Result<SeenPhotograph, Vec<Finding>>> = ids.par_iter().map(|&id| see(&layout, id, shape)).collect();
+    let mut report = HrfAvReport {
         intact: 0,
         expected: ids.len(),
         with_vessels: 0,
@@ -85,17 +85,17 @@ pub fn verify(folder: &Path, shape: SetShape) -> Result<Report> {
     Ok(report)
 }
 
-fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<Seen, Vec<Finding>> {
+fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<SeenPhotograph, Vec<Finding>> {
     let files = layout.files(id)?;
     let snapped = Decoded::read(layout, &files, shape.size)?.labels.snapped;
     let mut unpublished = Vec::new();
     if shape == SetShape::OFFICIAL {
         for (role, file) in [(Role::Image, &files.image), (Role::Field, &files.field), (Role::Labels, &files.labels)] {
-            // It was decoded a moment ago, so it can be read; if not, it is not the published one either.
+            // The file was decoded a moment ago, so it can be read; if it cannot, it counts as not published.
             if sha256_of(file).ok().as_deref() != checksums::of(&role.path(id)) {
                 unpublished.push(file.clone());
             }
         }
     }
-    Ok(Seen { files, snapped, unpublished })
+    Ok(SeenPhotograph { files, snapped, unpublished })
 }

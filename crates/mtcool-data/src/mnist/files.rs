@@ -1,4 +1,4 @@
-//! The four IDX files: their checksums, their reading and writing, and how a synthetic set is told from the real one.
+//! The four IDX files: their checksums, reading and writing them, and how a synthetic set differs from the real one.
 
 use std::path::Path;
 
@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, at};
 use crate::files::{hex, write_whole};
+use crate::manifest::{MANIFEST, read_manifest, write_manifest};
+use crate::origin::Origin;
 
 /// Names of the four files, training images and labels first, as [`write`] takes their contents.
 pub(super) const FILES: [&str; 4] =
@@ -18,33 +20,17 @@ const CANONICAL_MD5: [&str; 4] = [
     "2646ac647ad5339dbf082846283269ea",
     "27ae3e4e09519cfbb04c329615203637",
 ];
-/// Present in a folder of synthetic files only.
-const MANIFEST: &str = "synthetic.json";
 const REFETCH: &str = "delete it and run `cargo xtask data fetch mnist` again";
 
-/// Where a folder's digits come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// The canonical files, by checksum.
-    Real,
-    /// Drawn by a program; results are not comparable with published ones.
-    Synthetic {
-        /// The seed they were drawn from.
-        seed: u64,
-        /// The version of the drawing rules.
-        generator: u32,
-    },
-}
-
-/// Stands beside synthetic files.
+/// The content of the file beside synthetic files.
 #[derive(Serialize, Deserialize)]
-struct Manifest {
+struct MnistManifest {
     generator: u32,
     seed: u64,
     md5: Vec<String>,
 }
 
-/// Checks that `folder` holds the four files, whole and of the right checksum, and says what they are.
+/// Checks that `folder` holds the four files, whole and with the right checksums, and returns their origin.
 ///
 /// # Errors
 /// [`Error::Missing`] naming the files that are not there, [`Error::Corrupt`] naming the first that is truncated, has no IDX
@@ -59,7 +45,7 @@ pub fn verify(folder: &Path) -> Result<Origin> {
             remedy: "run `cargo xtask data fetch mnist`, or name the folder with `--data DIR`, or use `--data synth`",
         });
     }
-    let manifest = read_manifest(folder)?;
+    let manifest = read_mnist_manifest(folder)?;
     let expected: Vec<&str> = match &manifest {
         Some(manifest) => manifest.md5.iter().map(String::as_str).collect(),
         None => CANONICAL_MD5.to_vec(),
@@ -86,7 +72,8 @@ pub fn verify(folder: &Path) -> Result<Origin> {
         .map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }))
 }
 
-/// Writes the four files into `folder`, and for synthetic ones the manifest that says so. Files appear whole or not at all.
+/// Writes the four files into `folder`, and for synthetic ones a manifest which says that they are. Files appear whole or not
+/// at all.
 ///
 /// # Errors
 /// If the folder cannot be written.
@@ -108,8 +95,7 @@ pub fn write(folder: &Path, contents: [&[u8]; 4], origin: &Origin) -> Result<()>
                 });
             }
             let md5 = contents.iter().map(|bytes| md5_hex(bytes)).collect();
-            let text = serde_json::to_vec_pretty(&Manifest { generator: *generator, seed: *seed, md5 });
-            write_whole(&manifest, &text.map_err(|error| at(&manifest)(error.into()))?)?;
+            write_manifest(folder, &MnistManifest { generator: *generator, seed: *seed, md5 })?;
         }
     }
     for (name, bytes) in FILES.into_iter().zip(contents) {
@@ -128,7 +114,7 @@ pub(crate) fn idx(dimensions: &[usize], bytes: &[u8]) -> Vec<u8> {
     file
 }
 
-/// The length that an IDX header of unsigned bytes in `dimensions` dimensions promises for the whole file.
+/// The length of the whole file according to its IDX header, if it is one of unsigned bytes in `dimensions` dimensions.
 fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
     let sizes = bytes.strip_prefix(&[0, 0, 8, dimensions as u8])?.get(..4 * dimensions)?;
     let sizes =
@@ -136,23 +122,15 @@ fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
     sizes.into_iter().try_fold(1usize, usize::checked_mul)?.checked_add(4 + 4 * dimensions)
 }
 
-fn read_manifest(folder: &Path) -> Result<Option<Manifest>> {
-    let path = folder.join(MANIFEST);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(at(&path))?;
-    let corrupt = |got: String| Error::Corrupt {
-        file: path.clone(),
-        expected: "the manifest of a synthetic set".into(),
-        got,
-        remedy: "delete the folder and run `cargo xtask data synth mnist` again",
-    };
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
-    match manifest.md5.len() == FILES.len() {
-        true => Ok(Some(manifest)),
-        false => Err(corrupt(format!("{} checksums for {} files", manifest.md5.len(), FILES.len()))),
-    }
+fn read_mnist_manifest(folder: &Path) -> Result<Option<MnistManifest>> {
+    const REMEDY: &str = "delete the folder and run `cargo xtask data synth mnist` again";
+    read_manifest(folder, "the manifest of a synthetic set", REMEDY, |value| {
+        let manifest: MnistManifest = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        if manifest.md5.len() != FILES.len() {
+            return Err(format!("{} checksums for {} files", manifest.md5.len(), FILES.len()));
+        }
+        Ok(manifest)
+    })
 }
 
 fn md5_hex(bytes: &[u8]) -> String {

@@ -10,16 +10,17 @@ use candle_datasets::vision;
 
 use crate::dataset::Labelled;
 use crate::error::Result;
+use crate::origin::Origin;
 
-pub use fetch::{Source, fetch};
+pub use fetch::{MnistSource, fetch};
 pub(crate) use files::idx;
-pub use files::{Origin, verify, write};
+pub use files::{verify, write};
 
-/// Mean and standard deviation of the training images' pixels on the scale 0..1, by which inputs are standardised.
+/// The mean of the training images' pixels on the scale 0..1, by which inputs are standardised.
 const PIXEL_MEAN: f64 = 0.1307;
-/// See [`PIXEL_MEAN`].
+/// The standard deviation, see [`PIXEL_MEAN`].
 const PIXEL_STD: f64 = 0.3081;
-/// Of six training images, the last is held out for validation: 50,000 / 10,000 of the canonical 60,000.
+/// One of this many training images is held out for validation, from the end of the file: 10,000 of the canonical 60,000.
 const HELD_OUT: usize = 6;
 
 /// The two tasks of one split: task 0 is even, task 1 is odd; labels are `digit / 2`, in `0..5`.

@@ -1,34 +1,35 @@
-//! Squares around the disc, cut once and kept in a cache.
+//! Squares around the disc, cut once and kept in a cache: crops are parts of them.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::config::RefugeConfig;
 use super::facts::Facts;
+use super::inventory::Inventory;
 use super::mask::Mask;
-use super::scan::Inventory;
-use super::{Progress, RefugeConfig};
+use super::progress::PhotographProgress;
 use crate::cache::{Array, Cache, CacheKey, Cached};
 use crate::error::{Error, Result};
 use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
 
-/// Changes when crops are cut differently.
+/// Names what makes the cache entries and in which version; it changes when squares are cut in another way.
 const KIND: &str = "refuge crops 3";
 
 /// How the photographs of one scale are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct SquareCut {
     /// Side of the square, in pixels of the photograph.
     pub(super) crop: usize,
-    /// How many times smaller it becomes.
+    /// How many times shorter its sides become.
     pub(super) shrink: usize,
 }
 
-impl Cut {
-    /// Of photographs that are `scale` times smaller than the official ones.
+impl SquareCut {
+    /// The centred crops of photographs that are `scale` times smaller than the official ones.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] if a side is none, or does not divide.
+    /// [`Error::OutOfRange`] if a side is 0, or one length does not divide the other.
     pub(super) fn new(config: &RefugeConfig, scale: usize) -> Result<Self> {
         let RefugeConfig { crop, side, .. } = *config;
         let out_of_range = |key, value, expected| Err(Error::OutOfRange { key, value, expected });
@@ -46,18 +47,28 @@ impl Cut {
         }
         Ok(Self { crop: own, shrink: own / side })
     }
+
+    /// Squares that reach `margin` pixels farther on each side, counted after the reduction.
+    pub(super) fn widened(self, margin: usize) -> Self {
+        Self { crop: self.crop + 2 * margin * self.shrink, ..self }
+    }
 }
 
-/// The crops of all cases, and the name that says what they were made of: array 3n is the image `[S, S, 3]` of case n, array
-/// 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
-pub(super) fn open(inventory: &Inventory, cache: &Path, cut: Cut, progress: &Progress<'_>) -> Result<(Cached, String)> {
+/// The squares of all cases, and the name of the cache entry, which says what they were made of: array 3n is the image
+/// `[S, S, 3]` of case n, array 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
+pub(super) fn open(
+    inventory: &Inventory,
+    cache: &Path,
+    cut: SquareCut,
+    progress: &PhotographProgress<'_>,
+) -> Result<(Cached, String)> {
     let cache = Cache::new(cache);
     let files: Vec<&Path> =
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
-    // Gigabytes: they are not read before every training.
+    // The files have gigabytes, so they are not read before every training.
     let checksums = cache.checksums(&files)?;
     let key = CacheKey::new(KIND).setting("crop", cut.crop).setting("shrink", cut.shrink);
-    // Whether the set says that it is synthetic decides how its files are examined.
+    // Files are examined differently if the set says that it is synthetic.
     let mut key = key.setting("synthetic", inventory.manifest.is_some());
     for (found, checksums) in inventory.found.iter().zip(checksums.chunks(2)) {
         key = key.setting(&found.name.text(), checksums.join(" "));
@@ -77,14 +88,14 @@ pub(super) fn open(inventory: &Inventory, cache: &Path, cut: Cut, progress: &Pro
     Ok((cached, key.name()))
 }
 
-/// The square around the centre of the disc's bounding box, padded with zeros and background, then made smaller: image, classes
-/// and facts.
-fn cut_out(image: &Picture, mask: &Mask, Cut { crop, shrink }: Cut) -> Result<Vec<Array>> {
+/// The square around the centre of the disc's bounding box, padded with black and background, then reduced: image, classes and
+/// facts.
+fn cut_out(image: &Picture, mask: &Mask, SquareCut { crop, shrink }: SquareCut) -> Result<Vec<Array>> {
     let center = disc_center(mask);
     let picture = square(image, center, crop, shrink)?;
     let inside = pixel_of(mask.size, center, crop);
     let side = crop / shrink;
-    // Classes have no mean: the middle pixel stands for all.
+    // Classes have no mean: a block takes the class of its middle pixel.
     let middle = |index: usize| inside(index / side * shrink + shrink / 2, index % side * shrink + shrink / 2);
     let classes = (0..side * side).map(|index| middle(index).map_or(BACKGROUND, |at| mask.classes[at])).collect();
     Ok(vec![
@@ -94,7 +105,8 @@ fn cut_out(image: &Picture, mask: &Mask, Cut { crop, shrink }: Cut) -> Result<Ve
     ])
 }
 
-/// A square of `crop` pixels of `photograph` around `center` (row, column), black beyond its borders, then `shrink` times smaller.
+/// A square of `crop` x `crop` pixels of `photograph` around `center` (row, column), black outside of the photograph, then
+/// reduced so that its sides are `shrink` times shorter.
 ///
 /// # Errors
 /// If `shrink` is 0 or larger than `crop`.
@@ -109,7 +121,8 @@ pub fn square(photograph: &Picture, center: [usize; 2], crop: usize, shrink: usi
     Picture { height: crop, width: crop, channels: 3, bytes: pixels }.reduced(shrink)
 }
 
-/// From row and column of a square to the pixel of a photograph of `size` (height, width), if it lies there.
+/// A function from row and column of a square to the index of the pixel in a photograph of `size` (height, width), if that
+/// place lies inside of it.
 fn pixel_of([height, width]: [usize; 2], center: [usize; 2], crop: usize) -> impl Fn(usize, usize) -> Option<usize> {
     let [top, left] = center.map(|center| center as i64 - crop as i64 / 2);
     move |row, column| {
@@ -136,10 +149,11 @@ fn disc_center(mask: &Mask) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::super::mask::Coding;
+    use super::super::placement::CropPlacement;
     use super::*;
     use crate::fundus::{CUP, RIM};
 
-    /// A photograph whose pixels say where they are, with a disc of rows 3..8 and columns 10..14.
+    /// A photograph whose pixels tell their own place, with a disc of rows 3..8 and columns 10..14.
     fn photograph() -> (Picture, Mask) {
         let bytes = (0..240).flat_map(|index| [10 + index % 20, 100 + index / 20, 7]).collect();
         let image = Picture { height: 12, width: 20, channels: 3, bytes };
@@ -154,15 +168,23 @@ mod tests {
 
     /// The crop's image and classes, one after the other.
     fn record(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Vec<u8> {
-        cut_out(image, mask, Cut { crop, shrink }).unwrap().into_iter().take(2).flat_map(|array| array.bytes).collect()
+        cut_out(image, mask, SquareCut { crop, shrink })
+            .unwrap()
+            .into_iter()
+            .take(2)
+            .flat_map(|array| array.bytes)
+            .collect()
     }
 
     #[test]
     fn a_crop_is_the_same_part_of_photographs_of_every_scale() {
-        let cut = |crop, side, scale| Cut::new(&RefugeConfig { crop, side, cache: "c".into() }, scale);
-        assert_eq!(cut(512, 128, 1).unwrap(), Cut { crop: 512, shrink: 4 });
-        assert_eq!(cut(512, 128, 4).unwrap(), Cut { crop: 128, shrink: 1 });
-        assert_eq!(cut(512, 512, 1).unwrap(), Cut { crop: 512, shrink: 1 });
+        let cut = |crop, side, scale| {
+            SquareCut::new(&RefugeConfig { crop, side, placement: CropPlacement::CENTRED, cache: "c".into() }, scale)
+        };
+        assert_eq!(cut(512, 128, 1).unwrap(), SquareCut { crop: 512, shrink: 4 });
+        assert_eq!(cut(512, 128, 4).unwrap(), SquareCut { crop: 128, shrink: 1 });
+        assert_eq!(cut(512, 512, 1).unwrap(), SquareCut { crop: 512, shrink: 1 });
+        assert_eq!(cut(512, 128, 1).unwrap().widened(12), SquareCut { crop: 608, shrink: 4 });
         let message = |crop, side, scale| cut(crop, side, scale).unwrap_err().to_string();
         assert!(message(500, 125, 16).contains("`crop` is 500: expected a multiple of 16"));
         assert!(message(512, 512, 4).contains("`side` is 512: expected a divisor of the 128 pixels"));
@@ -178,6 +200,22 @@ mod tests {
             assert_eq!(pixel, [10 + 10 + (index % 4) as u8, 100 + 3 + (index / 4) as u8, 7]);
         }
         assert_eq!(classes, [RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, RIM, CUP, RIM, RIM, RIM, RIM, RIM]);
+    }
+
+    #[test]
+    fn a_wider_square_has_the_same_crop_in_its_middle() {
+        let (image, mask) = photograph();
+        for (shrink, margin) in [(1, 3), (2, 1), (2, 4)] {
+            let cut = SquareCut { crop: 4, shrink };
+            let wide = cut_out(&image, &mask, cut.widened(margin)).unwrap();
+            let plain = cut_out(&image, &mask, cut).unwrap();
+            let (side, stored) = (4 / shrink, 4 / shrink + 2 * margin);
+            for (array, channels) in [(0, 3), (1, 1)] {
+                let row =
+                    |row: usize| &wide[array].bytes[((row + margin) * stored + margin) * channels..][..side * channels];
+                assert_eq!((0..side).flat_map(row).copied().collect::<Vec<u8>>(), plain[array].bytes);
+            }
+        }
     }
 
     #[test]

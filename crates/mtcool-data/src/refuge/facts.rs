@@ -1,9 +1,9 @@
-//! What is worth knowing of a photograph's files beside its crop: kept with it, since later openings decode nothing.
+//! Facts about a photograph's files that are stored beside its square, since the files are not decoded again.
 
 use super::mask::Coding;
 use crate::cache::Array;
 
-/// Size of a photograph, coding of its mask.
+/// The size of a photograph and the coding of its mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Facts {
     /// (height, width).
@@ -12,11 +12,11 @@ pub(super) struct Facts {
     pub(super) has_cup: bool,
 }
 
-/// Stands for the official coding where others are told by the value of their background.
+/// The number that stands for the official coding; other codings are stored as the value of their background.
 const OFFICIAL: u8 = 255;
 
 impl Facts {
-    /// For the cache: height and width, four bytes each, then coding and cup.
+    /// The bytes for the cache: height and width with four bytes each, then coding and cup.
     pub(super) fn to_array(self) -> Array {
         let [height, width] = self.size.map(|side| (side as u32).to_le_bytes());
         let coding = match self.coding {
@@ -27,7 +27,7 @@ impl Facts {
         Array { shape: vec![bytes.len()], bytes }
     }
 
-    /// From the bytes of [`Self::to_array`], which the cache has found whole.
+    /// The facts in the bytes of [`Self::to_array`], whose checksum the cache has verified.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let number =
             |at: usize| bytes[at..at + 4].iter().rev().fold(0usize, |sum, &byte| (sum << 8) | usize::from(byte));

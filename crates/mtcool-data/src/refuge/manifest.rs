@@ -1,4 +1,4 @@
-//! The marker of a synthetic set: what drew it, from what, and the checksum of every file.
+//! The marker of a synthetic set: the version of the drawing rules, the settings, and the checksum of every file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,35 +6,32 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::names::{Counts, Part};
-use super::synthetic::RefugeSynthesis;
-use crate::error::{Error, Result, at};
-use crate::files::write_whole;
+use super::names::{Counts, RefugePart};
+use super::synthesis::RefugeSynthesis;
+use crate::error::{Error, Result};
 use crate::fundus::GENERATOR;
-use crate::mnist::Origin;
+use crate::manifest::{read_manifest, write_manifest};
+use crate::origin::Origin;
 
-/// Present in a folder of synthetic photographs only.
-pub(super) const MANIFEST: &str = "synthetic.json";
-
-/// Of the folder and its manifest. In version 1 photographs of all parts had one size.
+/// The version of folder and manifest. In version 1, the photographs of all parts had one size.
 const VERSION: u64 = 2;
-/// What to do about a folder that cannot be used.
+/// What a user can do about a folder that cannot be used.
 const REMEDY: &str = "delete the folder and draw the photographs again, or name another folder: `--set data.folder=DIR`, with \
                       `cargo xtask data synth refuge` `--data DIR`";
 
-/// Stands beside synthetic photographs.
+/// The content of the file beside synthetic photographs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Manifest {
+pub(super) struct RefugeManifest {
     version: u64,
     /// The version of the drawing rules.
     pub(super) generator: u32,
     pub(super) config: RefugeSynthesis,
-    /// Path within the folder to SHA-256; empty while the set is being drawn.
+    /// The SHA-256 of each file by its path within the folder; empty while the set is being drawn.
     pub(super) files: BTreeMap<PathBuf, String>,
 }
 
-impl Manifest {
-    /// Of a set that is being drawn.
+impl RefugeManifest {
+    /// The manifest of a set that is being drawn.
     pub(super) fn new(config: RefugeSynthesis) -> Self {
         Self { version: VERSION, generator: GENERATOR, config, files: BTreeMap::new() }
     }
@@ -44,25 +41,16 @@ impl Manifest {
     /// # Errors
     /// If it cannot be read, or is of another version.
     pub(super) fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(MANIFEST);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = std::fs::read(&path).map_err(at(&path))?;
-        let corrupt = |got: String| Error::Corrupt {
-            file: path.clone(),
-            expected: format!("the manifest of a synthetic set of version {VERSION}"),
-            got,
-            remedy: REMEDY,
-        };
-        let value: Value = serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
-        match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
-            VERSION => serde_json::from_value(value).map(Some).map_err(|error| corrupt(error.to_string())),
-            version => Err(corrupt(format!("one of version {version}"))),
-        }
+        let expected = format!("the manifest of a synthetic set of version {VERSION}");
+        read_manifest(folder, &expected, REMEDY, |value| {
+            match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
+                VERSION => serde_json::from_value(value).map_err(|error| error.to_string()),
+                version => Err(format!("one of version {version}")),
+            }
+        })
     }
 
-    /// Why `wanted` is not drawn into the `folder` that holds this set.
+    /// The error that refuses to draw `wanted` into the `folder` that holds this set.
     pub(super) fn in_the_way_of(&self, wanted: &RefugeSynthesis, folder: &Path) -> Error {
         let name = |generator: u32, config: &RefugeSynthesis| {
             let RefugeSynthesis { train, validation, test, size, seed } = config;
@@ -79,9 +67,7 @@ impl Manifest {
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let path = folder.join(MANIFEST);
-        let text = serde_json::to_vec_pretty(self).map_err(|error| at(&path)(error.into()))?;
-        write_whole(&path, &text)
+        write_manifest(folder, self)
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -93,11 +79,11 @@ impl Manifest {
     }
 
     /// (height, width) of the photographs of `part`.
-    pub(super) fn size(&self, part: Part) -> [usize; 2] {
+    pub(super) fn size(&self, part: RefugePart) -> [usize; 2] {
         self.config.size_of(part)
     }
 
-    /// How many times shorter the photographs' sides are than the official ones'.
+    /// How many times shorter the sides of the photographs are than those of the official ones.
     pub(super) fn scale(&self) -> usize {
         self.config.scale()
     }

@@ -4,12 +4,12 @@ use image::DynamicImage;
 
 use crate::fundus::{BACKGROUND, CUP, RIM};
 
-/// How a mask writes its classes.
+/// The values by which a mask encodes its classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     /// 0 cup, 128 rim, 255 background.
     Official,
-    /// 0, 1 and 2, background first or cup first.
+    /// 0, 1 and 2, from background to cup or from cup to background.
     Indexed { background: u8 },
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Mask {
 /// The classes of a decoded picture.
 ///
 /// # Errors
-/// In words, which values were found, if they are none of the known codings.
+/// A description of the values that were found, if they belong to no known coding.
 pub(super) fn decode(picture: &DynamicImage) -> Result<Mask, String> {
     let rgb = picture.to_rgb8();
     let mut counts = [0usize; 256];
@@ -48,7 +48,7 @@ pub(super) fn decode(picture: &DynamicImage) -> Result<Mask, String> {
     Ok(Mask { size: [rgb.height() as usize, rgb.width() as usize], classes, coding, has_cup })
 }
 
-/// The coding in which values occur as often as `counts` says, and the class of each value.
+/// The coding of a mask in which value v occurs `counts[v]` times, and the class of each value.
 fn coding(counts: &[usize; 256]) -> Result<(Coding, [u8; 256]), String> {
     let values: Vec<u8> = (0..=255).filter(|&value| counts[usize::from(value)] > 0).collect();
     let only = |allowed: [u8; 3]| values.iter().all(|value| allowed.contains(value));

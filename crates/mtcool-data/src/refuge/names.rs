@@ -1,10 +1,10 @@
-//! The official names: what each file of REFUGE2018 is called, where it belongs, how large it is.
+//! The official names of the files of REFUGE2018, their folders and their sizes.
 
 use std::path::PathBuf;
 
 /// The three parts in which REFUGE2018 was published. Experiments train on the first two together and report on the third.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum RefugePart {
     /// `Training400`.
     Train,
     /// `REFUGE-Validation400`.
@@ -13,29 +13,29 @@ pub enum Part {
     Test,
 }
 
-impl Part {
-    /// All of them.
-    pub const ALL: [Part; 3] = [Part::Train, Part::Validation, Part::Test];
+impl RefugePart {
+    /// All parts, in order.
+    pub const ALL: [RefugePart; 3] = [RefugePart::Train, RefugePart::Validation, RefugePart::Test];
 
     /// (height, width) of the official photographs: a Zeiss Visucam for training, a Canon CR-2 for the rest.
     pub fn official_size(self) -> [usize; 2] {
         match self {
-            Part::Train => [2056, 2124],
-            Part::Validation | Part::Test => [1634, 1634],
+            RefugePart::Train => [2056, 2124],
+            RefugePart::Validation | RefugePart::Test => [1634, 1634],
         }
     }
 
     /// The spreadsheet that holds the part's diagnoses, or only the foveas for the training part.
     pub(super) fn spreadsheet(self) -> &'static str {
         match self {
-            Part::Train => "Annotation-Training400/Fovea_location.xlsx",
-            Part::Validation => "REFUGE-Validation400-GT/Fovea_locations.xlsx",
-            Part::Test => "REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx",
+            RefugePart::Train => "Annotation-Training400/Fovea_location.xlsx",
+            RefugePart::Validation => "REFUGE-Validation400-GT/Fovea_locations.xlsx",
+            RefugePart::Test => "REFUGE-Test-GT/Glaucoma_label_and_Fovea_location.xlsx",
         }
     }
 }
 
-/// What a photograph and its mask are called, such as `g0012` or `V0400`.
+/// The name of a photograph and its mask, such as `g0012` or `V0400`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Name {
     Glaucoma(u32),
@@ -45,7 +45,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// From a file's name without extension, in either case.
+    /// The name in a file's name without extension, in upper or lower case.
     pub(super) fn parse(stem: &str) -> Option<Self> {
         let digits =
             stem.get(1..).filter(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()));
@@ -59,11 +59,11 @@ impl Name {
         }
     }
 
-    pub(super) fn part(self) -> Part {
+    pub(super) fn part(self) -> RefugePart {
         match self {
-            Name::Glaucoma(_) | Name::Healthy(_) => Part::Train,
-            Name::Validation(_) => Part::Validation,
-            Name::Test(_) => Part::Test,
+            Name::Glaucoma(_) | Name::Healthy(_) => RefugePart::Train,
+            Name::Validation(_) => RefugePart::Validation,
+            Name::Test(_) => RefugePart::Test,
         }
     }
 
@@ -76,7 +76,7 @@ impl Name {
         }
     }
 
-    /// Where the photograph lies in the official folders.
+    /// The path of the photograph in the official folders.
     pub(super) fn image(self) -> PathBuf {
         let folder = match self {
             Name::Glaucoma(_) => "Training400/Glaucoma",
@@ -87,7 +87,7 @@ impl Name {
         PathBuf::from(folder).join(self.text() + ".jpg")
     }
 
-    /// Where the mask lies in the official folders; those of the test part are sorted by `glaucoma`, if that is known.
+    /// The path of the mask in the official folders; masks of the test part are sorted by `glaucoma`, if that is known.
     pub(super) fn mask(self, glaucoma: Option<bool>) -> PathBuf {
         let folder = match (self, glaucoma) {
             (Name::Glaucoma(_), _) => "Annotation-Training400/Disc_Cup_Masks/Glaucoma",

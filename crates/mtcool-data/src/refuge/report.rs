@@ -1,30 +1,31 @@
-//! What a look at a folder found: one entry a problem.
+//! What the examination of a folder found, with one entry per problem.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use super::names::Part;
+use super::names::RefugePart;
 use crate::error::Error;
 use crate::finding::{Defects, Finding};
-use crate::mnist::Origin;
+use crate::origin::Origin;
 
 /// All that was found in a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct RefugeReport {
     /// The folder.
     pub folder: PathBuf,
     /// Whether its photographs are real.
     pub origin: Origin,
-    /// Photographs that have a mask and a diagnosis, and those of them with glaucoma, of each part of [`Part::ALL`].
+    /// For each part of [`RefugePart::ALL`], the number of photographs that have a mask and a diagnosis, and the number of
+    /// those with glaucoma.
     pub complete: [(usize, usize); 3],
-    /// Every problem, sorted by path; notes that say the same of many files of a folder are one.
+    /// Every problem, sorted by path; equal notes on many files of a folder are merged into one.
     pub findings: Vec<Finding>,
 }
 
-/// So many notes of a folder that say the same become one.
+/// From this number on, equal notes on files of one folder are merged into one.
 const ALIKE: usize = 4;
 
-/// `findings`, sorted; where a folder's notes repeat each other, one speaks for all.
+/// `findings`, sorted, with equal notes on files of one folder merged into one.
 pub(super) fn summarise(mut findings: Vec<Finding>) -> Vec<Finding> {
     let kind = |finding: &Finding| {
         let folder = finding.path.parent().map(PathBuf::from);
@@ -47,13 +48,13 @@ pub(super) fn summarise(mut findings: Vec<Finding>) -> Vec<Finding> {
     summary
 }
 
-impl Report {
+impl RefugeReport {
     /// The findings that must be solved before training.
     pub fn defects(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|finding| finding.is_defect)
     }
 
-    /// Why the folder is not used.
+    /// The error that refuses the folder.
     pub(super) fn into_error(self) -> Error {
         let remedy =
             format!("Run `cargo xtask data verify refuge --data {}` for the whole list", self.folder.display());
@@ -66,8 +67,8 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
-    /// One line a finding, then what is complete.
+impl fmt::Display for RefugeReport {
+    /// One line per finding, then the numbers of complete photographs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(f, "{:<6} {finding}", if finding.is_defect { "defect" } else { "note" })?;
@@ -77,7 +78,7 @@ impl fmt::Display for Report {
             Origin::Synthetic { seed, .. } => format!(" (synthetic, seed {seed})"),
         };
         write!(f, "{}{origin}: ", self.folder.display())?;
-        for (part, (count, glaucoma)) in Part::ALL.iter().zip(self.complete) {
+        for (part, (count, glaucoma)) in RefugePart::ALL.iter().zip(self.complete) {
             write!(f, "{part:?} {count} photographs ({glaucoma} glaucoma), ")?;
         }
         let defects = self.defects().count();

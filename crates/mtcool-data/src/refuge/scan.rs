@@ -1,50 +1,21 @@
-//! Which file is which photograph's: the official folders, doubled or repacked ones, found by the files' own names.
+//! Finds each photograph's files in the official folders, or in doubled or repacked ones, by the files' own names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::inventory::{Found, FoundFiles, Inventory};
 use super::labels;
-use super::manifest::Manifest;
-use super::names::{Counts, Name, Part};
-use super::report::{Report, summarise};
+use super::manifest::RefugeManifest;
+use super::names::{Counts, Name};
 use crate::error::{Error, Result, at};
-use crate::finding::{Finding, Problem};
-use crate::mnist::Origin;
+use crate::finding::ProblemKind;
 
-/// Folders deeper than this are not looked into.
+/// Folders that are nested more deeply than this are ignored.
 const DEEPEST: usize = 10;
-/// Folders of other data sets, and of archive programs, that come in the same archives.
+/// Folders of other data sets and of archive programs that come in the same archives.
 const OTHER_FOLDERS: [&str; 3] = ["AMD", "Non-AMD", "__MACOSX"];
 
-/// What there is of a photograph.
-#[derive(Clone, Debug)]
-pub(super) struct Found {
-    pub(super) name: Name,
-    pub(super) glaucoma: Option<bool>,
-    pub(super) image: Option<PathBuf>,
-    pub(super) mask: Option<PathBuf>,
-}
-
-/// What a folder holds, by names alone: no picture has been decoded.
-#[derive(Debug)]
-pub(super) struct Inventory {
-    pub(super) folder: PathBuf,
-    pub(super) manifest: Option<Manifest>,
-    pub(super) found: Vec<Found>,
-    pub(super) findings: Vec<Finding>,
-}
-
-/// All files that may matter, by what they are.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    pub(super) images: BTreeMap<Name, Vec<PathBuf>>,
-    pub(super) masks: BTreeMap<Name, Vec<PathBuf>>,
-    pub(super) spreadsheets: Vec<PathBuf>,
-    /// Pictures with other names.
-    unknown: Vec<PathBuf>,
-}
-
-/// Finds the files of `folder` and says what is missing, doubled, mislabelled or foreign.
+/// Finds the files of `folder` and lists what is missing, doubled, mislabelled or foreign.
 ///
 /// # Errors
 /// If there is no photograph of the set at all, or a folder cannot be read.
@@ -59,8 +30,8 @@ pub(super) fn scan(folder: &Path) -> Result<Inventory> {
     if !folder.is_dir() {
         return Err(missing());
     }
-    let manifest = Manifest::read(folder)?;
-    let mut files = Files::default();
+    let manifest = RefugeManifest::read(folder)?;
+    let mut files = FoundFiles::default();
     walk(folder, 0, &mut files)?;
     if files.images.is_empty() {
         return Err(missing());
@@ -70,14 +41,14 @@ pub(super) fn scan(folder: &Path) -> Result<Inventory> {
     Ok(inventory)
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
+fn walk(folder: &Path, depth: usize, files: &mut FoundFiles) -> Result<()> {
     let entries =
         std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(at(folder))?;
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Hidden files are those of file managers, `._g0001.jpg` among them.
+        // Hidden files come from file managers, for instance `._g0001.jpg`.
         if name.starts_with('.') || OTHER_FOLDERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
             continue;
         }
@@ -101,30 +72,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Files) -> Result<()> {
 }
 
 impl Inventory {
-    /// Whether the photographs are real, as far as the manifest says.
-    pub(super) fn origin(&self) -> Origin {
-        self.manifest.as_ref().map_or(Origin::Real, Manifest::origin)
-    }
-
-    /// The findings so far and `more`, for reading.
-    pub(super) fn report(&self, more: Vec<Finding>) -> Report {
-        let findings = summarise([self.findings.clone(), more].concat());
-        let complete = Part::ALL.map(|part| {
-            let complete = self.found.iter().filter(|found| found.image.is_some() && found.mask.is_some());
-            let known = complete.filter(|found| found.name.part() == part).filter_map(|found| found.glaucoma);
-            known.fold((0, 0), |(count, glaucoma), this| (count + 1, glaucoma + usize::from(this)))
-        });
-        Report { folder: self.folder.clone(), origin: self.origin(), complete, findings }
-    }
-
-    pub(super) fn finding(&self, path: &Path, problem: Problem, is_defect: bool, detail: String) -> Finding {
-        let finding = if is_defect { Finding::defect } else { Finding::note };
-        finding(&self.folder, path, problem, detail)
-    }
-
-    fn sort_out(&mut self, files: &Files) -> Result<()> {
+    fn sort_out(&mut self, files: &FoundFiles) -> Result<()> {
         let expected: BTreeSet<Name> =
-            self.manifest.as_ref().map_or(Counts::OFFICIAL, Manifest::counts).names().collect();
+            self.manifest.as_ref().map_or(Counts::OFFICIAL, RefugeManifest::counts).names().collect();
         let glaucoma = labels::find(self, files, &expected)?;
         for &name in &expected {
             let known = glaucoma.get(&name).copied();
@@ -136,7 +86,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// The file of `name`; says if it is missing from `place` or there more than once.
+    /// The file of `name`; adds a finding if it is missing from `place` or there more than once.
     fn only_one(
         &mut self,
         files: &BTreeMap<Name, Vec<PathBuf>>,
@@ -146,25 +96,26 @@ impl Inventory {
     ) -> Result<Option<PathBuf>> {
         let Some((first, others)) = files.get(&name).and_then(|paths| paths.split_first()) else {
             let detail = format!("no {what} of this name anywhere in the folder; unpack the official archive again");
-            let finding = self.finding(place, Problem::Missing, true, detail);
+            let finding = self.finding(place, ProblemKind::Missing, true, detail);
             self.findings.push(finding);
             return Ok(None);
         };
         for other in others {
             let same = std::fs::read(first).map_err(at(first))? == std::fs::read(other).map_err(at(other))?;
             let first = first.strip_prefix(&self.folder).unwrap_or(first).display();
-            let detail = match same {
-                true => format!("the same bytes as {first}, which is used"),
-                false => format!("another {what} than {first}; keep one of the two"),
+            let detail = if same {
+                format!("the same bytes as {first}, which is used")
+            } else {
+                format!("another {what} than {first}; keep one of the two")
             };
-            let finding = self.finding(other, Problem::Doubled, !same, detail);
+            let finding = self.finding(other, ProblemKind::Doubled, !same, detail);
             self.findings.push(finding);
         }
         Ok(Some(first.clone()))
     }
 
-    /// One note a folder.
-    fn report_foreign(&mut self, files: &Files, expected: &BTreeSet<Name>) {
+    /// Adds one note per folder about files that do not belong to the set.
+    fn report_foreign(&mut self, files: &FoundFiles, expected: &BTreeSet<Name>) {
         let named = files.images.iter().chain(&files.masks).filter(|(name, _)| !expected.contains(name));
         let mut folders: BTreeMap<&Path, Vec<&Path>> = BTreeMap::new();
         for path in named.flat_map(|(_, paths)| paths).chain(&files.unknown) {
@@ -174,7 +125,7 @@ impl Inventory {
             let example = paths[0].file_name().unwrap_or_default().to_string_lossy().into_owned();
             let detail =
                 format!("{} pictures of no photograph of the set, such as {example}, are ignored", paths.len());
-            let finding = self.finding(folder, Problem::Foreign, false, detail);
+            let finding = self.finding(folder, ProblemKind::Foreign, false, detail);
             self.findings.push(finding);
         }
     }

@@ -1,13 +1,13 @@
-//! Who is trained on, who selects, who is reported.
+//! Which cases are for training, for selection and for the test.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::Case;
-use super::names::Part;
+use super::case::Case;
+use super::names::RefugePart;
 
-/// Indices into [`super::Refuge::cases`], each ascending.
+/// Indices of cases, each list ascending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Splits {
     /// Nine tenths of the official training and validation parts.
@@ -18,23 +18,23 @@ pub struct Splits {
     pub test: Vec<u32>,
 }
 
-/// One photograph in so many is held out.
+/// One of this many photographs is held out.
 const HELD_OUT: usize = 10;
 
 impl Splits {
     /// Holds out a tenth of every stratum (part and diagnosis), drawn from `seed`.
     pub(super) fn draw(cases: &[Case], seed: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
-        let of = |part: Part, glaucoma: Option<bool>| -> Vec<u32> {
+        let of = |part: RefugePart, glaucoma: Option<bool>| -> Vec<u32> {
             let fits = |case: &Case| case.part == part && glaucoma.is_none_or(|glaucoma| case.glaucoma == glaucoma);
             (0u32..).zip(cases).filter(|(_, case)| fits(case)).map(|(index, _)| index).collect()
         };
-        let mut splits = Self { train: Vec::new(), selection: Vec::new(), test: of(Part::Test, None) };
-        for part in [Part::Train, Part::Validation] {
+        let mut splits = Self { train: Vec::new(), selection: Vec::new(), test: of(RefugePart::Test, None) };
+        for part in [RefugePart::Train, RefugePart::Validation] {
             for glaucoma in [true, false] {
                 let mut stratum = of(part, Some(glaucoma));
                 stratum.shuffle(&mut generator);
-                // At least one for selection, unless none would be left to train on.
+                // At least one is for selection, unless none would be left for training.
                 let least = usize::from(stratum.len() > 1);
                 let held_out = ((stratum.len() + HELD_OUT / 2) / HELD_OUT).max(least);
                 splits.train.extend(&stratum[held_out..]);
@@ -49,11 +49,11 @@ impl Splits {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Counts;
+    use super::super::names::{Counts, Name};
     use super::*;
 
     fn cases(counts: Counts) -> Vec<Case> {
-        let case = |name: super::super::names::Name| Case {
+        let case = |name: Name| Case {
             name: name.text(),
             part: name.part(),
             glaucoma: name.text().starts_with('g') || (!name.text().starts_with('n') && name.text().ends_with('7')),
@@ -66,7 +66,7 @@ mod tests {
         let cases = cases(Counts::OFFICIAL);
         let splits = Splits::draw(&cases, 4);
         assert_eq!([splits.train.len(), splits.selection.len(), splits.test.len()], [720, 80, 400]);
-        for part in [Part::Train, Part::Validation] {
+        for part in [RefugePart::Train, RefugePart::Validation] {
             for (glaucoma, count) in [(true, 4), (false, 36)] {
                 let fits = |&&index: &&u32| {
                     let case = &cases[index as usize];
@@ -78,7 +78,7 @@ mod tests {
         let mut all = [splits.train.clone(), splits.selection.clone(), splits.test.clone()].concat();
         all.sort_unstable();
         assert_eq!(all, (0..1200).collect::<Vec<u32>>());
-        assert!(splits.test.iter().all(|&index| cases[index as usize].part == Part::Test));
+        assert!(splits.test.iter().all(|&index| cases[index as usize].part == RefugePart::Test));
         assert_eq!(Splits::draw(&cases, 4), splits);
         assert_ne!(Splits::draw(&cases, 5).selection, splits.selection);
     }

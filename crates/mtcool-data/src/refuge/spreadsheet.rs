@@ -1,27 +1,27 @@
-//! Spreadsheets: diagnoses by their columns' headers, and the writing of small workbooks.
+//! Spreadsheets: reads diagnoses by the headers of their columns, and writes small workbooks.
 
 use std::io::{Cursor, Write};
 
 use calamine::{Data, Reader, open_workbook_auto_from_rs};
 use zip::write::SimpleFileOptions;
 
-/// A header is looked for in the first rows only.
+/// The header is searched in this many rows.
 const HEADER_ROWS: usize = 10;
 
 /// A row of a spreadsheet with diagnoses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Diagnosis {
-    /// The photograph's file name without extension, as it is written there.
+    /// The photograph's file name without extension, as it is written in the row.
     pub(super) stem: String,
-    /// Whether it shows glaucoma, or what stands there instead of 0 or 1.
+    /// Whether it shows glaucoma, or the text of the cell if that is neither 0 nor 1.
     pub(super) glaucoma: Result<bool, String>,
 }
 
-/// The diagnoses of a workbook: from each sheet that has one column of image names and one of glaucoma labels, whatever their
-/// positions. None if no sheet has both.
+/// The diagnoses in a workbook, from each sheet that has a column of image names and one of glaucoma labels, whatever their
+/// positions; an empty list if no sheet has both.
 ///
 /// # Errors
-/// If the bytes are no workbook.
+/// If the bytes are not a workbook.
 pub(super) fn diagnoses(bytes: &[u8]) -> Result<Vec<Diagnosis>, String> {
     let mut workbook = open_workbook_auto_from_rs(Cursor::new(bytes)).map_err(|error| error.to_string())?;
     let mut found = Vec::new();
@@ -44,12 +44,12 @@ pub(super) fn diagnoses(bytes: &[u8]) -> Result<Vec<Diagnosis>, String> {
     Ok(found)
 }
 
-/// `Glaucoma Label`, `Label(Glaucoma=1)` and their like.
+/// Whether a header is `Glaucoma Label`, `Label(Glaucoma=1)` or similar.
 fn is_label(text: &str) -> bool {
     text.contains("glaucoma") && text.contains("label")
 }
 
-/// Lower-case letters and digits.
+/// The letters and digits of `text`, in lower case.
 fn letters(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
 }
@@ -65,19 +65,19 @@ fn glaucoma(cell: &Data) -> Result<bool, String> {
 
 /// A cell to write.
 #[derive(Clone, Debug)]
-pub(super) enum Cell {
+pub(super) enum SheetCell {
     Text(String),
     Number(f64),
 }
 
-impl From<&str> for Cell {
+impl From<&str> for SheetCell {
     fn from(text: &str) -> Self {
-        Cell::Text(text.to_owned())
+        SheetCell::Text(text.to_owned())
     }
 }
 
 /// An Office Open XML workbook with one sheet of `rows`; the same rows give the same bytes.
-pub(super) fn workbook(rows: &[Vec<Cell>]) -> zip::result::ZipResult<Vec<u8>> {
+pub(super) fn workbook(rows: &[Vec<SheetCell>]) -> zip::result::ZipResult<Vec<u8>> {
     const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
     const PACKAGE: &str = "http://schemas.openxmlformats.org/package/2006";
     const DOCUMENT: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
@@ -116,14 +116,14 @@ pub(super) fn workbook(rows: &[Vec<Cell>]) -> zip::result::ZipResult<Vec<u8>> {
     Ok(archive.finish()?.into_inner())
 }
 
-fn sheet_data(rows: &[Vec<Cell>]) -> String {
+fn sheet_data(rows: &[Vec<SheetCell>]) -> String {
     let mut text = String::new();
     for (row, cells) in (1..).zip(rows) {
         text += &format!("<row r=\"{row}\">");
         for (column, cell) in ('A'..='Z').zip(cells) {
             text += &match cell {
-                Cell::Number(number) => format!("<c r=\"{column}{row}\"><v>{number}</v></c>"),
-                Cell::Text(value) => {
+                SheetCell::Number(number) => format!("<c r=\"{column}{row}\"><v>{number}</v></c>"),
+                SheetCell::Text(value) => {
                     let value = value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
                     format!("<c r=\"{column}{row}\" t=\"inlineStr\"><is><t xml:space=\"preserve\">{value}</t></is></c>")
                 }
@@ -138,7 +138,7 @@ fn sheet_data(rows: &[Vec<Cell>]) -> String {
 mod tests {
     use super::*;
 
-    fn read(rows: &[Vec<Cell>]) -> Vec<Diagnosis> {
+    fn read(rows: &[Vec<SheetCell>]) -> Vec<Diagnosis> {
         diagnoses(&workbook(rows).unwrap()).unwrap()
     }
 
@@ -149,35 +149,50 @@ mod tests {
     #[test]
     fn columns_are_found_by_their_headers_wherever_they_are() {
         let expected = [diagnosis("V0001", Ok(true)), diagnosis("V0002", Ok(false))];
-        let official: [Vec<Cell>; 3] = [
+        let official: [Vec<SheetCell>; 3] = [
             vec!["ID".into(), "ImgName".into(), "Fovea_X".into(), "Fovea_Y".into(), "Glaucoma Label".into()],
-            vec![Cell::Number(1.0), "V0001.jpg".into(), Cell::Number(7.5), Cell::Number(8.0), Cell::Number(1.0)],
-            vec![Cell::Number(2.0), "V0002.jpg".into(), Cell::Number(7.5), Cell::Number(8.0), Cell::Number(0.0)],
+            vec![
+                SheetCell::Number(1.0),
+                "V0001.jpg".into(),
+                SheetCell::Number(7.5),
+                SheetCell::Number(8.0),
+                SheetCell::Number(1.0),
+            ],
+            vec![
+                SheetCell::Number(2.0),
+                "V0002.jpg".into(),
+                SheetCell::Number(7.5),
+                SheetCell::Number(8.0),
+                SheetCell::Number(0.0),
+            ],
         ];
         assert_eq!(read(&official), expected);
-        let turned: [Vec<Cell>; 4] = [
+        let turned: [Vec<SheetCell>; 4] = [
             vec!["made <by> hand & eye".into()],
             vec!["Label(Glaucoma=1)".into(), "".into(), "Img Name".into()],
             vec!["1".into(), "".into(), " V0001 ".into()],
-            vec![Cell::Number(0.0), "".into(), "V0002.JPG".into()],
+            vec![SheetCell::Number(0.0), "".into(), "V0002.JPG".into()],
         ];
         assert_eq!(read(&turned), expected);
     }
 
     #[test]
     fn what_is_neither_0_nor_1_is_told_and_empty_rows_are_skipped() {
-        let rows: [Vec<Cell>; 4] = [
+        let rows: [Vec<SheetCell>; 4] = [
             vec!["ImgName".into(), "Glaucoma Label".into()],
             vec!["T0001.jpg".into(), "yes".into()],
-            vec!["".into(), Cell::Number(1.0)],
-            vec!["T0002.jpg".into(), Cell::Number(2.0)],
+            vec!["".into(), SheetCell::Number(1.0)],
+            vec!["T0002.jpg".into(), SheetCell::Number(2.0)],
         ];
         assert_eq!(read(&rows), [diagnosis("T0001", Err("yes")), diagnosis("T0002", Err("2"))]);
     }
 
     #[test]
     fn a_sheet_without_diagnoses_has_none_and_other_bytes_are_no_workbook() {
-        assert_eq!(read(&[vec!["ImgName".into(), "Fovea_X".into()], vec!["g0001.jpg".into(), Cell::Number(1.0)]]), []);
+        assert_eq!(
+            read(&[vec!["ImgName".into(), "Fovea_X".into()], vec!["g0001.jpg".into(), SheetCell::Number(1.0)]]),
+            []
+        );
         assert!(diagnoses(b"ID,ImgName").is_err());
         let whole = workbook(&[vec!["ImgName".into(), "Glaucoma Label".into()]]).unwrap();
         assert!(diagnoses(&whole[..whole.len() / 2]).is_err());

@@ -1,28 +1,29 @@
-//! A look at every file of a folder before anything is trained.
+//! Examines every file of a folder before any training.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::Progress;
 use super::facts::Facts;
-use super::manifest::MANIFEST;
+use super::inventory::{Found, Inventory};
 use super::mask::{self, Coding, Mask};
-use super::names::Part;
-use super::report::Report;
-use super::scan::{Found, Inventory, scan};
+use super::names::RefugePart;
+use super::progress::PhotographProgress;
+use super::report::RefugeReport;
+use super::scan::scan;
 use crate::error::Result;
 use crate::files::sha256;
-use crate::finding::{Finding, Problem};
+use crate::finding::{Finding, ProblemKind};
+use crate::manifest::MANIFEST;
 use crate::picture::{Picture, decode, is_marked_as_drawn};
 
 /// Lists what is missing, doubled, unreadable, wrongly coded, wrongly sized or mislabelled in `folder`, file by file. Every
-/// picture is decoded; `progress` hears of each photograph.
+/// picture is decoded; `progress` is told of each photograph.
 ///
 /// # Errors
 /// If there is no photograph of REFUGE2018 in `folder` at all, or a folder or a manifest cannot be read.
-pub fn verify(folder: &Path, progress: &Progress<'_>) -> Result<Report> {
+pub fn verify(folder: &Path, progress: &PhotographProgress<'_>) -> Result<RefugeReport> {
     let inventory = scan(folder)?;
     let done = AtomicUsize::new(0);
     let findings = inventory.found.par_iter().flat_map_iter(|found| {
@@ -31,7 +32,7 @@ pub fn verify(folder: &Path, progress: &Progress<'_>) -> Result<Report> {
         findings
     });
     let mut findings: Vec<Finding> = findings.collect();
-    findings.extend(Part::ALL.iter().filter_map(|part| {
+    findings.extend(RefugePart::ALL.iter().filter_map(|part| {
         let path = folder.join(part.spreadsheet());
         inventory.changed_since_drawn(&path, &std::fs::read(&path).ok()?)
     }));
@@ -46,7 +47,7 @@ pub(super) struct Examined {
 }
 
 impl Inventory {
-    /// Decodes what there is of a photograph.
+    /// Decodes the files that there are of a photograph.
     pub(super) fn examine(&self, found: &Found) -> Examined {
         let mut findings = Vec::new();
         let image = found.image.as_deref().and_then(|path| self.image(path, &mut findings));
@@ -58,7 +59,7 @@ impl Inventory {
                 && mask.size != size
             {
                 let detail = format!("expected {} like its photograph, got {}", by(size), by(mask.size));
-                findings.push(self.finding(path, Problem::WronglySized, true, detail));
+                findings.push(self.finding(path, ProblemKind::WronglySized, true, detail));
             }
         }
         if let (Some(path), Some(mask)) = (&found.mask, &mask) {
@@ -67,7 +68,7 @@ impl Inventory {
         Examined { image, mask, findings }
     }
 
-    /// The notes of [`Self::examine`] on a photograph without a defect that was examined before.
+    /// The notes that [`Self::examine`] made on a photograph that was examined before and has no defect.
     pub(super) fn notes_of(&self, found: &Found, facts: Facts) -> Vec<Finding> {
         let image = found.image.iter().filter_map(|path| self.unusual_size(path, facts.size, found.name.part()));
         let mask = found.mask.iter().flat_map(|path| self.unusual_mask(path, facts.coding, facts.has_cup));
@@ -100,13 +101,13 @@ impl Inventory {
         match mask::decode(&picture) {
             Ok(mask) => Some(mask),
             Err(reason) => {
-                findings.push(self.finding(path, Problem::WronglyCoded, true, reason));
+                findings.push(self.finding(path, ProblemKind::WronglyCoded, true, reason));
                 None
             }
         }
     }
 
-    /// Masks that can be read and yet are not as published.
+    /// Notes on a mask that can be read although it is not as published.
     fn unusual_mask(&self, path: &Path, coding: Coding, has_cup: bool) -> Vec<Finding> {
         let mut details = Vec::new();
         if let Coding::Indexed { background } = coding {
@@ -116,7 +117,7 @@ impl Inventory {
         if !has_cup {
             details.push("a disc without a cup; its Dice is 0 for any prediction of a cup".to_owned());
         }
-        let note = |detail| self.finding(path, Problem::WronglyCoded, false, detail);
+        let note = |detail| self.finding(path, ProblemKind::WronglyCoded, false, detail);
         details.into_iter().map(note).collect()
     }
 
@@ -134,10 +135,10 @@ impl Inventory {
     }
 
     fn unreadable(&self, path: &Path, reason: String) -> Finding {
-        self.finding(path, Problem::Unreadable, true, format!("{reason}; unpack the official archive again"))
+        self.finding(path, ProblemKind::Unreadable, true, format!("{reason}; unpack the official archive again"))
     }
 
-    /// A synthetic set's files are those of its manifest.
+    /// A finding if a file of a synthetic set is not the one of its manifest.
     fn changed_since_drawn(&self, path: &Path, bytes: &[u8]) -> Option<Finding> {
         let inside = path.strip_prefix(&self.folder).unwrap_or(path);
         let expected = self.manifest.as_ref()?.files.get(inside);
@@ -146,18 +147,19 @@ impl Inventory {
             Some(_) => "not as it was drawn; run `cargo xtask data synth refuge` again",
             None => "not in the manifest of this synthetic set; draw it again, or remove the file",
         };
-        Some(self.finding(path, Problem::Synthetic, true, detail.into()))
+        Some(self.finding(path, ProblemKind::Synthetic, true, detail.into()))
     }
 
-    /// Copies in other sizes are read, but a crop at native resolution shows something else.
-    fn unusual_size(&self, path: &Path, size: [usize; 2], part: Part) -> Option<Finding> {
+    /// A finding if a photograph does not have the expected size. Copies in other sizes are read, but a crop at native
+    /// resolution shows another part of the retina.
+    fn unusual_size(&self, path: &Path, size: [usize; 2], part: RefugePart) -> Option<Finding> {
         let expected = self.manifest.as_ref().map_or(part.official_size(), |manifest| manifest.size(part));
         let detail = || format!("expected {}, got {}", by(expected), by(size));
-        (size != expected).then(|| self.finding(path, Problem::WronglySized, self.manifest.is_some(), detail()))
+        (size != expected).then(|| self.finding(path, ProblemKind::WronglySized, self.manifest.is_some(), detail()))
     }
 }
 
-/// As people write sizes: width first.
+/// A size as text, width first.
 fn by([height, width]: [usize; 2]) -> String {
     format!("{width}x{height}")
 }

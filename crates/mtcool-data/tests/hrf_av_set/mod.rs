@@ -1,4 +1,4 @@
-//! A small set in the official layout, drawn by rule, so that every pixel is known.
+//! A small set in the official layout, computed by a rule, so that every pixel is known.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(crate) fn colour(id: PhotographId, x: u32, y: u32) -> [u8; 3] {
     [(40 + 4 * x) as u8, (30 + 5 * y) as u8, id.number * 40 + id.group as u8 * 10]
 }
 
-/// The class of a pixel: an upright artery and a level vein that cross, both in a place of the photograph's own.
+/// The class of a pixel: a vertical artery and a horizontal vein that cross, at places that differ between photographs.
 pub(crate) fn class(id: PhotographId, x: u32, y: u32) -> Class {
     let artery = x.abs_diff(15 + 3 * u32::from(id.number)) < 3;
     let vein = y.abs_diff(14 + 2 * id.group as u32) < 2;
@@ -26,12 +26,12 @@ pub(crate) fn class(id: PhotographId, x: u32, y: u32) -> Class {
     }
 }
 
-/// Whether a pixel lies in the field of view: an ellipse that touches no corner.
+/// Whether a pixel lies in the field of view, an ellipse that does not reach the corners.
 pub(crate) fn in_field(x: u32, y: u32) -> bool {
     ((f64::from(x) - 23.5) / 22.0).powi(2) + ((f64::from(y) - 17.5) / 17.0).powi(2) <= 1.0
 }
 
-/// Writes all of [`SMALL`] but `manual1`.
+/// Writes all files of [`SMALL`] except those of `manual1`.
 pub(crate) fn write(folder: &Path) {
     for role in [Role::Image, Role::Field, Role::Labels] {
         std::fs::create_dir_all(folder.join(role.folder())).unwrap();
@@ -51,12 +51,12 @@ pub(crate) fn write_image(path: &Path, size: [usize; 2], colour: impl Fn(u32, u3
     JpegEncoder::new_with_quality(file, 100).encode_image(&picture(size, colour)).unwrap();
 }
 
-/// A picture by rule.
+/// A picture whose pixels are computed by `colour`.
 pub(crate) fn picture([width, height]: [usize; 2], colour: impl Fn(u32, u32) -> [u8; 3]) -> RgbImage {
     RgbImage::from_fn(width as u32, height as u32, |x, y| Rgb(colour(x, y)))
 }
 
-/// A file of `manual1` that holds what `is_vessel` says.
+/// Writes a file of `manual1` with the vessels that `is_vessel` defines.
 #[allow(dead_code, reason = "not every test file needs it")]
 pub(crate) fn write_vessels(folder: &Path, id: PhotographId, is_vessel: impl Fn(u32, u32) -> bool) {
     std::fs::create_dir_all(folder.join(Role::Vessels.folder())).unwrap();

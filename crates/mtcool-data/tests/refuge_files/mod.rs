@@ -1,4 +1,4 @@
-//! A whole set of tiny photographs in the official layout, or in any other, without anything that marks synthetic ones.
+//! A whole set of tiny photographs in the official layout or another one, without the marks of synthetic sets.
 
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use image::{ExtendedColorType, GrayImage, ImageFormat, RgbImage};
 /// (height, width) of the photographs.
 pub(crate) const SIZE: [u32; 2] = [24, 32];
 
-/// How masks write background, rim and cup.
+/// The values of background, rim and cup in masks.
 #[derive(Clone, Copy)]
 pub(crate) enum Coding {
     Official,
@@ -18,7 +18,7 @@ pub(crate) enum Coding {
 
 /// Where files lie and how masks are coded.
 pub(crate) struct Layout<'a> {
-    /// From the official path to this layout's.
+    /// From the official path of a file to its path in this layout.
     pub(crate) place: &'a dyn Fn(&Path) -> PathBuf,
     pub(crate) coding: Coding,
 }
@@ -29,13 +29,13 @@ impl Default for Layout<'_> {
     }
 }
 
-/// What a photograph is by its name.
+/// The properties of a photograph, which follow from its name.
 pub(crate) struct Plain {
     pub(crate) glaucoma: bool,
     pub(crate) color: [u8; 3],
 }
 
-/// What the photograph `name` is, and the classes of its crop of 16 x 16: a disc of 8 x 8 around a cup of 4 x 4.
+/// The properties of the photograph `name`, and the classes of its crop of 16 x 16: a disc of 8 x 8 around a cup of 4 x 4.
 pub(crate) fn plain(name: &str) -> (Plain, Vec<u8>) {
     let number: u32 = name[1..].parse().unwrap();
     let glaucoma = name.starts_with('g') || (!name.starts_with('n') && number.is_multiple_of(10));
@@ -43,7 +43,7 @@ pub(crate) fn plain(name: &str) -> (Plain, Vec<u8>) {
     (Plain { glaucoma, color }, (0..256).map(|index| class(index / 16, index % 16, [4, 4])).collect())
 }
 
-/// The class of a pixel when the disc begins at `[row, column]`.
+/// The class of a pixel, if the disc begins at row `top` and column `left`.
 fn class(row: u32, column: u32, [top, left]: [u32; 2]) -> u8 {
     let within = |margin: u32| {
         (top + margin..top + 8 - margin).contains(&row) && (left + margin..left + 8 - margin).contains(&column)
@@ -58,7 +58,7 @@ pub(crate) fn jpeg(color: [u8; 3], [height, width]: [u32; 2]) -> Vec<u8> {
     file.into_inner()
 }
 
-/// A mask as a BMP file, its classes written as `code` says.
+/// A mask as a BMP file, with `code` of each class as its value.
 pub(crate) fn mask([height, width]: [u32; 2], code: impl Fn(u8) -> u8) -> Vec<u8> {
     let picture = GrayImage::from_fn(width, height, |x, y| image::Luma([code(class(y, x, [8, 12]))]));
     let mut file = Vec::new();
@@ -102,7 +102,7 @@ pub(crate) fn sheet(header: &[&str], rows: impl Iterator<Item = Vec<String>>) ->
     archive.finish().unwrap().into_inner()
 }
 
-/// All 1200 photographs with masks and spreadsheets; columns are not where the official ones are.
+/// Writes all 1200 photographs with masks and spreadsheets, whose columns are in another order than the official ones.
 pub(crate) fn write_set(folder: &Path, layout: &Layout<'_>) {
     let write = |path: String, bytes: &[u8]| {
         let path = folder.join((layout.place)(Path::new(&path)));

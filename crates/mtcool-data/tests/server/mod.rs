@@ -1,4 +1,4 @@
-//! A file server on 127.0.0.1 that can be told to misbehave.
+//! A file server on 127.0.0.1 that can be made to behave wrongly.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -8,22 +8,22 @@ use std::sync::{Arc, Mutex};
 /// What to do with a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
-    /// As one would expect, parts of files included.
+    /// Answer correctly, also for parts of files.
     Serve,
-    /// The whole file, whatever part was asked for.
+    /// Send the whole file, whatever part was asked for.
     IgnoreRange,
-    /// So many bytes of the answer's body, then the connection is closed.
+    /// Send only this many bytes of the body, then close the connection.
     CutAfter(usize),
-    /// Another part of the file than was asked for.
+    /// Send another part of the file than the one that was asked for.
     WrongPart,
-    /// An answer without the file.
+    /// Answer without the file.
     Status(u16),
 }
 
-/// A request that came: path and the first byte asked for.
+/// A request: its path, and the first byte that it asks for.
 pub(crate) type Request = (String, Option<usize>);
 
-/// Runs until it is dropped, for at most 500 requests.
+/// A server that runs until it is dropped, for at most 500 requests.
 pub(crate) struct Server {
     address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -31,7 +31,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Serves `files` by path; `act` decides by the number of the request and its path.
+    /// Serves `files` by path; `act` chooses the behaviour by the number of the request and its path.
     pub(crate) fn start(files: BTreeMap<String, Vec<u8>>, act: impl Fn(usize, &str) -> Act + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -42,7 +42,7 @@ impl Server {
                 let Ok((stream, _)) = listener.accept() else { return };
                 let Some(request) = read_request(&stream) else { return };
                 log.lock().unwrap().push(request.clone());
-                // The client may have gone; that is its business.
+                // The client may have closed the connection, which is not an error.
                 let _ = answer(stream, &files, &request, act(number, &request.0));
             }
         });
@@ -54,7 +54,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }

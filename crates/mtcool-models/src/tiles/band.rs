@@ -1,42 +1,47 @@
-//! The rows of an answer that tiles still add to.
+//! The rows of the result that later tiles may still change.
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::Span;
+use super::span::Span;
 
-/// Weighted sums of class probabilities, from the first row that is not finished to the last that a tile has shown.
+/// Weighted sums of class probabilities, from the first row that is not finished to the last row that a tile has shown so far.
 pub(super) struct Band {
     /// Columns of the image.
     width: usize,
     /// The first row that is not finished.
     first: usize,
-    /// `[rows, W]`.
+    /// The sums of the weights `[rows, W]`.
     weights: Vec<f32>,
     heads: Vec<Sums>,
 }
 
+/// The sums of one head.
 struct Sums {
+    /// K.
     classes: usize,
-    /// `[rows, K, W]`.
+    /// Weighted sums of probabilities `[rows, K, W]`.
     sums: Vec<f32>,
 }
 
-/// Rows of one head's answer that nothing is added to any more.
+/// Finished rows of one head's result.
 pub(super) struct Finished<'a> {
+    /// Which head.
     pub(super) head: usize,
-    /// The first of the rows.
+    /// The first of the rows, in the image.
     pub(super) row: usize,
+    /// K.
     pub(super) classes: usize,
-    /// `[rows, K, W]`.
+    /// The class probabilities `[rows, K, W]`.
     pub(super) probabilities: &'a [f32],
 }
 
 impl Band {
+    /// No rows yet, of an image with `width` columns.
     pub(super) fn new(width: usize) -> Self {
         Self { width, first: 0, weights: Vec::new(), heads: Vec::new() }
     }
 
-    /// Adds each head's probabilities on a tile, from its logits `[1, K, h, w]`.
+    /// Adds the probabilities of the tile at `row` and `column`, from the logits `[1, K, h, w]` of each head.
     pub(super) fn add(&mut self, outputs: Vec<Tensor>, row: &Span, column: &Span) -> Result<()> {
         if self.heads.is_empty() {
             let empty = |output: &Tensor| Ok(Sums { classes: output.dim(1)?, sums: Vec::new() });
@@ -65,7 +70,7 @@ impl Band {
         Ok(())
     }
 
-    /// Hands over the rows before row `end` of the image, head by head, and forgets them.
+    /// Passes the rows before row `end` of the image to `take`, head by head, and removes them.
     pub(super) fn finish(&mut self, end: usize, mut take: impl FnMut(Finished<'_>)) {
         let (width, pixels) = (self.width, (end - self.first) * self.width);
         for (head, Sums { classes, sums }) in self.heads.iter_mut().enumerate() {
@@ -83,7 +88,7 @@ impl Band {
     }
 }
 
-/// Softmax of a tile's logits `[1, K, h, w]`, without padding: `[K, rows, columns]`.
+/// The softmax of a tile's logits `[1, K, h, w]`, without the padding: `[K, rows, columns]`.
 fn probabilities(logits: &Tensor, rows: usize, columns: usize) -> Result<Vec<f32>> {
     let softmax = candle_nn::ops::softmax(&logits.to_dtype(DType::F32)?, 1)?.squeeze(0)?;
     softmax.narrow(1, 0, rows)?.narrow(D::Minus1, 0, columns)?.flatten_all()?.to_vec1()

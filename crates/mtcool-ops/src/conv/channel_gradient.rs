@@ -1,38 +1,40 @@
 //! The kernel's gradient where pixels are few and channels many: lanes are output channels.
 //!
-//! With lanes along the pixels (`direct_gradient`) every sum ends with the addition of its lanes, which the bottom of a U-Net
-//! has too few pixels to pay for. Here the output's gradient is turned around, `[B, H, W, O]`, a tile of six taps by four
-//! vectors of channels stays in registers, and each pixel of the input is multiplied with all of them.
+//! With lanes along the pixels (`direct_gradient`) every sum ends with the addition of its lanes. At the bottom of a
+//! U-Net there are so few pixels that this dominates. Here the gradient of the output is transposed to `[B, H, W, O]`, a
+//! tile of six taps by four vectors of channels stays in registers, and each pixel of the input is multiplied with all
+//! vectors.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::direct::tap_offsets;
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Planes};
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written;
+use crate::geometry::Geometry;
+use crate::memory::initialised;
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Pixels, over all samples, up to which this pays.
+/// The largest number of pixels, over all samples, for which this is faster.
 const MOST_PIXELS: usize = 16 * 1024;
 /// Taps of a unit of work: whole tiles of every shape.
 const TAPS_A_UNIT: usize = 72;
-/// Steps that pass by a tile before the next takes over: with four vectors a step, they stay in the first-level cache.
+/// Steps of a pass: with four vectors per step, they stay in the first-level cache until the next tile reads them.
 const STEPS_A_PASS: usize = 128;
-/// Columns turned around at a time.
+/// Columns that are transposed at a time.
 const STRIP: usize = 16;
 
-/// Whether this file should do `rows` of `g`.
+/// Whether the functions of this file are the fastest for `rows` of `g`.
 pub(super) fn pays<T: Element>(level: Level, g: &Geometry, rows: &Range<usize>) -> bool {
     let lanes = level.lanes::<T>();
     g.batch * g.out_pixels() <= MOST_PIXELS && rows.len() >= 2 * lanes && rows.len().is_multiple_of(lanes)
 }
 
-/// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`, of which there are whole vectors.
+/// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`, whose number is a multiple of a vector's lanes.
 pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
     level: Level,
     g: &Geometry,
@@ -67,7 +69,7 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
     });
     let (units, tap_units): (Vec<Vec<T>>, usize) = (units.collect(), tap_starts.len());
     let mut result = vec![T::zero(); g.out_channels * taps];
-    // Each vector of rows from the units of its block; a row's taps lie beside each other.
+    // Each vector of rows is put together from the units of its block. In the result the taps of a row are contiguous.
     let vectors: Vec<(usize, usize, usize)> = blocks
         .iter()
         .enumerate()
@@ -106,7 +108,7 @@ fn vector_blocks(vectors: usize) -> Vec<Range<usize>> {
 fn turned<T: Element, A: Arithmetic<T>>(g: &Geometry, grad: &[T], rows: Range<usize>) -> Vec<T> {
     let (pixels, channels) = (A::pixels(1), rows.len());
     let steps = g.out_w.div_ceil(pixels);
-    let write = |turned: &mut [T]| {
+    let write = |turned: &mut [MaybeUninit<T>]| {
         turned.par_chunks_mut((steps * channels).max(1)).enumerate().for_each(|(line, target)| {
             let (sample, y) = (line / g.out_h, line % g.out_h);
             let row =
@@ -116,29 +118,29 @@ fn turned<T: Element, A: Arithmetic<T>>(g: &Geometry, grad: &[T], rows: Range<us
                     let row = row(channel);
                     for step in start..(start + STRIP).min(steps) {
                         let second = row.get(step * pixels + 1).copied().unwrap_or_default();
-                        target[step * channels + at] = A::combine(row[step * pixels], second);
+                        target[step * channels + at].write(A::combine(row[step * pixels], second));
                     }
                 }
             }
         });
     };
-    // SAFETY: every step and channel of every line is written.
-    unsafe { written(g.batch * g.out_h * steps * channels, write) }
+    // SAFETY: the chunks are the lines of all samples, and of each line every step of every channel is written.
+    unsafe { initialised(g.batch * g.out_h * steps * channels, write) }
 }
 
 /// How input and turned gradient lie in memory.
 struct Views<'a> {
     samples: usize,
-    /// From sample to sample, in pixels of the input.
+    /// Distance between samples, in pixels of the input.
     sample: usize,
-    /// From row to row, in pixels of the input.
+    /// Distance between rows, in pixels of the input.
     pitch: usize,
     height: usize,
     /// Elements of a channel in a row of the turned gradient.
     steps_a_row: usize,
-    /// Of the turned gradient.
+    /// Channels of the turned gradient.
     channels: usize,
-    /// Of the unit's taps, in pixels, in rising order.
+    /// Offsets of the unit's taps, in pixels, in rising order.
     offsets: &'a [usize],
 }
 
@@ -205,7 +207,8 @@ impl<T: Element, A: Arithmetic<T>> Unit<'_, T, A> {
                 for (at, offset) in offsets.iter_mut().enumerate() {
                     *offset = views.offsets[(tile * TAPS + at).min(views.offsets.len() - 1)];
                 }
-                // SAFETY: vectors of this level; `Views::sums` has checked the last load of each operand and the room for sums.
+                // SAFETY: vectors of this level; `Views::sums` has checked the last load of each operand and the room for
+                // sums.
                 unsafe {
                     let place = self.sums.as_mut_ptr().add(tile * TAPS * VECTORS * V::LANES);
                     let mut sums = [[V::splat(T::zero()); VECTORS]; TAPS];

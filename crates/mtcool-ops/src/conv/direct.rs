@@ -1,21 +1,23 @@
-//! Convolutions of stride 1 without a patch matrix: vectors of neighbouring pixels, each tap one load further on.
+//! Convolutions of stride 1 without a patch matrix: vectors of neighbouring pixels, loaded once for each tap, shifted by
+//! the tap's offset.
 //!
-//! A tile of six kernel rows by four pixel vectors stays in registers while the taps pass by; a tap costs four loads of
-//! pixels, six broadcasts of weights and 24 fused multiply-adds. The input's gradient is the same kernel, turned around, on
-//! the output's gradient.
+//! A tile of six kernel rows by four pixel vectors of sums stays in registers during the loop over the taps; a tap costs
+//! four loads of pixels, six broadcasts of weights and 24 fused multiply-adds. The gradient of the input is a convolution
+//! of the output's gradient with the kernel turned by 180 degrees.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Window};
-use crate::activation::Activation;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written_all;
+use crate::geometry::Geometry;
+use crate::memory::initialised_all;
+use crate::settings::Activation;
 use crate::simd::{Kernel, Level, Vector, WIDEST, run};
 
 /// Kernel rows of a tile.
@@ -24,12 +26,13 @@ pub(super) const TILE_ROWS: usize = 6;
 pub(super) const TILE_COLUMNS: usize = 4;
 /// Pixel vectors that share a block of weights before the next block is taken.
 const SPOTS_A_BLOCK: usize = 32;
-/// Units of work of a batch, if it has that many rows; a constant, so that results cannot depend on the threads.
+/// Number of units of work of a batch, if it has that many rows. A constant, so that results cannot depend on the number
+/// of threads.
 const UNITS: usize = 32;
-/// Output elements of a channel in a unit of work, at least: two tiles of the widest vectors.
+/// The least number of output elements of a channel in a unit of work: two tiles of the widest vectors.
 const LEAST_ELEMENTS_A_UNIT: usize = 2 * TILE_COLUMNS * 16;
 
-/// Whether this file can do `g`.
+/// Whether the functions of this file can compute a convolution of sizes `g`.
 pub(super) fn applies(g: &Geometry) -> bool {
     g.stride == 1 && g.batch * g.out_pixels() > 0 && g.taps() > 0 && g.out_channels > 0
 }
@@ -63,7 +66,8 @@ pub(super) fn input_gradient<T: Element, A: Arithmetic<T>>(
     if g.kernel_h != g.kernel_w || margin < 0 {
         return None;
     }
-    // Roles change: gradients of output channels come in, those of input channels go out, the kernel is turned around.
+    // The roles change: gradients of output channels are the input, gradients of input channels the output, and the
+    // kernel is turned by 180 degrees.
     let turned = Geometry {
         in_channels: g.out_channels,
         height: g.out_h,
@@ -120,7 +124,7 @@ impl<T: Element> Packed<T> {
             for (channel, windows) in part.chunks_exact_mut(block.len() * window).enumerate() {
                 let channel = channel * A::DEPTH;
                 let has_second = A::DEPTH > 1 && channel + 1 < channels;
-                // A row's window lies together where it comes from.
+                // In the source, the window of a row is contiguous.
                 for (place, row) in block.clone().enumerate() {
                     for at in 0..window {
                         let second = if has_second { weight(row, channel + 1, at) } else { T::zero() };
@@ -133,7 +137,7 @@ impl<T: Element> Packed<T> {
     }
 }
 
-/// Where a vector of output pixels comes from and goes to, in elements.
+/// A vector of output pixels: the offsets, in elements, of what it is computed from and where it is stored.
 #[derive(Clone, Copy)]
 pub(super) struct Spot {
     pub(super) input: usize,
@@ -141,14 +145,14 @@ pub(super) struct Spot {
     pub(super) lanes: usize,
 }
 
-/// A tap of the kernel: where it reads, from a spot's input on, and which weights it reads with.
+/// A tap of the kernel: where it reads, as an offset from a spot's input, and the index of its weights.
 #[derive(Clone, Copy)]
 pub(super) struct Tap {
     pub(super) offset: usize,
     pub(super) index: usize,
 }
 
-/// Taps that act together.
+/// The taps that are applied to the same spots.
 pub(super) struct Taps {
     list: Vec<Tap>,
     /// The largest offset.
@@ -162,15 +166,15 @@ impl Taps {
     }
 }
 
-/// The distance of each tap from the first, in elements of the input: `[C, kh, kw]` taps that are `channel`, `row` and
-/// `column` apart.
+/// The distance of each of the `[C, kh, kw]` taps from the first, in elements of the input, whose channels, rows and
+/// columns are `channel`, `row` and `column` elements apart.
 pub(super) fn tap_offsets(g: &Geometry, channels: usize, channel: usize, row: usize, column: usize) -> Vec<usize> {
     let taps =
         (0..channels).flat_map(|c| (0..g.kernel_h).flat_map(move |ky| (0..g.kernel_w).map(move |kx| (c, ky, kx))));
     taps.map(|(c, ky, kx)| c * channel + ky * g.dilation * row + kx * g.dilation * column).collect()
 }
 
-/// A convolution whose output channels are `parts` one behind the other, an output each.
+/// A convolution with one output for each of `parts`, the numbers of channels of the outputs.
 fn convolve<T: Element, A: Arithmetic<T>>(
     level: Level,
     g: &Geometry,
@@ -184,8 +188,9 @@ fn convolve<T: Element, A: Arithmetic<T>>(
     let channels = g.in_channels.div_ceil(A::DEPTH);
     let frame = Frame::new(g.height, g.width, g.padding);
     let job = Job { samples: g.batch, out_h: g.out_h, parts, plane: g.out_pixels(), weights, bias, activation };
-    // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved back
-    // to end with the row, and computes a few pixels twice. Otherwise each unit lays out the rows that it reads.
+    // Without padding, and with rows of at least a vector, no load leaves the input: the last vector of a row is moved
+    // back so that it ends with the row, and a few pixels are computed twice. Otherwise each unit of work copies the rows
+    // that it reads, with padding.
     let in_place = x.as_slice().filter(|_| A::DEPTH == 1 && g.padding == 0 && g.out_w >= lanes);
     let reach = (g.kernel_h - 1) * g.dilation;
     let plane = match in_place {
@@ -214,10 +219,10 @@ fn convolve<T: Element, A: Arithmetic<T>>(
     })
 }
 
-/// A convolution whose work is told row by row.
+/// A convolution that is described row by row.
 pub(super) struct Job<'a, T> {
     pub(super) samples: usize,
-    /// Rows of the output: what units of work are made of.
+    /// Rows of the output; a unit of work is some of them.
     pub(super) out_h: usize,
     /// Channels of each output.
     pub(super) parts: &'a [usize],
@@ -235,8 +240,9 @@ impl<T: Element> Job<'_, T> {
         (self.samples * self.out_h).div_ceil(UNITS).max(least).clamp(1, self.out_h)
     }
 
-    /// The outputs, `[samples, part, plane]` each. For each sample and some of its rows, `work` is given a thread's buffer and
-    /// calls its last argument with (the input, taps, spots) until every element of those rows has been a spot's output.
+    /// The outputs, `[samples, part, plane]` each. `work` is called for each sample and some of its rows, with a buffer
+    /// of the thread. It calls its last argument with an input, taps and spots, as often as it takes to make every
+    /// element of those rows a spot's output.
     ///
     /// # Panics
     /// If a spot reads beyond the input or writes outside its rows, or the spots, in their order, leave an element out.
@@ -247,8 +253,8 @@ impl<T: Element> Job<'_, T> {
     ) -> Vec<Vec<T>> {
         let (row_len, rows_a_unit) = (self.plane / self.out_h, self.rows_a_unit());
         let units_a_sample = self.out_h.div_ceil(rows_a_unit);
-        let write = |outputs: &mut [&mut [T]]| {
-            let bases: Vec<Base<T>> = outputs.iter_mut().map(|output| Base(output.as_mut_ptr())).collect();
+        let write = |outputs: &mut [&mut [MaybeUninit<T>]]| {
+            let bases: Vec<Base<T>> = outputs.iter_mut().map(|output| Base(output.as_mut_ptr().cast())).collect();
             let units = (0..self.samples * units_a_sample).into_par_iter();
             units.for_each_init(Vec::new, |buffer, unit| {
                 let (sample, first) = (unit / units_a_sample, unit % units_a_sample * rows_a_unit);
@@ -260,7 +266,7 @@ impl<T: Element> Job<'_, T> {
                     (first..first + channels).map(|plane| unsafe { base.get().add(plane * self.plane) })
                 });
                 let outputs: Vec<*mut T> = planes.collect();
-                // Spots come in order, so that each must begin where the elements before it end, or earlier.
+                // Spots come in order: each has to begin where the elements before it end, or earlier.
                 let mut done = own.start;
                 work(buffer, sample, rows, &mut |input, taps, spots| {
                     for spot in spots {
@@ -278,12 +284,14 @@ impl<T: Element> Job<'_, T> {
             });
         };
         let lens: Vec<usize> = self.parts.iter().map(|channels| self.samples * channels * self.plane).collect();
-        // SAFETY: the units' rows are all rows, and the assertions have seen that their spots leave no element out.
-        unsafe { written_all(&lens, write) }
+        // SAFETY: the units' rows are all rows of all samples. The assertions have seen that a unit's spots, in their
+        // order, leave no element of its rows out, and `Forward` writes every channel of each spot, through pointers, and
+        // reads none.
+        unsafe { initialised_all(&lens, write) }
     }
 }
 
-/// A pointer that threads may share: each writes other elements.
+/// A pointer that several threads may use, since each of them writes different elements.
 #[derive(Clone, Copy)]
 struct Base<T>(*mut T);
 
@@ -304,7 +312,7 @@ struct Forward<'a, T, A> {
     input: &'a [T],
     taps: &'a [Tap],
     spots: &'a [Spot],
-    /// The planes of the sample's output, a channel each.
+    /// The planes of the sample's output, one for each channel.
     outputs: &'a [*mut T],
     arithmetic: PhantomData<A>,
 }

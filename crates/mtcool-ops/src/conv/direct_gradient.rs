@@ -1,32 +1,32 @@
 //! The kernel's gradient for convolutions of stride 1, without a patch matrix.
 //!
-//! A tile of six kernel rows by four taps stays in registers while the pixels pass by. A unit of work owns a group of rows
-//! and taps and a part of the pixels, visits the pixels in passes that stay in the cache, and gives every tile of its group
-//! each pass; the parts' sums are added in their order.
+//! A tile of six kernel rows by four taps of sums stays in registers during the loop over the pixels. A unit of work has
+//! a group of rows and taps and a part of the pixels. It divides its pixels into passes that fit in the cache, and in
+//! each pass computes all tiles of its group. At the end, the sums of the parts are added in a fixed order.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::direct::{TILE_COLUMNS, TILE_ROWS, row_blocks, tap_offsets};
-use super::geometry::Geometry;
 use super::input::Input;
 use super::plane::{Frame, Planes, SLACK, Window};
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
+use crate::geometry::Geometry;
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Rows of a unit of work.
 const ROWS_A_UNIT: usize = 3 * TILE_ROWS;
 /// Taps of a unit of work: with the rows, sums that stay in the second-level cache.
 const TAPS_A_UNIT: usize = 36 * TILE_COLUMNS;
-/// Units of work, if there are pixels for that many; a constant, so that results cannot depend on the threads.
+/// Number of units of work, if there are enough pixels. A constant, so that results cannot depend on the number of threads.
 const UNITS: usize = 16;
-/// Pixel vectors that pass by a tile before the next tile takes over, so that they are still in the cache.
+/// Pixel vectors of a pass: the next tile finds them in the cache.
 const VECTORS_A_PASS: usize = 48;
-/// Groups of rows and taps that may each lay out a part of the operands anew, rather than sharing planes of the whole.
+/// Up to this number of groups, each copies its part of the operands; more groups share one copy of all planes.
 const GROUPS_WITH_WINDOWS: usize = 4;
-/// Elements of the input that a unit lays out, about: half of a second-level cache.
+/// About the number of elements of the input that a unit copies: half of a second-level cache.
 const WINDOW_ELEMENTS: usize = 128 * 1024;
 
 /// Gradient of the kernel, `[O, C, kh, kw]`, zero outside `rows`.
@@ -39,8 +39,8 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
 ) -> Vec<T> {
     let step = A::pixels(level.lanes::<T>());
     let padded = Frame::new(g.height, g.width, g.padding);
-    // Rows of whole vectors; or, if that takes fewer, rows as far apart as the input's, with vectors across their ends. Pixels
-    // beyond the width have a gradient of zero.
+    // Either each row is filled up to whole vectors, or, if that takes fewer vectors, rows have the pitch of the input
+    // and vectors extend over their ends. The gradient of pixels beyond the width is zero.
     let (by_row, across) = (g.out_w.next_multiple_of(step), padded.pitch);
     let is_across =
         (g.out_h * across).div_ceil(step) < g.out_h * by_row / step && (g.kernel_w - 1) * g.dilation + step <= SLACK;
@@ -50,9 +50,10 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
         return by_windows::<T, A>(level, g, x, padded, &grad, frame, rows);
     }
     let (grad, input) = (Planes::by_pixel::<T, A>(&grad, frame), Planes::by_pixel::<T, A>(x, padded));
-    let spots: Vec<(usize, usize)> = match is_across {
-        true => (0..g.out_h * across).step_by(step).map(|at| (at, at)).collect(),
-        false => row_spots(g.out_h, padded.pitch, by_row, step),
+    let spots: Vec<(usize, usize)> = if is_across {
+        (0..g.out_h * across).step_by(step).map(|at| (at, at)).collect()
+    } else {
+        row_spots(g.out_h, padded.pitch, by_row, step)
     };
     let views = Views {
         offsets: tap_offsets(g, g.in_channels, input.plane, padded.pitch, 1),
@@ -71,7 +72,8 @@ fn row_spots(height: usize, input_pitch: usize, grad_pitch: usize, step: usize) 
     (0..height).flat_map(columns).collect()
 }
 
-/// Units own a group, a sample and some rows of pixels, of which they lay out what they read; in place if it lies right.
+/// The sums of units that have a group, a sample and some rows of pixels each. A unit copies what it reads, unless that
+/// can be read in place.
 fn by_windows<'a, T: Element, A: Arithmetic<T>>(
     level: Level,
     g: &Geometry,
@@ -134,7 +136,7 @@ fn groups(rows: Range<usize>, taps: usize) -> Vec<(Range<usize>, Range<usize>)> 
     even_parts(rows, ROWS_A_UNIT).flat_map(of_rows).collect()
 }
 
-/// `[channels, taps]` from the sums of each group's `parts`, in their order.
+/// `[channels, taps]`: the sums over the `parts` of each group, added in their order.
 fn add_up<T: Element>(
     sums: Vec<Vec<T>>,
     groups: &[(Range<usize>, Range<usize>)],

@@ -1,10 +1,10 @@
-//! Slices whose ends no kernel can overrun unseen: for tests.
+//! For tests: slices that no kernel can overrun without being noticed.
 
 use std::ops::Deref;
 
-/// A copy of a slice between two pages that cannot be touched, flush with the one behind it: a load one element beyond its
-/// end, or a page before its beginning, ends the test with a fault. Elsewhere than on Linux, and under Miri, which watches
-/// every access itself, a plain copy.
+/// A copy of a slice between two pages without access rights, ending exactly at the second: a load one element beyond its
+/// end, or a page before its beginning, ends the test with a fault. On other systems than Linux, and under Miri, which
+/// checks every access itself, it is a plain copy.
 pub(super) struct Guarded<T> {
     #[cfg(all(target_os = "linux", not(miri)))]
     mapping: (*mut libc::c_void, usize),

@@ -1,23 +1,25 @@
-//! What a convolution reads: maps side by side along the channels, as they are or normalised on the way.
+//! The input of a convolution: maps joined along the channels, either as they are or normalised while they are read.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::activation::Activation;
 use crate::element::Element;
+use crate::memory::{initialised, room_of};
 use crate::norm::Affine;
+use crate::settings::Activation;
 
-/// `[B, C, H, W]`, whose channels may come from several maps, and which may be normalised as it is read.
+/// A map `[B, C, H, W]` whose channels may come from several tensors, and which may be normalised while it is read.
 #[derive(Clone)]
 pub(super) struct Input<'a, T> {
     /// Maps `[B, C_i, H, W]` and their channels.
     parts: Vec<(&'a [T], usize)>,
     channels: usize,
-    /// H W.
+    /// Pixels of a plane, H W.
     pixels: usize,
-    /// Scale and shift of each plane, and the activation behind them.
+    /// Scale and shift of each plane, and the activation after them.
     normalised: Option<(&'a [(T, T)], Activation)>,
 }
 
@@ -27,7 +29,7 @@ impl<'a, T: Element> Input<'a, T> {
         Self::joined(vec![(map, channels)], pixels)
     }
 
-    /// Maps side by side, each with its number of channels.
+    /// Maps joined along the channels, each with its number of channels.
     pub(super) fn joined(parts: Vec<(&'a [T], usize)>, pixels: usize) -> Self {
         Self { channels: parts.iter().map(|part| part.1).sum(), parts, pixels, normalised: None }
     }
@@ -46,7 +48,7 @@ impl<'a, T: Element> Input<'a, T> {
         map.len() / (channels * self.pixels).max(1)
     }
 
-    /// The one map that is read as it is, if that is all.
+    /// The elements, if the input is a single map that is read as it is.
     pub(super) fn as_slice(&self) -> Option<&'a [T]> {
         match (&self.parts[..], self.normalised) {
             (&[(map, _)], None) => Some(map),
@@ -65,15 +67,21 @@ impl<'a, T: Element> Input<'a, T> {
         let source = &self.plane(sample, channel)[range];
         let Some((affine, activation)) = self.normalised else { return source };
         let (scale, shift) = affine[sample * self.channels + channel];
-        Affine::apply(source, scale, shift, activation, buffer);
+        // SAFETY: `Affine::apply` writes values only.
+        Affine::apply(source, scale, shift, activation, unsafe { room_of(buffer) });
         buffer
     }
 
-    /// Reads elements `range` of plane `channel` of sample `sample`.
-    pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [T]) {
+    /// Writes elements `range` of plane `channel` of sample `sample` to all of `target`.
+    ///
+    /// # Panics
+    /// If `target` has another length than `range`.
+    pub(super) fn read(&self, sample: usize, channel: usize, range: Range<usize>, target: &mut [MaybeUninit<T>]) {
         let source = &self.plane(sample, channel)[range];
         match self.normalised {
-            None => target.copy_from_slice(source),
+            None => {
+                target.write_copy_of_slice(source);
+            }
             Some((affine, activation)) => {
                 let (scale, shift) = affine[sample * self.channels + channel];
                 Affine::apply(source, scale, shift, activation, target);
@@ -93,15 +101,17 @@ impl<'a, T: Element> Input<'a, T> {
         &[]
     }
 
-    /// All of it as one map.
+    /// The whole input as one map.
     pub(super) fn dense(&self) -> Cow<'a, [T]> {
         if let Some(map) = self.as_slice() {
             return Cow::Borrowed(map);
         }
-        let mut dense = vec![T::zero(); self.batch() * self.channels * self.pixels];
-        dense.par_chunks_mut(self.pixels).enumerate().for_each(|(plane, target)| {
-            self.read(plane / self.channels, plane % self.channels, 0..self.pixels, target);
-        });
-        Cow::Owned(dense)
+        let write = |dense: &mut [MaybeUninit<T>]| {
+            dense.par_chunks_mut(self.pixels).enumerate().for_each(|(plane, target)| {
+                self.read(plane / self.channels, plane % self.channels, 0..self.pixels, target);
+            });
+        };
+        // SAFETY: the length is a multiple of a plane's, and `read` writes each plane whole.
+        Cow::Owned(unsafe { initialised(self.batch() * self.channels * self.pixels, write) })
     }
 }

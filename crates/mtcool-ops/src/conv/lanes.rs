@@ -1,9 +1,9 @@
-//! Many small images: one vector lane an image.
+//! Convolution of many small images: each image has one lane of the vectors.
 //!
-//! A digit's rows are shorter than two vectors, so lanes along a row go to waste. Here the batch is cut into blocks of
-//! four vectors of images, and each block is laid out pixel by pixel with its images side by side: `[C, H, W, L]`. Every
-//! vector is full whatever the image's width, pooling compares whole vectors, and the input's gradient visits only taps
-//! that exist, instead of multiplying zeros around the border.
+//! The rows of a digit are shorter than two vectors, so vectors along a row would be partly empty. Here the batch is cut
+//! into blocks of four vectors of images, and each block is laid out pixel by pixel with its images side by side: `[C, H,
+//! W, L]`. Every vector is full whatever the image's width, pooling compares whole vectors, and the input's gradient
+//! visits only taps that exist, instead of multiplying zeros around the border.
 
 use std::ops::Range;
 
@@ -11,20 +11,19 @@ use rayon::prelude::*;
 
 use super::direct::{Job, Packed, Spot, TILE_COLUMNS, Tap, Taps, tap_offsets};
 use super::direct_gradient::{Views, gradient_of_views};
-use super::geometry::Geometry;
-use crate::activation::Activation;
 use crate::arithmetic::Exact;
 use crate::element::Element;
-use crate::pool::MaxPool2d;
+use crate::geometry::Geometry;
+use crate::settings::{Activation, MaxPool2d};
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Elements of a sample transposed at a time.
+/// Elements of a sample that are transposed at a time.
 const STRIP: usize = 16;
 
 /// A batch in blocks of [`Lanes::width`] images side by side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lanes {
-    /// Images of a block, L: four vectors.
+    /// Images of a block, L: the lanes of four vectors.
     pub(super) width: usize,
 }
 
@@ -33,7 +32,7 @@ impl Lanes {
         Self { width: TILE_COLUMNS * level.lanes::<T>() }
     }
 
-    /// Whether more lanes are full this way than with lanes along the rows.
+    /// Whether more lanes are used this way than with vectors along the rows.
     pub(super) fn pays<T: Element>(level: Level, g: &Geometry) -> bool {
         let used = |items: usize, step: usize| items as f64 / items.next_multiple_of(step).max(1) as f64;
         let along_rows = used(g.out_w, level.lanes::<T>());
@@ -62,7 +61,7 @@ impl Lanes {
         result
     }
 
-    /// The way back, lanes beyond the batch left out.
+    /// The inverse of `gather_batch`; lanes beyond the batch are left out.
     pub(super) fn scatter_batch<T: Element>(self, blocks: &[T], sample: usize, count: usize) -> Vec<T> {
         let mut result = vec![T::zero(); count * sample];
         let pairs = result.par_chunks_mut(sample * self.width).zip(blocks.par_chunks(sample * self.width));
@@ -187,7 +186,7 @@ impl Lanes {
         result
     }
 
-    /// The taps that read inside the input, `source` saying where.
+    /// The taps that read inside the input; `source` gives the place.
     fn taps(
         self,
         channels: usize,
@@ -209,7 +208,7 @@ impl Lanes {
         Taps::new(taps)
     }
 
-    /// One convolution in lanes, its taps told pixel by pixel.
+    /// One convolution in lanes, whose taps are given pixel by pixel.
     #[expect(clippy::too_many_arguments, reason = "the operands of a convolution")]
     fn convolve<T: Element>(
         self,
@@ -290,7 +289,7 @@ impl Lanes {
     }
 }
 
-/// Pools one plane `[h, w, L]`. Plain loops: inside [`run`] the compiler has the level's vectors for them.
+/// Pools one plane `[h, w, L]`. Plain loops: inside [`run`] the compiler uses the level's vectors for them.
 struct Pool<'a, T> {
     lanes: Lanes,
     pool: MaxPool2d,
@@ -356,7 +355,7 @@ impl<T: Element> Kernel<T> for Unpool<'_, T> {
 /// The sizes of one convolution in lanes.
 struct Sizes {
     batch: usize,
-    /// In and out.
+    /// Input and output channels.
     channels: (usize, usize),
     out: (usize, usize),
     input: (usize, usize),

@@ -4,7 +4,6 @@ mod chain;
 mod channel_gradient;
 mod direct;
 mod direct_gradient;
-mod geometry;
 #[cfg(test)]
 mod guard;
 mod input;
@@ -22,53 +21,18 @@ use std::borrow::Cow;
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 
-use crate::activation::Activation;
-use crate::arithmetic::Precision;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch_precision, elements, on_cpu};
-use crate::pool::{MaxPool2d, max_pool2d};
-use crate::recording::{apply2, apply3, tracks};
-use crate::rows::Rows;
-pub(crate) use geometry::Geometry;
+use crate::geometry::Geometry;
+use crate::pool::max_pool2d;
+use crate::recording::{apply2, apply3};
+use crate::settings::Conv2d;
 use input::Input;
 use strategy::Kept;
 
 pub use chain::{ChainInput, ConvNormUnit, conv_norm_chain};
 pub use transpose::conv_transpose2d;
-
-/// Settings of [`conv2d`]. The default is stride 1, no padding, no dilation, no activation, every row trained, full precision.
-#[derive(Clone, Debug)]
-pub struct Conv2d {
-    /// Step between windows, in pixels, the same both ways.
-    pub stride: usize,
-    /// Zeros around the input, in pixels, the same on all sides.
-    pub padding: usize,
-    /// Distance between a kernel's taps, in pixels.
-    pub dilation: usize,
-    /// Applied to the output inside the operation.
-    pub activation: Activation,
-    /// Max-pooling after the activation, inside the operation: the full-size map is never handed out.
-    pub pool: Option<MaxPool2d>,
-    /// Kernel rows whose weight and bias gradients are computed.
-    pub rows: Rows,
-    /// Of the operands of every multiplication, gradients included.
-    pub precision: Precision,
-}
-
-impl Default for Conv2d {
-    fn default() -> Self {
-        Self {
-            stride: 1,
-            padding: 0,
-            dilation: 1,
-            activation: Activation::Identity,
-            pool: None,
-            rows: Rows::All,
-            precision: Precision::Full,
-        }
-    }
-}
 
 /// Cross-correlation of `x` `[B, C, H, W]` with `kernel` `[O, C, kh, kw]` plus `bias` `[O]`, then the activation:
 /// `[B, O, (H + 2p - d(kh-1) - 1)/s + 1, ...]`, then the pooling, if any.
@@ -85,13 +49,14 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     if let Some(pool) = settings.pool {
         pool.check(geometry.out_h, geometry.out_w)?;
     }
-    // On a GPU the full-size map is kept: to make it again would cost more than its memory.
+    // On a GPU pooling is an operation of its own, and the map before it is kept: memory is cheaper there than computing
+    // it again.
     if x.device().is_cuda()
         && let Some(pool) = settings.pool
     {
         return max_pool2d(&conv2d(x, kernel, bias, Conv2d { pool: None, ..settings })?, pool);
     }
-    let is_tracked = tracks(x) || tracks(kernel) || bias.is_some_and(tracks);
+    let is_tracked = x.track_op() || kernel.track_op() || bias.is_some_and(Tensor::track_op);
     let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
     match bias {
         Some(bias) => apply3(x, kernel, bias, op),
@@ -102,7 +67,7 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
 struct ConvOp {
     geometry: Geometry,
     settings: Conv2d,
-    /// If there will be a backward pass.
+    /// Where the forward pass keeps what the backward pass needs; `None` if there will be no backward pass.
     kept: Option<Kept>,
 }
 
@@ -151,29 +116,28 @@ impl ConvOp {
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!("conv2d", grads.storage()?, settings.precision, (T, A) => {
             let grad = grads.elements::<T>()?;
-            let map = match strategy::reorders(T::DTYPE, g, settings) {
-                true => Cow::Owned(strategy::map_gradient(g, settings, self.kept.as_ref(), grad)?),
-                false => Cow::Borrowed(grad),
+            let map = if strategy::reorders(T::DTYPE, g, settings) {
+                Cow::Owned(strategy::map_gradient(g, settings, self.kept.as_ref(), grad)?)
+            } else {
+                Cow::Borrowed(grad)
             };
             let rows = settings.rows.range(g.out_channels);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu).map(Some);
-            let input = match tracks(x) {
-                true => {
-                    let kernel = kernels.elements::<T>()?;
-                    tensor(strategy::input_gradient::<T, A>(g, kernel, &map), x)?
-                }
-                false => None,
+            let input = if x.track_op() {
+                let kernel = kernels.elements::<T>()?;
+                tensor(strategy::input_gradient::<T, A>(g, kernel, &map), x)?
+            } else {
+                None
             };
-            let weight = match tracks(kernel) {
-                true => {
-                    let x = Input::new(xs.elements::<T>()?, g.in_channels, g.height * g.width);
-                    let kept = self.kept.as_ref();
-                    tensor(strategy::kernel_gradient::<T, A>(g, kept, &x, &map, rows.clone())?, kernel)?
-                }
-                false => None,
+            let weight = if kernel.track_op() {
+                let x = Input::new(xs.elements::<T>()?, g.in_channels, g.height * g.width);
+                let kept = self.kept.as_ref();
+                tensor(strategy::kernel_gradient::<T, A>(g, kept, &x, &map, rows.clone())?, kernel)?
+            } else {
+                None
             };
             let bias = match bias {
-                Some(bias) if tracks(bias) => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
+                Some(bias) if bias.track_op() => tensor(strategy::bias_gradient(g, &map, rows), bias)?,
                 _ => None,
             };
             Ok([input, weight, bias])
@@ -200,7 +164,7 @@ impl ConvOp {
         })
     }
 
-    /// [`ConvOp::backward`] from the gradient of the linear map.
+    /// [`ConvOp::backward`] on a GPU, from the gradient of the linear map.
     fn backward_on_cuda(
         &self,
         x: &Tensor,
@@ -210,36 +174,36 @@ impl ConvOp {
     ) -> Result<[Option<Tensor>; 3]> {
         let (g, precision) = (&self.geometry, self.settings.precision);
         let rows = self.settings.rows.range(g.out_channels);
-        // Of the rows that train, `[B, rows, H', W']`.
-        let trained = match rows.len() == g.out_channels || rows.is_empty() || !tracks(kernel) {
-            true => grad.clone(),
-            false => grad.narrow(1, rows.start, rows.len())?.contiguous()?,
+        // The gradient of the rows that train, `[B, rows, H', W']`.
+        let trained = if rows.len() == g.out_channels || rows.is_empty() || !kernel.track_op() {
+            grad.clone()
+        } else {
+            grad.narrow(1, rows.start, rows.len())?.contiguous()?
         };
         let guards = [x, kernel, grad, &trained].map(|tensor| cuda::guard("conv2d", tensor));
         let [xs, kernels, grads, of_rows] = &guards;
         let storage = grads.storage()?;
         let device = &storage.device;
         cuda::dispatch!("conv2d", storage, T => {
-            let input = match tracks(x) {
-                true => {
-                    let operands = (&kernels.view::<T>()?, &grads.view::<T>()?);
-                    Some(cuda::tensor(cuda::input_gradient(device, g, operands, precision)?, device, x.shape()))
-                }
-                false => None,
+            let input = if x.track_op() {
+                let operands = (&kernels.view::<T>()?, &grads.view::<T>()?);
+                Some(cuda::tensor(cuda::input_gradient(device, g, operands, precision)?, device, x.shape()))
+            } else {
+                None
             };
-            let weight = match tracks(kernel) {
-                true if rows.is_empty() => Some(kernel.zeros_like()?),
-                true => {
-                    let own = Geometry { out_channels: rows.len(), ..*g };
-                    let operands = (&xs.view::<T>()?, &of_rows.view::<T>()?);
-                    let gradient = cuda::kernel_gradient(device, &own, operands, precision)?;
-                    let shape = Shape::from((rows.len(), g.in_channels, g.kernel_h, g.kernel_w));
-                    Some(padded(cuda::tensor(gradient, device, &shape), &rows, g.out_channels)?)
-                }
-                false => None,
+            let weight = if !kernel.track_op() {
+                None
+            } else if rows.is_empty() {
+                Some(kernel.zeros_like()?)
+            } else {
+                let own = Geometry { out_channels: rows.len(), ..*g };
+                let operands = (&xs.view::<T>()?, &of_rows.view::<T>()?);
+                let gradient = cuda::kernel_gradient(device, &own, operands, precision)?;
+                let shape = Shape::from((rows.len(), g.in_channels, g.kernel_h, g.kernel_w));
+                Some(padded(cuda::tensor(gradient, device, &shape), &rows, g.out_channels)?)
             };
             let bias = match bias {
-                Some(bias) if tracks(bias) => {
+                Some(bias) if bias.track_op() => {
                     let sizes = (g.batch, g.out_channels, g.out_pixels());
                     let sums = cuda::channel_sums(device, &grads.view::<T>()?, sizes, 1.0)?;
                     Some(cuda::tensor(cuda::only(device, sums, rows)?, device, bias.shape()))
@@ -251,7 +215,7 @@ impl ConvOp {
     }
 }
 
-/// `trained`, the rows `rows` of a kernel, among zeros.
+/// A kernel of `outputs` rows that has `trained` at `rows`, and zeros elsewhere.
 #[cfg(feature = "cuda")]
 fn padded(trained: Tensor, rows: &std::ops::Range<usize>, outputs: usize) -> Result<Tensor> {
     if rows.len() == outputs {

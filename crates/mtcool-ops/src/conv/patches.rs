@@ -1,18 +1,20 @@
-//! The convolution kernels: patches of a few output rows are laid out as a matrix and multiplied; no such matrix outlives
-//! the call, and the backward pass builds them anew.
+//! Convolution by matrix products: the patches of a few output rows are copied into a matrix and multiplied. No such
+//! matrix outlives the call; the backward pass builds them again.
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
-use crate::activation::{Activation, relu_scalar};
+use crate::activation::relu_scalar;
 use crate::element::{Element, sum};
+use crate::geometry::Geometry;
 use crate::matmul::{Matrix, matmul};
+use crate::settings::Activation;
 
-/// Elements of a patch matrix; half a mebibyte of f32 stays in the second-level cache.
+/// Elements of a patch matrix: half a mebibyte of f32, which stays in the second-level cache.
 const PATCH_ELEMENTS: usize = 128 * 1024;
-/// Partial sums of a kernel gradient. A constant, so that the order of additions never depends on the number of threads.
+/// Number of partial sums of a kernel gradient. A constant, so that the order of additions never depends on the number of
+/// threads.
 const GRADIENT_PARTS: usize = 16;
 
 /// `activation(x * kernel + bias)`, `[B, O, oh, ow]`; parallel over samples.

@@ -1,7 +1,8 @@
-//! Sample planes with room around them, so that vector loads need no edge cases: all of them at once, or a window of some
-//! rows that stays in a thread's cache.
+//! Copies of planes with a margin of zeros, so that vector loads need no special cases at the edges: either of all planes
+//! at once, or of a window of some rows that stays in a thread's cache.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -9,62 +10,69 @@ use rayon::prelude::*;
 use super::input::Input;
 use crate::arithmetic::Arithmetic;
 use crate::element::Element;
-use crate::memory::written;
+use crate::memory::{initialised, room_of};
 use crate::simd::{Kernel, Level, Vector, run};
 
-/// Elements behind planes that a vector load may touch; at least a vector of the smallest elements.
+/// Elements after the planes that a vector load may read: at least a vector of the smallest elements.
 pub(super) const SLACK: usize = 64;
-/// Planes a thread takes at a time, at least.
+/// The least number of planes of a job.
 const PLANES_A_JOB: usize = 4;
 
 /// How planes lie in memory, in elements.
 #[derive(Clone, Copy)]
 pub(super) struct Frame {
-    /// Of the image.
+    /// Height of the image.
     pub(super) height: usize,
-    /// Of the image.
+    /// Width of the image.
     pub(super) width: usize,
-    /// Zeros on every side of it.
+    /// Width of the margin of zeros on every side of the image.
     pub(super) margin: usize,
-    /// From one row to the next: at least the width and both margins.
+    /// Distance from one row to the next: at least the width and both margins.
     pub(super) pitch: usize,
 }
 
 impl Frame {
-    /// Rows as close as the margins allow.
+    /// The closest pitch that the margins allow.
     pub(super) fn new(height: usize, width: usize, margin: usize) -> Self {
         Self { height, width, margin, pitch: width + 2 * margin }
     }
 
-    /// Writes `rows`, counted with the margins, of a plane; `write` is asked for rows of the image.
-    fn fill<E: Copy + Default>(self, rows: Range<usize>, target: &mut [E], mut write: impl FnMut(usize, &mut [E])) {
+    /// Writes `rows`, counted with the margins, of a plane, and zeros behind them: every element of `target`, if `write`
+    /// writes the whole of each row of the image that it is called with.
+    fn fill<E: Copy + Default>(
+        self,
+        rows: Range<usize>,
+        target: &mut [MaybeUninit<E>],
+        mut write: impl FnMut(usize, &mut [MaybeUninit<E>]),
+    ) {
+        let zero = MaybeUninit::new(E::default());
         let Self { height, width, margin, pitch } = self;
         let (inside, behind) = target.split_at_mut(rows.len() * pitch);
         for (y, row) in rows.zip(inside.chunks_exact_mut(pitch)) {
             match y.checked_sub(margin).filter(|&y| y < height) {
                 Some(y) => {
-                    row[..margin].fill(E::default());
+                    row[..margin].fill(zero);
                     write(y, &mut row[margin..margin + width]);
-                    row[margin + width..].fill(E::default());
+                    row[margin + width..].fill(zero);
                 }
-                None => row.fill(E::default()),
+                None => row.fill(zero),
             }
         }
-        behind.fill(E::default());
+        behind.fill(zero);
     }
 }
 
-/// A window of some rows of one sample: planes of `plane` elements one behind the other, and some zeros.
+/// A window of some rows of one sample: consecutive planes of `plane` elements, then some zeros.
 pub(super) struct Window {
     pub(super) sample: usize,
-    /// Counted with the margins.
+    /// The rows, counted with the margins.
     pub(super) rows: Range<usize>,
-    /// Elements from plane to plane, at least those of the rows.
+    /// Distance between planes, in elements: at least the elements of the rows.
     pub(super) plane: usize,
 }
 
 impl Window {
-    /// Planes with as many channels in an element as the arithmetic multiplies at once.
+    /// Planes whose elements hold as many channels as the arithmetic multiplies at once.
     pub(super) fn by_channel<T: Element, A: Arithmetic<T>>(
         &self,
         input: &Input<'_, T>,
@@ -79,18 +87,17 @@ impl Window {
             }
             let (first, second) = buffer.split_at_mut(frame.width);
             let first = input.row(self.sample, channel, row.clone(), first);
-            let second = match channel + 1 < input.channels() {
-                true => input.row(self.sample, channel + 1, row, second),
-                false => {
-                    second.fill(T::zero());
-                    second
-                }
+            let second = if channel + 1 < input.channels() {
+                input.row(self.sample, channel + 1, row, second)
+            } else {
+                second.fill(T::zero());
+                second
             };
             run(Level::best(), Combine::<T, A> { first, second, target, arithmetic: PhantomData });
         });
     }
 
-    /// Planes of the `channels` with neighbouring pixels beside each other.
+    /// Planes of the `channels`, stored as pixels of the arithmetic.
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T>>(
         &self,
         input: &Input<'_, T>,
@@ -111,18 +118,20 @@ impl Window {
         frame: Frame,
         planes: usize,
         data: &mut Vec<E>,
-        mut write: impl FnMut(usize, usize, &mut [E]),
+        mut write: impl FnMut(usize, usize, &mut [MaybeUninit<E>]),
     ) {
         data.resize(planes * self.plane + SLACK, E::default());
         let (inside, behind) = data.split_at_mut(planes * self.plane);
         for (plane, target) in inside.chunks_exact_mut(self.plane).enumerate() {
+            // SAFETY: `Frame::fill` and the kernels behind `write` write values only.
+            let target = unsafe { room_of(target) };
             frame.fill(self.rows.clone(), target, |y, row| write(plane, y, row));
         }
         behind.fill(E::default());
     }
 }
 
-/// `[B, C, H + 2 margin, pitch]` with zeros around and between, and some behind each plane; one allocation.
+/// `[B, C, H + 2 margin, pitch]` with zeros around each plane and after it, in one allocation.
 pub(super) struct Planes<E> {
     pub(super) data: Vec<E>,
     /// Elements from one channel to the next.
@@ -130,11 +139,11 @@ pub(super) struct Planes<E> {
 }
 
 impl<E: Copy + Default + Send + Sync> Planes<E> {
-    /// `input` with neighbouring pixels beside each other, as the arithmetic stores them.
+    /// All planes of `input`, stored as pixels of the arithmetic.
     pub(super) fn by_pixel<T: Element, A: Arithmetic<T, Pixel = E>>(input: &Input<'_, T>, frame: Frame) -> Self {
         let (channels, width, rows) = (input.channels(), frame.width, frame.height + 2 * frame.margin);
         let plane = rows * frame.pitch + SLACK;
-        let write = |data: &mut [E]| {
+        let write = |data: &mut [MaybeUninit<E>]| {
             let targets = data.par_chunks_mut(plane).enumerate().with_min_len(PLANES_A_JOB);
             targets.for_each_init(
                 || vec![T::zero(); width],
@@ -146,17 +155,18 @@ impl<E: Copy + Default + Send + Sync> Planes<E> {
                 },
             );
         };
-        // SAFETY: `Frame::fill` writes every element.
-        let data = unsafe { written(input.batch() * channels * plane, write) };
+        // SAFETY: the length is a multiple of a plane's; `Frame::fill` writes each plane whole, since `Store` writes a
+        // row of the image whole.
+        let data = unsafe { initialised(input.batch() * channels * plane, write) };
         Self { data, plane }
     }
 }
 
-/// Two channels' rows into one. A plain loop: inside [`run`] the compiler has the level's vectors for it.
+/// Combines the rows of two channels into one row. A plain loop: inside [`run`] the compiler uses the level's vectors for it.
 struct Combine<'a, T, A> {
     first: &'a [T],
     second: &'a [T],
-    target: &'a mut [T],
+    target: &'a mut [MaybeUninit<T>],
     arithmetic: PhantomData<A>,
 }
 
@@ -164,22 +174,22 @@ impl<T: Element, A: Arithmetic<T>> Kernel<T> for Combine<'_, T, A> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for ((target, &first), &second) in self.target.iter_mut().zip(self.first).zip(self.second) {
-            *target = A::combine(first, second);
+            target.write(A::combine(first, second));
         }
     }
 }
 
-/// A row as pixels; plain as well.
+/// Converts a row to pixels of the arithmetic; a plain loop as well.
 struct Store<'a, T: Element, A: Arithmetic<T>> {
     row: &'a [T],
-    target: &'a mut [A::Pixel],
+    target: &'a mut [MaybeUninit<A::Pixel>],
 }
 
 impl<T: Element, A: Arithmetic<T>> Kernel<T> for Store<'_, T, A> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
         for (target, &value) in self.target.iter_mut().zip(self.row) {
-            *target = A::pixel(value);
+            target.write(A::pixel(value));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which kernel does a convolution, and what its forward pass keeps for the backward pass.
+//! The choice of the kernels for a convolution, and what its forward pass keeps for the backward pass.
 //!
 //! | strategy | when | data |
 //! |---|---|---|
@@ -6,37 +6,39 @@
 //! | direct | stride 1 | NCHW |
 //! | patches | the rest | NCHW |
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use candle_core::{CpuStorage, DType, Result, bail};
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
 use super::input::Input;
 use super::lanes::Lanes;
-use super::{Conv2d, channel_gradient, direct, direct_gradient, patches};
-use crate::activation::Activation;
+use super::{channel_gradient, direct, direct_gradient, patches};
 use crate::arithmetic::{Arithmetic, rounded};
 use crate::element::Element;
-use crate::pool::{MaxPool2d, PLANES_A_JOB};
+use crate::geometry::Geometry;
+use crate::jobs::PLANES_A_JOB;
+use crate::memory::initialised;
+use crate::settings::{Activation, Conv2d, MaxPool2d};
 use crate::simd::Level;
 
-/// What the forward pass leaves for the backward pass, if there will be one.
+/// What the forward pass keeps for the backward pass, if there will be one.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// In lanes: the input.
+    /// The input, if the strategy is lanes.
     input: Option<CpuStorage>,
-    /// With pooling: the activated map before it, in the strategy's layout.
+    /// The activated map before the pooling, if there is pooling; in the strategy's layout.
     map: Option<CpuStorage>,
-    /// With pooling, in lanes: the output.
+    /// The output, if there is pooling and the strategy is lanes.
     pooled: Option<CpuStorage>,
 }
 
 /// A place for a [`Memory`], shared by an operation and its gradients.
 pub(super) type Kept = Arc<OnceLock<Memory>>;
 
-/// Lanes, if that is the strategy.
+/// The lanes, if that is the strategy for `g`.
 fn lanes<T: Element>(g: &Geometry) -> Option<Lanes> {
     let level = Level::best();
     (direct::applies(g) && Lanes::pays::<T>(level, g)).then(|| Lanes::new::<T>(level))
@@ -71,18 +73,20 @@ pub(super) fn forward<T: Element, A: Arithmetic<T>>(
         keep(Memory { input: store(input), map: store(map), pooled: store(pooled) });
         return output;
     }
-    let map = match direct::applies(g) {
-        true => direct::forward::<T, A>(level, g, x, kernel, bias, activation),
-        false => {
-            let (x, kernel) = (rounded::<T, A>(x.dense()), rounded::<T, A>(kernel.into()));
-            patches::forward(g, &x, &kernel, bias, activation)
-        }
+    let map = if direct::applies(g) {
+        direct::forward::<T, A>(level, g, x, kernel, bias, activation)
+    } else {
+        let (x, kernel) = (rounded::<T, A>(x.dense()), rounded::<T, A>(kernel.into()));
+        patches::forward(g, &x, &kernel, bias, activation)
     };
     let Some(pool) = settings.pool else { return map };
     let out_w = pool.output_side(g.out_w);
-    let mut output = vec![T::zero(); g.batch * g.out_channels * pooled_pixels(pool, g)];
-    let planes = output.par_chunks_mut(pooled_pixels(pool, g)).zip(map.par_chunks(g.out_pixels()));
-    planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| pool.forward(plane, g.out_w, output, out_w));
+    let write = |output: &mut [MaybeUninit<T>]| {
+        let planes = output.par_chunks_mut(pooled_pixels(pool, g)).zip(map.par_chunks(g.out_pixels()));
+        planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| pool.forward(plane, g.out_w, output, out_w));
+    };
+    // SAFETY: the map has as many planes as the output, and `MaxPool2d::forward` writes each plane whole.
+    let output = unsafe { initialised(g.batch * g.out_channels * pooled_pixels(pool, g), write) };
     keep(Memory { map: store(map), ..Memory::default() });
     output
 }
@@ -198,15 +202,13 @@ pub(super) fn kernel_gradient<T: Element, A: Arithmetic<T>>(
             }
         };
     }
-    Ok(match direct::applies(g) {
-        true if channel_gradient::pays::<T>(level, g, &rows) => {
-            channel_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
-        }
-        true => direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows),
-        false => {
-            let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));
-            patches::kernel_gradient(g, &x, &grad, rows)
-        }
+    Ok(if !direct::applies(g) {
+        let (x, grad) = (rounded::<T, A>(x.dense()), rounded::<T, A>(grad.into()));
+        patches::kernel_gradient(g, &x, &grad, rows)
+    } else if channel_gradient::pays::<T>(level, g, &rows) {
+        channel_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
+    } else {
+        direct_gradient::kernel_gradient::<T, A>(level, g, x, grad, rows)
     })
 }
 

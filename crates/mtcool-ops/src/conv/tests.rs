@@ -1,17 +1,22 @@
-//! Every kernel of every strategy and level against the patch matrix, over random shapes.
+//! Every kernel of every strategy and level, compared with the patch matrix on random shapes.
 
 use std::ops::Range;
 
+use candle_core::WithDType;
 use proptest::prelude::*;
 
 use super::guard::Guarded;
+use super::input::Input;
 use super::lanes::Lanes;
-use super::*;
+use super::{channel_gradient, direct, direct_gradient, patches};
 use crate::arithmetic::{Bf16, Exact, rounded};
 use crate::element::Element;
+use crate::geometry::Geometry;
+use crate::memory::initialised;
+use crate::settings::{Activation, Conv2d, MaxPool2d};
 use crate::simd::Level;
 
-/// Numbers without pattern in -1..1 between guard pages: no kernel reads beyond an operand.
+/// Pseudo-random numbers between -1 and 1, between guard pages: a kernel that reads beyond an operand ends the test.
 fn numbers<T: Element>(count: usize, seed: u64) -> Guarded<T> {
     let mut state = seed | 1;
     let mut next = || {
@@ -30,7 +35,7 @@ fn close<T: Element>(got: &[T], want: &[T], tolerance: f64) -> std::result::Resu
     Ok(())
 }
 
-/// Every direct kernel of every level this processor has, against the patch-matrix twin.
+/// Every direct kernel of every level that this processor has, compared with its patch-matrix twin.
 fn in_lock_step<T: Element>(
     g: &Geometry,
     rows: Range<usize>,
@@ -141,8 +146,9 @@ fn in_lanes<T: Element>(
     let (map, pooled) =
         (lanes.scatter_batch(&map, sample, g.batch), lanes.scatter_batch(&pooled, g.out_channels * small, g.batch));
     for (plane, map) in map.chunks_exact(g.out_pixels()).enumerate() {
-        let (mut output, mut result) = (vec![T::zero(); small], vec![T::zero(); g.out_pixels()]);
-        pool.forward(map, g.out_w, &mut output, out_w);
+        // SAFETY: `MaxPool2d::forward` writes every element.
+        let output = unsafe { initialised(small, |output| pool.forward(map, g.out_w, output, out_w)) };
+        let mut result = vec![T::zero(); g.out_pixels()];
         pool.backward(map, g.out_w, &grad[plane * small..][..small], out_w, &mut result);
         prop_assert!(pooled[plane * small..][..small] == output);
         prop_assert!(unpooled[plane * g.out_pixels()..][..g.out_pixels()] == result);

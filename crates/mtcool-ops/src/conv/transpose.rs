@@ -2,25 +2,27 @@
 //! whose results are laid out as k x k tiles.
 
 use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
-use super::geometry::Geometry;
 use super::input::Input;
-use super::{Conv2d, strategy};
-use crate::arithmetic::{Arithmetic, Precision};
+use super::strategy;
+use crate::arithmetic::Arithmetic;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements, on_cpu, sum};
-use crate::memory::written;
-use crate::recording::{apply3, tracks};
+use crate::geometry::Geometry;
+use crate::memory::initialised;
+use crate::recording::apply3;
+use crate::settings::{Conv2d, Precision};
 use crate::simd::{Kernel, Level, Vector, run};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
-/// `[B, O, kH, kW]`. `precision` is that of the operands of every multiplication.
+/// `[B, O, kH, kW]`. `precision` is the precision of the operands of every multiplication.
 ///
 /// # Errors
 /// If the shapes or dtypes do not fit each other; the message names them.
@@ -32,7 +34,7 @@ pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: P
 /// The sizes of one transposed convolution.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
-    /// Of the 1x1 convolution.
+    /// The sizes of the 1x1 convolution.
     point: Geometry,
     outputs: usize,
     k: usize,
@@ -70,11 +72,12 @@ impl Sizes {
         (self.point.batch, self.outputs, self.point.height * self.k, self.point.width * self.k)
     }
 
-    /// `[C, O, k, k]` as rows `[O k k, C]`, or back.
+    /// The transpose of a kernel: `[C, O, k, k]` to rows `[O k k, C]`, or the inverse.
     fn turn<T: Element>(&self, kernel: &[T], to_rows: bool) -> Vec<T> {
-        let (rows, columns) = match to_rows {
-            true => (self.outputs * self.k * self.k, self.point.in_channels),
-            false => (self.point.in_channels, self.outputs * self.k * self.k),
+        let (rows, columns) = if to_rows {
+            (self.outputs * self.k * self.k, self.point.in_channels)
+        } else {
+            (self.point.in_channels, self.outputs * self.k * self.k)
         };
         (0..rows * columns)
             .into_par_iter()
@@ -101,7 +104,7 @@ impl Sizes {
         let kernel = self.turn(kernel, true);
         let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), &kernel, None, None);
         let plane_len = self.point.out_pixels() * self.k * self.k;
-        let write = |output: &mut [T]| {
+        let write = |output: &mut [MaybeUninit<T>]| {
             output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
                 let bias = bias[plane % self.outputs];
                 if self.k == 2 {
@@ -113,12 +116,16 @@ impl Sizes {
                 for (from, to) in self.tiles(plane) {
                     let targets = output[to..].iter_mut().step_by(self.k);
                     let pairs = targets.zip(&small[from..from + self.point.width]);
-                    pairs.for_each(|(target, &value)| *target = value + bias);
+                    pairs.for_each(|(target, &value)| {
+                        target.write(value + bias);
+                    });
                 }
             });
         };
-        // SAFETY: the tiles are the whole plane.
-        unsafe { written(small.len(), write) }
+        // SAFETY: the chunks are whole planes, `k k` small planes each. With k = 2, `quads` gives the `2 height` rows of
+        // a plane in order and `Interleave` writes each of them whole; otherwise the tiles of all taps and rows are the
+        // whole plane.
+        unsafe { initialised(small.len(), write) }
     }
 
     /// The two rows of small pixels that make up each row of a plane, top to bottom, of a 2x2 kernel.
@@ -136,7 +143,7 @@ impl Sizes {
     fn split<T: Element>(&self, grad: &[T]) -> Vec<T> {
         let width = self.point.width;
         let plane_len = self.point.out_pixels() * self.k * self.k;
-        let write = |small: &mut [T]| {
+        let write = |small: &mut [MaybeUninit<T>]| {
             let planes = small.par_chunks_mut(plane_len).zip(grad.par_chunks(plane_len));
             planes.for_each(|(small, grad)| {
                 if self.k == 2 {
@@ -153,15 +160,17 @@ impl Sizes {
                 for (at, from) in self.tiles(0) {
                     let sources = grad[from..].iter().step_by(self.k);
                     let pairs = small[at..at + self.point.width].iter_mut().zip(sources);
-                    pairs.for_each(|(target, &value)| *target = value);
+                    pairs.for_each(|(target, &value)| {
+                        target.write(value);
+                    });
                 }
             });
         };
-        // SAFETY: as in `forward`.
-        unsafe { written(grad.len(), write) }
+        // SAFETY: as in `forward`, the other way: every pixel of a plane goes to one small pixel of the same plane.
+        unsafe { initialised(grad.len(), write) }
     }
 
-    /// Gradients of x, kernel and bias, those that are `wanted`, from that of the output.
+    /// The gradients of x, kernel and bias that are `wanted`, from the gradient of the output.
     pub(super) fn backward<T: Element, A: Arithmetic<T>>(
         &self,
         (x, kernel): (&[T], &[T]),
@@ -171,19 +180,19 @@ impl Sizes {
         let (point, settings) = (&self.point, Conv2d::default());
         let small = self.split(grad);
         // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
-        let map = match strategy::reorders(T::DTYPE, point, &settings) {
-            true => Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?),
-            false => Cow::Borrowed(&small[..]),
+        let map = if strategy::reorders(T::DTYPE, point, &settings) {
+            Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?)
+        } else {
+            Cow::Borrowed(&small[..])
         };
         let [of_x, of_kernel, of_bias] = wanted;
         let of_x = of_x.then(|| strategy::input_gradient::<T, A>(point, &self.turn(kernel, true), &map));
-        let of_kernel = match of_kernel {
-            true => {
-                let rows = 0..point.out_channels;
-                let rows = strategy::kernel_gradient::<T, A>(point, None, &self.input(x), &map, rows)?;
-                Some(self.turn(&rows, false))
-            }
-            false => None,
+        let of_kernel = if of_kernel {
+            let rows = 0..point.out_channels;
+            let rows = strategy::kernel_gradient::<T, A>(point, None, &self.input(x), &map, rows)?;
+            Some(self.turn(&rows, false))
+        } else {
+            None
         };
         let of_bias = of_bias.then(|| {
             let plane = point.out_pixels() * self.k * self.k;
@@ -262,7 +271,7 @@ impl CustomOp3 for Transpose {
         let (xs, kernels, grads) = (on_cpu(name, x), on_cpu(name, kernel), on_cpu(name, &grad));
         dispatch_precision!(Self::NAME, grads.storage()?, self.0, (T, A) => {
             let operands = (xs.elements::<T>()?, kernels.elements::<T>()?);
-            let tracked = [tracks(x), tracks(kernel), tracks(bias)];
+            let tracked = [x.track_op(), kernel.track_op(), bias.track_op()];
             let [of_x, of_kernel, of_bias] = sizes.backward::<T, A>(operands, grads.elements::<T>()?, tracked)?;
             let tensor = |values: Option<Vec<T>>, like: &Tensor| {
                 values.map(|values| Tensor::from_vec(values, like.shape(), &Device::Cpu)).transpose()
@@ -293,7 +302,7 @@ impl Transpose {
         let storage = grads.storage()?;
         cuda::dispatch!(Self::NAME, storage, T => {
             let read = (&xs.view::<T>()?, &kernels.view::<T>()?);
-            let (sizes, wanted) = (sizes.on_cuda(self.0), operands.map(tracks));
+            let (sizes, wanted) = (sizes.on_cuda(self.0), operands.map(Tensor::track_op));
             let gradients = cuda::raise_backward(&storage.device, &sizes, read, &grads.view::<T>()?, wanted)?;
             let [of_x, of_kernel, of_bias] = gradients;
             let tensor = |gradient: Option<_>, like: &Tensor| {
@@ -305,12 +314,13 @@ impl Transpose {
     }
 }
 
-/// Two rows into one, an element of each in turn. A plain loop: inside [`run`] the compiler has the level's vectors for it.
+/// Interleaves two rows: one element of each in turn, plus the bias. A plain loop: inside [`run`] the compiler uses the
+/// level's vectors for it.
 struct Interleave<'a, T> {
     first: &'a [T],
     second: &'a [T],
     bias: T,
-    target: &'a mut [T],
+    target: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Kernel<T> for Interleave<'_, T> {
@@ -318,17 +328,17 @@ impl<T: Element> Kernel<T> for Interleave<'_, T> {
     unsafe fn with<V: Vector<Element = T>>(self) {
         let pairs = self.target.chunks_exact_mut(2).zip(self.first.iter().zip(self.second));
         for (target, (&first, &second)) in pairs {
-            target[0] = first + self.bias;
-            target[1] = second + self.bias;
+            target[0].write(first + self.bias);
+            target[1].write(second + self.bias);
         }
     }
 }
 
-/// The way back.
+/// The inverse of [`Interleave`], without the bias.
 struct Separate<'a, T> {
     source: &'a [T],
-    first: &'a mut [T],
-    second: &'a mut [T],
+    first: &'a mut [MaybeUninit<T>],
+    second: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Kernel<T> for Separate<'_, T> {
@@ -336,8 +346,8 @@ impl<T: Element> Kernel<T> for Separate<'_, T> {
     unsafe fn with<V: Vector<Element = T>>(self) {
         let pairs = self.source.chunks_exact(2).zip(self.first.iter_mut().zip(self.second));
         for (source, (first, second)) in pairs {
-            *first = source[0];
-            *second = source[1];
+            first.write(source[0]);
+            second.write(source[1]);
         }
     }
 }

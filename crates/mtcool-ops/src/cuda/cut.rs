@@ -1,10 +1,10 @@
-//! Crops of pictures that lie on the card.
+//! Crops of pictures that are stored on the card.
 
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
 use super::launch::{Module, launch_named, module, threads};
-use crate::cut::Cut;
+use crate::settings::Cut;
 
 const MODULE: Module = module!("cut");
 
@@ -28,7 +28,7 @@ impl Place {
     }
 }
 
-/// `[3, H, W]` of `pixels` `[source, 3]`.
+/// The crop `[3, H, W]` of `pixels`, whose height and width are `source`, `[H', W', 3]`.
 pub(crate) fn cut_picture(
     device: &CudaDevice,
     (pixels, source): (&CudaView<'_, u8>, [usize; 2]),
@@ -46,7 +46,7 @@ pub(crate) fn cut_picture(
     }
 }
 
-/// `[planes, H, W]` of `labels` `[source]` and `tables` `[planes, 256]`.
+/// The crop `[planes, H, W]` of `labels`, whose height and width are `source`, through `tables` `[planes, 256]`.
 pub(crate) fn cut_labels(
     device: &CudaDevice,
     (labels, source): (&CudaView<'_, u8>, [usize; 2]),

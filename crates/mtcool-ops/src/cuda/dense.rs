@@ -7,7 +7,7 @@ use cudarc::driver::{CudaSlice, CudaView};
 
 use super::Real;
 use super::gemm::{Matrices, Product, product, rounded};
-use crate::arithmetic::Precision;
+use crate::settings::Precision;
 
 /// The sizes of one layer.
 pub(crate) struct Dense {

@@ -1,4 +1,4 @@
-//! How far the predictions of several draws lie apart.
+//! The mean divergence of the predictions of several draws from their mean.
 
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
@@ -8,7 +8,7 @@ use super::launch::{Module, blocks, launch, module, threads};
 
 const MODULE: Module = module!("softmax");
 
-/// Positions that a block adds up.
+/// Positions that one block adds up.
 const POSITIONS_A_BLOCK: usize = 2048;
 
 /// `Draws` of `softmax.cu`.
@@ -24,8 +24,8 @@ struct Draws {
 // SAFETY: the kernels' struct, field by field.
 unsafe impl DeviceRepr for Draws {}
 
-/// The sizes of logits `[M, B, K, ...]`, how many positions they have, and what a sum over those and draws is multiplied with for
-/// its mean.
+/// The sizes of logits `[M, B, K, ...]`, the number of their positions, and the factor that turns a sum over positions
+/// and draws into a mean.
 fn sizes(dims: &[usize]) -> (Draws, usize, f64) {
     let (draws, batch, classes, positions) = (dims[0], dims[1], dims[2], dims[3..].iter().product::<usize>());
     let wide = |size: usize| size as u64;
@@ -41,7 +41,7 @@ pub(crate) fn disagreement<T: Real>(
 ) -> Result<CudaSlice<T>> {
     let (sizes, count, factor) = sizes(dims);
     let (a_block, groups) = (POSITIONS_A_BLOCK, count.div_ceil(POSITIONS_A_BLOCK));
-    // SAFETY: the kernels' parameters; a block writes each part, and one the mean.
+    // SAFETY: the kernels' parameters; each part is written by one block, and the mean by one block.
     unsafe {
         let mut partial = device.alloc::<f64>(groups)?;
         launch!(device, MODULE, "disagreement", T, blocks(groups)?, [logits, &mut partial, &sizes, &a_block]);

@@ -5,7 +5,7 @@ use cudarc::driver::{CudaSlice, CudaView};
 
 use super::Real;
 use super::launch::{Module, launch, module, threads};
-use crate::activation::Activation;
+use crate::settings::Activation;
 
 const MODULE: Module = module!("elementwise");
 

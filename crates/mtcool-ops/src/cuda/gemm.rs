@@ -7,16 +7,16 @@ use cudarc::driver::{CudaSlice, CudaView, CudaViewMut, DevicePtr, DevicePtrMut};
 
 use super::Real;
 use super::elementwise::round_bf16;
-use crate::arithmetic::Precision;
+use crate::settings::Precision;
 
-/// How the matrices of an operand lie.
+/// How the matrices of an operand lie in memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrices {
     /// Elements from one row to the next.
     pub(crate) row: usize,
     /// Elements from one matrix of the batch to the next; 0 if all are the same.
     pub(crate) step: usize,
-    /// Whether what is stored is the transpose of what is multiplied.
+    /// Whether the stored matrix is the transpose of the factor.
     pub(crate) is_transposed: bool,
 }
 
@@ -37,21 +37,21 @@ impl Matrices {
         Self { is_transposed: !self.is_transposed, ..self }
     }
 
-    /// Elements that a batch of matrices of `rows` x `cols`, as multiplied, reaches over.
+    /// The number of elements from the first to the last one that a batch of factors of `rows` x `cols` uses.
     fn reach(&self, rows: usize, cols: usize, batch: usize) -> usize {
         let (rows, cols) = if self.is_transposed { (cols, rows) } else { (rows, cols) };
         (batch - 1) * self.step + (rows - 1) * self.row + cols
     }
 }
 
-/// `out[b] = left[b] right[b]`, matrices `[m, k]` and `[k, n]`; the results lie one after the other.
+/// `out[b] = left[b] right[b]`, matrices `[m, k]` and `[k, n]`; the results are contiguous.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
     pub(crate) sizes: [usize; 3],
     pub(crate) batch: usize,
     pub(crate) left: Matrices,
     pub(crate) right: Matrices,
-    /// Whether to add to what is in `out`.
+    /// Whether the products are added to the content of `out`.
     pub(crate) accumulates: bool,
     pub(crate) precision: Precision,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Product {
 /// Runs a [`Product`].
 ///
 /// # Errors
-/// If a size is beyond cuBLAS's, or it fails.
+/// If a size does not fit cuBLAS's integers, or cuBLAS fails.
 ///
 /// # Panics
 /// If an operand reaches past its view.
@@ -78,16 +78,15 @@ pub(crate) fn product<T: Real>(
     assert!(product.right.reach(k, n, batch) <= right.len(), "product: right operand past its memory");
     assert!(batch * m * n <= out.len(), "product: result past its memory");
     let size = |value: usize| i32::try_from(value).map_err(Error::wrap);
-    let operation = |matrices: &Matrices| match matrices.is_transposed {
-        true => cublasOperation_t::CUBLAS_OP_T,
-        false => cublasOperation_t::CUBLAS_OP_N,
+    let operation = |matrices: &Matrices| {
+        if matrices.is_transposed { cublasOperation_t::CUBLAS_OP_T } else { cublasOperation_t::CUBLAS_OP_N }
     };
     let alpha = <T as num_traits::One>::one();
     let beta = if product.accumulates { alpha } else { <T as num_traits::Zero>::zero() };
     let stream = device.cuda_stream();
     let ((left_at, _left), (right_at, _right)) = (left.device_ptr(&stream), right.device_ptr(&stream));
     let (out_at, _out) = out.device_ptr_mut(&stream);
-    // cuBLAS counts columns first, so it sees transposes: out^T = right^T left^T.
+    // cuBLAS stores matrices column by column, so it sees the transposes: out^T = right^T left^T.
     // SAFETY: the assertions keep every element inside its view; the scalars are of the compute type.
     unsafe {
         gemm_strided_batched_ex(
@@ -119,7 +118,7 @@ pub(crate) fn product<T: Real>(
     }
 }
 
-/// `x` as an operand of multiplications: itself, or rounded, and then kept in `room`.
+/// `x` as an operand of multiplications: `x` itself, or its elements rounded, which are then stored in `room`.
 ///
 /// # Errors
 /// If an f64 tensor is to be rounded, as on the CPU.

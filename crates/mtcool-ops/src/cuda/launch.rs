@@ -1,4 +1,4 @@
-//! How a kernel is called.
+//! Calls of kernels.
 
 use candle_core::{Result, bail};
 use cudarc::driver::LaunchConfig;
@@ -22,12 +22,12 @@ macro_rules! module {
 }
 pub(super) use module;
 
-/// A thread an element.
+/// The configuration of a launch with one thread for each of `count` elements.
 pub(super) fn threads(count: usize) -> Result<LaunchConfig> {
     blocks(count.div_ceil(THREADS as usize))
 }
 
-/// So many blocks.
+/// The configuration of a launch with `count` blocks.
 pub(super) fn blocks(count: usize) -> Result<LaunchConfig> {
     match u32::try_from(count) {
         Ok(blocks) if blocks < 1 << 31 => {
@@ -38,7 +38,7 @@ pub(super) fn blocks(count: usize) -> Result<LaunchConfig> {
 }
 
 /// Calls kernel `$name` of `$module` for element type `$T`; the arguments are references, in the kernel's order. Expands to
-/// an unsafe call: the arguments have to be the kernel's.
+/// an unsafe call: the arguments have to match the kernel's parameters.
 macro_rules! launch {
     ($device:expr, $module:expr, $name:literal, $T:ty, $config:expr, $arguments:tt) => {{
         let name = format!(concat!($name, "_{}"), <$T as $crate::cuda::Real>::SUFFIX);
@@ -47,11 +47,11 @@ macro_rules! launch {
 }
 pub(super) use launch;
 
-/// Calls the kernel of that very name, as `launch` does.
+/// Calls the kernel named `$name`, without a suffix for the element type.
 macro_rules! launch_named {
     ($device:expr, $module:expr, $name:expr, $config:expr, [$($argument:expr),* $(,)?]) => {{
         let config: cudarc::driver::LaunchConfig = $config;
-        // CUDA knows no empty grid.
+        // CUDA has no empty grids.
         if config.grid_dim.0 > 0 {
             let function = $device.get_or_load_custom_func($name, $module.name, $module.ptx)?;
             let mut call = function.builder();

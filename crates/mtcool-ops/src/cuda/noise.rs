@@ -19,7 +19,8 @@ struct Key {
 // SAFETY: the kernel's struct, field by field.
 unsafe impl DeviceRepr for Key {}
 
-/// `count` numbers of U(-bound, bound) from ChaCha8 with this key and stream: those that `mtcool_core::random::uniform` draws.
+/// `count` numbers of U(-bound, bound) from ChaCha8 with this key and stream: the same numbers that
+/// `mtcool_core::random::uniform` draws.
 pub(crate) fn uniform<T: Real>(
     device: &CudaDevice,
     key: [u8; 32],
@@ -29,7 +30,8 @@ pub(crate) fn uniform<T: Real>(
 ) -> Result<CudaSlice<T>> {
     let word = |at: usize| u32::from_le_bytes([key[4 * at], key[4 * at + 1], key[4 * at + 2], key[4 * at + 3]]);
     let key = Key { words: std::array::from_fn(word), stream: [stream as u32, (stream >> 32) as u32] };
-    // The distance of neighbours, as far as the type tells them apart; a power of two, so that products with it are exact.
+    // The number of different results per `bound`, as many as the type distinguishes: a power of two, so that products
+    // with it are exact.
     let steps = if size_of::<T>() == size_of::<f32>() { (1u64 << 23) as f64 } else { (1u64 << 52) as f64 };
     let bound = <T as WithDType>::from_f64(bound);
     let scale = bound / <T as WithDType>::from_f64(steps);

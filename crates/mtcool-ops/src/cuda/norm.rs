@@ -6,8 +6,7 @@ use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 use super::Real;
 use super::launch::{Module, blocks, launch, module, threads};
 use super::reduce::chunks;
-use crate::activation::Activation;
-use crate::norm::{Norm, Statistics};
+use crate::settings::{Activation, Norm, Statistics};
 
 const MODULE: Module = module!("norm");
 

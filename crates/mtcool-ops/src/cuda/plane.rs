@@ -5,7 +5,7 @@ use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
 use super::Real;
 use super::launch::{Module, launch, module, threads};
-use crate::pool::MaxPool2d;
+use crate::settings::MaxPool2d;
 
 const MODULE: Module = module!("pool");
 
@@ -71,7 +71,7 @@ pub(crate) fn max_pool_backward<T: Real>(
     }
 }
 
-/// `x` enlarged `scale` times both ways, from planes of `height` x `width`; or the transpose of that map, back to them.
+/// `x` enlarged `scale` times in both directions, from planes of `height` x `width`; or the transpose of that linear map.
 pub(crate) fn upsample<T: Real>(
     device: &CudaDevice,
     x: &CudaView<'_, T>,
@@ -84,20 +84,17 @@ pub(crate) fn upsample<T: Real>(
     // SAFETY: the kernels' parameters; every pixel of the result is written.
     unsafe {
         let mut y = device.alloc::<T>(count)?;
-        match is_transposed {
-            false => {
-                launch!(device, MODULE, "upsample", T, threads(count)?, [x, &mut y, height, width, &scale, &count])
-            }
-            true => {
-                launch!(
-                    device,
-                    MODULE,
-                    "upsample_backward",
-                    T,
-                    threads(count)?,
-                    [x, &mut y, height, width, &scale, &count]
-                );
-            }
+        if is_transposed {
+            launch!(
+                device,
+                MODULE,
+                "upsample_backward",
+                T,
+                threads(count)?,
+                [x, &mut y, height, width, &scale, &count]
+            );
+        } else {
+            launch!(device, MODULE, "upsample", T, threads(count)?, [x, &mut y, height, width, &scale, &count])
         }
         Ok(y)
     }

@@ -1,4 +1,4 @@
-//! The driver's pool that device memory comes from and goes back to.
+//! The driver's memory pool, from which device memory is allocated.
 
 use candle_core::{CudaDevice, Error, Result};
 use cudarc::driver::result::{device::get_default_mem_pool, mem_get_info, mem_pool};
@@ -11,7 +11,7 @@ fn of(device: &CudaDevice) -> Result<CUmemoryPool> {
     unsafe { get_default_mem_pool(stream.context().cu_device()) }.map_err(Error::wrap)
 }
 
-/// An attribute that is a number of bytes.
+/// The value of an attribute of the pool that is a number of bytes.
 pub(crate) fn pool(device: &CudaDevice, attribute: CUmemPool_attribute) -> Result<u64> {
     let mut value = 0u64;
     // SAFETY: a live pool, and room for the number.
@@ -20,14 +20,14 @@ pub(crate) fn pool(device: &CudaDevice, attribute: CUmemPool_attribute) -> Resul
     Ok(value)
 }
 
-/// Sets such an attribute.
+/// Sets an attribute of the pool that is a number of bytes.
 pub(crate) fn set_pool(device: &CudaDevice, attribute: CUmemPool_attribute, mut value: u64) -> Result<()> {
     // SAFETY: a live pool, and a number.
     unsafe { mem_pool::set_attribute(of(device)?, attribute, std::ptr::from_mut(&mut value).cast()) }
         .map_err(Error::wrap)
 }
 
-/// Bytes that the driver could still give.
+/// Bytes that the driver could still allocate.
 pub(crate) fn free_memory(device: &CudaDevice) -> Result<u64> {
     device.cuda_stream().context().bind_to_thread().map_err(Error::wrap)?;
     Ok(mem_get_info().map_err(Error::wrap)?.0 as u64)

@@ -1,4 +1,4 @@
-//! The element types of the kernels, and the way from candle's storage to views of device memory and back.
+//! The element types of the kernels, and conversions between candle's storage and views of device memory.
 
 use std::ops::Deref;
 
@@ -8,12 +8,12 @@ use candle_core::{CudaDevice, CudaStorage, Layout, Result, Shape, Storage, Tenso
 use cudarc::cublas::sys::{cublasComputeType_t, cudaDataType};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr, ValidAsZeroBits};
 
-use crate::arithmetic::Precision;
 use crate::element::Element;
+use crate::settings::Precision;
 
 /// `f32` or `f64` on the device.
 pub(crate) trait Real: Element + CudaDType + DeviceRepr + ValidAsZeroBits {
-    /// At the end of a kernel's name.
+    /// The end of a kernel's name.
     const SUFFIX: &'static str;
     /// cuBLAS's name for it.
     const BLAS: cudaDataType;
@@ -21,7 +21,7 @@ pub(crate) trait Real: Element + CudaDType + DeviceRepr + ValidAsZeroBits {
     #[cfg(feature = "cudnn")]
     const DNN: cudarc::cudnn::sys::cudnnDataType_t;
 
-    /// What sums of products are made of.
+    /// The type in which cuBLAS adds up products.
     fn compute_type(precision: Precision) -> cublasComputeType_t;
 }
 
@@ -34,7 +34,7 @@ impl Real for f32 {
     fn compute_type(precision: Precision) -> cublasComputeType_t {
         match precision {
             Precision::Full => cublasComputeType_t::CUBLAS_COMPUTE_32F,
-            // A bf16 number is a TF32 number, so rounded operands lose nothing more.
+            // Every bf16 number is a TF32 number, so operands that are rounded to bf16 lose no more digits.
             Precision::Tf32 | Precision::Bf16 => cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32,
         }
     }
@@ -106,7 +106,7 @@ impl<S: Deref<Target = Storage>> Guard<'_, S> {
     }
 }
 
-/// What an operation's forward pass returns.
+/// The result of an operation's forward pass, from its elements.
 pub(crate) fn result<T: CudaDType>(
     slice: CudaSlice<T>,
     device: &CudaDevice,
@@ -115,7 +115,7 @@ pub(crate) fn result<T: CudaDType>(
     (CudaStorage::wrap_cuda_slice(slice, device.clone()), shape.into())
 }
 
-/// A constant of that shape.
+/// A constant of shape `shape`, from its elements.
 pub(crate) fn tensor<T: CudaDType>(slice: CudaSlice<T>, device: &CudaDevice, shape: &Shape) -> Tensor {
     let storage = Storage::Cuda(CudaStorage::wrap_cuda_slice(slice, device.clone()));
     Tensor::from_storage(storage, shape.clone(), BackpropOp::none(), false)

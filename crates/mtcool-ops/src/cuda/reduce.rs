@@ -10,10 +10,10 @@ use super::launch::{Module, blocks, launch, module};
 
 const MODULE: Module = module!("reduce");
 
-/// Pixels of a plane that a block does.
+/// Pixels of a plane that one block adds up.
 const PIXELS_A_BLOCK: usize = 8192;
 
-/// How many blocks share a plane. It follows from the size alone, so that sums do, too.
+/// Number of blocks that share a plane. It depends on the size alone, and so do the bits of the sums.
 pub(super) fn chunks(pixels: usize) -> usize {
     pixels.div_ceil(PIXELS_A_BLOCK).max(1)
 }
@@ -27,7 +27,7 @@ pub(crate) fn fold<T: Real>(
 ) -> Result<CudaSlice<T>> {
     assert_eq!(partial.len(), batch * sets * parts, "fold: sizes");
     let factor = <T as candle_core::WithDType>::from_f64(factor);
-    // SAFETY: the kernel's parameters; a block writes each set.
+    // SAFETY: the arguments are the kernel's parameters; each set is written by one block.
     unsafe {
         let mut sums = device.alloc::<T>(sets)?;
         launch!(device, MODULE, "fold", T, blocks(sets)?, [partial, &mut sums, &batch, &sets, &parts, &factor]);
@@ -56,7 +56,7 @@ pub(crate) fn channel_sums<T: Real>(
 ) -> Result<CudaSlice<T>> {
     assert_eq!(x.len(), batch * channels * pixels, "channel sums: sizes");
     let (planes, chunks) = (batch * channels, chunks(pixels));
-    // SAFETY: the kernel's parameters; a block writes each chunk's sum.
+    // SAFETY: the arguments are the kernel's parameters; the sum of each chunk is written by one block.
     let partial = unsafe {
         let mut partial = device.alloc::<T>(planes * chunks)?;
         launch!(device, MODULE, "chunk_sums", T, blocks(planes * chunks)?, [x, &mut partial, &pixels, &chunks]);

@@ -1,12 +1,12 @@
-//! Transposed convolution whose windows do not overlap: the way back of a convolution that steps by its kernel's side.
+//! Transposed convolution whose windows do not overlap: the input gradient of a convolution whose stride is the side of
+//! its kernel.
 
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView};
 
 use super::{Real, bias_activation, channel_sums, convolution, input_gradient, kernel_gradient};
-use crate::activation::Activation;
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
+use crate::geometry::Geometry;
+use crate::settings::{Activation, Precision};
 
 /// The sizes of one transposed convolution, `x` `[batch, channels, height, width]` and kernel `[channels, outputs, k, k]`.
 #[derive(Clone, Copy)]

@@ -1,11 +1,11 @@
-//! Updates of parameters, each in one pass.
+//! Updates of parameters, each in one kernel.
 
 use candle_core::{CudaDevice, Result, WithDType};
 use cudarc::driver::{CudaSlice, CudaView};
 
 use super::Real;
 use super::launch::{Module, launch, module, threads};
-use crate::update::SgdStep;
+use crate::settings::SgdStep;
 
 const MODULE: Module = module!("update");
 
@@ -21,7 +21,7 @@ pub(crate) fn sgd<T: Real>(
     let [rate, momentum, decay] = [step.rate, step.momentum, step.weight_decay].map(<T as WithDType>::from_f64);
     let keeps = i32::from(step.momentum > 0.0);
     let has_velocity = if velocity.is_some() { keeps } else { 0 };
-    // What is not read is not looked at.
+    // Without a velocity the kernel does not read this argument.
     let velocity = velocity.unwrap_or(parameter);
     // SAFETY: the kernel's parameters; every element of what is kept is written.
     unsafe {

@@ -1,8 +1,10 @@
-//! The passes over a plane: moments, the affine map, and the two of the backward pass.
+//! The passes over a plane: its moments, the affine map, and the two passes of the backward pass.
 
-use crate::activation::Activation;
+use std::mem::MaybeUninit;
+
 use crate::element::Element;
-use crate::simd::{Kernel, Level, Vector, load, run, store};
+use crate::settings::Activation;
+use crate::simd::{Kernel, Level, Vector, load, run, write};
 
 /// Sums of deviations from a pivot and of their squares.
 pub(super) struct Moments<'a, T> {
@@ -44,11 +46,16 @@ pub(crate) struct Affine<'a, T> {
     scale: T,
     shift: T,
     activation: Activation,
-    y: &'a mut [T],
+    y: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Affine<'_, T> {
-    pub(crate) fn apply(x: &[T], scale: T, shift: T, activation: Activation, y: &mut [T]) {
+    /// Writes every element of `y`.
+    ///
+    /// # Panics
+    /// If `x` and `y` differ in length.
+    pub(crate) fn apply(x: &[T], scale: T, shift: T, activation: Activation, y: &mut [MaybeUninit<T>]) {
+        assert_eq!(x.len(), y.len(), "norm: planes of different sizes");
         run(Level::best(), Affine { x, scale, shift, activation, y });
     }
 }
@@ -56,7 +63,7 @@ impl<T: Element> Affine<'_, T> {
 impl<T: Element> Kernel<T> for Affine<'_, T> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
-        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `write`.
         unsafe {
             let (scale, shift) = (V::splat(self.scale), V::splat(self.shift));
             for at in (0..self.x.len()).step_by(V::LANES) {
@@ -64,13 +71,14 @@ impl<T: Element> Kernel<T> for Affine<'_, T> {
                 if self.activation == Activation::Relu {
                     y = y.relu();
                 }
-                store(y, self.y, at);
+                write(y, self.y, at);
             }
         }
     }
 }
 
-/// The gradient before the activation is `grad` where `scale * x + shift` is positive: it need not be kept.
+/// The backward pass. The gradient before the activation is `grad` where `scale * x + shift` is positive, and 0
+/// elsewhere; it is computed again in both passes rather than stored.
 pub(super) struct Backward;
 
 impl Backward {
@@ -81,14 +89,18 @@ impl Backward {
         result
     }
 
-    /// `scale g + of_x x + constant`, from x and g.
+    /// `scale g + of_x x + constant`, from x and g; writes every element of `result`.
+    ///
+    /// # Panics
+    /// If the planes differ in length.
     pub(super) fn apply<T: Element>(
         (x, grad): (&[T], &[T]),
         affine: (T, T),
         activation: Activation,
         terms: (T, T),
-        result: &mut [T],
+        result: &mut [MaybeUninit<T>],
     ) {
+        assert!(x.len() == result.len() && grad.len() == result.len(), "norm: planes of different sizes");
         run(Level::best(), Apply { x, grad, affine, activation, terms, result });
     }
 }
@@ -132,13 +144,13 @@ struct Apply<'a, T> {
     affine: (T, T),
     activation: Activation,
     terms: (T, T),
-    result: &'a mut [T],
+    result: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Kernel<T> for Apply<'_, T> {
     #[inline(always)]
     unsafe fn with<V: Vector<Element = T>>(self) {
-        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `store`.
+        // SAFETY: vectors of this level; loads and stores are bounded by `load` and `write`.
         unsafe {
             let (scale, shift) = (V::splat(self.affine.0), V::splat(self.affine.1));
             let (of_x, constant) = (V::splat(self.terms.0), V::splat(self.terms.1));
@@ -148,7 +160,7 @@ impl<T: Element> Kernel<T> for Apply<'_, T> {
                 if self.activation == Activation::Relu {
                     gradient = gradient.where_positive(shift.add_product(scale, x));
                 }
-                store(constant.add_product(of_x, x).add_product(scale, gradient), self.result, at);
+                write(constant.add_product(of_x, x).add_product(scale, gradient), self.result, at);
             }
         }
     }

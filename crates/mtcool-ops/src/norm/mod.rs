@@ -2,45 +2,24 @@
 
 mod kernels;
 
+use std::mem::MaybeUninit;
+
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
-use crate::activation::Activation;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch, elements, on_cpu};
-use crate::memory::written;
-use crate::recording::{apply3, tracks};
+use crate::memory::initialised;
+use crate::recording::apply3;
+use crate::settings::{Activation, Norm, Statistics};
 pub(crate) use kernels::Affine;
 use kernels::{Backward, Moments};
 
-/// Which elements are normalised together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Statistics {
-    /// The channels of a group, sample by sample (Wu and He 2018).
-    Group {
-        /// Groups of channels; divides the channels.
-        groups: usize,
-    },
-    /// Each channel over the whole batch (Ioffe and Szegedy 2015), as in training.
-    Batch,
-}
-
-/// Settings of [`norm`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Norm {
-    /// Which elements are normalised together.
-    pub statistics: Statistics,
-    /// Added to the variance; positive.
-    pub eps: f64,
-    /// Applied to the output inside the operation.
-    pub activation: Activation,
-}
-
-/// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the shape
-/// of `x`. The variance is that of the population.
+/// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the
+/// shape of `x`. The variance is the biased one (divided by the number of elements).
 ///
 /// # Errors
 /// If the shapes or dtypes do not fit each other, or the groups do not divide the channels.
@@ -71,7 +50,7 @@ pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> V
     let sizes = &Sizes::new(dims, settings.statistics);
     let of_set = |set: usize| {
         let planes = sizes.planes_of(set);
-        // Deviations from an element of the set lose no digits where the mean is far from zero.
+        // Deviations are taken from an element of the set, so that no digits are lost where the mean is far from zero.
         let pivot = x[planes[0] * sizes.pixels];
         let (mut sum, mut squares) = (T::zero(), T::zero());
         for plane in planes {
@@ -87,7 +66,7 @@ pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> V
     (0..sizes.sets()).into_par_iter().map(of_set).collect()
 }
 
-/// Scale and shift of each plane; `parameters` are weight and bias, one behind the other.
+/// Scale and shift of each plane; `parameters` are the weight and then the bias, in one slice.
 pub(crate) fn affines<T: Element>(
     settings: &Norm,
     dims: &[usize],
@@ -108,12 +87,13 @@ pub(crate) fn affines<T: Element>(
 /// `activation(scale x + shift)`, plane by plane.
 pub(crate) fn apply<T: Element>(affines: &[(T, T)], activation: Activation, x: &[T]) -> Vec<T> {
     let pixels = x.len() / affines.len().max(1);
-    let write = |y: &mut [T]| {
+    let write = |y: &mut [MaybeUninit<T>]| {
         let planes = y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(affines);
         planes.for_each(|((y, x), &(scale, shift))| Affine::apply(x, scale, shift, activation, y));
     };
-    // SAFETY: the planes of both are the same, and `apply` writes a plane whole.
-    unsafe { written(x.len(), write) }
+    assert_eq!(affines.len() * pixels, x.len(), "norm: another number of planes than of scales and shifts");
+    // SAFETY: by the assertion there is a scale and shift for every plane, and `Affine::apply` writes a plane whole.
+    unsafe { initialised(x.len(), write) }
 }
 
 /// The sizes of one normalisation.
@@ -155,7 +135,7 @@ impl Sizes {
         }
     }
 
-    /// Elements normalised together.
+    /// Number of elements that are normalised together.
     fn count(&self) -> usize {
         self.batch * self.channels * self.pixels / self.sets()
     }
@@ -223,7 +203,7 @@ impl CustomOp3 for Norm {
             let moments = moments(self, x.dims(), xs);
             let (gradient, of_parameters) = backward(self, x.dims(), xs, &moments, &parameters, grads.elements::<T>()?);
             let tensor = |values: Vec<T>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-            let input = if tracks(x) { Some(tensor(gradient, x)?) } else { None };
+            let input = if x.track_op() { Some(tensor(gradient, x)?) } else { None };
             let (of_weight, of_bias) = of_parameters.split_at(weight.elem_count());
             Ok((input, Some(tensor(of_weight.to_vec(), weight)?), Some(tensor(of_bias.to_vec(), bias)?)))
         })
@@ -249,13 +229,13 @@ impl Norm {
             let gradients = cuda::norm_backward(&storage.device, self, x.dims(), maps, &scales)?;
             let [of_x, of_weight, of_bias] = gradients;
             let tensor = |gradient, like: &Tensor| cuda::tensor(gradient, &storage.device, like.shape());
-            let input = tracks(x).then(|| tensor(of_x, x));
+            let input = x.track_op().then(|| tensor(of_x, x));
             Ok((input, Some(tensor(of_weight, weight)), Some(tensor(of_bias, bias))))
         })
     }
 }
 
-/// From `grad`, the gradient of the output, those of x and of weight and bias, the latter one behind the other.
+/// The gradient of x, and the gradients of weight and bias in one slice, from `grad`, the gradient of the output.
 ///
 /// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
 /// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
@@ -288,7 +268,7 @@ pub(crate) fn backward<T: Element>(
         set_sums[set].1 += weight[channel] * product;
     }
     let count = T::from_f64(sizes.count() as f64);
-    let write = |result: &mut [T]| {
+    let write = |result: &mut [MaybeUninit<T>]| {
         let planes = grad.par_chunks(sizes.pixels).zip(x.par_chunks(sizes.pixels));
         let planes = result.par_chunks_mut(sizes.pixels).zip(planes);
         planes.enumerate().for_each(|(plane, (result, (grad, x)))| {
@@ -299,6 +279,7 @@ pub(crate) fn backward<T: Element>(
             Backward::apply((x, grad), affines[plane], activation, (of_x, constant), result);
         });
     };
-    // SAFETY: every plane is written, since there are as many of `grad`.
-    (unsafe { written(x.len(), write) }, of_parameters)
+    // SAFETY: x, gradient and result have the same length (asserted above), hence the same planes, and `Backward::apply`
+    // writes a plane whole.
+    (unsafe { initialised(x.len(), write) }, of_parameters)
 }

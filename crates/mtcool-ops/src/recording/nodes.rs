@@ -1,7 +1,8 @@
-//! What candle's graph sees of a recording: a junction of one element that follows from the anchor, and outputs that follow
-//! from the junction.
+//! What candle's graph sees of a recording: a junction of one element, which follows from the anchor, and the outputs, which
+//! follow from the junction.
 //!
-//! In a backward pass each output leaves its gradient with the junction, whose turn comes when all outputs have had theirs.
+//! In a backward pass each output stores its gradient for the junction. candle calls the junction's backward pass after those
+//! of all outputs, and the junction runs the backward pass of the recording.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,12 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, WithDType};
 
-use super::Deliver;
+use super::replay::replay;
 use super::tape::Tape;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch, on_cpu};
 use crate::memory::copied;
+
+/// Takes the gradient of a variable, by the variable's id; several gradients for one variable are to be added.
+pub type Deliver = Arc<dyn Fn(TensorId, Tensor) + Send + Sync>;
 
 /// Gradients of outputs that wait for the junction.
 #[derive(Clone, Default)]
@@ -54,8 +58,8 @@ impl CustomOp1 for Junction {
     }
 
     fn bwd(&self, _anchor: &Tensor, _junction: &Tensor, _grad: &Tensor) -> Result<Option<Tensor>> {
-        for (leaf, gradient) in self.tape.replay(self.pending.take())? {
-            (self.deliver)(leaf, gradient);
+        for (variable, gradient) in replay(&self.tape, self.pending.take())? {
+            (self.deliver)(variable, gradient);
         }
         Ok(None)
     }

@@ -1,161 +1,123 @@
-//! The records, and the way back through them.
+//! What a recording holds: the operations in order, and which tensors belong to it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
-#[cfg(feature = "cuda")]
-use candle_core::CudaStorage;
-use candle_core::{
-    CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, TensorId, WithDType, bail,
-};
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, TensorId, bail};
 use indexmap::{IndexMap, IndexSet};
-use rayon::prelude::*;
 
-use super::{Scope, State};
-use crate::activation::ELEMENTS_A_JOB;
-#[cfg(feature = "cuda")]
-use crate::cuda;
-use crate::element::{dispatch, elements};
-
-/// What was done.
+/// The operation of one record.
 pub(super) enum Operation {
     One(Arc<Box<dyn CustomOp1 + Send + Sync>>),
     Two(Arc<Box<dyn CustomOp2 + Send + Sync>>),
     Three(Arc<Box<dyn CustomOp3 + Send + Sync>>),
-    /// The operands' elements in turn.
+    /// The elements of all operands, one operand after the other.
     Pack,
 }
 
-struct Record {
-    operation: Operation,
-    operands: Vec<Tensor>,
-    output: Tensor,
+/// One operation with its operands and its output.
+pub(super) struct Record {
+    pub(super) operation: Operation,
+    pub(super) operands: Vec<Tensor>,
+    pub(super) output: Tensor,
 }
 
-/// What was done, in order, to what is tracked.
+/// The records of one recording, in order, and the tensors that belong to it: its leaves and the outputs of its records.
 #[derive(Default)]
 pub(super) struct Tape {
-    records: Vec<Record>,
-    /// Outputs of the records.
+    content: Mutex<Content>,
+}
+
+#[derive(Default)]
+struct Content {
+    records: Vec<Arc<Record>>,
     outputs: IndexSet<TensorId>,
+    /// The variable that each leaf stands for.
+    leaves: IndexMap<TensorId, TensorId>,
+}
+
+/// The tape that a tensor belongs to. A tape removes its tensors when it is dropped.
+static TAPES: LazyLock<Mutex<IndexMap<TensorId, Weak<Tape>>>> = LazyLock::new(Mutex::default);
+
+/// No code that runs under these locks can panic and leave half a change.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The tape that `tensor` belongs to, if it is a leaf or an output of a recording that still exists.
+pub(super) fn tape_of(tensor: &Tensor) -> Option<Arc<Tape>> {
+    lock(&TAPES).get(&tensor.id())?.upgrade()
 }
 
 impl Tape {
-    pub(super) fn tracks(&self, tensor: &Tensor) -> bool {
-        tensor.is_variable() || self.outputs.contains(&tensor.id())
-    }
-
-    /// # Errors
-    /// If one of `tensors` follows from variables by something that is not on record.
-    pub(super) fn check(&self, tensors: &[&Tensor]) -> Result<()> {
-        if tensors.iter().any(|tensor| tensor.track_op() && !self.tracks(tensor)) {
-            bail!(
-                "recorded: a tensor follows from variables by an operation that is not of mtcool-ops, so gradients would not get through: use mtcool-ops' operations inside, and variables or constants from outside"
-            );
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    /// As [`Tape::check`], of the operands.
-    pub(super) fn record(&mut self, operation: Operation, operands: &[&Tensor], output: &Tensor) -> Result<()> {
-        self.check(operands)?;
-        if operands.iter().any(|operand| self.tracks(operand)) {
-            self.outputs.insert(output.id());
-            let operands = operands.iter().map(|operand| (*operand).clone()).collect();
-            self.records.push(Record { operation, operands, output: output.clone() });
-        }
-        Ok(())
-    }
-
-    /// The gradients of the variables, from those of outputs.
+    /// A tensor that stands for `variable` inside this recording. It shares the variable's memory and follows from it in
+    /// candle's graph, so that what other libraries make of it is recognised.
     ///
     /// # Errors
-    /// If an operation's backward pass fails.
-    pub(super) fn replay(self: &Arc<Self>, outputs: Vec<(TensorId, Tensor)>) -> Result<IndexMap<TensorId, Tensor>> {
-        let _scope = Scope::open(State::Replaying(self.clone()))?;
-        let mut gradients = IndexMap::new();
-        for (id, gradient) in outputs {
-            add(&mut gradients, id, gradient)?;
+    /// If candle cannot make the view.
+    pub(super) fn leaf(self: &Arc<Self>, variable: &Tensor) -> Result<Tensor> {
+        let leaf = variable.reshape(variable.shape())?;
+        lock(&self.content).leaves.insert(leaf.id(), variable.id());
+        lock(&TAPES).insert(leaf.id(), Arc::downgrade(self));
+        Ok(leaf)
+    }
+
+    /// Whether `tensor` is a leaf or an output of this recording.
+    pub(super) fn holds(&self, tensor: &Tensor) -> bool {
+        let content = lock(&self.content);
+        content.leaves.contains_key(&tensor.id()) || content.outputs.contains(&tensor.id())
+    }
+
+    /// The variable that `leaf` stands for.
+    pub(super) fn variable_of(&self, leaf: TensorId) -> Option<TensorId> {
+        lock(&self.content).leaves.get(&leaf).copied()
+    }
+
+    /// # Errors
+    /// If a tensor is neither a constant nor part of this recording.
+    pub(super) fn check(&self, tensors: &[&Tensor]) -> Result<()> {
+        let is_strange = |tensor: &&&Tensor| tensor.track_op() && !self.holds(tensor);
+        match tensors.iter().find(is_strange) {
+            Some(tensor) if tensor.is_variable() => bail!(
+                "recorded: a variable of shape {:?} is used inside a recording as it is: expected the tensor that `Recording::leaf` gives for it",
+                tensor.shape()
+            ),
+            Some(tensor) => bail!(
+                "recorded: a tensor of shape {:?} follows from variables by an operation that is not of mtcool-ops, or from leaves of another recording, so its gradient would be lost: use mtcool-ops' operations on this recording's leaves and on constants",
+                tensor.shape()
+            ),
+            None => Ok(()),
         }
-        for record in self.records.iter().rev() {
-            // What no output asked for follows from nothing that is in this backward pass.
-            let Some(gradient) = gradients.swap_remove(&record.output.id()) else { continue };
-            for (operand, of_operand) in record.operands.iter().zip(record.backward(&gradient)?) {
-                if let Some(of_operand) = of_operand.filter(|_| self.tracks(operand)) {
-                    add(&mut gradients, operand.id(), of_operand)?;
-                }
-            }
-        }
-        Ok(gradients)
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// As [`Tape::check`], of the operands.
+    pub(super) fn record(self: &Arc<Self>, operation: Operation, operands: &[&Tensor], output: &Tensor) -> Result<()> {
+        self.check(operands)?;
+        let operands = operands.iter().map(|&operand| operand.clone()).collect();
+        let mut content = lock(&self.content);
+        content.outputs.insert(output.id());
+        content.records.push(Arc::new(Record { operation, operands, output: output.clone() }));
+        drop(content);
+        lock(&TAPES).insert(output.id(), Arc::downgrade(self));
+        Ok(())
+    }
+
+    /// The records in order.
+    pub(super) fn records(&self) -> Vec<Arc<Record>> {
+        // Copies of the references rather than a lock: a backward pass waits for parallel work, and may meanwhile be given
+        // another one through this recording on the same thread.
+        lock(&self.content).records.clone()
     }
 }
 
-impl Record {
-    /// Gradients of the operands.
-    fn backward(&self, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        match (&self.operation, &self.operands[..]) {
-            (Operation::One(op), [x]) => Ok(vec![op.bwd(x, &self.output, gradient)?]),
-            (Operation::Two(op), [x, y]) => {
-                let (x, y) = op.bwd(x, y, &self.output, gradient)?;
-                Ok(vec![x, y])
-            }
-            (Operation::Three(op), [x, y, z]) => {
-                let (x, y, z) = op.bwd(x, y, z, &self.output, gradient)?;
-                Ok(vec![x, y, z])
-            }
-            (Operation::Pack, parts) => {
-                let gradient = gradient.contiguous()?.flatten_all()?;
-                let mut start = 0;
-                let of_part = |part: &Tensor| {
-                    start += part.elem_count();
-                    gradient.narrow(0, start - part.elem_count(), part.elem_count())?.reshape(part.shape()).map(Some)
-                };
-                parts.iter().map(of_part).collect()
-            }
-            (_, operands) => bail!("recorded: an operation on {} operands", operands.len()),
+impl Drop for Tape {
+    fn drop(&mut self) {
+        let content = self.content.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut tapes = lock(&TAPES);
+        for id in content.outputs.iter().chain(content.leaves.keys()) {
+            tapes.swap_remove(id);
         }
-    }
-}
-
-fn add(gradients: &mut IndexMap<TensorId, Tensor>, id: TensorId, gradient: Tensor) -> Result<()> {
-    let sum = match gradients.get(&id) {
-        None => gradient,
-        // Not in place: either may be seen from elsewhere, as a part of a larger gradient or the gradient of another.
-        Some(earlier) => earlier.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Sum)?,
-    };
-    gradients.insert(id, sum);
-    Ok(())
-}
-
-/// Element by element.
-struct Sum;
-
-impl CustomOp2 for Sum {
-    fn name(&self) -> &'static str {
-        "sum-of-gradients"
-    }
-
-    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
-        if al.shape() != bl.shape() {
-            bail!("{}: {:?} and {:?} of one tensor", self.name(), al.shape(), bl.shape());
-        }
-        let sum = dispatch!(self.name(), a, T => {
-            let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
-            let pairs = a.par_iter().zip(b).with_min_len(ELEMENTS_A_JOB);
-            T::to_cpu_storage_owned(pairs.map(|(&a, &b)| a + b).collect())
-        });
-        Ok((sum, al.shape().clone()))
-    }
-
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (name, device) = (self.name(), &a.device);
-        if al.shape() != bl.shape() {
-            bail!("{name}: {:?} and {:?} of one tensor", al.shape(), bl.shape());
-        }
-        cuda::dispatch!(name, a, T => {
-            let sum = cuda::add::<T>(device, &cuda::view(name, a, al)?, &cuda::view(name, b, bl)?)?;
-            Ok(cuda::result(sum, device, al.shape()))
-        })
     }
 }

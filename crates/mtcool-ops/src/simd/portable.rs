@@ -1,7 +1,6 @@
 //! Vectors in plain Rust, which the compiler may vectorise.
 
-use super::Vector;
-use crate::element::Element;
+use super::vector::{Element, Vector};
 
 const LANES: usize = 8;
 

@@ -1,4 +1,4 @@
-//! Training patches for two tasks on the same image, standardised.
+//! Standardised training patches for two tasks on the same image.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use mtcool_data::hrf_av::Patches;
 
 use super::standard::Standard;
 
-/// Batch n is the same patches for both tasks; it waits here until both have had it.
+/// The batches of both tasks. Batch n has the same patches for both tasks; it is kept until both tasks have taken it.
 pub(super) struct PatchBatches {
     patches: Patches,
     standard: Standard,
     waiting: VecDeque<[Batch; 2]>,
-    /// How many of those that wait each task has had.
+    /// Number of batches in `waiting` that each task has taken.
     taken: [usize; 2],
 }
 

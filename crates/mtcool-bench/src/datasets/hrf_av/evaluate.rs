@@ -1,28 +1,29 @@
-//! Table 3's figures: confusion counts of whole photographs, pooled over all of them.
+//! The metrics of Table 3: confusion counts of whole photographs, pooled over all photographs.
 
 use std::cell::Cell;
 
 use anyhow::Result;
 use candle_core::DType;
 use mtcool_core::{Network, Parameters, Problem};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
 use mtcool_models::{Tile, Tiling};
 
-use super::TASKS;
-use super::settings::{Green, HrfAvSettings, Region};
+use super::settings::{Green, HrfAvSettings, MeasuredArea};
+use super::spec::TASKS;
 use super::standard::Standard;
-use crate::datasets::{CaseMap, CaseScore, Evaluation, MapSink, Measurement, NonFinite};
-use crate::metrics::{ClassMap, ClassSet, Confusion};
+use crate::suite::{CaseMap, CaseScore, Evaluation, MapSink, NonFinite};
+use mtcool_metrics::{ClassMap, ClassSet, Confusion};
 
-/// What is measured: names of accuracy and F1, task, predicted classes and true marks that are positive.
+/// A quantity that is measured: its task, the names of its accuracy and F1, and the predicted classes and true marks that count
+/// as positive.
 struct Target {
     task: usize,
     accuracy: &'static str,
     f1: &'static str,
     predicted: ClassSet,
     positive: fn(u8) -> bool,
-    /// Whether it tells arteries from veins, so that crossings are a question.
+    /// Whether it distinguishes arteries from veins, so that the setting `green` decides about crossings.
     tells_kinds: bool,
 }
 
@@ -63,7 +64,7 @@ const TARGETS: [Target; 4] = [
     },
 ];
 
-/// All metrics on `photographs`, predicted whole.
+/// Predicts whole photographs and computes all metrics.
 pub(super) fn evaluate(
     photographs: &[std::sync::Arc<Photograph>],
     settings: &HrfAvSettings,
@@ -81,37 +82,34 @@ pub(super) fn evaluate(
             let counts = count(target, &predicted[target.task], marks, settings)?;
             *pooled = [*pooled, counts].into_iter().sum();
             for (metric, value) in [(target.accuracy, counts.accuracy()), (target.f1, counts.f1())] {
-                let (task, case) = (TASKS[target.task], photograph.id.to_string());
-                scores.push(CaseScore { task, case, metric, value: 100.0 * value });
+                let (task, case) = (TASKS[target.task].into(), photograph.id.to_string());
+                scores.push(CaseScore { task, case, metric: metric.into(), value: 100.0 * value });
             }
         }
         if let Some(maps) = maps.as_mut() {
             for (task, classes) in TASKS.into_iter().zip(predicted) {
                 let (height, width) = (photograph.height(), photograph.width());
-                maps(CaseMap { task, case: photograph.id.to_string(), height, width, classes })?;
+                maps(CaseMap { task: task.into(), case: photograph.id.to_string(), height, width, classes })?;
             }
         }
     }
-    let measure = |(target, counts): (&Target, Confusion)| {
-        [(target.accuracy, counts.accuracy()), (target.f1, counts.f1())].map(|(metric, value)| Measurement {
-            task: TASKS[target.task],
-            metric,
-            value: 100.0 * value,
-        })
-    };
-    let measurements = TARGETS.iter().zip(pooled).flat_map(measure).collect();
-    Ok(Evaluation { measurements, predictions: Vec::new(), scores })
+    let mut evaluation = Evaluation { scores, ..Evaluation::default() };
+    for (target, counts) in TARGETS.iter().zip(pooled) {
+        evaluation.measure(TASKS[target.task], target.accuracy, 100.0 * counts.accuracy());
+        evaluation.measure(TASKS[target.task], target.f1, 100.0 * counts.f1());
+    }
+    Ok(evaluation)
 }
 
-/// The likeliest class of each pixel of `photograph`: `[H * W]` for each task.
+/// The most probable class of each pixel of `photograph`: `[H * W]` for each task.
 pub(super) fn predict(
-    photograph: Source<'_>,
+    photograph: PixelView<'_>,
     standard: Standard,
     tiling: Tiling,
     network: &dyn Network,
     parameters: &Parameters,
 ) -> Result<Vec<Vec<u8>>> {
-    // An infinite or undefined logit makes the sum of its tile's no number.
+    // A logit that is infinite or NaN makes the sum of its tile infinite or NaN.
     let sums = [const { Cell::new(0.0f64) }; TASKS.len()];
     let forward = |tile: &Tile| {
         let input = standard.tile(photograph, tile)?;
@@ -128,11 +126,11 @@ pub(super) fn predict(
     Ok(classes)
 }
 
-/// One photograph's counts of `target`.
+/// The confusion counts of `target` on one photograph.
 fn count(target: &Target, predicted: &[u8], marks: &[u8], settings: &HrfAvSettings) -> Result<Confusion> {
     let positives: Vec<u8> = marks.iter().map(|&mark| u8::from((target.positive)(mark))).collect();
     let is_measured = |&mark: &u8| {
-        let outside = settings.region == Region::Fov && mark & FIELD == 0;
+        let outside = settings.region == MeasuredArea::Fov && mark & FIELD == 0;
         let undecided = target.tells_kinds && mark & CLASS == Class::Crossing as u8;
         !(outside || undecided && settings.green == Green::Excluded)
     };
@@ -147,8 +145,8 @@ mod tests {
     use super::*;
 
     /// (artery, vein, AV, binary) as (true positives, false positives, false negatives, true negatives).
-    fn counts(region: Region, green: Green) -> [[u64; 4]; 4] {
-        // Background in and out of the field, artery, vein, crossing, vessel of the binary task alone.
+    fn counts(region: MeasuredArea, green: Green) -> [[u64; 4]; 4] {
+        // Background inside and outside of the field, artery, vein, crossing, and a vessel that only the binary task has.
         let marks = [FIELD, 0, FIELD | VESSEL | 1, FIELD | VESSEL | 2, FIELD | VESSEL | 3, FIELD | VESSEL];
         let av = [0, 1, 1, 1, 2, 2];
         let binary = [1, 1, 1, 0, 1, 1];
@@ -162,8 +160,17 @@ mod tests {
 
     #[test]
     fn each_column_counts_what_it_says() {
-        assert_eq!(counts(Region::Image, Green::Negative), [[1, 2, 0, 3], [0, 2, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]);
-        assert_eq!(counts(Region::Fov, Green::Negative), [[1, 1, 0, 3], [0, 2, 1, 2], [3, 1, 0, 1], [3, 1, 1, 0]]);
-        assert_eq!(counts(Region::Image, Green::Excluded), [[1, 2, 0, 2], [0, 1, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]);
+        assert_eq!(
+            counts(MeasuredArea::Image, Green::Negative),
+            [[1, 2, 0, 3], [0, 2, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]
+        );
+        assert_eq!(
+            counts(MeasuredArea::Fov, Green::Negative),
+            [[1, 1, 0, 3], [0, 2, 1, 2], [3, 1, 0, 1], [3, 1, 1, 0]]
+        );
+        assert_eq!(
+            counts(MeasuredArea::Image, Green::Excluded),
+            [[1, 2, 0, 2], [0, 1, 1, 3], [3, 2, 0, 1], [3, 2, 1, 0]]
+        );
     }
 }

@@ -1,9 +1,11 @@
-//! HRF-AV, vessels and arteries against veins on the same photographs, with a U-Net.
+//! HRF-AV with two tasks on the same photographs: find vessels, and distinguish arteries from veins. The usual network is a
+//! U-Net.
 
 mod batches;
 mod evaluate;
 mod predict;
 mod settings;
+mod spec;
 mod standard;
 
 use std::path::Path;
@@ -14,67 +16,53 @@ use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
-    CLASS, ChannelStatistics, Class, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
-    SynthConfig, fetch, origin, synthesize as draw, target_planes, verify,
+    CLASS, ChannelStatistics, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
+    SynthConfig, VESSEL, fetch, origin, synthesize as draw, target_planes, verify,
 };
-use mtcool_data::{HrfAv, Origin, Progress};
-use mtcool_models::Head;
-use mtcool_ops::{CrossEntropy, Precision, cross_entropy, cross_entropy_with};
+use mtcool_data::{DownloadProgress, HrfAv, Origin};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::on_card::{CardPictures, Sent};
-use super::unet::unet;
-use super::{CasePicture, Caveat, Column, DatasetEntry, Evaluation, FigureTask, MapSink, Split, Suite};
-use crate::config::{ConfigError, NetworkConfig, SyntheticConfig};
-use crate::methods::Sharing;
 use crate::progress::counter;
-use crate::report::figure::FigureStyle;
+use crate::suite::{
+    CasePicture, Caveat, ConfigError, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split, Suite,
+    SyntheticConfig,
+};
 use batches::PatchBatches;
-use settings::{HrfAvSettings, MOST_POOLINGS};
+use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
+use spec::{TASKS, spec};
 use standard::Standard;
 
-pub(super) const ENTRY: DatasetEntry = DatasetEntry {
-    name: "hrf-av",
-    fetch: |folder| {
-        let show = counter("bytes of HRF-AV");
-        let mut watch = |progress: Progress<'_>| show(progress.done as usize, progress.total.unwrap_or(0) as usize);
-        let brought = fetch(folder, &FetchConfig::default(), &mut watch)?;
-        tracing::info!(kept = brought.kept, brought = brought.brought, "HRF-AV is there");
-        Ok(())
-    },
-    synthesize,
-    synthetic: SyntheticConfig { train: 15, test: 30, seed: 0, shrink: 1 },
-    verify: |folder| {
-        let report = verify(folder, origin(folder)?.1)?;
-        ensure!(report.problems.is_empty(), "{report}");
-        Ok(format!("HRF-AV: {report}"))
-    },
-    columns: &COLUMNS,
-    settings: super::settings::<HrfAvSettings>,
-    has_figure: true,
-    predictor: Some(|model| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
-    open: |folder, settings| Ok(Box::new(HrfAvSuite::open(folder, &Cache::new("data/cache"), settings)?)),
-};
+pub(super) fn entry() -> DatasetEntry {
+    DatasetEntry {
+        settings: Settings::checked::<HrfAvSettings>,
+        fetch: |folder| {
+            let show = counter("bytes of HRF-AV");
+            let mut watch =
+                |progress: DownloadProgress<'_>| show(progress.done as usize, progress.total.unwrap_or(0) as usize);
+            let brought = fetch(folder, &FetchConfig::default(), &mut watch)?;
+            tracing::info!(kept = brought.kept, brought = brought.brought, "HRF-AV is there");
+            Ok(())
+        },
+        synthesize,
+        synthetic: SyntheticConfig { train: 15, test: 30, seed: 0, shrink: 1 },
+        verify: |folder| {
+            let report = verify(folder, origin(folder)?.1)?;
+            ensure!(report.problems.is_empty(), "{report}");
+            Ok(format!("HRF-AV: {report}"))
+        },
+        predictor: Some(|model, _| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
+        ..DatasetEntry::new("hrf-av", "unet", spec, |folder, settings| {
+            Ok(Box::new(HrfAvSuite::open(folder, &Cache::new("data/cache"), settings)?))
+        })
+    }
+}
 
-/// Task 0 finds vessels, task 1 tells arteries from veins.
-const TASKS: [&str; 2] = ["binary", "av"];
-const COLUMNS: [Column; 8] = [
-    Column { task: TASKS[1], metric: "artery_accuracy", label: "Artery Acc" },
-    Column { task: TASKS[1], metric: "artery_f1", label: "Artery F1" },
-    Column { task: TASKS[1], metric: "vein_accuracy", label: "Vein Acc" },
-    Column { task: TASKS[1], metric: "vein_f1", label: "Vein F1" },
-    Column { task: TASKS[1], metric: "av_accuracy", label: "AV Acc" },
-    Column { task: TASKS[1], metric: "av_f1", label: "AV F1" },
-    Column { task: TASKS[0], metric: "accuracy", label: "Binary Acc" },
-    Column { task: TASKS[0], metric: "f1", label: "Binary F1" },
-];
-/// Vessel or not; background, artery, vein.
-const HEADS: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
-/// Threads that cut patches ahead.
+/// Number of threads that cut patches in advance.
 const WORKERS: usize = 1;
 
-/// Draws the photographs that are not there yet.
+/// Draws the photographs that do not exist yet.
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed, shrink } = config;
     let numbers = train / 3;
@@ -82,7 +70,7 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     ensure!(
         fits,
         "`data.synthetic` asks for {train} training and {test} test photographs, sides {shrink} times shorter: HRF-AV has three \
-         groups, a third of each for training, so expected a multiple of 3 up to 297, twice as many to test, and 1 to 16"
+         groups, a third of each for training, so expected a multiple of 3 up to 297, twice as many for the test, and a factor of 1 to 16"
     );
     let official = SetShape::OFFICIAL;
     let shape = SetShape { numbers: 3 * numbers as u8, size: official.size.map(|side| side / shrink) };
@@ -93,25 +81,17 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     Ok(draw(folder, SynthConfig { shape, seed })?)
 }
 
-/// How many times shorter the sides of photographs of `width` pixels must become to be `scale` times shorter than the published
-/// ones; `None` if no whole number does that.
-fn own_scale(scale: usize, width: usize) -> Option<usize> {
-    let official = SetShape::OFFICIAL.size[0];
-    let product = scale * width;
-    (product.is_multiple_of(official) && product >= official).then(|| product / official)
-}
-
 struct HrfAvSuite {
     settings: HrfAvSettings,
     origin: (Origin, SetShape),
-    /// What a reader of the table must know.
+    /// Facts about the files that a reader of the table must know.
     notes: Vec<String>,
-    /// Of the photographs that train.
+    /// The statistics of the training photographs.
     statistics: ChannelStatistics,
     training: Vec<Arc<Photograph>>,
-    /// The training photographs on a card.
+    /// The training photographs in the memory of a card.
     on_card: Sent,
-    /// To select on, and to report.
+    /// The photographs of the validation split and of the test split.
     held_out: [Vec<Arc<Photograph>>; 2],
 }
 
@@ -143,7 +123,7 @@ impl HrfAvSuite {
         let training = set.photographs(&partition.train);
         let held_out = [&partition.validation, &partition.test].map(|ids| set.photographs(ids));
         for (part, photographs) in [("train", &training), ("test", &held_out[1])] {
-            ensure!(!photographs.is_empty(), "no intact photograph is left to {part} with in `{}`", folder.display());
+            ensure!(!photographs.is_empty(), "`{}` has no intact photograph for the {part} part", folder.display());
         }
         let statistics = ChannelStatistics::of(&training);
         let on_card = Sent::default();
@@ -157,7 +137,7 @@ impl HrfAvSuite {
         }
     }
 
-    /// SHA-256 of what all photographs were loaded from, in hexadecimal.
+    /// SHA-256 over the content keys of all photographs, in hexadecimal.
     fn digest(&self) -> String {
         let all = self.training.iter().chain(self.held_out.iter().flatten());
         let mut keys: Vec<&str> = all.map(|photograph| photograph.key()).collect();
@@ -167,14 +147,6 @@ impl HrfAvSuite {
 }
 
 impl Suite for HrfAvSuite {
-    fn tasks(&self) -> &'static [&'static str] {
-        &TASKS
-    }
-
-    fn columns(&self) -> &'static [Column] {
-        &COLUMNS
-    }
-
     fn origin(&self) -> Value {
         match &self.origin {
             (Origin::Real, _) => Value::Null,
@@ -184,7 +156,8 @@ impl Suite for HrfAvSuite {
         }
     }
 
-    /// With what pixels are standardised by, for whoever uses the trained network without the data.
+    /// The digest, and the mean and deviation that standardise the pixels: these are needed to use the trained network without
+    /// the data.
     fn identity(&self) -> Value {
         let ChannelStatistics { mean, deviation } = self.statistics;
         json!({ "digest": self.digest(), "mean": mean, "deviation": deviation })
@@ -216,28 +189,34 @@ impl Suite for HrfAvSuite {
         Ok(Box::new(PatchBatches::new(patches, Standard::new(self.statistics))))
     }
 
-    fn problem(&self, network: &NetworkConfig, precision: Precision, sharing: Sharing) -> Result<Problem> {
-        let depth = network.widths.len().saturating_sub(1);
-        if depth > MOST_POOLINGS {
+    fn check_network(&self, network: &NetworkConfig, multiple: usize) -> Result<()> {
+        let levels = network.widths.len();
+        if multiple > 1 << MOST_POOLINGS {
             return Err(ConfigError::new(format!(
-                "`network.widths` has {} levels: expected at most {}, for which tiles are laid out",
-                depth + 1,
+                "`network.widths` has {levels} levels: expected at most {}, for which tiles are laid out",
                 MOST_POOLINGS + 1
             )))?;
         }
-        let step = 1usize << depth;
         for (key, side) in [("patch", self.settings.patch), ("tile", self.settings.tile)] {
-            if !side.is_multiple_of(step) || side < step {
+            if !side.is_multiple_of(multiple) || side < multiple {
                 return Err(ConfigError::new(format!(
-                    "`data.settings.{key}` is {side}: {} levels of `network.widths` need a multiple of {step}",
-                    network.widths.len()
+                    "`data.settings.{key}` is {side}: {levels} levels of `network.widths` need a multiple of {multiple}"
                 )))?;
             }
         }
-        let green = CrossEntropy { class_weights: None, ignored: Some(Class::Crossing as u32) };
-        let network = unet(network, &HEADS, precision, sharing)?;
-        let av = move |logits: &_, targets: &_| cross_entropy_with(logits, targets, &green);
-        Ok(Problem::new(network, vec![Box::new(cross_entropy), Box::new(av)])?)
+        Ok(())
+    }
+
+    fn class_counts(&self, task: usize) -> Result<Vec<u64>> {
+        let mut counts = vec![0; if task == 0 { 2 } else { 3 }];
+        for mark in self.training.iter().flat_map(|photograph| photograph.marks().bytes) {
+            let class = if task == 0 { usize::from(mark & VESSEL != 0) } else { usize::from(mark & CLASS) };
+            // Crossings are not a class of the A/V task.
+            if let Some(count) = counts.get_mut(class) {
+                *count += 1;
+            }
+        }
+        Ok(counts)
     }
 
     fn evaluate(
@@ -248,16 +227,11 @@ impl Suite for HrfAvSuite {
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
         let photographs = self.photographs(split);
-        // Nothing held out: there is nothing to say of it, rather than numbers that are none.
+        // Without held-out photographs there are no metrics, instead of metrics that are NaN.
         if photographs.is_empty() {
             return Ok(Evaluation::default());
         }
         evaluate::evaluate(photographs, &self.settings, Standard::new(self.statistics), problem, parameters, maps)
-    }
-
-    fn figure(&self) -> Option<FigureTask> {
-        let metrics = [("artery_f1", "artery F1"), ("vein_f1", "vein F1")];
-        Some(FigureTask { task: TASKS[1], metrics, style: FigureStyle::Vessels })
     }
 
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
@@ -270,7 +244,7 @@ impl Suite for HrfAvSuite {
             height: photograph.height(),
             width: photograph.width(),
             rgb: photograph.pixels().bytes.to_vec(),
-            truth: vec![(TASKS[1], truth)],
+            truth: vec![(TASKS[1].into(), truth)],
         }))
     }
 }
@@ -281,15 +255,6 @@ mod tests {
 
     use super::settings::Damage;
     use super::*;
-
-    #[test]
-    fn photographs_of_another_width_have_a_scale_of_their_own() {
-        let scales = [(4, 3504), (4, 876), (16, 219), (16, 438), (4, 438), (4, 1000), (0, 3504)];
-        assert_eq!(
-            scales.map(|(scale, width)| own_scale(scale, width)),
-            [Some(4), Some(1), Some(1), Some(2), None, None, None]
-        );
-    }
 
     #[test]
     fn another_file_or_one_less_is_another_identity() {
@@ -313,14 +278,14 @@ mod tests {
         assert_eq!(first.identity()["digest"].as_str().unwrap().len(), 64);
         assert_eq!(Standard::of_run(&first.identity()).unwrap(), Standard::new(first.statistics));
 
-        // Another truth of one photograph.
+        // Change the annotation of one photograph.
         let test = first.held_out[1][0].id;
         std::fs::create_dir(set.join(Role::Vessels.folder())).unwrap();
         std::fs::copy(set.join(Role::Field.path(test)), set.join(Role::Vessels.path(test))).unwrap();
         let second = open();
         assert_ne!(second.identity()["digest"], first.identity()["digest"]);
 
-        // A photograph less; it did not train, so the statistics do not know.
+        // Remove one photograph. It was not used for training, so the statistics stay the same.
         std::fs::remove_file(set.join(Role::Image.path(test))).unwrap();
         let third = open();
         assert_eq!(third.held_out[1].len(), 5);

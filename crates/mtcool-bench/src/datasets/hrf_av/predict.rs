@@ -1,16 +1,16 @@
-//! A trained network on a photograph of the user's own: its vessels, and which are arteries.
+//! Predictions for the user's own photographs: vessels, and which of them are arteries or veins.
 
 use anyhow::{Result, bail};
 use mtcool_core::{Network, Parameters};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{Class, SetShape};
 use mtcool_data::picture::Picture;
 use serde_json::json;
 
-use super::settings::HrfAvSettings;
+use super::evaluate;
+use super::settings::{HrfAvSettings, own_scale};
 use super::standard::Standard;
-use super::{HEADS, evaluate, own_scale, unet};
-use crate::predict::{Place, Predicted, Predictor, StoredModel, colour_png, grey_png};
+use crate::suite::{Predicted, PredictedPicture, Predictor, TrainedModel};
 
 pub(super) struct HrfAvPredictor {
     settings: HrfAvSettings,
@@ -20,19 +20,18 @@ pub(super) struct HrfAvPredictor {
 }
 
 impl HrfAvPredictor {
-    pub(super) fn new(model: StoredModel) -> Result<Self> {
-        let network = unet(&model.network, &HEADS, model.precision, model.sharing)?;
-        let parameters = model.parameters_of(network.as_ref())?;
-        Ok(Self { settings: model.settings()?, standard: Standard::of_run(&model.files)?, network, parameters })
+    pub(super) fn new(model: TrainedModel) -> Result<Self> {
+        let (settings, standard) = (model.settings()?, Standard::of_run(&model.files)?);
+        Ok(Self { settings, standard, network: model.network, parameters: model.parameters })
     }
 
-    /// As large as the photographs that trained, if it shows as much of a retina as they do.
+    /// The photograph, reduced to the size of the training photographs. It is assumed to show the same part of a retina.
     fn reduced(&self, photograph: Picture) -> Result<Picture> {
         let (scale, width, official) = (self.settings.scale, photograph.width, SetShape::OFFICIAL.size[0]);
         let Some(own) = own_scale(scale, width) else {
             let least = (1..official).find(|&width| own_scale(scale, width).is_some()).unwrap_or(official);
             bail!(
-                "it is {width} pixels wide, and this run trained on photographs of {official} pixels made {scale} times narrower: \
+                "it is {width} pixels wide, and this run trained on photographs of {official} pixels that were made {scale} times narrower: \
                  expected a multiple of {least} pixels; resize it to {official}"
             );
         };
@@ -41,10 +40,10 @@ impl HrfAvPredictor {
 }
 
 impl Predictor for HrfAvPredictor {
-    fn predict(&self, photograph: Picture, _: Place) -> Result<Predicted> {
+    fn predict(&self, photograph: Picture) -> Result<Predicted> {
         let picture = self.reduced(photograph)?;
         let (height, width) = (picture.height, picture.width);
-        let source = Source { bytes: &picture.bytes, height, width };
+        let source = PixelView { bytes: &picture.bytes, height, width };
         let tiling = self.settings.tiling();
         let classes = evaluate::predict(source, self.standard, tiling, self.network.as_ref(), &self.parameters)?;
         let share = |classes: &[u8], class: Class| {
@@ -59,8 +58,10 @@ impl Predictor for HrfAvPredictor {
         });
         let colours = classes[1].iter().flat_map(|&class| Class::ALL[usize::from(class)].colour()).collect();
         let vessels = classes[0].iter().map(|&class| 255 * class).collect();
-        let pictures =
-            vec![("vessels", grey_png(height, width, vessels)?), ("av", colour_png(height, width, colours)?)];
+        let pictures = vec![
+            ("vessels", PredictedPicture::Grey { height, width, levels: vessels }),
+            ("av", PredictedPicture::Colour { height, width, rgb: colours }),
+        ];
         Ok(Predicted { pictures, facts })
     }
 }

@@ -1,44 +1,46 @@
 //! The table `data.settings` of an experiment on HRF-AV.
 
 use mtcool_data::Augmentation;
-use mtcool_data::hrf_av::{OnDamage, SplitRule};
+use mtcool_data::hrf_av::{OnDamage, SetShape, SplitRule};
 use mtcool_models::Tiling;
 use serde::{Deserialize, Serialize};
 
-/// Of a U-Net.
+/// The largest number of poolings of a U-Net for which tiles can be laid out.
 pub(super) const MOST_POOLINGS: usize = 5;
 
-/// How photographs are shrunk, divided, cut, covered by tiles and measured.
+/// How photographs are reduced, split, cut into patches, covered by tiles, and measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct HrfAvSettings {
-    /// Sides become that many times shorter than those of the published photographs; drawn ones may come shorter already.
+    /// The factor by which the sides are shorter than those of the published photographs. Synthetic photographs may have been
+    /// drawn at a reduced size already.
     pub scale: usize,
-    /// Side of a training patch in pixels.
+    /// The side of a training patch in pixels.
     pub patch: usize,
-    /// Patches of each training photograph in an epoch.
+    /// Number of patches per training photograph and epoch.
     pub patches_per_photograph: usize,
-    /// Which photographs train.
-    pub split: Split,
-    /// Photographs of each group of the training part that are for selection.
+    /// The rule that selects the training photographs.
+    pub split: PartitionRule,
+    /// Number of photographs per group of the training part that are held out for the selection of settings.
     pub held_out: usize,
-    /// What to do about damaged or missing files.
+    /// How damaged or missing files are treated.
     pub on_damage: Damage,
-    /// How patches are changed at random.
+    /// The random changes of patches.
     pub augmentation: Augmentation,
-    /// Side of a tile when whole photographs are predicted.
+    /// The side of a tile, in pixels, for the prediction of whole photographs.
     pub tile: usize,
-    /// Pixels that neighbouring tiles share.
+    /// Number of pixels by which neighbouring tiles overlap.
     pub overlap: usize,
-    /// Pixels at a tile's border that are not used.
+    /// Number of pixels at each border of a tile whose predictions are not used.
     pub margin: usize,
-    /// Which pixels are measured.
-    pub region: Region,
-    /// What crossings and undecided vessels are when arteries and veins are measured.
+    /// The pixels that are measured.
+    pub region: MeasuredArea,
+    /// How crossings and undecided vessels are counted when arteries and veins are measured.
     pub green: Green,
 }
 
-/// No brightness and no contrast, which add to all values: the vessels of the dark channels would become black.
+/// Brightness and contrast are not changed, since both add a constant to all values: vessels in the dark channels would become
+/// black.
 const AUGMENTATION: Augmentation = Augmentation {
     mirror: true,
     flip: true,
@@ -58,33 +60,33 @@ impl Default for HrfAvSettings {
             scale: 1,
             patch: 2048,
             patches_per_photograph: 1,
-            split: Split::Stratified { seed: 0 },
+            split: PartitionRule::Stratified { seed: 0 },
             held_out: 1,
             on_damage: Damage::Refuse,
             augmentation: AUGMENTATION,
             tile: 2048,
             overlap: 256,
             margin: 64,
-            region: Region::Image,
+            region: MeasuredArea::Image,
             green: Green::Negative,
         }
     }
 }
 
-/// As [`SplitRule`], in TOML.
+/// [`SplitRule`] in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields, tag = "rule")]
-pub(super) enum Split {
-    /// Drawn from a seed, alike in every group.
+pub(super) enum PartitionRule {
+    /// Drawn at random from a seed, with the same number of photographs per group.
     Stratified {
-        /// The split follows from it.
+        /// The seed that determines the split.
         seed: u64,
     },
-    /// The first third of the numbers.
+    /// The first third of the photographs' numbers.
     Literature,
 }
 
-impl Split {
+impl PartitionRule {
     pub(super) fn rule(self) -> SplitRule {
         match self {
             Self::Stratified { seed } => SplitRule::Stratified { seed },
@@ -93,13 +95,13 @@ impl Split {
     }
 }
 
-/// As [`OnDamage`], in TOML.
+/// [`OnDamage`] in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Damage {
-    /// Refuse the set and name every problem.
+    /// Refuse the data set with an error that names all problems.
     Refuse,
-    /// Load the others.
+    /// Load the other photographs.
     LeaveOut,
 }
 
@@ -112,38 +114,56 @@ impl Damage {
     }
 }
 
-/// Which pixels are measured.
+/// The pixels that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Region {
-    /// All of them.
+pub(super) enum MeasuredArea {
+    /// All pixels.
     Image,
-    /// Those inside the field of view.
+    /// The pixels inside the field of view.
     Fov,
 }
 
-/// What a crossing or an undecided vessel is when arteries and veins are measured.
+/// How a crossing or an undecided vessel is counted when arteries and veins are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Green {
-    /// Neither artery nor vein.
+    /// As neither artery nor vein.
     Negative,
-    /// Left out.
+    /// Not at all: the pixel is left out.
     Excluded,
 }
 
 impl HrfAvSettings {
-    /// How whole photographs are covered.
+    /// The tiling that covers whole photographs.
     pub(super) fn tiling(&self) -> Tiling {
-        // What poolings divide by, or more; a divisor of every tile that the network's check lets pass.
+        // The largest power of 2 up to 2^MOST_POOLINGS that divides the tile's side: a multiple of the factor by which the
+        // network's poolings divide the sides, for every network that passes `check_network`.
         let multiple = 1 << self.tile.trailing_zeros().min(MOST_POOLINGS as u32);
         Tiling { side: self.tile, overlap: self.overlap, margin: self.margin, multiple }
     }
 }
 
+/// The factor by which photographs of `width` pixels must be reduced, so that their sides are `scale` times shorter than those of
+/// the published photographs; `None` if this is not a whole number.
+pub(super) fn own_scale(scale: usize, width: usize) -> Option<usize> {
+    let official = SetShape::OFFICIAL.size[0];
+    let product = scale * width;
+    (product.is_multiple_of(official) && product >= official).then(|| product / official)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn photographs_of_another_width_have_a_scale_of_their_own() {
+        let scales = [(4, 3504), (4, 876), (16, 219), (16, 438), (4, 438), (4, 1000), (0, 3504)];
+        assert_eq!(
+            scales.map(|(scale, width)| own_scale(scale, width)),
+            [Some(4), Some(1), Some(1), Some(2), None, None, None]
+        );
+    }
 
     #[test]
     fn the_experiment_changes_light_as_the_defaults_do() {

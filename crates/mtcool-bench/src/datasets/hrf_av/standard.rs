@@ -1,17 +1,17 @@
-//! What the network gets of a photograph: red, green and blue, standardised by what the training part shows.
+//! The network's input: red, green and blue, standardised with the statistics of the training part.
 
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use mtcool_data::augment::Source;
+use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::ChannelStatistics;
 use mtcool_models::Tile;
 use serde_json::Value;
 
-/// Of the published photographs, test part included, at a quarter of their size. Runs that say nothing of their own statistics
-/// were made before these were taken from the training part, and were standardised so.
+/// The statistics of all published photographs, test part included, at a quarter of their size. They belong to runs whose
+/// configuration has no statistics: earlier versions of the program standardised with these constants.
 const EARLIER: ChannelStatistics = ChannelStatistics { mean: [0.735, 0.237, 0.122], deviation: [0.137, 0.079, 0.046] };
 
-/// Takes the mean from each channel and divides it by the deviation.
+/// Subtracts the mean of each channel and divides by its standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standard {
     mean: [f32; 3],
@@ -24,10 +24,10 @@ impl Standard {
         Self { mean: mean.map(|value| value as f32), deviation: deviation.map(|value| value as f32) }
     }
 
-    /// As a run was trained whose config says `files` of its data.
+    /// The standardisation of a run whose configuration has `files`.
     ///
     /// # Errors
-    /// If they are of another version of this program.
+    /// If `files` was written by another version of this program.
     pub(super) fn of_run(files: &Value) -> Result<Self> {
         let statistics = match files.get("mean") {
             None => EARLIER,
@@ -37,15 +37,15 @@ impl Standard {
         Ok(Self::new(statistics))
     }
 
-    /// `pixels` `[B, 3, H, W]` in 0..1 as the network gets them.
+    /// The network's input for `pixels` `[B, 3, H, W]` in 0..1.
     pub(super) fn batch(&self, pixels: &Tensor) -> candle_core::Result<Tensor> {
         let of = |values: &[f32; 3]| Tensor::new(values, pixels.device())?.reshape((1, 3, 1, 1));
         pixels.broadcast_sub(&of(&self.mean)?)?.broadcast_div(&of(&self.deviation)?)
     }
 
-    /// The pixels of `photograph` that `tile` shows, `[1, 3, h, w]`: straight from its bytes, so that there never is a whole
-    /// photograph of floats.
-    pub(super) fn tile(&self, photograph: Source<'_>, tile: &Tile) -> candle_core::Result<Tensor> {
+    /// The network's input for the part of `photograph` inside `tile`, `[1, 3, h, w]`. It is computed directly from the bytes,
+    /// so that the whole photograph is never stored as floats.
+    pub(super) fn tile(&self, photograph: PixelView<'_>, tile: &Tile) -> candle_core::Result<Tensor> {
         let (rows, columns) = (tile.rows.len(), tile.columns.len());
         let mut values: Vec<f32> = Vec::with_capacity(3 * rows * columns);
         for (channel, (mean, deviation)) in self.mean.iter().zip(&self.deviation).enumerate() {
@@ -74,7 +74,7 @@ mod tests {
         let values: Vec<f32> = planes.map(|&byte| f32::from(byte) / 255.0).collect();
         let whole = standard.batch(&Tensor::from_vec(values, (1, 3, height, width), &Device::Cpu).unwrap()).unwrap();
         let tile = Tile { rows: vec![3, 4, 4], columns: vec![2, 3, 6, 6, 5] };
-        let got = standard.tile(Source { bytes: &bytes, height, width }, &tile).unwrap();
+        let got = standard.tile(PixelView { bytes: &bytes, height, width }, &tile).unwrap();
         let places = |places: &[usize]| {
             let places: Vec<u32> = places.iter().map(|&place| place as u32).collect();
             Tensor::new(places, &Device::Cpu).unwrap()

@@ -1,18 +1,19 @@
-//! What the photographs of a set are: part of a run's identity, and what `predict` must know of those it was trained on.
+//! The identity of a set's photographs: part of a run's identity, and the facts about the training photographs that `predict`
+//! needs.
 
-use mtcool_data::refuge::Part;
+use mtcool_data::refuge::RefugePart;
 use mtcool_data::{Origin, Refuge};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::datasets::Caveat;
+use crate::suite::Caveat;
 
-/// What the samples are beyond their origin: `files` in a run's config.
+/// The identity of the photographs' files: `files` in a run's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct PhotographFiles {
-    /// Of contents, cuts and diagnoses.
+    /// SHA-256 over contents, crops and diagnoses.
     pub(super) sha256: String,
-    /// Side of the square around the disc, in pixels of these photographs.
+    /// The side of the square around the disc, in pixels of these photographs.
     pub(super) crop: usize,
     /// The shortest and the longest of the photographs' shorter sides, in pixels.
     pub(super) sides: [usize; 2],
@@ -29,9 +30,9 @@ impl PhotographFiles {
     }
 }
 
-/// How the photographs were drawn, `counts` of them to train and to test with; `null` for real ones.
+/// How synthetic photographs were drawn; `null` for real ones. `counts` is their number for training and for the test.
 pub(super) fn origin(refuge: &Refuge, counts: [usize; 2]) -> Value {
-    let size = |part: Part| {
+    let size = |part: RefugePart| {
         let first = refuge.cases().iter().position(|case| case.part == part);
         first.map_or_else(String::new, |index| by(refuge.size(index)))
     };
@@ -42,12 +43,12 @@ pub(super) fn origin(refuge: &Refuge, counts: [usize; 2]) -> Value {
             "generator": generator,
             "train": counts[0],
             "test": counts[1],
-            "sizes": { "train": size(Part::Train), "validation": size(Part::Validation), "test": size(Part::Test) },
+            "sizes": { "train": size(RefugePart::Train), "validation": size(RefugePart::Validation), "test": size(RefugePart::Test) },
         } }),
     }
 }
 
-/// How copies of the real photographs differ from the published ones; drawn ones are what they are.
+/// How copies of the real photographs differ from the published ones; empty for synthetic photographs.
 pub(super) fn caveats(refuge: &Refuge) -> Vec<Caveat> {
     let files = refuge.cases().iter().enumerate().map(|(index, case)| File {
         name: &case.name,
@@ -64,7 +65,7 @@ pub(super) fn caveats(refuge: &Refuge) -> Vec<Caveat> {
 /// A photograph and its mask.
 struct File<'a> {
     name: &'a str,
-    /// (height, width), as below.
+    /// The published size: (height, width).
     published: [usize; 2],
     size: [usize; 2],
     is_recoded: bool,
@@ -87,13 +88,15 @@ fn caveats_of(files: &[File<'_>]) -> Vec<Caveat> {
     let recoded: Vec<&File<'_>> = files.iter().filter(|file| file.is_recoded).collect();
     if let Some(File { name, .. }) = recoded.first() {
         let (count, all) = (recoded.len(), files.len());
-        let text = format!("{count} of {all} masks are copies coded 0, 1, 2, such as {name}'s; they were read as such");
+        let text = format!(
+            "{count} of {all} masks are copies with the codes 0, 1, 2, such as {name}'s; they were read with these codes"
+        );
         caveats.push(Caveat { text, is_comparable: true });
     }
     caveats
 }
 
-/// As people write sizes: width first.
+/// The size as text, with the width first.
 fn by([height, width]: [usize; 2]) -> String {
     format!("{width}x{height}")
 }

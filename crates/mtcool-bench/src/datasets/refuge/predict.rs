@@ -1,6 +1,6 @@
-//! A trained network on a photograph of the user's own: find the disc, cut around it, say what is there.
+//! Predictions for the user's own photographs: find the disc, cut a square around it, segment it, and predict glaucoma.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::DType;
 use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
@@ -9,50 +9,100 @@ use mtcool_models::Tiling;
 use serde_json::json;
 
 use super::evaluate::{argmax, probability_of_glaucoma};
-use super::network_of;
 use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
-use crate::metrics::{MaskCoding, cup_to_disc_ratio};
-use crate::predict::{Place, Predicted, Predictor, StoredModel, grey_png};
+use crate::suite::{PredictOption, PredictOptions, Predicted, PredictedPicture, Predictor, TrainedModel};
+use mtcool_metrics::{MaskCoding, cup_to_disc_ratio};
 
-/// The official coding of background, rim and cup.
+/// The official grey levels of background, rim and cup.
 const CODES: [u8; 3] = [255, 128, 0];
-/// A disc is found where this much of a quarter of a crop's area, its middle, is disc.
+/// A disc counts as found if at least this share of some square, whose side is half of a crop's side, is disc.
 const LEAST_SHARE: f64 = 0.05;
 
+/// The flags of `mtcool predict` that give the place of the optic disc.
+pub(super) const OPTIONS: [PredictOption; 2] = [
+    PredictOption {
+        name: "cropped",
+        value_name: None,
+        help: "The photographs show the surroundings of the optic disc, with the disc in the middle. Without this flag and \
+               without `--centre` the network searches for the disc. In all cases it segments a second time, around the disc of the first segmentation",
+    },
+    PredictOption {
+        name: "centre",
+        value_name: Some("X,Y"),
+        help: "The place of the optic disc, in pixels from the left and from the top",
+    },
+];
+
+/// The place of the optic disc in a photograph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Unknown: the network searches for it.
+    Unknown,
+    /// The middle of the photograph.
+    Middle,
+    /// A point, in pixels.
+    At {
+        /// Distance from the left border.
+        x: usize,
+        /// Distance from the upper border.
+        y: usize,
+    },
+}
+
+impl Place {
+    fn of(options: &PredictOptions) -> Result<Self> {
+        match (options.contains_key("cropped"), options.get("centre")) {
+            (true, Some(_)) => {
+                bail!("`--cropped` and `--centre` both give the place of the optic disc: use only one of them")
+            }
+            (true, None) => Ok(Self::Middle),
+            (false, None) => Ok(Self::Unknown),
+            (false, Some(text)) => {
+                let numbers =
+                    text.split_once(',').and_then(|(x, y)| Some((x.trim().parse().ok()?, y.trim().parse().ok()?)));
+                let (x, y) =
+                    numbers.ok_or_else(|| anyhow!("`--centre` is `{text}`: expected two whole numbers, X,Y"))?;
+                Ok(Self::At { x, y })
+            }
+        }
+    }
+}
+
 pub(super) struct RefugePredictor {
-    /// What the training photographs were.
+    /// The place of the disc in every photograph.
+    place: Place,
+    /// The identity of the training photographs.
     trained: PhotographFiles,
-    /// Side of what the network sees of a square.
+    /// The side of the network's input in pixels.
     side: usize,
     network: Box<dyn Network>,
     parameters: Parameters,
-    /// What sides must be divisible by.
+    /// The height and width of every input must be multiples of this number.
     multiple: usize,
 }
 
 impl RefugePredictor {
-    pub(super) fn new(model: StoredModel) -> Result<Self> {
-        let network = network_of(&model.network, model.precision, model.sharing)?;
-        let parameters = model.parameters_of(network.as_ref())?;
-        let multiple = 1 << (model.network.widths.len() - 1);
+    pub(super) fn new(model: TrainedModel, options: &PredictOptions) -> Result<Self> {
         let side = model.settings::<RefugeSettings>()?.side;
         let trained: PhotographFiles =
-            serde_json::from_value(model.files).context("`files` in the run's config.toml")?;
+            serde_json::from_value(model.files.clone()).context("`files` in the run's config.toml")?;
         ensure!(
             side >= 1 && trained.crop.is_multiple_of(side),
             "the run's config.toml: `data.side` is {side}, expected a divisor of `files.crop`, which is {}",
             trained.crop
         );
-        Ok(Self { trained, side, network, parameters, multiple })
+        let TrainedModel { network, parameters, side_multiple: multiple, .. } = model;
+        Ok(Self { place: Place::of(options)?, trained, side, network, parameters, multiple })
     }
 
-    /// Side of the square around the disc, in pixels of the photograph, and how many times smaller the network sees it.
+    /// The side of the square around the disc, in pixels of the photograph, and the factor by which it is reduced for the
+    /// network.
     fn scale(&self) -> (usize, usize) {
         (self.trained.crop, self.trained.crop / self.side)
     }
 
-    /// Row and column of the middle of the disc: of the place in the photograph where the network sees most of one.
+    /// Row and column of the disc's middle: the middle of the square with the largest predicted probability of disc.
     fn find(&self, photograph: &Picture) -> Result<[usize; 2]> {
         let (side, (_, shrink)) = (self.side, self.scale());
         let small = photograph.clone().reduced(shrink)?;
@@ -66,13 +116,13 @@ impl RefugePredictor {
         let (most, center) = fullest(&disc, side / 2);
         if most < LEAST_SHARE {
             bail!(
-                "no optic disc was found; say where it is by `--centre X,Y`, or that it is in the middle by `--cropped`"
+                "no optic disc was found; give its place with `--centre X,Y`, or use `--cropped` if it is in the middle"
             );
         }
         Ok(center.map(|at| at * shrink))
     }
 
-    /// What is in the square around `center`.
+    /// The network's predictions for the square around `center`.
     fn look(&self, photograph: &Picture, center: [usize; 2]) -> Result<Seen> {
         let (crop, shrink) = self.scale();
         let input = network_input(&square(photograph, center, crop, shrink)?)?;
@@ -82,7 +132,7 @@ impl RefugePredictor {
         Ok(Seen { center, classes, logits })
     }
 
-    /// The middle of the bounding box of the disc in `seen`, in pixels of the photograph, if there is one.
+    /// The middle of the bounding box of the disc in `seen`, in pixels of the photograph, if `seen` contains a disc.
     fn center_of_disc(&self, seen: &Seen, photograph: &Picture) -> Option<[usize; 2]> {
         let (crop, shrink) = self.scale();
         let [rows, columns] = disc_box(&seen.classes, self.side)?;
@@ -94,18 +144,18 @@ impl RefugePredictor {
     }
 }
 
-/// What the network sees in a square.
+/// The network's predictions for a square.
 struct Seen {
     /// Row and column of the square's middle in the photograph.
     center: [usize; 2],
-    /// `[side * side]`.
+    /// The predicted classes, `[side * side]`.
     classes: Vec<u8>,
-    /// Of no glaucoma and glaucoma.
+    /// The logits of no glaucoma and of glaucoma.
     logits: Vec<f64>,
 }
 
-/// Rows and columns, from the first to behind the last, of the largest connected part of the disc in `classes`
-/// `[side * side]`; `None` without a disc. Specks elsewhere are not the disc.
+/// The bounding box of the largest connected part of the disc in `classes` `[side * side]`: the ranges of rows and columns, each
+/// from the first to one past the last. `None` without a disc. Smaller separate parts are ignored.
 fn disc_box(classes: &[u8], side: usize) -> Option<[[usize; 2]; 2]> {
     let mut is_left: Vec<bool> = classes.iter().map(|&class| class != 0).collect();
     let mut largest = (0, None);
@@ -137,11 +187,11 @@ fn disc_box(classes: &[u8], side: usize) -> Option<[[usize; 2]; 2]> {
     largest.1
 }
 
-/// The square of `side` pixels with the largest mean of `values`, and its middle (row, column). Squares may reach beyond the
-/// borders, where all is 0.
+/// The largest mean of `values` over a square of `side` pixels, and the middle (row, column) of that square. Squares may extend
+/// beyond the borders, where all values count as 0.
 fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
     let (height, width) = (values.len(), values.first().map_or(0, Vec::len));
-    // sums[y][x] is of all above y and left of x.
+    // sums[y][x] is the sum of all values above row y and left of column x.
     let mut sums = vec![vec![0.0; width + 1]; height + 1];
     for y in 0..height {
         let mut row = 0.0;
@@ -167,15 +217,11 @@ fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
 }
 
 impl Predictor for RefugePredictor {
-    fn uses_place(&self) -> bool {
-        true
-    }
-
-    fn warning(&self, photograph: &Picture, place: Place) -> Option<String> {
+    fn warning(&self, photograph: &Picture) -> Option<String> {
         let ([width, height], [shortest, longest]) = (photograph.size(), self.trained.sides);
-        // What was cut out already says nothing of the photograph's scale.
+        // The size of a photograph that was cut out before does not tell its scale.
         let is_usual = (9 * shortest..=11 * longest).contains(&(10 * width.min(height)));
-        (place != Place::Middle && !is_usual).then(|| {
+        (self.place != Place::Middle && !is_usual).then(|| {
             let sides = if shortest == longest { shortest.to_string() } else { format!("{shortest} to {longest}") };
             format!(
                 "it is {width}x{height} pixels, but the shorter sides of the photographs that the network was trained on had \
@@ -185,8 +231,8 @@ impl Predictor for RefugePredictor {
         })
     }
 
-    fn predict(&self, photograph: Picture, place: Place) -> Result<Predicted> {
-        let center = match place {
+    fn predict(&self, photograph: Picture) -> Result<Predicted> {
+        let center = match self.place {
             Place::Unknown => self.find(&photograph)?,
             Place::Middle => [photograph.height / 2, photograph.width / 2],
             Place::At { x, y } if x < photograph.width && y < photograph.height => [y, x],
@@ -197,7 +243,8 @@ impl Predictor for RefugePredictor {
             ),
         };
         let first = self.look(&photograph, center)?;
-        // The network learned on squares around the disc's bounding box.
+        // In training, the distance between the centres of the square and of the disc's bounding box was at most `translation`
+        // in each direction. A second prediction around the centre that the first one found is within this distance.
         let Seen { center, classes, logits } = match self.center_of_disc(&first, &photograph) {
             Some(center) if center != first.center => self.look(&photograph, center)?,
             _ => first,
@@ -210,12 +257,13 @@ impl Predictor for RefugePredictor {
             "vertical_cup_to_disc_ratio": cup_to_disc_ratio(&classes, side, MaskCoding::Indices)?,
             "probabilities": { "no_glaucoma": 1.0 - glaucoma, "glaucoma": glaucoma },
         });
-        let mask = grey_png(photograph.height, photograph.width, mask)?;
-        Ok(Predicted { pictures: vec![("mask", mask)], facts })
+        let Picture { height, width, .. } = photograph;
+        Ok(Predicted { pictures: vec![("mask", PredictedPicture::Grey { height, width, levels: mask })], facts })
     }
 }
 
-/// `classes` of a square around `center`, each `shrink` pixels wide, in a mask of the whole photograph.
+/// A mask of the whole photograph with the `classes` of a square around `center`, where each class covers `shrink` x `shrink`
+/// pixels.
 fn paste(classes: &[u8], side: usize, shrink: usize, center: [usize; 2], [height, width]: [usize; 2]) -> Vec<u8> {
     let mut mask = vec![CODES[0]; height * width];
     let crop = side * shrink;
@@ -257,10 +305,10 @@ mod tests {
         }
         classes[8 * 3 + 4] = 2;
         assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
-        // A speck, which touches nothing.
+        // A separate pixel that touches no other part.
         classes[0] = 1;
         assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
-        // Ends of rows do not touch the beginnings of the next ones.
+        // The end of a row does not touch the beginning of the next row.
         let mut ends = vec![0; 64];
         (ends[7], ends[8]) = (1, 1);
         assert_eq!(disc_box(&ends, 8), Some([[0, 1], [7, 8]]));
@@ -271,7 +319,7 @@ mod tests {
     #[test]
     fn a_square_goes_back_to_its_place() {
         let mask = paste(&[2, 1, 0, 1], 2, 2, [1, 3], [4, 6]);
-        // Rows -1..3 and columns 1..5.
+        // The square covers rows -1..3 and columns 1..5.
         let want =
             [[255, 0, 0, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255; 6]];
         assert_eq!(mask, want.concat());

@@ -1,19 +1,19 @@
 //! Outlines of a mask along the borders of its pixels.
 
-/// A closed polygon; vertices (x, y) are corners of pixels, the last joined to the first.
+/// A closed polygon. Its vertices (x, y) are corners of pixels, and the last vertex is connected to the first.
 pub(super) type Outline = Vec<[usize; 2]>;
 
-/// Steps right, down, left, up.
+/// The steps to the right, down, to the left, and up.
 const STEPS: [[isize; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 
-/// All outlines of `mask` `[H * W]`, rows of `width` pixels: clockwise around pixels that are set, counter-clockwise around
-/// holes. Pixels that touch at a corner alone are apart.
+/// All outlines of `mask` `[H * W]`, whose rows have `width` pixels: clockwise around pixels that are set, counter-clockwise
+/// around holes. Pixels that touch only at a corner belong to different outlines.
 pub(super) fn outlines(mask: &[bool], width: usize) -> Vec<Outline> {
     let height = mask.len().checked_div(width).unwrap_or(0);
     let set = |x: isize, y: isize| {
         (0..width as isize).contains(&x) && (0..height as isize).contains(&y) && mask[y as usize * width + x as usize]
     };
-    // A bit a direction: the border's unit edges that leave each corner, pixels to their right.
+    // The unit edges of the border that leave each corner, with one bit per direction. The pixel is to the right of its edges.
     let mut edges = vec![0u8; (width + 1) * (height + 1)];
     for y in 0..height {
         for x in 0..width {
@@ -38,7 +38,7 @@ pub(super) fn outlines(mask: &[bool], width: usize) -> Vec<Outline> {
     outlines
 }
 
-/// The border that leaves `start`, taken out of `edges`.
+/// Follows the border that begins at `start`, and removes it from `edges`.
 fn follow(edges: &mut [u8], stride: usize, start: usize) -> Outline {
     let mut direction = edges[start].trailing_zeros() as usize;
     let mut outline = Outline::new();
@@ -50,7 +50,7 @@ fn follow(edges: &mut [u8], stride: usize, start: usize) -> Outline {
         }
         let [dx, dy] = STEPS[direction];
         at = at.wrapping_add_signed(dx + dy * stride as isize);
-        // To the right first, which stays with the pixel.
+        // The right turn is tried first: it stays at the same pixel.
         let next = [1, 0, 3].map(|turn| (direction + turn) % 4).into_iter().find(|next| edges[at] & (1 << next) != 0);
         match next {
             Some(next) if next == direction => {}
@@ -71,7 +71,7 @@ mod tests {
         (rows.concat().chars().map(|pixel| pixel == '#').collect(), rows[0].len())
     }
 
-    /// By the shoelace formula, clockwise positive.
+    /// The area by the shoelace formula, positive for a clockwise outline.
     fn area(outline: &Outline) -> f64 {
         let next = outline.iter().cycle().skip(1);
         outline.iter().zip(next).map(|(a, b)| a[0] as f64 * b[1] as f64 - b[0] as f64 * a[1] as f64).sum::<f64>() / 2.0

@@ -1,4 +1,4 @@
-//! A scene as pixels.
+//! Renders a scene as pixels.
 
 use std::convert::Infallible;
 use std::io::Cursor;
@@ -14,7 +14,8 @@ use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::{DynamicImage, ImageFormat, RgbImage};
 
 use super::resample::resample;
-use super::scene::{Colour, Item, Picture, Scene, Stroke};
+use super::scene::{Item, Picture, Scene, Stroke};
+use crate::suite::Colour;
 
 /// The scene as a PNG file.
 ///
@@ -39,7 +40,7 @@ pub(super) fn raster(scene: &Scene) -> Result<Vec<u8>> {
 /// `rgb` `[H, W, 3]` as a PNG file.
 ///
 /// # Errors
-/// If its length does not fit, or it cannot be encoded.
+/// If the length does not fit the size, or the picture cannot be encoded.
 pub(super) fn png(width: usize, height: usize, rgb: Vec<u8>) -> Result<Vec<u8>> {
     let length = rgb.len();
     let picture = RgbImage::from_raw(width as u32, height as u32, rgb);
@@ -79,7 +80,7 @@ impl Canvas {
         }
     }
 
-    /// Outlines run along pixel borders, so each side is a rectangle.
+    /// Draws outlines. They follow the borders of pixels, so each of their sides is drawn as a rectangle.
     fn stroke(&mut self, [top, left]: [usize; 2], scale: f64, stroke: &Stroke) {
         let thickness = stroke.thickness as isize;
         let place = |[column, row]: [usize; 2]| {

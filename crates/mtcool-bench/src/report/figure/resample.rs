@@ -1,10 +1,11 @@
-//! Pictures of another size.
+//! Changes the size of pictures.
 
 use std::ops::Range;
 
 use super::scene::Picture;
 
-/// `picture` in `size` (height, width): the mean of the pixels that fall onto one, or the nearest where none does.
+/// `picture` at `size` (height, width). Each new pixel is the mean of the pixels that it covers, or the nearest pixel if it
+/// covers none.
 pub(super) fn resample(picture: &Picture, [height, width]: [usize; 2]) -> Picture {
     let mut rgb = Vec::with_capacity(3 * height * width);
     for y in 0..height {
@@ -25,7 +26,7 @@ pub(super) fn resample(picture: &Picture, [height, width]: [usize; 2]) -> Pictur
     Picture { height, width, rgb }
 }
 
-/// The pixels of `source` that pixel `at` of `target` stands for: at least one.
+/// The range of the `source` pixels that pixel `at` of the `target` pixels covers: at least one.
 fn span(at: usize, target: usize, source: usize) -> Range<usize> {
     let start = at * source / target;
     start..((at + 1) * source / target).max(start + 1)

@@ -1,9 +1,7 @@
-//! A figure as a list of things to draw, and its layout: rows of labelled panels.
+//! A figure as a list of items to draw, and its layout: rows of labelled panels.
 
 use super::outline::Outline;
-
-/// Red, green, blue.
-pub(super) type Colour = [u8; 3];
+use crate::suite::Colour;
 
 /// A picture `[H, W, 3]`.
 #[derive(Clone, Debug)]
@@ -18,11 +16,11 @@ pub(super) struct Picture {
 pub(super) struct Stroke {
     pub(super) outlines: Vec<Outline>,
     pub(super) colour: Colour,
-    /// In pixels of the figure.
+    /// The thickness in pixels of the figure.
     pub(super) thickness: usize,
 }
 
-/// A picture with outlines on it and a line below.
+/// A picture with outlines on it and a line of text below.
 #[derive(Clone, Debug)]
 pub(super) struct Panel {
     pub(super) picture: Picture,
@@ -30,16 +28,17 @@ pub(super) struct Panel {
     pub(super) caption: String,
 }
 
-/// What is drawn, in figure pixels from the upper left corner.
+/// An item to draw. Positions are (top, left) in pixels of the figure, measured from the upper left corner.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     /// A picture, magnified or reduced to `size` (height, width).
     Picture { at: [usize; 2], size: [usize; 2], picture: Picture },
-    /// Outlines in coordinates of a picture at `at`, `scale` figure pixels a pixel.
+    /// Outlines in the coordinates of a picture at `at`, with `scale` figure pixels per pixel of the picture.
     Stroke { at: [usize; 2], scale: f64, stroke: Stroke },
     /// A filled rectangle of `size` (height, width).
     Box { at: [usize; 2], size: [usize; 2], colour: Colour },
-    /// A line of text, its middle or its left end at `at`, its top at that height.
+    /// A line of text with its top at the height of `at`. The horizontal position of `at` is its middle if `centred`, otherwise
+    /// its left end.
     Text { at: [usize; 2], text: String, centred: bool, colour: Colour },
 }
 
@@ -55,19 +54,19 @@ pub(super) struct Scene {
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     pub(super) title: String,
-    /// In red below the title: that data are synthetic.
+    /// A warning in red below the title, if the data is synthetic.
     pub(super) warning: Option<String>,
-    /// Above the columns.
+    /// The headers of the columns.
     pub(super) heads: Vec<String>,
-    /// Label and panels.
+    /// The label and the panels of each row.
     pub(super) rows: Vec<(String, Vec<Panel>)>,
-    /// Colours and what they mean.
+    /// The colours and their meanings.
     pub(super) legend: Vec<(Colour, String)>,
 }
 
 /// Height and width of a character.
 pub(super) const CHARACTER: [usize; 2] = [20, 10];
-/// Side that panels have at most; small pictures are magnified by a whole number up to it.
+/// The largest side of a panel. Small pictures are magnified by the largest whole number that fits.
 pub(super) const PANEL: usize = 288;
 const MARGIN: usize = 20;
 const GAP: usize = 10;
@@ -76,7 +75,7 @@ pub(super) const BLACK: Colour = [20, 20, 20];
 const RED: Colour = [190, 0, 0];
 
 impl Grid {
-    /// Places everything.
+    /// Computes the positions of all items.
     pub(super) fn layout(self) -> Scene {
         let pictures = || self.rows.iter().flat_map(|(_, panels)| panels).map(|panel| &panel.picture);
         let side = pictures().map(|picture| picture.height.max(picture.width)).max().unwrap_or(1).max(1);
@@ -127,7 +126,7 @@ impl Grid {
     }
 }
 
-/// Width of the longest of `texts`.
+/// The width of the longest of `texts` in pixels.
 fn longest<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0) * CHARACTER[1]
 }

@@ -1,4 +1,4 @@
-//! A scene as SVG, pictures inside.
+//! Renders a scene as SVG with embedded pictures.
 
 use std::fmt::Write;
 
@@ -8,10 +8,11 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::raster::png;
 use super::resample::resample;
-use super::scene::{CHARACTER, Colour, Item, Picture, Scene, Stroke};
+use super::scene::{CHARACTER, Item, Picture, Scene, Stroke};
 use crate::report::html::escape;
+use crate::suite::Colour;
 
-/// The whole document.
+/// The scene as an SVG document.
 ///
 /// # Errors
 /// If a picture cannot be encoded.
@@ -68,17 +69,15 @@ fn element(item: &Item) -> Result<String> {
     })
 }
 
-/// Pixels of a picture to one of the figure, at most: what the sharpest screens show.
+/// The largest number of picture pixels per figure pixel, in each direction: enough for screens with a high resolution.
 const DENSITY: usize = 2;
 
-/// The picture as a PNG file with no more pixels than can be seen of it in `size` (height, width).
+/// The picture as a PNG file, reduced to the pixels that can be seen at `size` (height, width).
 fn encoded(picture: &Picture, size: [usize; 2]) -> Result<Vec<u8>> {
     let [height, width] = size.map(|side| DENSITY * side);
     let shown = [picture.height.min(height), picture.width.min(width)];
-    let Picture { height, width, rgb } = match shown == [picture.height, picture.width] {
-        true => picture.clone(),
-        false => resample(picture, shown),
-    };
+    let Picture { height, width, rgb } =
+        if shown == [picture.height, picture.width] { picture.clone() } else { resample(picture, shown) };
     png(width, height, rgb)
 }
 

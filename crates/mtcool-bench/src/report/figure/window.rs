@@ -1,4 +1,4 @@
-//! The part of a case that is shown where the whole is too large for its panel to show anything.
+//! The part of a case that a panel shows if the whole picture is too large for a panel.
 
 use super::scene::PANEL;
 
@@ -11,23 +11,23 @@ pub(super) struct Window {
     pub(super) width: usize,
 }
 
-/// A detail is that part of the picture's width.
+/// The width of a picture divided by the width of its detail.
 const PART: usize = 5;
-/// Details are tried that many to their own side.
+/// The side of a detail divided by the distance between two candidate positions.
 const PLACES: usize = 8;
 
 impl Window {
-    /// All of a picture.
+    /// The window that covers a whole picture.
     pub(super) fn whole([height, width]: [usize; 2]) -> Self {
         Self { top: 0, left: 0, height, width }
     }
 
-    /// The square a fifth as wide as the picture, and no smaller than a panel where the picture is not, that holds the most
-    /// pixels of `classes` `[H * W]` other than 0; the first of equal ones.
+    /// The square that contains the most pixels of `classes` `[H * W]` other than 0, or the first such square if several are
+    /// equal. Its side is a fifth of the picture's width, but at least the side of a panel, and at most the picture's sides.
     pub(super) fn densest(classes: &[u8], [height, width]: [usize; 2]) -> Self {
         let side = (width / PART).max(PANEL);
         let mut best = Self { top: 0, left: 0, height: side.min(height), width: side.min(width) };
-        // counts[y * (width + 1) + x] is of all above row y and left of column x.
+        // counts[y * (width + 1) + x] is the number of such pixels above row y and left of column x.
         let line = width + 1;
         let mut counts = vec![0u32; line * (height + 1)];
         for (y, row) in classes.chunks_exact(width.max(1)).enumerate() {
@@ -57,7 +57,7 @@ impl Window {
         best
     }
 
-    /// Its pixels of a picture `[H, W, C]` that is `width` pixels wide.
+    /// The window's pixels of a picture `[H, W, C]` that is `width` pixels wide.
     pub(super) fn cut(&self, pixels: &[u8], width: usize, channels: usize) -> Vec<u8> {
         let rows = pixels.chunks_exact(channels * width).skip(self.top).take(self.height);
         rows.flat_map(|row| &row[channels * self.left..channels * (self.left + self.width)]).copied().collect()

@@ -1,55 +1,57 @@
 //! Convolution, normalisation and activation, once or several times in a row, as one operation: the block of a U-Net.
 //!
-//! The result equals [`conv_transpose2d`](super::conv_transpose2d), [`conv2d`](super::conv2d) and [`norm`](crate::norm) in
-//! turn. What is saved: a normalised map between two convolutions exists only while the second reads it, maps side by side are
-//! never copied together, a raised map is made anew for the backward pass, and no gradient in between becomes a tensor of the
-//! graph. Kept for the backward pass is each convolution's output.
+//! The result equals [`conv_transpose2d`](super::conv_transpose2d), [`conv2d`](super::conv2d) and [`norm`](crate::norm)
+//! in turn. Memory is saved as follows: a normalised map between two convolutions exists only while the second
+//! convolution reads it, joined maps are never copied into one, an upsampled map is computed again for the backward pass,
+//! and no gradient in between becomes a tensor of the graph. The output of each convolution is kept for the backward
+//! pass.
 
+mod operation;
+mod parts;
 mod passes;
 
-use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{Result, Tensor, bail};
 
-use super::geometry::Geometry;
+use super::conv2d;
 use super::transpose::{self, conv_transpose2d};
-use super::{Conv2d, conv2d};
-use crate::activation::Activation;
 use crate::channels::join_channels;
-use crate::element::{dispatch_precision, elements, on_cpu};
-use crate::norm::{self, Norm};
-use crate::recording::{apply2, apply3, pack, tracks};
+use crate::geometry::Geometry;
+use crate::norm;
+use crate::recording::{apply2, apply3, pack};
+use crate::settings::{Activation, Conv2d, Norm};
+use parts::{Chain, Unit};
 
-/// What a chain reads.
+/// The input of a chain.
 #[derive(Clone, Copy, Debug)]
 pub enum ChainInput<'a> {
     /// A map `[B, C, H, W]`.
     Map(&'a Tensor),
-    /// A decoder's input: `skip` `[B, C, H, W]` and, beside it along the channels, the transposed convolution of `low`
-    /// `[B, D, H / k, W / k]` with `kernel` `[D, O, k, k]` and `bias` `[O]`.
+    /// The input of a decoder: `skip` `[B, C, H, W]` and, joined to it along the channels, the transposed convolution of
+    /// `low` `[B, D, H / k, W / k]` with `kernel` `[D, O, k, k]` and `bias` `[O]`.
     Raised {
-        /// From the encoder.
+        /// The map of the encoder.
         skip: &'a Tensor,
-        /// From the level below.
+        /// The map of the level below.
         low: &'a Tensor,
-        /// Of the transposed convolution.
+        /// The kernel of the transposed convolution.
         kernel: &'a Tensor,
-        /// Of the transposed convolution.
+        /// The bias of the transposed convolution.
         bias: &'a Tensor,
     },
 }
 
-/// A convolution without a bias, which the normalisation behind it would remove, and that normalisation's parameters.
+/// A convolution without a bias, which the following normalisation would remove, and the parameters of that normalisation.
 #[derive(Clone, Debug)]
 pub struct ConvNormUnit {
-    /// `[O, C, kh, kw]`.
+    /// Kernel of the convolution, `[O, C, kh, kw]`.
     pub kernel: Tensor,
-    /// `[O]`.
+    /// Scale of the normalisation, `[O]`.
     pub weight: Tensor,
-    /// `[O]`.
+    /// Shift of the normalisation, `[O]`.
     pub bias: Tensor,
-    /// Without activation or pooling, which belong behind the normalisation.
+    /// Settings of the convolution, without activation and pooling, which come after the normalisation.
     pub conv: Conv2d,
 }
 
@@ -98,7 +100,7 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
         return in_turn(input, units, norm);
     }
     let parameters = pack(&parameters)?;
-    let is_tracked = tracks(&parameters) || maps.iter().any(|map| tracks(map));
+    let is_tracked = parameters.track_op() || maps.iter().any(|map| map.track_op());
     let op = Chain { parts, raise, units: steps, norm, kept: is_tracked.then(Arc::default) };
     match maps[..] {
         [skip, low] => apply3(skip, low, &parameters, op),
@@ -106,7 +108,7 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
     }
 }
 
-/// The same by single operations: on a GPU memory is plenty, and a map that is kept need not be made again.
+/// The same by single operations: on a GPU there is enough memory to keep the maps, which saves computing them again.
 fn in_turn(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm) -> Result<Tensor> {
     let mut x = match input {
         ChainInput::Map(x) => x.clone(),
@@ -118,112 +120,4 @@ fn in_turn(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm) -> Result<
         x = norm::norm(&conv2d(&x, kernel, None, conv.clone())?, weight, bias, norm)?;
     }
     Ok(x)
-}
-
-/// One unit; its parameters lie at `kernel` and, weight and bias, at `norm` in those of the chain.
-struct Unit {
-    geometry: Geometry,
-    conv: Conv2d,
-    kernel: Range<usize>,
-    norm: Range<usize>,
-}
-
-struct Chain {
-    /// Channels of what lies side by side.
-    parts: Vec<usize>,
-    /// The transposed convolution of the second map; its parameters come first in those of the chain.
-    raise: Option<transpose::Sizes>,
-    units: Vec<Unit>,
-    norm: Norm,
-    /// If there will be a backward pass.
-    kept: Option<Arc<OnceLock<Kept>>>,
-}
-
-/// What the backward pass needs: of each unit, the convolution's output and its moments.
-#[derive(Default)]
-struct Kept {
-    maps: Vec<CpuStorage>,
-    moments: Vec<CpuStorage>,
-}
-
-impl Chain {
-    const NAME: &'static str = "conv-norm-chain";
-
-    fn last(&self) -> &Unit {
-        &self.units[self.units.len() - 1]
-    }
-
-    /// The output, from the maps and, last of `operands`, the parameters.
-    fn output(&self, operands: &[(&CpuStorage, &Layout)]) -> Result<(CpuStorage, Shape)> {
-        let output = dispatch_precision!(Self::NAME, operands[0].0, self.last().conv.precision, (T, A) => {
-            let slices = operands.iter().map(|(operand, layout)| elements::<T>(Self::NAME, operand, layout));
-            let slices = slices.collect::<Result<Vec<_>>>()?;
-            let (maps, parameters) = slices.split_at(slices.len() - 1);
-            T::to_cpu_storage_owned(self.forward::<T, A>(maps, parameters[0]))
-        });
-        Ok((output, self.last().geometry.output_shape().into()))
-    }
-
-    /// Gradients of `operands`, the maps and last the parameters.
-    fn gradients(&self, operands: &[&Tensor], grad: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        let grad = grad.contiguous()?;
-        let grad = on_cpu(Self::NAME, &grad);
-        let on_cpu: Vec<_> = operands.iter().map(|operand| on_cpu(Self::NAME, operand)).collect();
-        dispatch_precision!(Self::NAME, grad.storage()?, self.last().conv.precision, (T, A) => {
-            let slices = on_cpu.iter().map(|operand| operand.elements::<T>()).collect::<Result<Vec<_>>>()?;
-            let tracked: Vec<bool> = operands.iter().map(|operand| tracks(operand)).collect();
-            let gradients = self.backward::<T, A>(&slices, &tracked, grad.elements::<T>()?)?;
-            let tensors = gradients.into_iter().zip(operands).map(|(gradient, operand)| {
-                gradient.map(|gradient| Tensor::from_vec(gradient, operand.shape(), &Device::Cpu)).transpose()
-            });
-            tensors.collect()
-        })
-    }
-}
-
-impl CustomOp2 for Chain {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, p: &CpuStorage, pl: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.output(&[(x, xl), (p, pl)])
-    }
-
-    fn bwd(&self, x: &Tensor, p: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.gradients(&[x, p], grad)?;
-        let parameters = gradients.pop().flatten();
-        Ok((gradients.pop().flatten(), parameters))
-    }
-}
-
-impl CustomOp3 for Chain {
-    fn name(&self) -> &'static str {
-        Self::NAME
-    }
-
-    fn cpu_fwd(
-        &self,
-        skip: &CpuStorage,
-        sl: &Layout,
-        low: &CpuStorage,
-        ll: &Layout,
-        p: &CpuStorage,
-        pl: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.output(&[(skip, sl), (low, ll), (p, pl)])
-    }
-
-    fn bwd(
-        &self,
-        skip: &Tensor,
-        low: &Tensor,
-        p: &Tensor,
-        _y: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let mut gradients = self.gradients(&[skip, low, p], grad)?;
-        let (parameters, low) = (gradients.pop().flatten(), gradients.pop().flatten());
-        Ok((gradients.pop().flatten(), low, parameters))
-    }
 }

@@ -5,12 +5,13 @@ use std::ops::Range;
 
 use candle_core::{Result, bail};
 
-use super::{Chain, Kept, Unit};
+use super::parts::{Chain, Kept, Unit};
 use crate::arithmetic::Arithmetic;
 use crate::conv::input::Input;
 use crate::conv::strategy;
 use crate::element::Element;
 use crate::norm;
+use crate::settings::Norm;
 
 /// Scale and shift of each plane.
 type Affines<T> = Vec<(T, T)>;
@@ -29,14 +30,14 @@ impl Chain {
         Some(raise.forward::<T, A>(low, kernel, bias))
     }
 
-    /// What the first unit reads.
+    /// The input of the first unit.
     fn first_input<'a, T: Element>(&self, maps: &[&'a [T]], raised: Option<&'a [T]>) -> Input<'a, T> {
         let g = &self.units[0].geometry;
         let maps = [maps[0]].into_iter().chain(raised);
         Input::joined(maps.zip(self.parts.iter().copied()).collect(), g.height * g.width)
     }
 
-    /// What a further unit reads: the map before it, normalised.
+    /// The input of a further unit: the normalised map of the unit before it.
     fn further_input<'a, T: Element>(&self, unit: &Unit, map: &'a [T], affines: &'a [(T, T)]) -> Input<'a, T> {
         let g = &unit.geometry;
         Input::new(map, g.in_channels, g.height * g.width).normalised(affines, self.norm.activation)
@@ -73,7 +74,8 @@ impl Chain {
         output
     }
 
-    /// Gradients of `operands`, the maps and last the parameters, from that of the output; `None` for those not `tracked`.
+    /// Gradients of `operands`, the maps and, last, the parameters, from the gradient of the output; `None` for operands
+    /// that are not `tracked`.
     pub(super) fn backward<T: Element, A: Arithmetic<T>>(
         &self,
         operands: &[&[T]],
@@ -168,21 +170,16 @@ fn moments<T: Element>(kept: &Kept, index: usize) -> Result<Vec<(T, T)>> {
 }
 
 /// Scale and shift of each plane of a unit's convolution.
-fn affines_of<T: Element>(
-    kept: &Kept,
-    index: usize,
-    norm: &norm::Norm,
-    unit: &Unit,
-    parameters: &[T],
-) -> Result<Affines<T>> {
+fn affines_of<T: Element>(kept: &Kept, index: usize, norm: &Norm, unit: &Unit, parameters: &[T]) -> Result<Affines<T>> {
     Ok(norm::affines(norm, &unit.dims(), &moments::<T>(kept, index)?, &parameters[unit.norm.clone()]))
 }
 
 /// The gradient of a unit's convolution in its strategy's layout.
 fn linear_gradient<'a, T: Element>(unit: &Unit, grad: &'a [T]) -> Result<Cow<'a, [T]>> {
-    match strategy::reorders(T::DTYPE, &unit.geometry, &unit.conv) {
-        true => Ok(Cow::Owned(strategy::map_gradient(&unit.geometry, &unit.conv, None, grad)?)),
-        false => Ok(Cow::Borrowed(grad)),
+    if strategy::reorders(T::DTYPE, &unit.geometry, &unit.conv) {
+        Ok(Cow::Owned(strategy::map_gradient(&unit.geometry, &unit.conv, None, grad)?))
+    } else {
+        Ok(Cow::Borrowed(grad))
     }
 }
 

@@ -5,15 +5,15 @@ use std::ops::Range;
 use candle_core::{CudaDevice, Result};
 use cudarc::driver::{CudaSlice, CudaView, DeviceRepr};
 
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
 use crate::cuda::Real;
 use crate::cuda::gemm::{Matrices, Product, product};
 use crate::cuda::launch::{Module, launch, module, threads};
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
 const MODULE: Module = module!("conv");
 
-/// Elements of columns that lie in memory at a time, unless a single sample has more.
+/// The most elements of columns that are in memory at a time, unless a single sample has more.
 const ELEMENTS: usize = 1 << 26;
 
 /// `Geometry` of `conv.cu`.
@@ -60,7 +60,7 @@ fn parts(g: &Geometry) -> impl Iterator<Item = Range<usize>> {
     (0..batch).step_by(samples).map(move |first| first..(first + samples).min(batch))
 }
 
-/// Of those samples of `x`, `[S, C kh kw, H' W']`.
+/// The columns of the given samples of `x`, `[S, C kh kw, H' W']`.
 fn columns<T: Real>(
     device: &CudaDevice,
     g: &Geometry,

@@ -1,8 +1,8 @@
 //! Convolution by cuDNN.
 //!
-//! The algorithm is chosen once for each pass, shape and precision, by cuDNN's own estimate among those that give the same bits
-//! every time: its favourites for the gradients add up in whatever order threads finish. With full precision Fourier and
-//! Winograd transforms are left out as well, which round more than the products they save.
+//! The algorithm is chosen once for each pass, shape and precision, by cuDNN's own estimate among those that give the
+//! same bits every time: its favourites for the gradients add up in whatever order threads finish. With full precision
+//! Fourier and Winograd transforms are left out as well, which round more than the products they save.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,13 +14,13 @@ use cudarc::cudnn::{result, sys};
 use cudarc::driver::{CudaSlice, CudaStream, CudaView, DevicePtr, DevicePtrMut};
 use indexmap::IndexMap;
 
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
 use crate::cuda::Real;
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
-/// More workspace than that is not asked for, in bytes: the maps of a large batch in cuDNN's own layout fit.
+/// The largest workspace that is allocated, in bytes: the maps of a large batch in cuDNN's own layout fit.
 const WORKSPACE: usize = 4 << 30;
-/// Answers that cuDNN is asked for: an algorithm may come several times, with different arithmetic.
+/// Number of suggestions that cuDNN is asked for: an algorithm may occur several times, with different arithmetic.
 const ANSWERS: usize = 16;
 
 thread_local! {
@@ -33,7 +33,7 @@ struct State {
     plans: IndexMap<Key, Rc<Plan>>,
 }
 
-/// What an algorithm is chosen for.
+/// The circumstances that an algorithm is chosen for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
     pass: Pass,
@@ -50,13 +50,13 @@ enum Pass {
     Kernel,
 }
 
-/// With the stream it works on, which lives on as long; it may be the last that knows of it when a thread ends.
+/// A handle and its stream, which is kept alive as long as the handle: when a thread ends, this may be the last reference.
 struct Handle(sys::cudnnHandle_t, Arc<CudaStream>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         let _ = self.1.context().bind_to_thread();
-        // SAFETY: made by `create_handle` and used no more. A failure at the end of a thread has nobody to tell.
+        // SAFETY: made by `create_handle` and used no more. A failure at the end of a thread cannot be reported to anybody.
         let _ = unsafe { result::destroy_handle(self.0) };
     }
 }
@@ -133,7 +133,7 @@ enum Algorithm {
     Kernel(sys::cudnnConvolutionBwdFilterAlgo_t),
 }
 
-/// Everything one pass needs but its operands.
+/// Everything that one pass needs, except its operands.
 struct Plan {
     handle: Rc<Handle>,
     descriptors: Descriptors,
@@ -141,11 +141,11 @@ struct Plan {
     workspace: usize,
 }
 
-/// Which algorithms are welcome, of any pass; their names are the same but for the pass.
+/// Properties of the algorithms of a pass; each pass has an enumeration of its own with the same names.
 trait Choice: Copy + PartialEq + 'static {
-    /// By transforms whose rounding is larger than that of the products themselves.
+    /// Algorithms with transforms, whose rounding errors are larger than those of the products themselves.
     const TRANSFORMS: &'static [Self];
-    /// What works everywhere, and gives the same bits every time.
+    /// An algorithm that works for all sizes, and gives the same bits every time.
     const PLAIN: Self;
 
     fn is_transform(self) -> bool {
@@ -183,9 +183,9 @@ impl Choice for sys::cudnnConvolutionBwdFilterAlgo_t {
     const PLAIN: Self = Self::CUDNN_CONVOLUTION_BWD_FILTER_ALGO_1;
 }
 
-/// The first algorithm, in the order of cuDNN's estimates, that works, is deterministic, needs not too much memory and rounds no
-/// more than the precision does; if there is none, the plain one. The descriptor gets the arithmetic that goes with it. Expands
-/// to unsafe calls.
+/// The first algorithm, in the order of cuDNN's estimates, that works, is deterministic, needs not too much memory and
+/// rounds no more than the precision does; if there is none, the plain one. The descriptor is set to the arithmetic of
+/// the algorithm. Expands to unsafe calls.
 macro_rules! choose {
     ($estimates:path, $exact:expr, $handle:expr, $a:expr, $b:expr, $convolution:expr, $c:expr) => {{
         // Plain numbers, of which zero is one.
@@ -248,7 +248,7 @@ impl Plan {
         Ok(Self { handle, descriptors, algorithm, workspace: workspace.map_err(Error::wrap)? })
     }
 
-    /// The plan of a pass; made the first time.
+    /// The plan of a pass, which is made the first time that it is asked for.
     fn of<T: Real>(device: &CudaDevice, pass: Pass, g: &Geometry, precision: Precision) -> Result<Rc<Self>> {
         let is_double = size_of::<T>() == size_of::<f64>();
         let (math, is_exact) = match precision {

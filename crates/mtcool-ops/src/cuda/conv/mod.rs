@@ -1,4 +1,4 @@
-//! The three passes of a convolution, by cuDNN or, without it, by matrix products over patches as columns.
+//! The three passes of a convolution, by cuDNN or, without cuDNN, by matrix products with patches as columns.
 
 #[cfg(not(feature = "cudnn"))]
 mod columns;
@@ -15,8 +15,8 @@ use dnn as passes;
 
 use super::Real;
 use super::gemm::rounded;
-use crate::arithmetic::Precision;
-use crate::conv::Geometry;
+use crate::geometry::Geometry;
+use crate::settings::Precision;
 
 /// The output of the linear map, `[B, O, H', W']`.
 pub(crate) fn convolution<T: Real>(

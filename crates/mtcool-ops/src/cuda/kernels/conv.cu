@@ -1,7 +1,7 @@
-// What surrounds the matrix products of a convolution: patches as columns, and back.
+// Before and after the matrix products of a convolution: patches as columns, and the inverse.
 #include "device.cuh"
 
-// As conv/geometry.rs.
+// The sizes of a convolution, as in cuda/conv/columns.rs.
 struct Geometry {
     Size channels, height, width, kernel_h, kernel_w, out_h, out_w, stride, padding, dilation;
 
@@ -22,7 +22,7 @@ template <typename T> __device__ void columns_of(const T* x, T* columns, Geometr
 }
 KERNEL(columns_of, (const T* x, T* columns, Geometry g, Size count), (x, columns, g, count))
 
-// Each pixel of x [S, C, H, W] sums what of columns was read from it.
+// Each pixel of x [S, C, H, W] becomes the sum of the elements of columns that were read from it.
 template <typename T> __device__ void sum_columns(const T* columns, T* x, Geometry g, Size count) {
     Size i = position();
     if (i >= count) return;

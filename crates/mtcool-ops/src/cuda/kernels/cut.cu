@@ -3,7 +3,7 @@
 
 struct Cut {
     double center_x, center_y;
-    // From an offset off the crop's centre to one in the source, row by row.
+    // The matrix that maps an offset from the crop's centre to an offset in the source, row by row.
     double xx, xy, yx, yy;
     Size height, width, source_height, source_width;
 };
@@ -12,7 +12,7 @@ struct Place {
     double x, y;
 };
 
-// Where the centre of pixel (row, column) of the crop lies in the source; products and sums rounded one by one, as the host's.
+// Where the centre of pixel (row, column) of the crop lies in the source; products and sums are rounded one by one, as on the host.
 __device__ inline Place place_of(const Cut& cut, Size row, Size column) {
     double dy = (double)row + 0.5 - (double)cut.height / 2.0, dx = (double)column + 0.5 - (double)cut.width / 2.0;
     double x = __dadd_rn(cut.center_x, __dmul_rn(cut.xy, dy)), y = __dadd_rn(cut.center_y, __dmul_rn(cut.yy, dy));
@@ -43,7 +43,7 @@ extern "C" __global__ void cut_picture(const unsigned char* pixels, const float*
     long long left = (long long)floor(x), top = (long long)floor(y);
     float right_share = (float)(x - (double)left), bottom_share = (float)(y - (double)top);
     float a = level_at(pixels, levels, cut, left, top, channel);
-    // On the very pixel the others do not count, whatever they are.
+    // Exactly on a pixel the neighbours have no influence, whatever they are.
     if (right_share == 0.0f && bottom_share == 0.0f) {
         crop[i] = a;
         return;
@@ -54,7 +54,7 @@ extern "C" __global__ void cut_picture(const unsigned char* pixels, const float*
 }
 REGISTER(cut_picture)
 
-// crop [planes, H, W]: what each of the tables [planes, 256] says of the label [H', W'] at a pixel's place, or of `outside`.
+// crop [planes, H, W]: the value that each of the tables [planes, 256] has for the label [H', W'] at a pixel's place, or for `outside`.
 extern "C" __global__ void cut_labels(const unsigned char* labels, const unsigned char* tables, unsigned char* crop, Cut cut,
                                       int outside, Size count) {
     Size i = position();

@@ -1,8 +1,8 @@
-// What all kernels share: how one is declared for both element types, and sums over a block.
+// Shared by all kernels: the declaration of a kernel for both element types, and sums over a block.
 //
 // A kernel `name` is a template over its element type T; KERNEL exports it as `name_f32` and `name_f64`. Where threads of a
-// block work together, BLOCK_KERNEL does. The difference matters only where no card is: there the same sources are compiled
-// for the processor, which runs the threads of a plain kernel one after the other (xtask/cuda/emulator).
+// block work together, BLOCK_KERNEL does. The difference matters only on the emulated card (emulated-card/),
+// which runs the threads of a plain kernel one after the other.
 #pragma once
 
 #ifndef MTCOOL_EMULATED
@@ -30,7 +30,7 @@ typedef unsigned long long Size;
 // Threads of a block, the same as `THREADS` in launch.rs.
 constexpr int THREADS = 256;
 
-// The element that this thread does, in a plain kernel.
+// The element that this thread computes, in a plain kernel.
 __device__ inline Size position() { return (Size)blockIdx.x * blockDim.x + threadIdx.x; }
 
 // The sum of `value` over the threads of the block, by halves, so that its order is always the same; for every thread.
@@ -43,12 +43,12 @@ template <typename T> __device__ T block_sum(T value) {
         __syncthreads();
     }
     T sum = sums[0];
-    // Before the next sum begins to write.
+    // All threads have read the sum before the next one is written.
     __syncthreads();
     return sum;
 }
 
-// A plane is cut into chunks; a block does one. `[first, end)` are its pixels.
+// A plane is divided into chunks, one for each block. `[first, end)` are its pixels.
 struct Chunk {
     Size plane, first, end;
 };

@@ -1,4 +1,4 @@
-// One element a thread.
+// Each thread computes one element.
 #include "device.cuh"
 
 template <typename T> __device__ T relu_of(T x) { return x < T(0) ? T(0) : x; }
@@ -44,7 +44,7 @@ template <typename T> __device__ void join(const T* a, const T* b, T* joined, Si
 }
 KERNEL(join, (const T* a, const T* b, T* joined, Size of_a, Size of_b, Size count), (a, b, joined, of_a, of_b, count))
 
-// The way back: of each sample of `joined` (`of_all` elements) those from `first` on, as many as a part's sample has.
+// The inverse: of each sample of `joined` (`of_all` elements), as many elements from `first` on as a sample of the part has.
 template <typename T> __device__ void part(const T* joined, T* out, Size of_all, Size first, Size of_part, Size count) {
     Size i = position();
     if (i < count) out[i] = joined[i / of_part * of_all + first + i % of_part];
@@ -52,7 +52,7 @@ template <typename T> __device__ void part(const T* joined, T* out, Size of_all,
 KERNEL(part, (const T* joined, T* out, Size of_all, Size first, Size of_part, Size count),
        (joined, out, of_all, first, of_part, count))
 
-// The bf16 number nearest to each, halves to even; NaN stays NaN.
+// The bf16 number nearest to each element, halves to even; NaN stays NaN.
 template <typename T> __device__ void round_bf16(const T* x, T* y, Size count) {
     Size i = position();
     if (i >= count) return;

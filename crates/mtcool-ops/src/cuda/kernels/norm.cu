@@ -1,7 +1,7 @@
 // Group and batch normalisation with scale, shift and ReLU, after norm/mod.rs: x [B, C, P].
 #include "device.cuh"
 
-// Which elements are normalised together: `groups` of channels of a sample, or with `groups` 0 a channel over the batch.
+// Which elements are normalised together: one of `groups` groups of channels of a sample, or, if `groups` is 0, a channel over the batch.
 struct Sets {
     Size batch, channels, groups;
 
@@ -46,7 +46,7 @@ template <typename T> __device__ void moment_sums(const T* x, T* partial, Sets s
 }
 BLOCK_KERNEL(moment_sums, (const T* x, T* partial, Sets sets, Size pixels, Size chunks), (x, partial, sets, pixels, chunks))
 
-// moments [sets, 2] of what moment_sums has left; a block does a set.
+// moments [sets, 2] from the sums of the chunks; one block for each set.
 template <typename T>
 __device__ void moments(const T* x, const T* partial, T* moments, Sets sets, Size pixels, Size chunks, T eps) {
     Size set = blockIdx.x;
@@ -60,7 +60,7 @@ __device__ void moments(const T* x, const T* partial, T* moments, Sets sets, Siz
     squares = block_sum(squares);
     if (threadIdx.x == 0) {
         T count = (T)(sets.planes() * pixels), mean = sum / count, variance = squares / count - mean * mean;
-        // Of rounding, a variance may be a little below 0; NaN stays.
+        // Rounding may make a variance slightly negative; NaN stays NaN.
         if (variance < T(0)) variance = T(0);
         moments[2 * set] = x[sets.plane(set, 0) * pixels] + mean;
         moments[2 * set + 1] = T(1) / sqrt(variance + eps);
@@ -69,7 +69,7 @@ __device__ void moments(const T* x, const T* partial, T* moments, Sets sets, Siz
 BLOCK_KERNEL(moments, (const T* x, const T* partial, T* moments, Sets sets, Size pixels, Size chunks, T eps),
              (x, partial, moments, sets, pixels, chunks, eps))
 
-// y = activation(scale x + shift); a block does a chunk.
+// y = activation(scale x + shift); one block for each chunk.
 template <typename T>
 __device__ void norm_apply(const T* x, const T* moments, const T* weight, const T* bias, T* y, Sets sets, Size pixels,
                            Size chunks, int is_relu) {
@@ -85,7 +85,7 @@ KERNEL(norm_apply,
        (const T* x, const T* moments, const T* weight, const T* bias, T* y, Sets sets, Size pixels, Size chunks, int is_relu),
        (x, moments, weight, bias, y, sets, pixels, chunks, is_relu))
 
-// The gradient before the activation: of what was not positive, 0.
+// The gradient before the activation: 0 where the output is not positive.
 template <typename T> __device__ T before_activation(T grad, T x, Affine<T> affine, int is_relu) {
     return is_relu && affine.scale * x + affine.shift <= T(0) ? T(0) : grad;
 }
@@ -115,7 +115,7 @@ BLOCK_KERNEL(norm_sums,
               Size chunks, int is_relu),
              (x, grad, moments, weight, bias, partial, sets, pixels, chunks, is_relu))
 
-// sums [planes, 2]: sum g and sum g h, h = (x - mean) inverse; a block does a plane.
+// sums [planes, 2]: sum g and sum g h, h = (x - mean) inverse; one block for each plane.
 template <typename T>
 __device__ void plane_sums(const T* partial, const T* moments, T* sums, Sets sets, Size chunks) {
     T sum = 0, product = 0;
@@ -133,7 +133,7 @@ __device__ void plane_sums(const T* partial, const T* moments, T* sums, Sets set
 BLOCK_KERNEL(plane_sums, (const T* partial, const T* moments, T* sums, Sets sets, Size chunks),
              (partial, moments, sums, sets, chunks))
 
-// set_sums [sets, 2]: those of the planes of a set, times their channel's weight; a block does a set.
+// set_sums [sets, 2]: the sums over the planes of a set, each times its channel's weight; one block for each set.
 template <typename T> __device__ void set_sums(const T* sums, const T* weight, T* set_sums, Sets sets) {
     T sum = 0, product = 0;
     for (Size i = threadIdx.x; i < sets.planes(); i += THREADS) {
@@ -164,7 +164,7 @@ template <typename T> __device__ void parameter_sums(const T* sums, T* of_weight
 }
 KERNEL(parameter_sums, (const T* sums, T* of_weight, T* of_bias, Sets sets), (sums, of_weight, of_bias, sets))
 
-// dx = inverse (w g - mean(w g) - h mean(w g h)); a block does a chunk.
+// dx = inverse (w g - mean(w g) - h mean(w g h)); one block for each chunk.
 template <typename T>
 __device__ void norm_backward(const T* x, const T* grad, const T* moments, const T* weight, const T* bias, const T* set_sums,
                               T* result, Sets sets, Size pixels, Size chunks, int is_relu) {

@@ -12,7 +12,7 @@ template <typename T> __device__ void chunk_sums(const T* x, T* partial, Size pi
 }
 BLOCK_KERNEL(chunk_sums, (const T* x, T* partial, Size pixels, Size chunks), (x, partial, pixels, chunks))
 
-// sums [sets]: factor times the sum over batch and parts of partial [batch, sets, parts]; a block does one.
+// sums [sets]: factor times the sum over batch and parts of partial [batch, sets, parts]; each set is added up by one block.
 template <typename T> __device__ void fold(const T* partial, T* sums, Size batch, Size sets, Size parts, T factor) {
     T sum = 0;
     for (Size i = threadIdx.x; i < batch * parts; i += THREADS)

@@ -1,117 +1,11 @@
-// Softmax cross-entropy and the pooled softmax, after cross_entropy.rs and softmax.rs: logits [B, K, P].
-#include "device.cuh"
-
-// Logits of one position.
-template <typename T> struct Position {
-    const T* logits;
-    Size classes, step;
-
-    __device__ T operator[](Size k) const { return logits[k * step]; }
-    __device__ T largest() const {
-        T largest = (*this)[0];
-        for (Size k = 1; k < classes; ++k) {
-            T logit = (*this)[k];
-            if (logit > largest || logit != logit) largest = logit;
-        }
-        return largest;
-    }
-    // sum_k exp(logit_k - largest)
-    __device__ T terms(T largest) const {
-        T sum = 0;
-        for (Size k = 0; k < classes; ++k) sum += exp((*this)[k] - largest);
-        return sum;
-    }
-};
-
-template <typename T> __device__ Position<T> logits_at(const T* logits, Size classes, Size positions, Size i) {
-    return {logits + i / positions * classes * positions + i % positions, classes, positions};
-}
-
-// How targets count: `weights` has one a class, or none at all; `ignored` is a target or -1, and then none is.
-struct Targets {
-    long long ignored;
-    int has_weights;
-};
-
-// The weight of a target; NaN for one that is no class, so that the loss shows it.
-__device__ inline double weight_of(long long target, const double* weights, Targets settings, Size classes) {
-    if (target == settings.ignored && settings.ignored >= 0) return 0.0;
-    if (target < 0 || (Size)target >= classes) return nan("");
-    return settings.has_weights ? weights[target] : 1.0;
-}
-
-// partial [blocks, 2]: sums of w l and of w, of `a_block` positions each.
-template <typename T>
-__device__ void losses(const T* logits, const long long* targets, const double* weights, double* partial, Targets settings,
-                       Size classes, Size positions, Size count, Size a_block) {
-    double loss = 0, total = 0;
-    Size first = blockIdx.x * a_block, end = first + a_block < count ? first + a_block : count;
-    for (Size i = first + threadIdx.x; i < end; i += THREADS) {
-        double weight = weight_of(targets[i], weights, settings, classes);
-        if (weight == 0.0) continue;
-        total += weight;
-        if (weight != weight) continue;
-        Position<T> own = logits_at(logits, classes, positions, i);
-        T largest = own.largest();
-        loss += weight * (double)((largest - own[targets[i]]) + log(own.terms(largest)));
-    }
-    loss = block_sum(loss);
-    total = block_sum(total);
-    if (threadIdx.x == 0) {
-        partial[2 * (Size)blockIdx.x] = loss;
-        partial[2 * (Size)blockIdx.x + 1] = total;
-    }
-}
-BLOCK_KERNEL(losses,
-             (const T* logits, const long long* targets, const double* weights, double* partial, Targets settings, Size classes,
-              Size positions, Size count, Size a_block),
-             (logits, targets, weights, partial, settings, classes, positions, count, a_block))
-
-// loss [1], the mean, and total [1], of all weights; one block.
-template <typename T> __device__ void mean_loss(const double* partial, T* loss, double* total, Size blocks) {
-    double sum = 0, weight = 0;
-    for (Size i = threadIdx.x; i < blocks; i += THREADS) {
-        sum += partial[2 * i];
-        weight += partial[2 * i + 1];
-    }
-    sum = block_sum(sum);
-    weight = block_sum(weight);
-    if (threadIdx.x == 0) {
-        loss[0] = (T)(weight == 0.0 ? sum : sum / weight);
-        total[0] = weight;
-    }
-}
-BLOCK_KERNEL(mean_loss, (const double* partial, T* loss, double* total, Size blocks), (partial, loss, total, blocks))
-
-// factor w (softmax(logits) - onehot(target)) / total, factor the gradient of the loss; exactly 0 where w is.
-template <typename T>
-__device__ void losses_backward(const T* logits, const long long* targets, const double* weights, const double* total,
-                                const T* grad, T* result, Targets settings, Size classes, Size positions, Size count) {
-    Size i = position();
-    if (i >= count) return;
-    double weight = weight_of(targets[i], weights, settings, classes);
-    T* own_result = result + i / positions * classes * positions + i % positions;
-    if (weight == 0.0) {
-        for (Size k = 0; k < classes; ++k) own_result[k * positions] = T(0);
-        return;
-    }
-    Position<T> own = logits_at(logits, classes, positions, i);
-    T scale = (T)(weight * (double)grad[0] / total[0]), largest = own.largest(), ratio = scale / own.terms(largest);
-    for (Size k = 0; k < classes; ++k) {
-        T gradient = exp(own[k] - largest) * ratio;
-        own_result[k * positions] = (long long)k == targets[i] ? gradient - scale : gradient;
-    }
-}
-KERNEL(losses_backward,
-       (const T* logits, const long long* targets, const double* weights, const double* total, const T* grad, T* result,
-        Targets settings, Size classes, Size positions, Size count),
-       (logits, targets, weights, total, grad, result, settings, classes, positions, count))
+// The pooled softmax and MT-COOL's KL term, after softmax.rs and disagreement.rs: logits [B, K, P].
+#include "logits.cuh"
 
 struct Blocks {
     Size classes, height, width, side;
 };
 
-// means [B, K, H / side, W / side] of the softmax over K; a block does a square of pixels.
+// means [B, K, H / side, W / side] of the softmax over K; each block of threads computes one square of pixels.
 template <typename T> __device__ void pooled_softmax(const T* logits, T* means, Blocks sizes) {
     Size columns = sizes.width / sizes.side, rows = sizes.height / sizes.side, square = sizes.side * sizes.side;
     Size column = blockIdx.x % columns, row = blockIdx.x / columns % rows, sample = blockIdx.x / (columns * rows);
@@ -161,7 +55,7 @@ template <typename T> struct Predictions {
     const T* logits;
     Draws sizes;
     Size at;
-    // Of the first draws; those of more are computed again where they are needed.
+    // The normalisers of the first KEPT draws; those of further draws are computed again where they are needed.
     T kept[KEPT];
 
     __device__ Predictions(const T* logits, Draws sizes, Size at) : logits(logits), sizes(sizes), at(at) {
@@ -178,7 +72,7 @@ template <typename T> struct Predictions {
         return largest + log(own.terms(largest));
     }
     __device__ T log_p(Size draw, Size k) const { return of(draw)[k] - (draw < KEPT ? kept[draw] : normaliser(draw)); }
-    // log(1/M sum_n p_n): probabilities too small for the type do no harm.
+    // log(1/M sum_n p_n), by logarithms, so that probabilities too small for the type do no harm.
     __device__ T log_mean(Size k) const {
         T largest = log_p(0, k), sum = 0;
         for (Size draw = 1; draw < sizes.draws; ++draw) {

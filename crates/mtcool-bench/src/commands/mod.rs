@@ -1,0 +1,49 @@
+//! The implementation of each subcommand.
+
+mod data;
+mod experiment;
+mod flags;
+mod methods;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::FromArgMatches;
+
+use crate::cli::{Cli, Command, command_line, predict_options};
+use crate::logging;
+use crate::predict::{self, PredictRequest};
+use crate::progress::Console;
+use crate::suite::Registry;
+
+/// The whole program with the entries of `registry`: reads the command line, executes the command, and prints an error if it
+/// fails.
+pub fn main_with(registry: Registry) -> ExitCode {
+    mtcool_ops::keep_freed_memory();
+    match run(&registry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(registry: &Registry) -> Result<()> {
+    let matches = command_line(registry).get_matches();
+    let options = predict_options(registry, &matches);
+    match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
+        Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
+        Command::Report(arguments) => experiment::report(registry, &arguments),
+        Command::Predict(arguments) => {
+            logging::start(&Console::default(), None)?;
+            let (run, out, images) = (&arguments.checkpoint, &arguments.out, &arguments.images);
+            predict::run(registry, &PredictRequest { run, out, images, options })
+        }
+        Command::Data(arguments) => data::data(registry, arguments),
+        Command::Methods => {
+            print!("{}", methods::methods_table(registry));
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! LeNet, for small images and tasks with one answer per image.
+
+use anyhow::{Context, Result};
+use mtcool_core::Network;
+use mtcool_models::{Fusion, LeNet, LeNetConfig};
+
+use crate::suite::{ConfigError, NetworkEntry, NetworkRequest, TaskOutput, TaskSpec};
+
+pub(super) fn entry() -> NetworkEntry {
+    NetworkEntry::new("lenet", build)
+}
+
+fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
+    let [conv1, conv2, hidden] = request.config.widths(["conv1", "conv2", "hidden"])?;
+    let fusion = match request.config.fusion.as_str() {
+        "concat" => Fusion::Concat,
+        "cross_stitch" => Fusion::CrossStitch,
+        other => return Err(ConfigError::unknown("fusion", other, &["concat", "cross_stitch"]))?,
+    };
+    let classes = request.tasks.iter().map(channels).collect::<Result<_, _>>()?;
+    let [depth, height, width] = request.input;
+    let precision = request.precision.of_operands();
+    let config = LeNetConfig { input: (depth, height, width), conv1, conv2, hidden, classes, fusion, precision };
+    Ok(Box::new(LeNet::new(config).context("`network`")?))
+}
+
+fn channels(task: &TaskSpec) -> Result<usize, ConfigError> {
+    match task.output {
+        TaskOutput::Class { .. } | TaskOutput::Regression { .. } => Ok(task.output.channels()),
+        TaskOutput::Segmentation { .. } => Err(ConfigError::new(format!(
+            "`network.kind` is `lenet`, which gives one answer per image: task `{}` needs one answer per pixel, so use `unet`",
+            task.name
+        ))),
+    }
+}

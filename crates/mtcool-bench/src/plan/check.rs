@@ -1,0 +1,43 @@
+//! Checks the values that belong to the experiment itself; data sets, networks and methods check their own settings.
+
+use std::fmt::Display;
+
+use mtcool_ops::is_device_name;
+
+use super::experiment::Experiment;
+use crate::suite::{ConfigError, PrecisionSetting, Registry};
+
+/// Checks the values of `experiment` that need neither a data set nor a network.
+///
+/// # Errors
+/// [`ConfigError`] with the first value that is unknown or out of range.
+pub(super) fn check(experiment: &Experiment, registry: &Registry) -> Result<(), ConfigError> {
+    let require = |valid: bool, key: &str, value: &dyn Display, expected: &str| {
+        if valid { Ok(()) } else { Err(ConfigError::new(format!("`{key}` is {value}: expected {expected}"))) }
+    };
+    let training = &experiment.training;
+    require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
+    require(experiment.seeds >= 1, "seeds", &experiment.seeds, "at least 1")?;
+    require(
+        is_device_name(&experiment.device),
+        "device",
+        &experiment.device,
+        "`cpu`, or `cuda:0`, `cuda:1`, ... for an NVIDIA card",
+    )?;
+    require(
+        experiment.precision != PrecisionSetting::Tf32 || experiment.device != "cpu",
+        "precision",
+        &"`tf32`",
+        "`f32` or `bf16` on the CPU; only NVIDIA cards compute in TF32",
+    )?;
+    require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
+    require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;
+    training.updates().map_err(|error| ConfigError::new(format!("training: {error}")))?;
+    for table in experiment.method.keys().chain(experiment.reference.keys()) {
+        registry.method(table)?;
+    }
+    for (index, method) in experiment.methods.iter().enumerate() {
+        require(!experiment.methods[..index].contains(method), "methods", method, "each method once")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The content of an experiment's file after a profile has been chosen.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use figment::value::Dict;
+use serde::{Deserialize, Serialize};
+
+use crate::suite::{DatasetEntry, NetworkConfig, PrecisionSetting, Split, SyntheticConfig, TrainingConfig};
+
+/// An experiment: everything in its TOML file, after a profile has been chosen.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// The caption of the results table.
+    pub title: String,
+    /// The name of a data set of the registry.
+    pub dataset: String,
+    /// Names of methods of the registry, in the order of the table's rows.
+    pub methods: Vec<String>,
+    /// Number of runs of each method, with seeds 0, 1, ...
+    pub seeds: u64,
+    /// `cpu`, or a name such as `cuda:0`.
+    pub device: String,
+    /// Whether this profile is the paper's setting, so that its results are comparable with the paper's.
+    #[serde(default)]
+    pub comparable: bool,
+    /// Notes that every report prints below the table.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The split that the table reports: `validation` while settings are chosen, so that the test split is not read.
+    #[serde(default)]
+    pub report: Split,
+    /// The precision of the operands of convolutions and linear layers.
+    #[serde(default)]
+    pub precision: PrecisionSetting,
+    /// Number of steps between two measurements of the tasks' gradients, for methods that do not compute these gradients
+    /// themselves. Each measurement costs one forward and one backward pass per task. 0 turns them off.
+    #[serde(default)]
+    pub probe_every: u64,
+    /// The source of the data.
+    pub data: DataConfig,
+    /// Sizes of the network.
+    pub network: NetworkConfig,
+    /// The settings that all methods share.
+    pub training: TrainingConfig,
+    /// The losses of each task; a task without an entry gets the usual loss of its kind.
+    #[serde(default)]
+    pub loss: BTreeMap<String, Dict>,
+    /// Each method's own settings.
+    #[serde(default)]
+    pub method: BTreeMap<String, Dict>,
+    /// The paper's results, by method.
+    #[serde(default)]
+    pub reference: BTreeMap<String, Reference>,
+}
+
+/// The source of the data.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// How the data gets into its folder.
+    pub source: DataSource,
+    /// The folder of the data; by default a folder below `data/` named after the data set.
+    pub folder: Option<PathBuf>,
+    /// Size and seed of a synthetic set.
+    pub synthetic: SyntheticConfig,
+    /// The data set's own settings, which it checks itself.
+    #[serde(default)]
+    pub settings: Dict,
+}
+
+impl DataConfig {
+    /// The folder of the data set: the configured folder or the default one.
+    pub fn folder_of(&self, dataset: &DatasetEntry) -> PathBuf {
+        match (&self.folder, self.source) {
+            (Some(folder), _) => folder.clone(),
+            (None, DataSource::Synth) => Path::new("data").join(format!("{}-synth", dataset.name)),
+            (None, _) => Path::new("data").join(&*dataset.name),
+        }
+    }
+}
+
+/// How the data gets into its folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataSource {
+    /// The program downloads it if it is missing.
+    Fetch,
+    /// The user has put it into the folder.
+    Folder,
+    /// The program draws synthetic data.
+    Synth,
+}
+
+/// A row of the paper's table.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Parameters relative to Joint.
+    pub params: f64,
+    /// The cells, by `task.metric`.
+    pub cells: BTreeMap<String, Cell>,
+}
+
+/// A cell of the paper's table.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Mean over the paper's runs.
+    pub mean: f64,
+    /// Standard deviation over the paper's runs.
+    pub std: f64,
+}

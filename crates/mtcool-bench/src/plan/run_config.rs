@@ -1,0 +1,83 @@
+//! The identity of a run: everything that determines its result, and the hash of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::suite::{NetworkConfig, PrecisionSetting, Split, TrainingConfig};
+
+/// Version of the program's numbers, part of every run's hash. It is raised with each change after which the same configuration
+/// may give different numbers, even if only the last bits differ. CONTRIBUTING.md explains when.
+pub const RESULTS_VERSION: u32 = 2;
+
+/// The identity of the data that a run uses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataIdentity {
+    /// How synthetic files were drawn; `null` for real data.
+    pub origin: Value,
+    /// A digest of the content of the files; `null` where fixed checksums already determine it.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub files: Value,
+}
+
+/// One run: everything that determines its result, and nothing else.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunConfig {
+    /// [`RESULTS_VERSION`] of the program.
+    pub results_version: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Name of the method.
+    pub method: String,
+    /// Seed of initial weights, batches and noise.
+    pub seed: u64,
+    /// `cpu`, or a name such as `cuda:0`.
+    pub device: String,
+    /// Name of the data set.
+    pub dataset: String,
+    /// The split that is evaluated at the end.
+    pub report: Split,
+    /// The precision of the operands of convolutions and linear layers. The default is left out of the run's identity.
+    #[serde(skip_serializing_if = "PrecisionSetting::is_default")]
+    pub precision: PrecisionSetting,
+    /// Number of steps between two measurements of the tasks' gradients. 0 turns them off and is left out of the run's identity.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub probe_every: u64,
+    /// How synthetic files were drawn; `null` for real data.
+    pub origin: Value,
+    /// A digest of the content of the files. It is `null`, and left out of the run's identity, where fixed checksums already
+    /// determine it.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub files: Value,
+    /// The data set's own settings with defaults filled in. It is `null`, and left out of the run's identity, if there are none.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+    /// Sizes of the network.
+    pub network: NetworkConfig,
+    /// The settings that all methods share.
+    pub training: TrainingConfig,
+    /// The loss of each task, with defaults filled in.
+    pub loss: BTreeMap<String, Value>,
+    /// The method's own settings, with defaults filled in.
+    pub settings: Value,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl RunConfig {
+    /// The name of the run's folder.
+    pub fn id(&self) -> String {
+        format!("{}-s{}", self.method, self.seed)
+    }
+
+    /// SHA-256 of the whole configuration, in hexadecimal. Two runs with the same hash have the same result.
+    pub fn hash(&self) -> String {
+        // Every field is a plain value, so the conversion to JSON cannot fail.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

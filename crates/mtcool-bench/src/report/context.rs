@@ -1,0 +1,18 @@
+//! The data from which a table is written.
+
+use std::path::Path;
+
+use crate::plan::{DataIdentity, Plan};
+use crate::suite::Caveat;
+
+/// The data from which a table is written.
+pub struct TableContext<'a> {
+    /// The experiment.
+    pub plan: &'a Plan,
+    /// The identity of the data of its runs.
+    pub data: &'a DataIdentity,
+    /// How the data files differ from the published ones.
+    pub caveats: &'a [Caveat],
+    /// The folder of the experiment's results.
+    pub folder: &'a Path,
+}

@@ -1,0 +1,12 @@
+//! Training: a single run from its last checkpoint to its end, and all runs of a table.
+//!
+//! This is the only module that trains, and the only one that reads the test split. It knows no data set and no method by name.
+
+mod loss;
+mod problem;
+mod sweep;
+mod train;
+
+pub use problem::problem;
+pub use sweep::{check, sweep};
+pub use train::{Diverged, Run};

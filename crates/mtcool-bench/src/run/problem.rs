@@ -1,0 +1,23 @@
+//! The problem of a run: the experiment's network, and one loss per task.
+
+use anyhow::Result;
+use candle_core::Device;
+use mtcool_core::Problem;
+use mtcool_models::CardKernels;
+
+use super::loss::sum_of;
+use crate::plan::Plan;
+use crate::suite::{Sharing, Suite};
+
+/// Builds the problem on `device`.
+///
+/// # Errors
+/// If the network does not fit the tasks or the images, or a loss does not fit the classes.
+pub fn problem(plan: &Plan, suite: &dyn Suite, sharing: Sharing, device: &Device) -> Result<Problem> {
+    let network = &plan.experiment.network;
+    suite.check_network(network, (plan.network.side_multiple)(network))?;
+    let losses = plan.spec.tasks.iter().zip(&plan.losses).enumerate();
+    let losses = losses.map(|(index, (task, loss))| sum_of(loss.parts(&|| suite.class_counts(index))?, task));
+    let losses = losses.collect::<Result<_>>()?;
+    Ok(Problem::new(plan.build_network(sharing)?, losses)?.on(device, CardKernels))
+}

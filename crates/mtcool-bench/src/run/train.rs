@@ -1,0 +1,348 @@
+//! The training loop: a single run from its last checkpoint to its end.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use candle_core::{DType, Device};
+use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
+
+use super::problem::problem;
+use crate::plan::{Plan, PlannedMethod, RunConfig};
+use crate::progress::SweepProgress;
+use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, Status, TaskSums};
+use crate::suite::{Evaluation, MapSink, Name, NonFinite, Sharing, Split, Suite};
+use mtcool_metrics::MetricError;
+
+/// A run, with everything that is needed to execute it.
+pub struct Run<'a> {
+    /// Everything that determines its result.
+    pub config: &'a RunConfig,
+    /// Its method.
+    pub method: &'a PlannedMethod,
+    /// The experiment that it belongs to.
+    pub plan: &'a Plan,
+    /// Its data.
+    pub suite: &'a dyn Suite,
+    /// The device that it trains on, which the config's `device` names.
+    pub device: &'a Device,
+    /// Time between checkpoints. In addition, a checkpoint is written at the end of each epoch.
+    pub checkpoint_every: Duration,
+}
+
+/// Training diverged. The run is marked as failed, and the sweep continues with the other runs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Diverged {
+    /// The loss of a training step is not finite.
+    #[error("{run}: step {step}: task `{task}`")]
+    Step {
+        /// The run's name: method and seed.
+        run: String,
+        /// Number of steps before.
+        step: u64,
+        /// The task's name.
+        task: Name,
+        /// The loss that is not finite.
+        source: Error,
+    },
+
+    /// The network's predictions are not finite, although the losses of all training steps are.
+    #[error("{run}: step {step}: evaluation of the {split} split")]
+    Evaluation {
+        /// The run's name: method and seed.
+        run: String,
+        /// Number of steps before.
+        step: u64,
+        /// The split's name.
+        split: &'static str,
+        /// The value that is not finite.
+        source: anyhow::Error,
+    },
+}
+
+impl Run<'_> {
+    /// The budget: number of batches per task.
+    pub fn budget(&self) -> u64 {
+        self.config.training.epochs * self.batches_an_epoch()
+    }
+
+    /// Number of batches per epoch. An epoch ends when the samples of the largest task have been seen once.
+    fn batches_an_epoch(&self) -> u64 {
+        let batches = (0..self.tasks()).map(|task| self.suite.samples(task) / self.config.training.batch_size);
+        batches.max().unwrap_or(0).max(1) as u64
+    }
+
+    fn problem(&self, sharing: Sharing) -> Result<Problem> {
+        problem(self.plan, self.suite, sharing, self.device)
+    }
+
+    fn tasks(&self) -> usize {
+        self.plan.spec.tasks.len()
+    }
+
+    fn task_name(&self, task: usize) -> Name {
+        self.plan.spec.tasks[task].name.clone()
+    }
+
+    /// Checks that network, batch size and budget fit the data.
+    ///
+    /// # Errors
+    /// If a setting does not fit; the message names it.
+    pub fn check(&self) -> Result<()> {
+        self.problem(self.method.entry.sharing)?;
+        self.batches(0)?;
+        let (least, budget) = (self.method.settings.least_batches(&self.config.training), self.budget());
+        ensure!(
+            least <= budget,
+            "method.{}: its warm-up and one iteration need {least} batches of each task, but {} epochs are {budget}; raise \
+             `training.epochs` or lower `warmup_iterations`",
+            self.config.method,
+            self.config.training.epochs
+        );
+        Ok(())
+    }
+
+    /// Trains in `folder` until the budget is used up, then evaluates the split that the table reports. This is the only place
+    /// where the test split is read.
+    ///
+    /// # Errors
+    /// [`Diverged`] if a loss or a prediction is not finite; [`crate::record::StorageError`] if the results cannot be written.
+    pub fn execute(
+        &self,
+        folder: &RunFolder,
+        environment: &serde_json::Value,
+        progress: &mut SweepProgress,
+    ) -> Result<()> {
+        let problem = self.problem(self.method.entry.sharing)?;
+        let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, self.device)?;
+        let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
+        let mut method = self.method.settings.build(&self.config.training, self.config.seed)?;
+        let mut state = match Checkpoint::load_newest(&folder.checkpoints(), &fresh)? {
+            Some(checkpoint) => {
+                tracing::info!("{} continues from step {}", self.config.id(), checkpoint.position.step);
+                method.restore(checkpoint.method.clone())?;
+                checkpoint
+            }
+            None => Checkpoint {
+                parameters: fresh,
+                method: method.state(),
+                position: Position { sums: vec![TaskSums::default(); problem.tasks()], ..Position::default() },
+                rows: Vec::new(),
+            },
+        };
+        folder.begin(self.config, size, environment)?;
+        progress.skip(state.position.batches);
+        let split = self.config.report;
+        let mut keep = |map| folder.write_map(&map);
+        let outcome = self
+            .train(&problem, method.as_mut(), &mut state, folder, progress)
+            .and_then(|()| self.evaluate(&problem, &state, split, Some(&mut keep)));
+        let evaluation = match outcome {
+            Ok(evaluation) => evaluation,
+            Err(error) => {
+                if error.is::<Diverged>() {
+                    let message = Some(format!("{error:#}"));
+                    folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
+                    folder.write_rows(&state.rows)?;
+                    progress.skip(self.budget().saturating_sub(state.position.batches));
+                }
+                return Err(error);
+            }
+        };
+        if split == Split::Test {
+            state.record_evaluation(split, &evaluation);
+        }
+        folder.write_rows(&state.rows)?;
+        folder.write_outcome(&evaluation, &state.parameters)?;
+        folder.set_status(self.config, Status::Finished, None, size, state.position.train_seconds)
+    }
+
+    /// Number of parameters of the network that Joint trains: the unit of the Params column.
+    fn joint_parameters(&self) -> Result<usize> {
+        let problem = self.problem(Sharing::Shared)?;
+        Ok(problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?.element_count())
+    }
+
+    fn train(
+        &self,
+        problem: &Problem,
+        method: &mut dyn Method,
+        state: &mut Checkpoint,
+        folder: &RunFolder,
+        progress: &mut SweepProgress,
+    ) -> Result<()> {
+        let (budget, per_epoch) = (self.budget(), self.batches_an_epoch());
+        let mut batches = self.batches(state.position.batches)?;
+        let mut last_checkpoint = Instant::now();
+        loop {
+            let drawn = method.batches_next_step() as u64;
+            let is_over = state.position.batches + drawn > budget;
+            // If the next step would exceed the budget, the last epoch is recorded although it has fewer batches.
+            let epochs_done = if is_over { self.config.training.epochs } else { state.position.batches / per_epoch };
+            if epochs_done > state.position.epoch {
+                state.position.epoch = epochs_done;
+                self.record_epoch(problem, state)?;
+                folder.write_rows(&state.rows)?;
+                state.method = method.state();
+                state.save(&folder.checkpoints())?;
+                last_checkpoint = Instant::now();
+            } else if last_checkpoint.elapsed() >= self.checkpoint_every {
+                state.method = method.state();
+                state.save(&folder.checkpoints())?;
+                last_checkpoint = Instant::now();
+            }
+            if is_over {
+                return Ok(());
+            }
+            let probed = self.probe(problem, state)?;
+            let started = Instant::now();
+            let losses =
+                self.step(problem, method, &mut state.parameters, batches.as_mut(), &state.position, budget)?;
+            state.position.train_seconds += started.elapsed().as_secs_f64();
+            state.position.step += 1;
+            state.position.batches += drawn;
+            state.position.diagnostics.add(method.diagnostics());
+            if let (Some(probed), None) = (probed, &method.diagnostics().gramian) {
+                state.position.diagnostics.add(&probed);
+            }
+            for entry in &losses {
+                let sums = &mut state.position.sums[entry.task];
+                sums.loss += entry.loss;
+                sums.regularizer += entry.regularizer;
+                sums.updates += 1;
+            }
+            progress.advance(drawn, || self.describe(&state.position, &losses));
+        }
+    }
+
+    fn batches(&self, position: u64) -> Result<Box<dyn BatchSource>> {
+        self.suite.batches(self.device, self.config.training.batch_size, self.config.seed, position)
+    }
+
+    fn step(
+        &self,
+        problem: &Problem,
+        method: &mut dyn Method,
+        parameters: &mut Parameters,
+        batches: &mut dyn BatchSource,
+        position: &Position,
+        budget: u64,
+    ) -> Result<Vec<LossValues>> {
+        let progress = position.batches as f64 / budget as f64;
+        let report = method.step(Step { problem, parameters, batches, progress })?;
+        match report.check_finite() {
+            Err(source @ Error::NonFiniteLoss { task, .. }) => {
+                Err(Diverged::Step { run: self.config.id(), step: position.step, task: self.task_name(task), source })?
+            }
+            losses => Ok(losses?),
+        }
+    }
+
+    /// If a measurement is due, the inner products of the tasks' gradients at the current parameters, on the batches of the next
+    /// step.
+    fn probe(&self, problem: &Problem, state: &Checkpoint) -> Result<Option<Diagnostics>> {
+        let every = self.config.probe_every;
+        if every == 0 || !state.position.step.is_multiple_of(every) {
+            return Ok(None);
+        }
+        let batches = self.batches(state.position.batches)?.next_all(problem.tasks())?;
+        let gramian = Point::new(problem, &state.parameters, &batches).gradients()?.shared_gramian()?;
+        Ok(Some(Diagnostics { weights: None, gramian: Some(gramian) }))
+    }
+
+    fn describe(&self, position: &Position, losses: &[LossValues]) -> String {
+        let losses = losses.iter().map(|entry| format!("{} {:.4}", self.task_name(entry.task), entry.loss));
+        let (epoch, epochs) = (position.epoch + 1, self.config.training.epochs);
+        let losses = losses.collect::<Vec<_>>().join(", ");
+        format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.config.id(), epoch.min(epochs), position.step)
+    }
+
+    /// The suite's evaluation of the current parameters. A value that is not finite becomes the error [`Diverged`].
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        state: &Checkpoint,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
+        let diverged = |source: anyhow::Error| Diverged::Evaluation {
+            run: self.config.id(),
+            step: state.position.step,
+            split: split.name(),
+            source,
+        };
+        let evaluation = match self.suite.evaluate(problem, &state.parameters, split, maps) {
+            Err(error) if is_divergence(&error) => Err(diverged(error))?,
+            evaluation => evaluation?,
+        };
+        // Other metrics may be undefined without divergence, for example because a class is absent.
+        for loss in evaluation.measurements.iter().filter(|measurement| measurement.metric == "loss") {
+            NonFinite::check(loss.task.clone(), "loss", loss.value).map_err(|error| diverged(error.into()))?;
+        }
+        Ok(evaluation)
+    }
+
+    /// Records the mean training losses of the epoch, then the metrics of the validation split.
+    fn record_epoch(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
+        let evaluation = self.evaluate(problem, state, Split::Validation, None)?;
+        let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
+        let names: Vec<&str> = self.plan.spec.tasks.iter().map(|task| &*task.name).collect();
+        for (task, sums) in names.iter().zip(sums) {
+            let updates = sums.updates.max(1) as f64;
+            state.record("train", task, "loss", sums.loss / updates);
+            state.record("train", task, "regularizer", sums.regularizer / updates);
+        }
+        for (tasks, metric, mean) in std::mem::take(&mut state.position.diagnostics).rows(&names) {
+            state.record("train", &tasks, metric, mean);
+        }
+        state.record_evaluation(Split::Validation, &evaluation);
+        let is_column = |metric: &str| self.plan.spec.columns.iter().any(|column| column.metric == metric);
+        let shown = evaluation.measurements.iter().filter(|measurement| is_column(&measurement.metric));
+        let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
+        tracing::info!("{} epoch {}: validation {}", self.config.id(), state.position.epoch, shown.join(", "));
+        Ok(())
+    }
+}
+
+/// Whether an evaluation failed because of a value that is not finite, so that it would fail again.
+fn is_divergence(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<NonFinite>() || matches!(cause.downcast_ref::<MetricError>(), Some(MetricError::NotFinite { .. }))
+    })
+}
+
+impl Checkpoint {
+    fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
+        self.rows.push(Row {
+            step: self.position.step,
+            epoch: self.position.epoch,
+            split: split.to_owned(),
+            task: task.to_owned(),
+            metric: metric.to_owned(),
+            value,
+        });
+    }
+
+    fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation) {
+        for measurement in &evaluation.measurements {
+            self.record(split.name(), &measurement.task, &measurement.metric, measurement.value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use mtcool_metrics::BinaryScores;
+
+    #[test]
+    fn only_what_is_not_finite_is_a_divergence() {
+        let of_metric = |score: f64| BinaryScores::new(&[score], &[true]).context("a test").map(drop);
+        let of_loss = || NonFinite::check("a", "loss", f64::INFINITY).context("a test");
+        assert!(is_divergence(&of_metric(f64::NAN).unwrap_err()) && is_divergence(&of_loss().unwrap_err()));
+        let lengths = BinaryScores::new(&[0.5], &[]).context("a test").map(drop);
+        assert!(!is_divergence(&lengths.unwrap_err()) && !is_divergence(&anyhow::anyhow!("the disk is full")));
+    }
+}

@@ -1,0 +1,37 @@
+//! The interface between the modules of this program: the traits that data sets, networks, losses, methods and predictors
+//! implement, and the plain values that these modules exchange.
+//!
+//! Every other module may use this one. It contains no data set, no method, no file access and no experiment.
+
+mod dataset;
+mod error;
+mod evaluation;
+mod figure;
+mod lookup;
+mod loss;
+mod method;
+mod name;
+mod network;
+mod predictor;
+mod registry;
+mod settings;
+mod task;
+mod training;
+mod traits;
+
+pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
+pub use error::ConfigError;
+pub use evaluation::{CaseMap, CasePicture, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction, Split};
+pub use figure::{Colour, Drawing, FigureTask, MapPalette, OutlinedClasses};
+pub use loss::{ClassCounts, LossEntry, LossPart, LossSettings, ReadLoss};
+pub use method::{MethodEntry, MethodKind, MethodSettings, ReadMethod, find_method};
+pub use name::Name;
+pub use network::{
+    MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, PrecisionSetting, Sharing,
+};
+pub use predictor::{PredictOption, PredictOptions, Predicted, PredictedPicture, Predictor, TrainedModel};
+pub use registry::Registry;
+pub use settings::{Settings, SettingsError};
+pub use task::{Caveat, Column, DatasetSpec, TaskOutput, TaskSpec};
+pub use training::{OptimizerKind, ScheduleKind, TrainingConfig, WeightDecayOn};
+pub use traits::Suite;

@@ -1,0 +1,196 @@
+//! A network before it is built: its sizes from the experiment, and the function that builds it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use mtcool_core::Network;
+use mtcool_models::Independent;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::ConfigError;
+use super::name::Name;
+use super::task::TaskSpec;
+
+/// A network as the program knows it: one entry of the registry.
+#[derive(Clone)]
+pub struct NetworkEntry {
+    /// Its name in `network.kind`.
+    pub name: Name,
+    /// Returns the number that divides the height and width of every valid input.
+    pub side_multiple: fn(&NetworkConfig) -> usize,
+    /// Builds the network for the requested tasks.
+    pub build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>,
+}
+
+/// The arguments from which a network is built.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkRequest<'a> {
+    /// The table `network` of the experiment.
+    pub config: &'a NetworkConfig,
+    /// Channels, height and width of the training inputs, `[C, H, W]`.
+    pub input: [usize; 3],
+    /// The tasks that the network serves: all tasks of the data set, or a single one.
+    pub tasks: &'a [TaskSpec],
+    /// All tasks of the data set.
+    pub all_tasks: &'a [TaskSpec],
+    /// The precision of the operands of convolutions and linear layers.
+    pub precision: PrecisionSetting,
+}
+
+/// Whether the tasks share a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// All tasks share one network.
+    Shared,
+    /// Each task has its own network.
+    Separate,
+}
+
+impl NetworkEntry {
+    /// A network whose inputs may have any size.
+    pub fn new(name: impl Into<Name>, build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>) -> Self {
+        Self { name: name.into(), side_multiple: |_| 1, build }
+    }
+
+    /// Builds one network for all tasks of `request`, or one network per task.
+    ///
+    /// # Errors
+    /// If the sizes do not fit the tasks.
+    pub fn network(&self, request: NetworkRequest<'_>, sharing: Sharing) -> Result<Box<dyn Network>> {
+        if sharing == Sharing::Shared {
+            return (self.build)(&request);
+        }
+        let alone = |task: &TaskSpec| (self.build)(&NetworkRequest { tasks: std::slice::from_ref(task), ..request });
+        Ok(Box::new(Independent::new(request.tasks.iter().map(alone).collect::<Result<_>>()?)?))
+    }
+}
+
+/// Kind, sizes and settings of the network: the table `network`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkConfig {
+    /// The name of a network of the registry; the default is the data set's usual network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Number of channels or units of each layer, summed over all tasks.
+    #[serde(default)]
+    pub widths: Vec<usize>,
+    /// `concat` or `cross_stitch`.
+    #[serde(default = "concat")]
+    pub fusion: String,
+    /// Number of groups of each group normalisation, for networks that use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
+    /// The set of values that are normalised together, for networks with normalisation layers.
+    #[serde(default, skip_serializing_if = "NormKind::is_default")]
+    pub norm: NormKind,
+    /// How far the gradient of a classification passes into the map that it reads, for networks with such a head.
+    #[serde(default, skip_serializing_if = "MapGradientSetting::is_default")]
+    pub map_gradient: MapGradientSetting,
+    /// Settings of a network that the user wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, Value>,
+}
+
+fn concat() -> String {
+    "concat".into()
+}
+
+impl NetworkConfig {
+    /// Reads the settings of a network that the user wrote.
+    ///
+    /// # Errors
+    /// If a key is unknown, missing or of the wrong type.
+    pub fn settings<S: DeserializeOwned>(&self) -> Result<S> {
+        let table = Value::Object(self.settings.clone().into_iter().collect());
+        Ok(serde_json::from_value(table).map_err(|error| ConfigError::new(format!("`network.settings`: {error}")))?)
+    }
+
+    /// The widths, if there are exactly `N` of them. The error message lists `names`.
+    ///
+    /// # Errors
+    /// If there are more or fewer.
+    pub fn widths<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N]> {
+        <[usize; N]>::try_from(&self.widths[..])
+            .map_err(|_| {
+                let (got, names) = (&self.widths, names.join(", "));
+                ConfigError::new(format!("`network.widths` is {got:?}: expected {N} numbers, [{names}]"))
+            })
+            .context("`network`")
+    }
+}
+
+/// How far the gradient of a classification passes into the segmentation map that it reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapGradientSetting {
+    /// Through the decoder into theta; the decoder's own parameters are treated as constants.
+    #[default]
+    ThetaOnly,
+    /// Through the decoder into theta, and also into the decoder's own parameters.
+    Everything,
+    /// Not at all: the map is treated as a constant.
+    None,
+}
+
+impl MapGradientSetting {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The corresponding setting of `mtcool-models`.
+    pub fn of_network(self) -> mtcool_models::MapGradient {
+        match self {
+            Self::ThetaOnly => mtcool_models::MapGradient::ThetaOnly,
+            Self::Everything => mtcool_models::MapGradient::Everything,
+            Self::None => mtcool_models::MapGradient::None,
+        }
+    }
+}
+
+/// The set of values that a normalisation layer normalises together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormKind {
+    /// Groups of channels, separately for each image.
+    #[default]
+    Group,
+    /// Each channel over the current batch, in training and in evaluation; there are no running means.
+    Batch,
+}
+
+impl NormKind {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The precision of the operands of convolutions and linear layers. Sums, losses and parameters are always f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrecisionSetting {
+    /// The operands are not rounded.
+    #[default]
+    F32,
+    /// The operands are rounded to bf16.
+    Bf16,
+    /// The operands are rounded to TF32 by the tensor cores of an NVIDIA card; only valid on such a card.
+    Tf32,
+}
+
+impl PrecisionSetting {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The corresponding setting of `mtcool-ops`.
+    pub fn of_operands(self) -> mtcool_ops::Precision {
+        match self {
+            Self::F32 => mtcool_ops::Precision::Full,
+            Self::Bf16 => mtcool_ops::Precision::Bf16,
+            Self::Tf32 => mtcool_ops::Precision::Tf32,
+        }
+    }
+}

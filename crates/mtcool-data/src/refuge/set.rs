@@ -1,0 +1,160 @@
+//! The set as experiments use it: cases, diagnoses, and a square around the disc of each photograph.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::case::Case;
+use super::config::RefugeConfig;
+use super::crops::{self, SquareCut};
+use super::facts::Facts;
+use super::frame::CropFrame;
+use super::inventory::Found;
+use super::manifest::RefugeManifest;
+use super::mask::Coding;
+use super::placement::CropPlacement;
+use super::progress::PhotographProgress;
+use super::report::RefugeReport;
+use super::scan::scan;
+use super::splits::Splits;
+use super::verify::verify;
+use crate::cache::Cached;
+use crate::error::{Error, Result};
+use crate::files::sha256;
+use crate::finding::Finding;
+use crate::origin::Origin;
+
+/// REFUGE2018 with a square around the disc of every photograph, mapped from the cache.
+#[derive(Clone, Debug)]
+pub struct Refuge {
+    cases: Arc<Vec<Case>>,
+    squares: Arc<Cached>,
+    frame: CropFrame,
+    crop: usize,
+    origin: Origin,
+    fingerprint: String,
+    notes: Vec<Finding>,
+}
+
+impl Refuge {
+    /// Opens the photographs in `folder`. The first time, every photograph is decoded, examined and cut, and `progress` is told
+    /// of each; later, the cache is used unless files have changed.
+    ///
+    /// # Errors
+    /// [`Error::Defective`] with everything that [`verify`] finds if a file is not what it should be; [`Error::Missing`] if
+    /// there is no file of the set; [`Error::OutOfRange`] if a setting is out of range; or if the cache cannot be written.
+    pub fn open(folder: &Path, config: &RefugeConfig, progress: &PhotographProgress<'_>) -> Result<Self> {
+        let cut = SquareCut::new(config, RefugeManifest::read(folder)?.map_or(1, |manifest| manifest.scale()))?;
+        let frame = CropFrame::new(config)?;
+        let inventory = scan(folder)?;
+        let whole_report = || -> Result<RefugeReport> { verify(folder, &|_, _| {}) };
+        if inventory.findings.iter().any(|finding| finding.is_defect) {
+            return Err(whole_report()?.into_error());
+        }
+        let (squares, key) = match crops::open(&inventory, &config.cache, cut.widened(frame.margin), progress) {
+            // One defect was found; the user who repairs it should know of the others as well.
+            Err(Error::Defective(first)) => {
+                let report = whole_report()?;
+                let has_defects = report.defects().next().is_some();
+                return Err(if has_defects { report.into_error() } else { Error::Defective(first) });
+            }
+            opened => opened?,
+        };
+        let case =
+            |found: &Found| Some(Case { name: found.name.text(), part: found.name.part(), glaucoma: found.glaucoma? });
+        let cases: Vec<Case> = inventory.found.iter().filter_map(case).collect();
+        let told = (0usize..).zip(&inventory.found);
+        let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(squares.bytes(3 * index + 2))));
+        let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
+        let fingerprint = fingerprint(&key, config, &cases);
+        let (cases, squares) = (Arc::new(cases), Arc::new(squares));
+        Ok(Self { cases, squares, frame, crop: cut.crop, origin, fingerprint, notes })
+    }
+
+    /// All photographs, ordered by part and name.
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
+    }
+
+    /// Whether the photographs are real or drawn.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// SHA-256 of everything that the samples follow from: the files' contents, how they are cut, where crops lie, the diagnoses.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// What is worth knowing about the folder's files, for instance files that are there twice or are not as published.
+    pub fn notes(&self) -> &[Finding] {
+        &self.notes
+    }
+
+    /// Side of a crop, in pixels of these photographs.
+    pub fn crop(&self) -> usize {
+        self.crop
+    }
+
+    /// Side of a crop as the network sees it, in pixels.
+    pub fn side(&self) -> usize {
+        self.frame.side
+    }
+
+    /// The evaluation crop of case `index` as red, green and blue, `[S, S, 3]`.
+    pub fn pixels(&self, index: usize) -> Vec<u8> {
+        self.evaluation_crop(index, self.stored_pixels(index), 3)
+    }
+
+    /// The classes of the evaluation crop of case `index`, `[S, S]`: 0 background, 1 rim, 2 cup.
+    pub fn classes(&self, index: usize) -> Vec<u8> {
+        self.evaluation_crop(index, self.stored_classes(index), 1)
+    }
+
+    /// (height, width) of the photograph of case `index`.
+    pub fn size(&self, index: usize) -> [usize; 2] {
+        Facts::of(self.squares.bytes(3 * index + 2)).size
+    }
+
+    /// Whether the mask of case `index` is coded 0, 1, 2, as in some copies, and not 0, 128, 255.
+    pub fn is_recoded(&self, index: usize) -> bool {
+        Facts::of(self.squares.bytes(3 * index + 2)).coding != Coding::Official
+    }
+
+    /// Divides the cases: 800 to train and select on, of which a stratified tenth, drawn from `seed`, is for selection; 400 to
+    /// report.
+    pub fn splits(&self, seed: u64) -> Splits {
+        Splits::draw(&self.cases, seed)
+    }
+
+    /// Where crops lie in the stored squares.
+    pub(super) fn frame(&self) -> &CropFrame {
+        &self.frame
+    }
+
+    /// The stored square of case `index`, `[S', S', 3]` with S' of [`CropFrame::stored_side`].
+    pub(super) fn stored_pixels(&self, index: usize) -> &[u8] {
+        self.squares.bytes(3 * index)
+    }
+
+    /// The classes of the stored square of case `index`, `[S', S']`.
+    pub(super) fn stored_classes(&self, index: usize) -> &[u8] {
+        self.squares.bytes(3 * index + 1)
+    }
+
+    /// The part of `stored`, the square of case `index`, on which the case is evaluated.
+    fn evaluation_crop(&self, index: usize, stored: &[u8], channels: usize) -> Vec<u8> {
+        let ([top, left], CropFrame { side, .. }) = (self.frame.evaluation_corner(&self.cases[index].name), self.frame);
+        let line = self.frame.stored_side() * channels;
+        let rows = stored.chunks_exact(line).skip(top).take(side);
+        rows.flat_map(|row| &row[left * channels..(left + side) * channels]).copied().collect()
+    }
+}
+
+/// The diagnoses come from spreadsheets and folders, and crops from squares: the name of the squares' cache entry knows of
+/// neither.
+fn fingerprint(squares: &str, config: &RefugeConfig, cases: &[Case]) -> String {
+    let RefugeConfig { crop, side, placement: CropPlacement { translation, jitter, seed }, .. } = config;
+    let placed = format!("crop {crop} side {side} translation {translation} jitter {jitter} seed {seed}");
+    let diagnoses = cases.iter().map(|case| format!("{} {}\n", case.name, case.glaucoma));
+    sha256(format!("{squares}\n{placed}\n{}", diagnoses.collect::<String>()).as_bytes())
+}

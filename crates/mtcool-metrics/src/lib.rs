@@ -1,0 +1,67 @@
+//! What is measured on predictions, and what a table says about methods: metrics, intervals, tests and ranks.
+//!
+//! Everything takes plain slices and gives plain numbers: no tensors, no files, no data sets.
+//!
+//! ```
+//! # fn main() -> Result<(), mtcool_metrics::MetricError> {
+//! use mtcool_metrics::{BinaryScores, Bootstrap, PairedTTest, WilcoxonTest, holm};
+//!
+//! // A two-class problem: scores and labels of eight cases.
+//! let scores = [0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.2, 0.1];
+//! let labels = [true, true, false, true, false, true, false, false];
+//! let ranked = BinaryScores::new(&scores, &labels)?;
+//! assert_eq!(ranked.auroc(), 13.0 / 16.0);
+//! assert_eq!(ranked.at_threshold(0.5).sensitivity(), 0.75);
+//!
+//! // Its interval over other cases; resamples that lack a class have no AUROC.
+//! let interval = Bootstrap::default().statistic(scores.len(), |cases| {
+//!     let scores: Vec<f64> = cases.iter().map(|&case| scores[case]).collect();
+//!     let labels: Vec<bool> = cases.iter().map(|&case| labels[case]).collect();
+//!     Some(BinaryScores::new(&scores, &labels).ok()?.auroc()).filter(|auroc| !auroc.is_nan())
+//! })?;
+//! assert!(interval.low < interval.estimate && interval.estimate < interval.high);
+//!
+//! // Two methods on the same cases: do they differ?
+//! let (a, b) = ([70.0, 81.0, 64.0, 90.0, 77.0], [72.0, 85.0, 65.0, 93.0, 82.0]);
+//! let p = [PairedTTest::new(&a, &b)?.p, WilcoxonTest::new(&a, &b)?.p];
+//! assert!(p[0] < 0.05 && p[1] == 0.0625);
+//! assert!(holm(&p)?[0] >= p[0]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | question | items |
+//! |---|---|
+//! | how good is a classifier? | [`BinaryScores`], [`Confusion`] |
+//! | how good is a segmentation? | [`dice`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
+//! | how certain is a figure? | [`Summary`] over seeds, [`Bootstrap`] over cases, or over seeds and cases |
+//! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
+//! | which method is the best over a table? | [`mean_ranks`], [`delta_m`] |
+//!
+//! Input that a metric is not defined on is a [`MetricError`]. Where only the result is undefined, as an AUROC without positives,
+//! metrics follow the challenge's evaluation kit or scikit-learn, some with a NaN, and each says so; intervals, corrections and
+//! ranks never give NaN.
+
+mod bootstrap;
+mod classification;
+mod confusion;
+mod error;
+mod holm;
+mod metric;
+mod paired;
+mod rounding;
+mod segmentation;
+mod summary;
+mod table;
+
+pub use bootstrap::{Bootstrap, Interval};
+pub use classification::BinaryScores;
+pub use confusion::Confusion;
+pub use error::MetricError;
+pub use holm::holm;
+pub use metric::Metric;
+pub use paired::{PairedTTest, WilcoxonTest};
+pub use rounding::ROUNDING;
+pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
+pub use summary::Summary;
+pub use table::{Better, TaskFigure, delta_m, mean_ranks};

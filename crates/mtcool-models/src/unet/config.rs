@@ -1,0 +1,84 @@
+//! What a U-Net consists of: its heads, its sizes, and the way of the classification's gradient.
+
+use mtcool_ops::{Precision, Statistics};
+
+/// What a task predicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// A class for each pixel: logits `[B, K, H, W]` from a decoder.
+    Segmentation {
+        /// K.
+        classes: usize,
+    },
+    /// A class for the image: logits `[B, K]` from the bottom features beside the segmentation map of task 0.
+    Classification {
+        /// K.
+        classes: usize,
+    },
+    /// A classification with a map of its own, which only this head's loss trains. A network of this one task has all the
+    /// layers that the other kind of classification reads.
+    LoneClassification {
+        /// K.
+        classes: usize,
+        /// Classes of its map.
+        map: usize,
+    },
+}
+
+/// How far the gradient of a [`Head::Classification`] follows the segmentation map of task 0, which it reads.
+///
+/// The map is made by task 0's decoder, so that the loss of the classification depends on phi_0, task 0's own parameters. A
+/// method that adds the losses up would train phi_0 with both losses; a method that gives each task's own parameters the
+/// gradient of that task alone would not. This setting is a property of the network, so that all methods get the same
+/// gradients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MapGradient {
+    /// Through the decoder into theta; phi_0 counts as a constant and gets none.
+    #[default]
+    ThetaOnly,
+    /// Into theta and phi_0: the derivative of the loss with respect to everything that it depends on.
+    Everything,
+    /// Not at all: the map counts as a constant, and the classification reaches theta by the bottom features alone.
+    None,
+}
+
+/// Sizes and settings of a [`UNet`](super::UNet).
+#[derive(Clone, Debug, PartialEq)]
+pub struct UNetConfig {
+    /// Channels of the images.
+    pub in_channels: usize,
+    /// Channels of the first level, over all tasks; each further level has twice as many.
+    pub base: usize,
+    /// Poolings on the way down; both sides of an image must be divisible by 2^depth.
+    pub depth: usize,
+    /// What is normalised together. [`Statistics::Batch`] has no running means: in evaluation as in training, the means are those
+    /// of the present batch, so that the prediction for an image depends on the other images of the batch.
+    pub statistics: Statistics,
+    /// Added to each variance; positive.
+    pub eps: f64,
+    /// Channels of a classification head's convolution.
+    pub classifier_width: usize,
+    /// Precision of the operands of convolutions and linear layers.
+    pub precision: Precision,
+    /// One head per task; a [`Head::Classification`] needs a segmentation as task 0.
+    pub heads: Vec<Head>,
+    /// How far the gradient of a [`Head::Classification`] follows the map that it reads.
+    pub map_gradient: MapGradient,
+}
+
+impl Default for UNetConfig {
+    /// The paper's sizes, from 16 channels to 256, without heads.
+    fn default() -> Self {
+        Self {
+            in_channels: 3,
+            base: 16,
+            depth: 4,
+            statistics: Statistics::Group { groups: 8 },
+            eps: 1e-5,
+            classifier_width: 64,
+            precision: Precision::Full,
+            heads: Vec::new(),
+            map_gradient: MapGradient::default(),
+        }
+    }
+}

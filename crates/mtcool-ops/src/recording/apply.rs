@@ -1,0 +1,88 @@
+//! How this crate's operations run: in candle's graph, and, where an operand belongs to a recording, with a record there.
+
+use std::sync::Arc;
+
+use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, bail};
+
+use super::tape::{Operation, tape_of};
+
+/// `tensor` with its elements in order.
+///
+/// # Errors
+/// If the elements of a recorded tensor would have to be copied: the copy would be missing from the recording.
+pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
+    if !tensor.is_contiguous() && tape_of(tensor).is_some() {
+        bail!("recorded: an operand of strides {:?}: expected a contiguous one", tensor.stride());
+    }
+    tensor.contiguous()
+}
+
+/// Adds `output` to the recording that an operand belongs to, if one does.
+///
+/// # Errors
+/// If another operand neither belongs to the same recording nor is a constant.
+fn record(operation: Operation, operands: &[&Tensor], output: Tensor) -> Result<Tensor> {
+    if let Some(tape) = operands.iter().find_map(|operand| tape_of(operand)) {
+        tape.record(operation, operands, &output)?;
+    }
+    Ok(output)
+}
+
+/// `op` on a tensor.
+pub(crate) fn apply1<C: CustomOp1 + Send + Sync + 'static>(x: &Tensor, op: C) -> Result<Tensor> {
+    let x = contiguous(x)?;
+    let op: Arc<Box<dyn CustomOp1 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op1_arc(op.clone())?;
+    record(Operation::One(op), &[&x], output)
+}
+
+/// `op` on two tensors.
+pub(crate) fn apply2<C: CustomOp2 + Send + Sync + 'static>(x: &Tensor, y: &Tensor, op: C) -> Result<Tensor> {
+    let (x, y) = (contiguous(x)?, contiguous(y)?);
+    let op: Arc<Box<dyn CustomOp2 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op2_arc(&y, op.clone())?;
+    record(Operation::Two(op), &[&x, &y], output)
+}
+
+/// `op` on three tensors.
+pub(crate) fn apply3<C>(x: &Tensor, y: &Tensor, z: &Tensor, op: C) -> Result<Tensor>
+where
+    C: CustomOp3 + Send + Sync + 'static,
+{
+    let (x, y, z) = (contiguous(x)?, contiguous(y)?, contiguous(z)?);
+    let op: Arc<Box<dyn CustomOp3 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op3_arc(&y, &z, op.clone())?;
+    record(Operation::Three(op), &[&x, &y, &z], output)
+}
+
+/// The elements of all `parts` in turn, as one vector.
+///
+/// # Errors
+/// If the parts differ in dtype.
+pub(crate) fn pack(parts: &[&Tensor]) -> Result<Tensor> {
+    let flat = parts.iter().map(|part| contiguous(part)?.flatten_all()).collect::<Result<Vec<_>>>()?;
+    record(Operation::Pack, parts, Tensor::cat(&flat, 0)?)
+}
+
+/// `parts` one above the other: `[sum R_i, ...]` from `[R_i, ...]`.
+///
+/// # Errors
+/// If the parts differ in dtype or in more than their first dimension.
+pub fn stack_rows(parts: &[&Tensor]) -> Result<Tensor> {
+    if let [part] = parts {
+        return Ok((*part).clone());
+    }
+    record(Operation::Pack, parts, Tensor::cat(parts, 0)?)
+}
+
+/// `x` `[B, ...]` with the features of each sample in one row, `[B, F]`.
+///
+/// # Errors
+/// If `x` is a scalar.
+pub fn flatten_features(x: &Tensor) -> Result<Tensor> {
+    if x.rank() == 2 {
+        return Ok(x.clone());
+    }
+    let x = contiguous(x)?;
+    record(Operation::Pack, &[&x], x.flatten_from(1)?)
+}

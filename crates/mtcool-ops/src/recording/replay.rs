@@ -1,0 +1,110 @@
+//! The backward pass of a recording: through its records, the last first.
+
+use std::sync::Arc;
+
+#[cfg(feature = "cuda")]
+use candle_core::CudaStorage;
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId, WithDType, bail};
+use indexmap::IndexMap;
+use rayon::prelude::*;
+
+use super::tape::{Operation, Record, Tape};
+#[cfg(feature = "cuda")]
+use crate::cuda;
+use crate::element::{dispatch, elements};
+use crate::jobs::ELEMENTS_A_JOB;
+
+/// The gradients of the recorded variables, by the variables' ids, from the gradients of outputs.
+///
+/// # Errors
+/// If an operation's backward pass fails.
+pub(super) fn replay(tape: &Arc<Tape>, outputs: Vec<(TensorId, Tensor)>) -> Result<Vec<(TensorId, Tensor)>> {
+    let mut gradients = IndexMap::new();
+    for (id, gradient) in outputs {
+        add(&mut gradients, id, gradient)?;
+    }
+    for record in tape.records().iter().rev() {
+        // No gradient: this backward pass started from outputs that do not depend on the record.
+        let Some(gradient) = gradients.swap_remove(&record.output.id()) else { continue };
+        for (operand, of_operand) in record.operands.iter().zip(backward(record, &gradient)?) {
+            if let Some(of_operand) = of_operand.filter(|_| operand.track_op()) {
+                add(&mut gradients, operand.id(), of_operand)?;
+            }
+        }
+    }
+    let of_variables = gradients.into_iter().map(|(leaf, gradient)| match tape.variable_of(leaf) {
+        Some(variable) => Ok((variable, gradient)),
+        None => bail!("recorded: a gradient of a tensor that is neither a leaf nor the output of an operation"),
+    });
+    of_variables.collect()
+}
+
+/// Gradients of the operands of a record from that of its output.
+fn backward(record: &Record, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+    let output = &record.output;
+    match (&record.operation, &record.operands[..]) {
+        (Operation::One(op), [x]) => Ok(vec![op.bwd(x, output, gradient)?]),
+        (Operation::Two(op), [x, y]) => {
+            let (x, y) = op.bwd(x, y, output, gradient)?;
+            Ok(vec![x, y])
+        }
+        (Operation::Three(op), [x, y, z]) => {
+            let (x, y, z) = op.bwd(x, y, z, output, gradient)?;
+            Ok(vec![x, y, z])
+        }
+        (Operation::Pack, parts) => {
+            let gradient = gradient.contiguous()?.flatten_all()?;
+            let mut start = 0;
+            let of_part = |part: &Tensor| {
+                start += part.elem_count();
+                gradient.narrow(0, start - part.elem_count(), part.elem_count())?.reshape(part.shape()).map(Some)
+            };
+            parts.iter().map(of_part).collect()
+        }
+        (_, operands) => bail!("recorded: an operation on {} operands", operands.len()),
+    }
+}
+
+/// Adds `gradient` to what `gradients` has for the tensor `id`.
+fn add(gradients: &mut IndexMap<TensorId, Tensor>, id: TensorId, gradient: Tensor) -> Result<()> {
+    let sum = match gradients.get(&id) {
+        None => gradient,
+        // Not in place: either tensor may also be part of a larger gradient, or the gradient of another tensor.
+        Some(earlier) => earlier.contiguous()?.apply_op2_no_bwd(&gradient.contiguous()?, &Sum)?,
+    };
+    gradients.insert(id, sum);
+    Ok(())
+}
+
+/// The sum of two gradients of one tensor, element by element.
+struct Sum;
+
+impl CustomOp2 for Sum {
+    fn name(&self) -> &'static str {
+        "sum-of-gradients"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
+        if al.shape() != bl.shape() {
+            bail!("{}: {:?} and {:?} of one tensor", self.name(), al.shape(), bl.shape());
+        }
+        let sum = dispatch!(self.name(), a, T => {
+            let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
+            let pairs = a.par_iter().zip(b).with_min_len(ELEMENTS_A_JOB);
+            T::to_cpu_storage_owned(pairs.map(|(&a, &b)| a + b).collect())
+        });
+        Ok((sum, al.shape().clone()))
+    }
+
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(&self, a: &CudaStorage, al: &Layout, b: &CudaStorage, bl: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (name, device) = (self.name(), &a.device);
+        if al.shape() != bl.shape() {
+            bail!("{name}: {:?} and {:?} of one tensor", al.shape(), bl.shape());
+        }
+        cuda::dispatch!(name, a, T => {
+            let sum = cuda::add::<T>(device, &cuda::view(name, a, al)?, &cuda::view(name, b, bl)?)?;
+            Ok(cuda::result(sum, device, al.shape()))
+        })
+    }
+}

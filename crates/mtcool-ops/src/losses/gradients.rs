@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::focal::Likelihood;
-use super::maps::{Maps, PARTS_A_JOB, Part, lanes};
+use super::maps::{Maps, Part, lanes};
 use crate::element::Element;
 use crate::loss_settings::{DiceSlopes, Sums, Terms};
 use crate::simd::{Kernel, Level, Vector, WIDEST, run, store};
@@ -19,7 +19,7 @@ pub(super) fn write<T: Element>(maps: Maps<'_, T>, terms: &Terms, sums: &Sums, f
             slopes.iter().map(Slopes::new).collect()
         }),
     };
-    let parts = maps.parts().into_par_iter().zip(maps.split(result)).with_min_len(PARTS_A_JOB);
+    let parts = maps.parts().into_par_iter().zip(maps.split(result)).with_min_len(maps.parts_a_job());
     let scratch = || vec![[T::zero(); WIDEST]; terms.classes];
     parts.for_each_init(scratch, |scratch, (part, planes)| {
         run(Level::best(), Gradients { maps, part, terms, factors: &factors, scratch, planes });

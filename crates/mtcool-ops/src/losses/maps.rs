@@ -7,8 +7,8 @@ use crate::simd::{Vector, WIDEST, load, store};
 
 /// Positions that a thread does at a time; a constant, so that sums do not depend on the threads.
 const POSITIONS_A_PART: usize = 4096;
-/// The least number of parts that a thread takes at a time: a part may be a single position, as in `[B, K]`.
-pub(super) const PARTS_A_JOB: usize = 16;
+/// The least number of parts that a thread takes at a time.
+const PARTS_A_JOB: usize = 16;
 
 /// Logits `[B, K, P]` and targets `[B, P]`.
 #[derive(Clone, Copy)]
@@ -38,6 +38,12 @@ impl<'a, T: Element> Maps<'a, T> {
             |sample, start: usize| Part { sample, positions: start..(start + POSITIONS_A_PART).min(self.positions) };
         let starts = || (0..self.positions).step_by(POSITIONS_A_PART);
         (0..self.batch).flat_map(|sample| starts().map(move |start| part(sample, start))).collect()
+    }
+
+    /// The least number of parts that a thread takes at a time: a part may be a single position, as in `[B, K]`, and waking
+    /// another thread takes longer than a few hundred of those.
+    pub(super) fn parts_a_job(&self) -> usize {
+        PARTS_A_JOB.max(POSITIONS_A_PART / self.positions.max(1))
     }
 
     /// `result` `[B, K, P]` cut like [`Maps::parts`]: for each part, one slice per class.

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::focal::Likelihood;
-use super::maps::{Maps, PARTS_A_JOB, Part, lanes};
+use super::maps::{Maps, Part, lanes};
 use crate::element::Element;
 use crate::loss_settings::{DiceGroup, DiceSums, NoClass, Sums, Terms};
 use crate::simd::{Kernel, Level, Vector, WIDEST, load, run, store};
@@ -27,7 +27,7 @@ pub(super) fn evaluate<T: Element>(maps: Maps<'_, T>, terms: &Terms) -> Result<(
     let kept = if terms.dice.is_some() || terms.focal.is_some() { classes } else { 0 };
     let scratch = || vec![[T::zero(); WIDEST]; kept];
     let all = all.zip(dice_parts);
-    all.with_min_len(PARTS_A_JOB).for_each_init(scratch, |scratch, (((part, scalars), counts), dice)| {
+    all.with_min_len(maps.parts_a_job()).for_each_init(scratch, |scratch, (((part, scalars), counts), dice)| {
         run(Level::best(), PartSums { maps, part, terms, scratch, scalars, counts, dice });
     });
     if let Some(bad) = scalars.iter().find_map(|scalars| scalars.bad) {

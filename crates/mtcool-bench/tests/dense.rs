@@ -348,6 +348,43 @@ fn a_finished_run_looks_at_photographs() {
 }
 
 #[test]
+fn losses_of_the_experiments_file_train_dense_tasks() {
+    let lab = Lab::new();
+    let refuge = [
+        "--set",
+        "loss.segmentation={ cross_entropy = { class_weights = \"inverse_sqrt_frequency\" }, dice = { sums = \"image\" } }",
+        "--set",
+        "loss.glaucoma.cross_entropy={ class_weights = \"inverse_frequency\", normalization = \"targets\" }",
+    ];
+    let vessels = [
+        "--set",
+        "loss.binary={ cross_entropy = {}, dice = {} }",
+        "--set",
+        "loss.av={ focal = { class_weights = \"inverse_frequency\" }, dice = { smooth = 2.0 } }",
+    ];
+    for (table, name, task, losses) in
+        [(&REFUGE[..], "table2", "segmentation", &refuge), (&HRF_AV[..], "table3", "av", &vessels)]
+    {
+        let usual = reproduce(&lab, table, "usual", "joint").output().unwrap();
+        assert!(usual.status.success());
+        succeed(reproduce(&lab, table, "results", "joint,mtcool").args(losses));
+        for method in ["joint", "mtcool"] {
+            let rows = read_rows(&run_folder(&lab, "results", name, &format!("{method}-s0")).join("metrics.parquet"));
+            let losses: Vec<f64> =
+                rows.unwrap().into_iter().filter(|row| row.metric == "loss").map(|row| row.value).collect();
+            assert!(!losses.is_empty() && losses.iter().all(|loss| loss.is_finite() && *loss >= 0.0), "{losses:?}");
+        }
+        let model = |results: &str| {
+            std::fs::read(run_folder(&lab, results, name, "joint-s0").join("model.safetensors")).unwrap()
+        };
+        assert_ne!(model("usual"), model("results"), "the losses have no effect");
+        let config =
+            std::fs::read_to_string(run_folder(&lab, "results", name, "joint-s0").join("config.toml")).unwrap();
+        assert!(config.contains(&format!("[loss.{task}.dice]")), "{config}");
+    }
+}
+
+#[test]
 fn settings_that_do_not_fit_are_named() {
     let lab = Lab::new();
     for (table, setting, parts) in [

@@ -43,6 +43,14 @@ pub(super) fn losses(
     }
     let loss = |task: &TaskSpec| match given.get(&*task.name) {
         Some(table) => {
+            if let Some((key, value)) = table.iter().find(|(_, value)| value.as_dict().is_none()) {
+                let shown =
+                    value.clone().deserialize::<Value>().map_or_else(|_| "no table".into(), |value| value.to_string());
+                return Err(ConfigError::new(format!(
+                    "`loss.{}.{key}` is {shown}: expected a table of its settings, such as {{ weight = 1.0 }}",
+                    task.name
+                )));
+            }
             let keys = table.keys().map(String::as_str);
             planned(task, keys, &|key| layers.table(&format!("loss.{}.{key}", task.name)), registry)
         }

@@ -50,7 +50,8 @@ fn check_paper(experiment: &Experiment) -> Result<(), ConfigError> {
         let message = "`paper` is missing: with `reference`, expected `[default.paper]` with `runs` and `tolerance`";
         return if columns().next().is_none() { Ok(()) } else { Err(ConfigError::new(message)) };
     };
-    let has_no_tolerance = |column: &&String| paper.tolerance.get(*column).is_none_or(|tolerance| !(*tolerance > 0.0));
+    let has_no_tolerance =
+        |column: &&String| paper.tolerance.get(*column).is_none_or(|&tolerance| tolerance.is_nan() || tolerance <= 0.0);
     if let Some(column) = columns().find(has_no_tolerance) {
         let message = format!("`paper.tolerance` has no number above 0 for `{column}`, a column of `reference`");
         return Err(ConfigError::new(message));

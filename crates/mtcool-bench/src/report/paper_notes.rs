@@ -110,3 +110,92 @@ impl Sizes {
         Ok(Self { theta: of_kind(ParameterKind::Theta), phi: of_kind(ParameterKind::Phi) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mtcool_metrics::Summary;
+
+    use super::super::against_paper::AgainstPaper;
+    use super::*;
+    use crate::plan::{DataIdentity, Overrides};
+    use crate::suite::Registry;
+
+    fn plan(table: &str, assignments: &[&str]) -> Plan {
+        let assignments = assignments.iter().map(|assignment| (*assignment).to_owned()).collect();
+        Plan::load(&Registry::builtin(), table, &Overrides { profile: Some("quick".into()), assignments }).unwrap()
+    }
+
+    fn row(plan: &Plan, method: &str, params: f64, runs: usize) -> TableRow {
+        let cell = Summary { mean: 50.0, std: (runs > 1).then_some(0.5), count: runs };
+        let paper_params = plan.experiment.reference.get(method).map(|row| row.params);
+        TableRow { paper_params, ..TableRow::example(method, params, vec![Some(cell); plan.spec.columns.len()]) }
+    }
+
+    #[test]
+    fn what_is_compared_is_said_in_words() {
+        let synthetic = DataIdentity { origin: serde_json::json!({ "synthetic": {} }), ..DataIdentity::default() };
+        let note = |assignments: &[&str], data: &DataIdentity, runs: [usize; 2]| {
+            let plan = plan("table3", assignments);
+            let rows = [row(&plan, "joint", 1.0, runs[0]), row(&plan, "mtcool", 1.0, runs[1])];
+            compared(&TableContext::of_real_data(&plan, data), &rows).unwrap()
+        };
+        let real = DataIdentity::default();
+        let size = "photographs at a quarter of the paper's sides";
+        let text = note(&[], &real, [1, 1]);
+        for words in
+            ["real data; ", size, "22 epochs (the paper does not say how many)", "1 run per method (the paper has 3)."]
+        {
+            assert!(text.contains(words), "no `{words}` in `{text}`");
+        }
+        assert!(note(&["paper.epochs=40"], &real, [3, 3]).contains("22 epochs (the paper has 40); 3 runs per method"));
+        assert!(note(&[], &real, [1, 3]).contains("1 to 3 runs per method"));
+        assert!(!note(&[], &real, [0, 0]).contains("per method"), "there is no run yet");
+        let changed = note(&["training.epochs=1"], &real, [2, 2]);
+        assert!(
+            changed.contains("settings other than the profile's; 1 epoch (") && !changed.contains(size),
+            "{changed}"
+        );
+        let drawn = note(&[], &synthetic, [2, 2]);
+        assert!(drawn.contains("synthetic data") && !drawn.contains(size), "{drawn}");
+    }
+
+    #[test]
+    fn the_rule_names_the_tolerances_of_the_columns_that_are_compared() {
+        let (data, plan) = (DataIdentity::default(), plan("table2", &[]));
+        let context = TableContext::of_real_data(&plan, &data);
+        let columns = &plan.spec.columns;
+        let mut rows = [row(&plan, "joint", 1.0, 2)];
+        assert_eq!(rule(&context, &rows, columns), None);
+        let cell = |at: usize, row: &TableRow| {
+            AgainstPaper::of(&context, "joint", &columns[at], row.cells[at].as_ref()).unwrap()
+        };
+        rows[0].against_paper[1] = cell(1, &rows[0]);
+        rows[0].against_paper[3] = cell(3, &rows[0]);
+        let note = rule(&context, &rows, columns).unwrap();
+        assert!(note.ends_with("Tolerances: Disc Dice 1, AUROC 2."), "{note}");
+        assert!(note.contains("Welch") && Verdict::ALL.iter().all(|verdict| note.contains(verdict.words())), "{note}");
+    }
+
+    /// The percentages of the note add up to the ratio that the table shows: Independent has everything once, and again what the note
+    /// says.
+    #[test]
+    fn params_of_independent_are_explained_by_what_exists_twice() {
+        for (table, params) in [("table1", 1.98), ("table2", 1.87), ("table3", 1.44)] {
+            let plan = plan(table, &[]);
+            let note = super::params(&plan, &[row(&plan, "independent", params, 1)]).unwrap().unwrap();
+            assert!(note.starts_with(&format!("Params of Independent: {params}; the paper says about 2.")), "{note}");
+            let numbers: Vec<f64> =
+                note.split(" %").filter_map(|part| part.rsplit([' ', '(']).next()?.parse().ok()).collect();
+            let again = numbers.get(2).copied().unwrap_or(0.0);
+            assert!((numbers[0] + numbers[1] - 100.0).abs() < 0.11, "{note}");
+            assert!((100.0 + numbers[0] + again - 100.0 * params).abs() < 0.6, "{note}");
+            assert_eq!(
+                numbers.len() == 3,
+                table == "table2",
+                "only Table 2 has a head that reads another task's map: {note}"
+            );
+            let joint = super::params(&plan, &[row(&plan, "joint", 1.0, 1)]).unwrap();
+            assert_eq!(joint, None);
+        }
+    }
+}

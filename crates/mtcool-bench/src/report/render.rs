@@ -212,3 +212,100 @@ pub(super) fn csv(table: &Table) -> Result<Vec<u8>> {
     CsvWriter::new(&mut bytes).finish(&mut frame(table)?)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use mtcool_metrics::Summary;
+
+    use super::super::against_paper::AgainstPaper;
+    use super::super::verdict::Verdict;
+    use super::*;
+    use crate::plan::Cell;
+
+    fn against(difference: Option<f64>, std: Option<f64>, verdict: Verdict) -> Option<AgainstPaper> {
+        Some(AgainstPaper { paper: Cell { mean: 99.5, std }, difference, interval: None, verdict })
+    }
+
+    /// Three columns: one with a deviation in the paper, one without, one that the paper does not have.
+    fn table(obstacle: Option<&str>) -> Table {
+        let cell = |mean| Some(Summary { mean, std: Some(0.25), count: 2 });
+        let difference = |value: f64| obstacle.is_none().then_some(value);
+        let mut joint = TableRow::example("joint", 1.0, vec![cell(99.25), cell(99.75), cell(1.0)]);
+        joint.against_paper = vec![
+            against(difference(-0.25), Some(0.0625), Verdict::NotReproduced),
+            against(difference(0.25), None, Verdict::Reproduced),
+            None,
+        ];
+        let mut mtcool = TableRow::example("mtcool", 1.0, vec![cell(99.5), None, cell(2.0)]);
+        mtcool.against_paper = vec![
+            against(difference(0.0), Some(0.0625), Verdict::CannotBeCompared),
+            against(None, None, Verdict::CannotBeCompared),
+            None,
+        ];
+        Table {
+            title: "A table".into(),
+            columns: ["First", "Second", "Third"].map(|label| Column::new("task", "metric", label)).into(),
+            rows: vec![joint, mtcool],
+            is_synthetic: obstacle.is_some(),
+            split: "test",
+            comparisons: Vec::new(),
+            paper_obstacle: obstacle.map(str::to_owned),
+            notes: vec!["A note.".into()],
+        }
+    }
+
+    /// The cells of the line that begins with `label`.
+    fn line<'a>(markdown: &'a str, label: &str) -> Vec<&'a str> {
+        let line = markdown.lines().find(|line| line.starts_with(&format!("| {label} "))).unwrap();
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
+
+    #[test]
+    fn differences_carry_the_mark_of_their_verdict() {
+        let text = markdown(&table(None));
+        let head = [
+            "Method",
+            "Params",
+            "First",
+            "paper",
+            "difference",
+            "Second",
+            "paper",
+            "difference",
+            "Third",
+            "runs",
+            "s/epoch",
+        ];
+        assert_eq!(line(&text, "Method"), head);
+        let joint = ["99.25 ± 0.250", "99.50 ± 0.062", "-0.25 ✗", "99.75 ± 0.250", "99.50", "+0.25 ✓", "1.00 ± 0.250"];
+        assert_eq!(line(&text, "Joint")[2..9], joint);
+        let mtcool = ["99.50 ± 0.250", "99.50 ± 0.062", "+0.00 ?", "-", "99.50", "-", "2.00 ± 0.250"];
+        assert_eq!(line(&text, "MT-COOL (Ours)")[2..9], mtcool);
+        assert!(!text.contains("orientation"), "{text}");
+    }
+
+    #[test]
+    fn results_that_cannot_be_compared_have_no_difference() {
+        let text = markdown(&table(Some("ours belong to synthetic data")));
+        let head = ["Method", "Params", "First", "(paper)", "Second", "(paper)", "Third", "runs", "s/epoch"];
+        assert_eq!(line(&text, "Method"), head);
+        assert_eq!(line(&text, "Joint")[2..6], ["99.25 ± 0.250", "99.50 ± 0.062", "99.75 ± 0.250", "99.50"]);
+        assert!(
+            text.contains("- The columns (paper) are for orientation only: ours belong to synthetic data."),
+            "{text}"
+        );
+        assert!(Verdict::ALL.iter().all(|verdict| !text.contains(&format!(" {} |", verdict.mark()))), "{text}");
+    }
+
+    #[test]
+    fn the_data_frame_has_the_verdicts_in_words() {
+        let frame = frame(&table(None)).unwrap();
+        let verdicts: Vec<Option<&str>> = frame.column("verdict").unwrap().str().unwrap().iter().collect();
+        let [yes, no, unknown] = Verdict::ALL.map(|verdict| Some(verdict.words()));
+        assert_eq!(verdicts, [no, yes, None, unknown, unknown, None]);
+        let differences: Vec<Option<f64>> = frame.column("difference").unwrap().f64().unwrap().iter().collect();
+        assert_eq!(differences, [Some(-0.25), Some(0.25), None, Some(0.0), None, None]);
+        let spread: Vec<Option<f64>> = frame.column("paper_std").unwrap().f64().unwrap().iter().collect();
+        assert_eq!(spread, [Some(0.0625), None, None, Some(0.0625), None, None]);
+    }
+}

@@ -33,3 +33,23 @@ pub struct TableRow {
     /// The folders of the finished runs, sorted by seed.
     pub folders: Vec<PathBuf>,
 }
+
+#[cfg(test)]
+impl TableRow {
+    /// A row of `method` for tests, without run folders; all its cells have the same number of runs.
+    pub(super) fn example(method: &str, params: f64, cells: Vec<Option<Summary>>) -> Self {
+        Self {
+            method: crate::suite::Registry::builtin().method(method).unwrap().clone(),
+            is_in_first_block: true,
+            runs: cells.iter().flatten().map(|cell| cell.count).max().unwrap_or(0),
+            failures: Vec::new(),
+            params: Some(params),
+            against_paper: vec![None; cells.len()],
+            cells,
+            seconds_per_epoch: Some(1.0),
+            paper_params: None,
+            histories: Vec::new(),
+            folders: Vec::new(),
+        }
+    }
+}

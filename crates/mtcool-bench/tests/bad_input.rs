@@ -46,6 +46,10 @@ fn an_unknown_key_in_a_file_names_the_file() {
         &mut lab.mtcool(&["reproduce", "mine.toml"]),
         &["mine.toml", "`training.momentun`", "did you mean `momentum`?"],
     );
+    let (before, paper) = table1.split_once("[default.paper]").unwrap();
+    let (_, reference) = paper.split_once("[default.reference]").unwrap();
+    std::fs::write(&file, format!("{before}[default.reference]{reference}")).unwrap();
+    fail(&mut lab.mtcool(&["reproduce", "mine.toml"]), &["`paper` is missing", "`runs` and `tolerance`"]);
     std::fs::write(&file, "[default\n").unwrap();
     fail(&mut lab.mtcool(&["reproduce", "mine.toml"]), &["mine.toml"]);
     fail(&mut lab.mtcool(&["reproduce", "other.toml"]), &["other.toml", "No such file"]);
@@ -70,6 +74,8 @@ fn values_out_of_range_are_named_with_their_range() {
         ("method.mtcool.warmup_iterations=300", "need 301 batches of each task, but 2 epochs are"),
         ("seeds=0", "`seeds` is 0: expected at least 1"),
         ("methods=[\"joint\", \"joint\"]", "each method once"),
+        ("paper.runs=1", "`paper.runs` is 1: expected at least 2"),
+        ("paper.tolerance.\"odd.accuracy\"=0.0", "`paper.tolerance` has no number above 0 for `odd.accuracy`"),
     ];
     for (assignment, message) in cases {
         fail(&mut lab.reproduce("r", &["--set", assignment]), &[message]);

@@ -36,6 +36,7 @@
 //! | how good is a segmentation? | [`dice`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
 //! | how certain is a figure? | [`Summary`] over seeds, [`Bootstrap`] over cases, or over seeds and cases |
 //! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
+//! | does a mean over seeds differ from a published one? | [`MeanDifference`] from two [`Summary`] values |
 //! | which method is the best over a table? | [`mean_ranks`], [`delta_m`] |
 //!
 //! Input that a metric is not defined on is a [`MetricError`]. Where only the result is undefined, as an AUROC without positives,
@@ -47,10 +48,12 @@ mod classification;
 mod confusion;
 mod error;
 mod holm;
+mod mean_difference;
 mod metric;
 mod paired;
 mod rounding;
 mod segmentation;
+mod student;
 mod summary;
 mod table;
 
@@ -59,6 +62,7 @@ pub use classification::BinaryScores;
 pub use confusion::Confusion;
 pub use error::MetricError;
 pub use holm::holm;
+pub use mean_difference::MeanDifference;
 pub use metric::Metric;
 pub use paired::{PairedTTest, WilcoxonTest};
 pub use rounding::ROUNDING;

@@ -1,9 +1,8 @@
 //! Tests of whether two methods differ on the same cases: the paired t-test and the exact Wilcoxon signed-rank test.
 
-use statrs::function::beta::beta_reg;
-
 use crate::error::{MetricError, all_finite, same_length};
 use crate::rounding::{Rounded, doubled_ranks};
+use crate::student::two_sided;
 
 /// The paired t-test of `b - a`, two-sided (Student 1908).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,13 +35,6 @@ impl PairedTTest {
         let t = mean_difference / (squares / (n - 1) as f64 / n as f64).sqrt();
         Ok(Self { mean_difference, t, degrees_of_freedom: n - 1, p: two_sided(t, (n - 1) as f64) })
     }
-}
-
-/// `P(|T| >= |t|)` of Student's distribution, `I_x(v/2, 1/2)` with `x = v / (v + t^2)`.
-fn two_sided(t: f64, degrees_of_freedom: f64) -> f64 {
-    // In this form an infinite t gives x = 0. The beta function panics on NaN, so NaN has to be kept from it.
-    let x = 1.0 / (1.0 + t * t / degrees_of_freedom);
-    if x.is_nan() { f64::NAN } else { beta_reg(degrees_of_freedom / 2.0, 0.5, x) }
 }
 
 /// The Wilcoxon signed-rank test of `b - a`, two-sided, by its exact distribution (Wilcoxon 1945).

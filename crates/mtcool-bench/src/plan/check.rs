@@ -36,8 +36,31 @@ pub(super) fn check(experiment: &Experiment, registry: &Registry) -> Result<(), 
     for table in experiment.method.keys().chain(experiment.reference.keys()) {
         registry.method(table)?;
     }
+    check_paper(experiment)?;
     for (index, method) in experiment.methods.iter().enumerate() {
         require(!experiment.methods[..index].contains(method), "methods", method, "each method once")?;
+    }
+    Ok(())
+}
+
+/// Checks that every result of the paper comes with what a verdict needs.
+fn check_paper(experiment: &Experiment) -> Result<(), ConfigError> {
+    let columns = || experiment.reference.values().flat_map(|row| row.cells.keys());
+    let Some(paper) = &experiment.paper else {
+        let message = "`paper` is missing: with `reference`, expected `[default.paper]` with `runs` and `tolerance`";
+        return if columns().next().is_none() { Ok(()) } else { Err(ConfigError::new(message)) };
+    };
+    let has_no_tolerance =
+        |column: &&String| paper.tolerance.get(*column).is_none_or(|&tolerance| tolerance.is_nan() || tolerance <= 0.0);
+    if let Some(column) = columns().find(has_no_tolerance) {
+        let message = format!("`paper.tolerance` has no number above 0 for `{column}`, a column of `reference`");
+        return Err(ConfigError::new(message));
+    }
+    let has_spread = experiment.reference.values().flat_map(|row| row.cells.values()).any(|cell| cell.std.is_some());
+    if paper.runs < 2 && has_spread {
+        let message =
+            format!("`paper.runs` is {}: expected at least 2, since `reference` has standard deviations", paper.runs);
+        return Err(ConfigError::new(message));
     }
     Ok(())
 }

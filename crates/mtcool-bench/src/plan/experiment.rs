@@ -22,9 +22,13 @@ pub struct Experiment {
     pub seeds: u64,
     /// `cpu`, or a name such as `cuda:0`.
     pub device: String,
-    /// Whether this profile is the paper's setting, so that its results are comparable with the paper's.
+    /// What this profile has in common with the paper's experiment and what not: phrases for the note below the table. Data,
+    /// epochs and runs are named there anyway.
     #[serde(default)]
-    pub comparable: bool,
+    pub compared: Vec<String>,
+    /// Whether variables or flags changed settings of the profile, so that `compared` may not describe the runs.
+    #[serde(skip)]
+    pub has_changed_settings: bool,
     /// Notes that every report prints below the table.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -50,6 +54,8 @@ pub struct Experiment {
     /// Each method's own settings.
     #[serde(default)]
     pub method: BTreeMap<String, Dict>,
+    /// How the paper obtained its results; required if `reference` has any.
+    pub paper: Option<PaperSetting>,
     /// The paper's results, by method.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,
@@ -93,6 +99,18 @@ pub enum DataSource {
     Synth,
 }
 
+/// How the paper obtained its results, and how close to them ours have to be.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PaperSetting {
+    /// Number of runs of each method.
+    pub runs: usize,
+    /// Number of epochs, if the paper tells it.
+    pub epochs: Option<u64>,
+    /// The largest difference from the paper's mean that counts as reproduced, by `task.metric`, in the metric's unit.
+    pub tolerance: BTreeMap<String, f64>,
+}
+
 /// A row of the paper's table.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +127,6 @@ pub struct Reference {
 pub struct Cell {
     /// Mean over the paper's runs.
     pub mean: f64,
-    /// Standard deviation over the paper's runs.
-    pub std: f64,
+    /// Standard deviation over the paper's runs, if the paper gives one.
+    pub std: Option<f64>,
 }

@@ -73,12 +73,12 @@ pub(super) fn read(source: &Path, text: &str, overrides: &Overrides) -> Result<L
     let mut experiment: Experiment = extract(&figment)?;
     experiment.training = experiment.training.without_unused();
     let as_written: Experiment = extract(&plain)?;
-    // A changed training setting is no longer the paper's setting, even if the profile is.
+    // After a change, the profile's words on the comparison with the paper may not describe the runs.
     let setting = |e: &Experiment| {
         let data = plain_values(&BTreeMap::from([(String::new(), e.data.settings.clone())]));
         (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.loss), plain_values(&e.method), data)
     };
-    experiment.comparable &= setting(&experiment) == setting(&as_written);
+    experiment.has_changed_settings = setting(&experiment) != setting(&as_written);
     Ok(Layers { experiment, first_block: as_written.methods, figment })
 }
 

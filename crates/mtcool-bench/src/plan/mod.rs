@@ -11,7 +11,7 @@ mod run_config;
 mod source;
 mod stored;
 
-pub use experiment::{Cell, DataConfig, DataSource, Experiment, Reference};
+pub use experiment::{Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
 pub use layers::Overrides;
 pub use losses::PlannedLoss;
 pub use resolve::{Plan, PlannedMethod, PlannedRun};

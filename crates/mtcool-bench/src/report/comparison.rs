@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::row::TableRow;
 use crate::record::{read_hits, read_scores};
 use crate::suite::{Column, Name};
-use mtcool_metrics::{PairedTTest, WilcoxonTest};
+use mtcool_metrics::{PairedTTest, WilcoxonTest, holm};
 
 /// The method that the others are compared with, if it has finished runs.
 const SUBJECT: &str = "mtcool";
@@ -34,6 +34,8 @@ pub struct Paired {
     pub difference: f64,
     /// The two-sided p-value; 1 if no image differs.
     pub p: f64,
+    /// `p` after Holm's correction for all comparisons of the table.
+    pub adjusted_p: f64,
 }
 
 /// Compares MT-COOL, or the first row with finished runs if MT-COOL has none, with every other row that has finished runs.
@@ -56,7 +58,20 @@ pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Compa
         let (subject, method) = (subject.method.label.clone(), row.method.label.clone());
         comparisons.push(Comparison { subject, method, runs, pairs });
     }
+    correct(&mut comparisons)?;
     Ok(comparisons)
+}
+
+/// Corrects the p-values of all methods and columns together.
+fn correct(comparisons: &mut [Comparison]) -> Result<()> {
+    let tests =
+        comparisons.iter_mut().flat_map(|comparison| &mut comparison.pairs).filter_map(|(_, pair)| pair.as_mut());
+    let tests: Vec<&mut Paired> = tests.collect();
+    let adjusted = holm(&tests.iter().map(|test| test.p).collect::<Vec<_>>())?;
+    for (test, adjusted_p) in tests.into_iter().zip(adjusted) {
+        test.adjusted_p = adjusted_p;
+    }
+    Ok(())
 }
 
 /// A note that names the methods with a different number of runs than the subject; empty if there are none.
@@ -105,7 +120,7 @@ fn paired(own: &Scores, other: &Scores) -> Option<Paired> {
         Ok(test) => test.p,
         Err(_) => t_test.p,
     };
-    Some(Paired { images: both.0.len(), difference: t_test.mean_difference, p })
+    Some(Paired { images: both.0.len(), difference: t_test.mean_difference, p, adjusted_p: p })
 }
 
 #[cfg(test)]
@@ -136,6 +151,24 @@ mod tests {
         let of_means = paired(&scores(&|hits| mean(hits.1)), &scores(&|hits| mean(hits.0))).unwrap();
         let of_hits = paired(&scores(&|hits| f64::from(hits.1)), &scores(&|hits| f64::from(hits.0))).unwrap();
         assert_eq!(of_means.p, of_hits.p);
+    }
+
+    #[test]
+    fn p_values_are_corrected_for_all_columns_and_methods() {
+        let column = |label: &'static str| Column::new("task", "metric", label);
+        let test = |p| Some(Paired { images: 9, difference: 1.0, p, adjusted_p: p });
+        let comparison = |pairs| Comparison { subject: "MT-COOL".into(), method: "Joint".into(), runs: (1, 1), pairs };
+        let mut comparisons = [
+            comparison(vec![(column("a"), test(0.01)), (column("b"), None), (column("c"), test(0.04))]),
+            comparison(vec![(column("a"), test(0.03)), (column("b"), None), (column("c"), test(0.005))]),
+        ];
+        correct(&mut comparisons).unwrap();
+        let adjusted = comparisons.iter().flat_map(|comparison| &comparison.pairs).filter_map(|(_, pair)| *pair);
+        let adjusted: Vec<(f64, f64)> = adjusted.map(|pair| (pair.p, pair.adjusted_p)).collect();
+        // In ascending order 4 x 0.005, 3 x 0.01, 2 x 0.03, and 0.04, which may not be below the one before.
+        for (got, want) in adjusted.iter().zip([(0.01, 0.03), (0.04, 0.06), (0.03, 0.06), (0.005, 0.02)]) {
+            assert!(got.0 == want.0 && (got.1 - want.1).abs() < 1e-15, "{adjusted:?}");
+        }
     }
 
     #[test]

@@ -16,3 +16,11 @@ pub struct TableContext<'a> {
     /// The folder of the experiment's results.
     pub folder: &'a Path,
 }
+
+#[cfg(test)]
+impl<'a> TableContext<'a> {
+    /// The context of `plan` on data that is as published.
+    pub(super) fn of_real_data(plan: &'a Plan, data: &'a DataIdentity) -> Self {
+        Self { plan, data, caveats: &[], folder: Path::new("none") }
+    }
+}

@@ -1,23 +1,28 @@
 //! The table of an experiment, built from the finished runs. This module trains nothing.
 
+mod against_paper;
 mod comparison;
 mod context;
 pub mod figure;
 mod html;
+mod paper_notes;
 mod plot;
 mod render;
 mod row;
 mod table;
+mod verdict;
 
 use anyhow::Result;
 
 use crate::record::{parquet_bytes, write_whole};
 use crate::suite::Suite;
 
+pub use against_paper::AgainstPaper;
 pub use comparison::Comparison;
 pub use context::TableContext;
 pub use row::TableRow;
 pub use table::Table;
+pub use verdict::Verdict;
 
 /// Writes `table.md`, `table.csv`, `table.parquet` and `report.html`, and, if the data is available and has dense tasks,
 /// `figure.svg` and `figure.png`. Returns the Markdown.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mtcool_metrics::Summary;
 
-use crate::plan::Reference;
+use super::against_paper::AgainstPaper;
 use crate::record::Row;
 use crate::suite::MethodEntry;
 
@@ -24,10 +24,32 @@ pub struct TableRow {
     pub cells: Vec<Option<Summary>>,
     /// Training time per epoch in seconds, without evaluation.
     pub seconds_per_epoch: Option<f64>,
-    /// The paper's row.
-    pub reference: Option<Reference>,
+    /// The paper's number of parameters relative to Joint's network.
+    pub paper_params: Option<f64>,
+    /// The comparison with the paper's cell, one per column; `None` where the paper has none.
+    pub against_paper: Vec<Option<AgainstPaper>>,
     /// The recorded metrics of the finished runs, for plots.
     pub histories: Vec<Vec<Row>>,
     /// The folders of the finished runs, sorted by seed.
     pub folders: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+impl TableRow {
+    /// A row of `method` for tests, without run folders; all its cells have the same number of runs.
+    pub(super) fn example(method: &str, params: f64, cells: Vec<Option<Summary>>) -> Self {
+        Self {
+            method: crate::suite::Registry::builtin().method(method).unwrap().clone(),
+            is_in_first_block: true,
+            runs: cells.iter().flatten().map(|cell| cell.count).max().unwrap_or(0),
+            failures: Vec::new(),
+            params: Some(params),
+            against_paper: vec![None; cells.len()],
+            cells,
+            seconds_per_epoch: Some(1.0),
+            paper_params: None,
+            histories: Vec::new(),
+            folders: Vec::new(),
+        }
+    }
 }

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use mtcool_metrics::Summary;
 
+use super::against_paper::{AgainstPaper, obstacle};
 use super::comparison::{Comparison, compare};
 use super::context::TableContext;
+use super::paper_notes;
 use super::row::TableRow;
 use crate::plan::{PlannedMethod, RunConfig};
 use crate::record::{Row, RunFolder, RunStatus, Status, read_revision, read_rows};
@@ -27,6 +29,8 @@ pub struct Table {
     pub split: &'static str,
     /// Paired comparisons of MT-COOL, or of the first row, with each other row.
     pub comparisons: Vec<Comparison>,
+    /// Why no result can be compared with the paper, if that is so.
+    pub paper_obstacle: Option<String>,
     /// Notes that a reader must know before comparing results.
     pub notes: Vec<String>,
 }
@@ -54,7 +58,8 @@ impl Table {
             is_synthetic: !context.data.origin.is_null(),
             split: plan.experiment.report.name(),
             comparisons: compare(&rows, &columns)?,
-            notes: notes(context, &rows)?,
+            paper_obstacle: obstacle(context),
+            notes: notes(context, &columns, &rows)?,
             columns,
             rows,
         })
@@ -75,11 +80,18 @@ impl Table {
         let histories =
             folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
         let split = context.plan.experiment.report.name();
-        let cells = columns.iter().map(|column| {
-            let last = |rows: &Vec<Row>| rows.iter().rfind(|row| is_cell(row, column, split)).map(|row| row.value);
-            let values: Vec<f64> = histories.iter().filter_map(last).collect();
-            Summary::of(&values)
-        });
+        let cells: Vec<Option<Summary>> = columns
+            .iter()
+            .map(|column| {
+                let last = |rows: &Vec<Row>| rows.iter().rfind(|row| is_cell(row, column, split)).map(|row| row.value);
+                let values: Vec<f64> = histories.iter().filter_map(last).collect();
+                Summary::of(&values)
+            })
+            .collect();
+        let against_paper = columns
+            .iter()
+            .zip(&cells)
+            .map(|(column, cell)| AgainstPaper::of(context, &method.entry.name, column, cell.as_ref()));
         let per_epoch: Vec<f64> =
             finished.iter().map(|(_, status)| status.train_seconds / status.epochs as f64).collect();
         let params = finished.first().map(|(_, status)| status.parameters as f64 / status.joint_parameters as f64);
@@ -89,9 +101,10 @@ impl Table {
             runs: finished.len(),
             failures: failed.into_iter().filter_map(|(_, status)| status.message).collect(),
             params,
-            cells: cells.collect(),
+            against_paper: against_paper.collect::<Result<_>>()?,
+            cells,
             seconds_per_epoch: Summary::of(&per_epoch).map(|summary| summary.mean),
-            reference: context.plan.experiment.reference.get(&*method.entry.name).cloned(),
+            paper_params: context.plan.experiment.reference.get(&*method.entry.name).map(|row| row.params),
             histories,
             folders,
         })
@@ -123,7 +136,7 @@ fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Result<Vec<(Ru
     Ok(runs)
 }
 
-fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Result<Vec<String>> {
+fn notes(context: &TableContext<'_>, columns: &[Column], rows: &[TableRow]) -> Result<Vec<String>> {
     let experiment = &context.plan.experiment;
     let mut notes = Vec::new();
     if experiment.report == Split::Validation {
@@ -133,12 +146,13 @@ fn notes(context: &TableContext<'_>, rows: &[TableRow]) -> Result<Vec<String>> {
     }
     if !context.data.origin.is_null() {
         notes.push(format!("SYNTHETIC DATA ({}): not comparable with the paper.", context.data.origin));
-    } else if !experiment.comparable && !experiment.reference.is_empty() {
-        notes.push("This profile is shorter than the paper's experiment: not comparable with the paper.".into());
     }
     for Caveat { text, is_comparable } in context.caveats {
         notes.push(format!("{text}{}", if *is_comparable { "." } else { ": not comparable with the paper." }));
     }
+    notes.extend(paper_notes::compared(context, rows));
+    notes.extend(paper_notes::rule(context, rows, columns));
+    notes.extend(paper_notes::params(context.plan, rows)?);
     notes.extend(experiment.notes.iter().cloned());
     notes.extend(revisions(rows)?);
     let missing: Vec<_> =
@@ -181,7 +195,7 @@ mod tests {
         let notes_on = |origin: serde_json::Value, caveats: &[Caveat]| {
             let data = DataIdentity { origin, ..DataIdentity::default() };
             let folder = std::path::Path::new("none");
-            notes(&TableContext { plan: &plan, data: &data, caveats, folder }, &[]).unwrap()
+            notes(&TableContext { plan: &plan, data: &data, caveats, folder }, &plan.spec.columns, &[]).unwrap()
         };
         let is_told = |notes: &[String]| notes.iter().any(|note| note.contains("not comparable"));
         let published = notes_on(serde_json::Value::Null, &[]);

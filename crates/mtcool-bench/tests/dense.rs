@@ -77,6 +77,11 @@ fn table_2_is_measured_photograph_by_photograph() {
     for metric in ["accuracy", "auroc", "sensitivity", "specificity", "sensitivity_at_specificity_0_85"] {
         assert!((0.0..=100.0).contains(&metrics[&format!("glaucoma.{metric}")]), "{metric}");
     }
+    // The two photographs of the validation split are healthy, so that no threshold can be chosen on them.
+    for metric in ["validation_threshold", "sensitivity_at_validation_threshold", "specificity_at_validation_threshold"]
+    {
+        assert!(metrics[&format!("glaucoma.{metric}")].is_nan(), "{metric}");
+    }
     let svg = std::fs::read_to_string(folder.join("figure.svg")).unwrap();
     for label in ["Photograph", "Truth", "Independent", "Joint", "MT-COOL (Ours)", "median", "SYNTHETIC DATA"] {
         assert!(svg.contains(label), "{label}");
@@ -101,6 +106,80 @@ fn table_2_is_measured_photograph_by_photograph() {
     let again = lab.mtcool(&["report", "table2"]).output().unwrap();
     assert!(again.status.success() && common::text(&again.stdout) == printed);
     assert!(common::text(&again.stderr).contains("no figure is drawn"), "{}", common::text(&again.stderr));
+}
+
+/// The spread of the probabilities and the decisions at the threshold, computed again from the stored probabilities and from the
+/// folders of the true masks.
+#[test]
+fn the_threshold_of_the_test_split_is_chosen_on_the_validation_split() {
+    let lab = Lab::new();
+    let further = ["--set", "data.synthetic.train=100", "--set", "training.epochs=1", "--set", "training.batch_size=9"];
+    succeed(reproduce(&lab, &REFUGE, "results", "joint").args(further));
+    let run = &run_folder(&lab, "results", "table2", "joint-s0");
+    let metrics = test_metrics(run);
+    let cases = read_scores(run, "glaucoma", "probability").unwrap();
+    let mut probabilities: Vec<f64> = cases.iter().map(|(_, probability)| *probability).collect();
+    probabilities.sort_by(f64::total_cmp);
+    let [low, high] = ["low", "high"].map(|end| metrics[&format!("glaucoma.probability_{end}")]);
+    assert!(probabilities[0] <= low && low <= probabilities[1], "{low} {probabilities:?}");
+    assert!(probabilities[8] <= high && high <= probabilities[9], "{high} {probabilities:?}");
+    let mean = probabilities.iter().sum::<f64>() / 10.0;
+    let variance = probabilities.iter().map(|probability| (probability - mean).powi(2)).sum::<f64>() / 9.0;
+    assert!((metrics["glaucoma.probability_deviation"] - variance.sqrt()).abs() < 1e-12);
+    assert!((0.0..=100.0).contains(&metrics["glaucoma.silent_units"]));
+    assert!((0.0..=100.0).contains(&metrics["segmentation.auroc_cdr"]));
+
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap();
+    let last = rows.iter().map(|row| row.epoch).max().unwrap();
+    let of_validation = |metric: &str| {
+        let mut rows = rows.iter().filter(|row| row.split == "validation" && row.epoch == last && row.metric == metric);
+        rows.next().unwrap().value
+    };
+    let threshold = metrics["glaucoma.validation_threshold"];
+    assert!((0.0..=1.0).contains(&threshold), "{threshold}");
+    assert_eq!(threshold.to_bits(), of_validation("validation_threshold").to_bits());
+    let ill = lab.path().join("data/refuge-synth/REFUGE-Test-GT/Disc_Cup_Masks/G");
+    for (metric, positive) in [("sensitivity", true), ("specificity", false)] {
+        let of_class = cases.iter().filter(|(case, _)| ill.join(format!("{case}.bmp")).exists() == positive);
+        let right: Vec<bool> = of_class.map(|(_, probability)| (*probability >= threshold) == positive).collect();
+        let want = 100.0 * right.iter().filter(|is_right| **is_right).count() as f64 / right.len() as f64;
+        let got = metrics[&format!("glaucoma.{metric}_at_validation_threshold")];
+        assert!(!right.is_empty(), "no photographs of the class");
+        assert!((got - want).abs() < 1e-9, "{metric}: {got}, expected {want}");
+    }
+}
+
+#[test]
+fn the_classifier_is_a_setting_of_the_network() {
+    let lab = Lab::new();
+    let trained = |further: &[&str]| {
+        let one_epoch = ["--set", "training.epochs=1"];
+        succeed(reproduce(&lab, &REFUGE, "results", "mtcool,independent").args(one_epoch).args(further));
+        let run = run_folder(&lab, "results", "table2", "mtcool-s0");
+        (json(&run.join("run.json"))["hash"].as_str().unwrap().to_owned(), run)
+    };
+    let normalized = ["--set", "network.classifier=normalized"];
+    let (plain, _) = trained(&["--set", "network.classifier=plain"]);
+    let (other, run) = trained(&normalized);
+    assert_ne!(plain, other);
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    assert!(config.contains("classifier = \"normalized\""), "{config}");
+    assert!(test_metrics(&run)["glaucoma.probability_deviation"] > 0.0);
+    let priors = ["--set", "network.class_priors=[0.9, 0.1]"];
+    let (with_priors, run) = trained(&[normalized, priors].concat());
+    assert_ne!(with_priors, other);
+
+    // A finished run of this network predicts.
+    let image = "data/refuge-synth/Test400/T0001.jpg";
+    let predict = ["predict", "--checkpoint", run.to_str().unwrap(), image];
+    assert!(succeed(&mut lab.mtcool(&predict)).contains("glaucoma"));
+    let refuse = |further: &[&str], parts: &[&str]| {
+        fail(reproduce(&lab, &REFUGE, "results", "mtcool").args(further), parts);
+    };
+    refuse(&["--set", "network.classifier=dense"], &["network.classifier", "dense", "plain", "normalized"]);
+    refuse(&[&normalized[..], &["--set", "network.class_priors=[0.9]"]].concat(), &["priors", "2 positive numbers"]);
+    let unused = ["--set", "network.classifier=plain", "--set", "network.class_priors=[0.9, 0.1]"];
+    refuse(&unused, &["network.class_priors", "normalized"]);
 }
 
 #[test]

@@ -38,6 +38,21 @@ pub trait Network: Send + Sync {
         inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect()
     }
 
+    /// The activity `[B, F]` of the hidden units in front of the last layer of task `task`, 0 where a unit is not active; `None` if
+    /// the network does not report it. It serves to find units that are never active, and no training step uses it.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    fn hidden_units(
+        &self,
+        parameters: &Parameters,
+        task: usize,
+        input: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        let _ = (parameters, task, input);
+        Ok(None)
+    }
+
     /// Whether weight decay acts on the parameter `name` if the optimiser decays weights only
     /// ([`DecayedParameters::Weights`]). Networks return false for biases and for the scales and shifts of norms.
     ///
@@ -140,6 +155,15 @@ impl Network for PlacedNetwork {
         }
         let of_input = |input: &&Tensor| moved.iter().find(|(id, _)| *id == input.id()).map(|(_, tensor)| tensor);
         self.network.forward_all(parameters, &inputs.iter().filter_map(of_input).collect::<Vec<_>>())
+    }
+
+    fn hidden_units(
+        &self,
+        parameters: &Parameters,
+        task: usize,
+        input: &Tensor,
+    ) -> candle_core::Result<Option<Tensor>> {
+        self.network.hidden_units(parameters, task, &input.to_device(&self.device)?)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

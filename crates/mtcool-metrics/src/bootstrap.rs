@@ -4,6 +4,7 @@ use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{MetricError, all_finite, same_length};
+use crate::summary::quantile_of_sorted;
 
 /// How intervals are drawn: percentiles of a statistic over resamples with replacement (Efron 1979).
 ///
@@ -132,7 +133,12 @@ impl Bootstrap {
         all_finite("statistic of resample", &values)?;
         values.sort_by(f64::total_cmp);
         let tail = (1.0 - self.confidence) / 2.0;
-        Ok(Interval { estimate, low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), undefined })
+        Ok(Interval {
+            estimate,
+            low: quantile_of_sorted(&values, tail),
+            high: quantile_of_sorted(&values, 1.0 - tail),
+            undefined,
+        })
     }
 
     fn validate(&self, sizes: &[usize]) -> Result<(), MetricError> {
@@ -160,15 +166,6 @@ impl Bootstrap {
 /// A whole number from 0 up to, but not including, `size`: by one multiplication, uniform up to `size / 2^64`.
 fn below(size: u64, generator: &mut ChaCha8Rng) -> usize {
     ((u128::from(generator.next_u64()) * u128::from(size)) >> 64) as usize
-}
-
-/// The `share` quantile of `sorted`, linear between its two neighbours.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let position = share * (sorted.len() - 1) as f64;
-    let (below, part) = (position.floor() as usize, position.fract());
-    let (low, high) = (sorted[below], sorted[(below + 1).min(sorted.len() - 1)]);
-    // The difference of two large numbers could overflow, and equal numbers have to stay what they are.
-    if low == high { low } else { (1.0 - part) * low + part * high }
 }
 
 fn mean_at(values: &[f64], indices: &[usize]) -> f64 {

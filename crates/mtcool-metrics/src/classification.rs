@@ -69,6 +69,27 @@ impl BinaryScores {
         above.1
     }
 
+    /// The threshold for [`BinaryScores::at_threshold`] with the largest Youden index, sensitivity + specificity - 1 (Youden 1950,
+    /// *Index for rating diagnostic tests*). It lies in the middle between the smallest score that is called positive and the
+    /// next smaller one; where all scores are called positive, it is the smallest score. If several thresholds have the same index, it is
+    /// the highest of them. NaN if a class is absent.
+    pub fn youden_threshold(&self) -> f64 {
+        if self.positives == 0 || self.negatives() == 0 {
+            return f64::NAN;
+        }
+        // The index times both counts, a whole number, so that ties are exact.
+        let index = |vertex: &Vertex| {
+            i128::from(vertex.true_positives) * i128::from(self.negatives())
+                - i128::from(vertex.false_positives) * i128::from(self.positives)
+        };
+        let (_, called) = self.vertices().fold((i128::MIN, 0), |best, vertex| {
+            let index = index(&vertex);
+            if index > best.0 { (index, (vertex.true_positives + vertex.false_positives) as usize) } else { best }
+        });
+        let smallest = self.ranked[called - 1].0;
+        self.ranked.get(called).map_or(smallest, |next| between(next.0, smallest))
+    }
+
     fn negatives(&self) -> u64 {
         self.ranked.len() as u64 - self.positives
     }
@@ -90,4 +111,10 @@ impl BinaryScores {
 struct Vertex {
     true_positives: u64,
     false_positives: u64,
+}
+
+/// The middle of `low` and the larger number `high`, always above `low`.
+fn between(low: f64, high: f64) -> f64 {
+    let middle = low / 2.0 + high / 2.0;
+    if middle > low { middle } else { high }
 }

@@ -34,7 +34,7 @@
 //! |---|---|
 //! | how good is a classifier? | [`BinaryScores`], [`Confusion`] |
 //! | how good is a segmentation? | [`dice`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
-//! | how certain is a figure? | [`Summary`] over seeds, [`Bootstrap`] over cases, or over seeds and cases |
+//! | how certain is a figure? | [`Summary`] over seeds, [`quantile`], [`Bootstrap`] over cases, or over seeds and cases |
 //! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
 //! | does a mean over seeds differ from a published one? | [`MeanDifference`] from two [`Summary`] values |
 //! | which method is the best over a table? | [`mean_ranks`], [`delta_m`] |
@@ -67,5 +67,5 @@ pub use metric::Metric;
 pub use paired::{PairedTTest, WilcoxonTest};
 pub use rounding::ROUNDING;
 pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
-pub use summary::Summary;
+pub use summary::{Summary, quantile};
 pub use table::{Better, TaskFigure, delta_m, mean_ranks};

@@ -1,4 +1,4 @@
-//! Mean and standard deviation over seeds.
+//! Mean, standard deviation and quantiles of a list of numbers.
 
 /// Mean and standard deviation of one figure over seeds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +21,23 @@ impl Summary {
     }
 }
 
+/// The `share` quantile of `values`, `share` in 0..=1, by linear interpolation between neighbours (the usual definition in NumPy). NaN
+/// without any value.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    if sorted.is_empty() { f64::NAN } else { quantile_of_sorted(&sorted, share) }
+}
+
+/// The `share` quantile of `sorted`, which has at least one value, linear between its two neighbours.
+pub(crate) fn quantile_of_sorted(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let (below, part) = (position.floor() as usize, position.fract());
+    let (low, high) = (sorted[below], sorted[(below + 1).min(sorted.len() - 1)]);
+    // The difference of two large numbers could overflow, and equal numbers have to stay what they are.
+    if low == high { low } else { (1.0 - part) * low + part * high }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,5 +49,13 @@ mod tests {
         let summary = Summary::of(&[2.0, 4.0, 4.0, 6.0]).unwrap();
         assert_eq!((summary.mean, summary.count), (4.0, 4));
         assert!((summary.std.unwrap() - (8.0f64 / 3.0).sqrt()).abs() < 1e-15);
+    }
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        let values = [4.0, 1.0, 3.0, 2.0];
+        assert_eq!([0.0, 0.05, 0.5, 1.0].map(|share| quantile(&values, share)), [1.0, 1.15, 2.5, 4.0]);
+        assert_eq!(quantile(&[7.0], 0.3), 7.0);
+        assert!(quantile(&[], 0.5).is_nan());
     }
 }

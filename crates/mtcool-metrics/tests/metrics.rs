@@ -152,6 +152,23 @@ proptest! {
     }
 
     #[test]
+    fn youdens_threshold_has_the_largest_index_and_lies_between_scores((scores, labels) in scored(60)) {
+        let ranked = BinaryScores::new(&scores, &labels).unwrap();
+        let threshold = ranked.youden_threshold();
+        prop_assume!(!threshold.is_nan());
+        let index = |threshold: f64| {
+            let decided = ranked.at_threshold(threshold);
+            decided.sensitivity() + decided.specificity() - 1.0
+        };
+        let best = scores.iter().map(|&score| index(score)).fold(f64::MIN, f64::max);
+        prop_assert!((index(threshold) - best).abs() < 1e-12);
+        // Any threshold above it with the same decisions or better would be higher.
+        let above = scores.iter().filter(|&&score| score > threshold).copied().fold(f64::INFINITY, f64::min);
+        prop_assert!(scores.iter().filter(|&&score| score > above).all(|&score| index(score) < best - 1e-12));
+        prop_assert!(scores.iter().all(|&score| score != threshold) || scores.iter().all(|&score| score >= threshold));
+    }
+
+    #[test]
     fn decisions_are_counted_one_by_one((scores, labels) in scored(60), threshold in 0u8..10) {
         let threshold = f64::from(threshold) / 10.0;
         let counts = BinaryScores::new(&scores, &labels).unwrap().at_threshold(threshold);
@@ -272,6 +289,21 @@ fn a_class_that_is_absent_gives_what_scikit_learn_gives() {
     assert_eq!([negatives.sensitivity(), negatives.precision(), negatives.f1()], [0.0; 3]);
     let nothing = BinaryScores::new(&[], &[]).unwrap();
     assert!(nothing.auroc().is_nan() && nothing.at_threshold(0.5).accuracy().is_nan());
+}
+
+#[test]
+fn youdens_threshold_of_known_scores() {
+    let threshold = |scores: &[f64], labels: &[bool]| BinaryScores::new(scores, labels).unwrap().youden_threshold();
+    // Called positive from 0.4 on: sensitivity 1, specificity 2/3; from 0.9 on: sensitivity 1/2, specificity 1.
+    let labels = [true, false, true, false, false];
+    assert!((threshold(&[0.9, 0.6, 0.4, 0.2, 0.1], &labels) - 0.3).abs() < 1e-15);
+    // Both indices are 1/2, and the higher threshold wins.
+    assert!((threshold(&[0.9, 0.6, 0.4, 0.1], &labels[..4]) - 0.75).abs() < 1e-15);
+    // Constant scores: all are called positive.
+    assert_eq!(threshold(&[0.1; 3], &labels[..3]), 0.1);
+    let next = 0.5f64.next_up();
+    assert_eq!(threshold(&[next, 0.5], &[true, false]), next);
+    assert!(threshold(&[0.3, 0.4], &[true; 2]).is_nan() && threshold(&[], &[]).is_nan());
 }
 
 #[test]

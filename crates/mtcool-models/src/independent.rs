@@ -40,12 +40,20 @@ impl Network for Independent {
     }
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
-        let own = parameters.rename(|name| (name.task == task).then(|| ParameterName { task: 0, ..name.clone() }));
-        self.networks[task].forward(&own, 0, input)
+        self.networks[task].forward(&of_task(parameters, task), 0, input)
+    }
+
+    fn hidden_units(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Option<Tensor>> {
+        self.networks[task].hidden_units(&of_task(parameters, task), 0, input)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {
         let own = ParameterName { task: 0, ..name.clone() };
         self.networks.get(name.task).is_none_or(|network| network.decays(&own))
     }
+}
+
+/// The parameters of task `task`, with the names that its own network knows.
+fn of_task(parameters: &Parameters, task: usize) -> Parameters {
+    parameters.rename(|name| (name.task == task).then(|| ParameterName { task: 0, ..name.clone() }))
 }

@@ -53,4 +53,4 @@ pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
 pub use tiles::{Tile, Tiling};
-pub use unet::{Head, MapGradient, UNet, UNetConfig};
+pub use unet::{Classifier, Head, MapGradient, UNet, UNetConfig};

@@ -1,20 +1,19 @@
 //! The cooperative U-Net: one encoder that all tasks own together, and a decoder for each task.
 
+mod classification;
 mod config;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
-use mtcool_ops::{
-    Activation, ChainInput, Conv2d, Linear, MaxPool2d, Norm, conv_norm_chain, conv2d, join_channels, linear,
-    max_pool2d, mean_pixels, pooled_softmax,
-};
+use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, conv_norm_chain, conv2d, max_pool2d};
 
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::shares;
 use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, decays, initialize};
 
-pub use config::{Head, MapGradient, UNetConfig};
+use classification::ClassificationHead;
+pub use config::{Classifier, Head, MapGradient, UNetConfig};
 
 /// Cooperative U-Net (Ronneberger et al. 2015), from images `[B, C, H, W]` to the logits of each [`Head`].
 ///
@@ -22,7 +21,8 @@ pub use config::{Head, MapGradient, UNetConfig};
 /// - Segmentation head, phi: at each level on the way up, a transposed convolution 2x2, the concatenation with the skip
 ///   connection, and two units; then a convolution 1x1.
 /// - Classification head, phi: the bottom features beside the softmax map of task 0, pooled to their size; convolution 3x3, ReLU,
-///   mean over the pixels, linear layer. [`MapGradient`] says which parameters its gradient reaches by way of the map.
+///   mean over the pixels, linear layer. [`Classifier`] has the variants, and [`MapGradient`] says which parameters the gradient
+///   reaches by way of the map.
 #[derive(Clone, Debug)]
 pub struct UNet {
     config: UNetConfig,
@@ -30,6 +30,8 @@ pub struct UNet {
     encoder: Vec<[ConvNorm; 2]>,
     /// For each task, the two units of each level; none for a [`Head::Classification`].
     decoders: Vec<Vec<[ConvNorm; 2]>>,
+    /// For each task, the layers behind the map; `None` for a [`Head::Segmentation`].
+    classifications: Vec<Option<ClassificationHead>>,
     specs: Vec<ParameterSpec>,
 }
 
@@ -37,7 +39,8 @@ impl UNet {
     /// A U-Net of these sizes.
     ///
     /// # Errors
-    /// If a width cannot be divided among the tasks or the groups, or a classification has no segmentation to read.
+    /// If a width cannot be divided among the tasks or the groups, a classification has no segmentation to read, or the priors are
+    /// no probabilities of the classes.
     pub fn new(config: UNetConfig) -> Result<Self> {
         let tasks = config.heads.len();
         let is_segmented = matches!(config.heads.first(), Some(Head::Segmentation { .. }));
@@ -70,7 +73,8 @@ impl UNet {
             }
         };
         let decoders = config.heads.iter().enumerate().map(decoder).collect::<Result<_>>()?;
-        let unet = Self { encoder, decoders, config, specs: Vec::new() };
+        let classifications = classifications(&config)?;
+        let unet = Self { encoder, decoders, classifications, config, specs: Vec::new() };
         Ok(Self { specs: unet.specs(), ..unet })
     }
 
@@ -92,36 +96,21 @@ impl UNet {
                 specs.push(ParameterSpec { name, shape, init: Init::FanIn(fan_in), decays: role == "weight" });
             }
         };
-        let (bottom, hidden) = (self.width(self.config.depth), self.config.classifier_width);
         for (task, head) in self.config.heads.iter().enumerate() {
-            let (map, classes, read) = match *head {
-                Head::Segmentation { classes } => (Some(classes), None, 0),
-                Head::Classification { classes } => (None, Some(classes), self.map_classes()),
-                Head::LoneClassification { classes, map } => (Some(map), Some(classes), map),
+            let map = match *head {
+                Head::Segmentation { classes } => classes,
+                Head::LoneClassification { map, .. } => map,
+                Head::Classification { .. } => continue,
             };
-            if let Some(map) = map {
-                for level in 0..self.config.depth {
-                    let (from, to) = (self.width(level + 1), self.width(level));
-                    add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
-                }
-                add(task, "out".into(), vec![map, self.config.base, 1, 1], map, self.config.base);
+            for level in 0..self.config.depth {
+                let (from, to) = (self.width(level + 1), self.width(level));
+                add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
             }
-            if let Some(classes) = classes {
-                let inputs = bottom + read;
-                add(task, "conv".into(), vec![hidden, inputs, 3, 3], hidden, 9 * inputs);
-                add(task, "fc".into(), vec![classes, hidden], classes, hidden);
-            }
+            add(task, "out".into(), vec![map, self.config.base, 1, 1], map, self.config.base);
         }
+        specs.extend(self.classifications.iter().flatten().flat_map(ClassificationHead::parameters));
         specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
-    }
-
-    /// Classes of task 0's segmentation; 0 if task 0 is none.
-    fn map_classes(&self) -> usize {
-        match self.config.heads.first() {
-            Some(Head::Segmentation { classes }) => *classes,
-            _ => 0,
-        }
     }
 
     /// Features of each level l, `[B, base 2^l, H / 2^l, W / 2^l]`.
@@ -158,8 +147,8 @@ impl UNet {
         conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
     }
 
-    /// Logits of task `task` from the encoder's features; `map` are the logits that classifications read, if they are known
-    /// already.
+    /// Logits of task `task` from the encoder's features; `map` are the logits that a [`Head::Classification`] reads, if they are
+    /// known already.
     fn output(
         &self,
         parameters: &Parameters,
@@ -167,13 +156,22 @@ impl UNet {
         features: &[Tensor],
         map: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let map = match (self.config.heads[task], map) {
-            (Head::Segmentation { .. }, _) => return self.segment(parameters, task, features),
-            (Head::Classification { .. }, Some(map)) => map.clone(),
-            (Head::Classification { .. }, None) => self.map_to_read(parameters, features, None)?,
-            (Head::LoneClassification { .. }, _) => self.segment(parameters, task, features)?,
+        let Some(classification) = &self.classifications[task] else {
+            return self.segment(parameters, task, features);
         };
-        self.classify(parameters, task, &features[self.config.depth], &map)
+        let map = match map {
+            Some(map) => map,
+            None => &self.map_of(parameters, task, features)?,
+        };
+        classification.forward(parameters, &features[self.config.depth], map)
+    }
+
+    /// The logits of the map that the classification `task` reads.
+    fn map_of(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
+        match self.config.heads[task] {
+            Head::Classification { .. } => self.map_to_read(parameters, features, None),
+            Head::Segmentation { .. } | Head::LoneClassification { .. } => self.segment(parameters, task, features),
+        }
     }
 
     /// The logits of task 0 as a [`Head::Classification`] reads them: always the same values, with the graph that
@@ -202,21 +200,19 @@ impl UNet {
         let [first, second] = units;
         conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
     }
+}
 
-    /// Logits `[B, K]` of a classification head from the bottom features and the logits of the map that it reads.
-    fn classify(&self, parameters: &Parameters, task: usize, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
-        let joined = join_channels(bottom, &pooled_softmax(map, 1 << self.config.depth)?)?;
-        let precision = self.config.precision;
-        let settings = Conv2d { padding: 1, activation: Activation::Relu, precision, ..Conv2d::default() };
-        let (weight, bias) = (parameters.phi(task, "conv.weight")?, parameters.phi(task, "conv.bias")?);
-        let hidden = mean_pixels(&conv2d(&joined, weight, Some(bias), settings)?)?;
-        linear(
-            &hidden,
-            parameters.phi(task, "fc.weight")?,
-            parameters.phi(task, "fc.bias")?,
-            Linear { precision, ..Linear::default() },
-        )
-    }
+/// For each task, its layers behind the map, if it classifies images.
+fn classifications(config: &UNetConfig) -> Result<Vec<Option<ClassificationHead>>> {
+    let of_head = |(task, head): (usize, &Head)| {
+        let (classes, map) = match (*head, config.heads.first()) {
+            (Head::LoneClassification { classes, map }, _) => (classes, map),
+            (Head::Classification { classes }, Some(&Head::Segmentation { classes: map })) => (classes, map),
+            _ => return Ok(None),
+        };
+        ClassificationHead::new(config, task, classes, map).map(Some)
+    };
+    config.heads.iter().enumerate().map(of_head).collect()
 }
 
 impl Network for UNet {
@@ -247,13 +243,22 @@ impl Network for UNet {
             let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
             let mut map = None;
             for (task, head) in self.config.heads.iter().enumerate() {
-                if map.is_none() && matches!(head, Head::Classification { .. }) {
+                let reads_first = matches!(head, Head::Classification { .. });
+                if map.is_none() && reads_first {
                     map = Some(self.map_to_read(parameters, &features, outputs.first())?);
                 }
-                outputs.push(self.output(parameters, task, &features, map.as_ref())?);
+                outputs.push(self.output(parameters, task, &features, map.as_ref().filter(|_| reads_first))?);
             }
             Ok(outputs)
         })
+    }
+
+    /// The units of a classification's convolution; `None` for a segmentation.
+    fn hidden_units(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Option<Tensor>> {
+        let Some(classification) = &self.classifications[task] else { return Ok(None) };
+        let features = self.encode(parameters, input)?;
+        let map = self.map_of(parameters, task, &features)?;
+        classification.hidden(parameters, &features[self.config.depth], &map).map(Some)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

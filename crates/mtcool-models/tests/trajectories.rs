@@ -17,7 +17,7 @@ use mtcool_core::{
     Batch, BatchSource, Error, Method, Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, ParameterKind,
     ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step, UpdateOrder, UpdateSettings,
 };
-use mtcool_models::{Fusion, Head, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_models::{Classifier, Fusion, Head, LeNet, LeNetConfig, UNet, UNetConfig};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -162,6 +162,7 @@ impl Recording {
             depth: self.count("depth"),
             statistics: mtcool_ops::Statistics::Group { groups: self.count("groups") },
             eps: self.number("norm_eps"),
+            classifier: Classifier::Plain,
             classifier_width: self.count("classifier_width"),
             precision: mtcool_ops::Precision::Full,
             heads: self.case["heads"].as_array().unwrap().iter().map(head).collect(),

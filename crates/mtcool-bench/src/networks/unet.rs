@@ -17,7 +17,7 @@ fn side_multiple(network: &NetworkConfig) -> usize {
 }
 
 fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
-    let NetworkConfig { widths, fusion, groups, norm, map_gradient, .. } = request.config;
+    let NetworkConfig { widths, fusion, groups, norm, map_gradient, classifier, class_priors, .. } = request.config;
     let doubles = widths.windows(2).all(|pair| pair[1] == 2 * pair[0]);
     if widths.len() < 2 || widths[0] == 0 || !doubles {
         return Err(ConfigError::new(format!(
@@ -41,6 +41,7 @@ fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
         precision: request.precision.of_operands(),
         heads: request.tasks.iter().map(|task| head(task, request)).collect::<Result<_, _>>()?,
         map_gradient: map_gradient.of_network(),
+        classifier: classifier.of_network(class_priors.as_ref())?,
         ..UNetConfig::default()
     };
     Ok(Box::new(UNet::new(config).context("`network`")?))

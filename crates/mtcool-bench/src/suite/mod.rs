@@ -27,7 +27,8 @@ pub use loss::{ClassCounts, LossEntry, LossPart, LossSettings, ReadLoss};
 pub use method::{MethodEntry, MethodKind, MethodSettings, ReadMethod, find_method};
 pub use name::Name;
 pub use network::{
-    MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, PrecisionSetting, Sharing,
+    ClassifierSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, PrecisionSetting,
+    Sharing,
 };
 pub use predictor::{PredictOption, PredictOptions, Predicted, PredictedPicture, Predictor, TrainedModel};
 pub use registry::Registry;

@@ -89,6 +89,12 @@ pub struct NetworkConfig {
     /// How far the gradient of a classification passes into the map that it reads, for networks with such a head.
     #[serde(default, skip_serializing_if = "MapGradientSetting::is_default")]
     pub map_gradient: MapGradientSetting,
+    /// The layers of a classification's head, for networks with such a head.
+    #[serde(default, skip_serializing_if = "ClassifierSetting::is_default")]
+    pub classifier: ClassifierSetting,
+    /// The probability of each class that the head `normalized` predicts before training; equal probabilities by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_priors: Option<Vec<f64>>,
     /// Settings of a network that the user wrote.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
@@ -146,6 +152,38 @@ impl MapGradientSetting {
             Self::ThetaOnly => mtcool_models::MapGradient::ThetaOnly,
             Self::Everything => mtcool_models::MapGradient::Everything,
             Self::None => mtcool_models::MapGradient::None,
+        }
+    }
+}
+
+/// The layers of a classification's head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClassifierSetting {
+    /// Convolution, ReLU, mean over the pixels, linear layer.
+    #[default]
+    Plain,
+    /// The same with a normalisation before the ReLU, and with the areas of the map's classes beside the pooled features.
+    Normalized,
+}
+
+impl ClassifierSetting {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The corresponding setting of `mtcool-models`.
+    ///
+    /// # Errors
+    /// If there are `priors` for a head that does not use them.
+    pub fn of_network(self, priors: Option<&Vec<f64>>) -> Result<mtcool_models::Classifier, ConfigError> {
+        match (self, priors) {
+            (Self::Normalized, priors) => Ok(mtcool_models::Classifier::Normalized { priors: priors.cloned() }),
+            (Self::Plain, None) => Ok(mtcool_models::Classifier::Plain),
+            (Self::Plain, Some(priors)) => Err(ConfigError::new(format!(
+                "`network.class_priors` is {priors:?}, which the head `plain` does not use: leave it out, or set \
+                 `network.classifier = \"normalized\"`"
+            ))),
         }
     }
 }

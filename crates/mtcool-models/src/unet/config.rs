@@ -25,6 +25,30 @@ pub enum Head {
     },
 }
 
+/// The layers of the classification heads, between the map that they read and their logits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Classifier {
+    /// The bottom features beside the pooled softmax map; convolution 3x3 with bias, ReLU, mean over the pixels, linear layer.
+    ///
+    /// With single images per batch and momentum, its units can fall below zero for every image, and then never recover.
+    #[default]
+    Plain,
+    /// The same with a normalisation before the ReLU, and with the areas of the map's classes beside the pooled features.
+    ///
+    /// 1. `h = relu(norm(conv(bottom features, pooled softmax map)))` `[B, classifier_width, h, w]`, normalised by
+    ///    [`UNetConfig::statistics`] without scale and shift. The normalised values of a group have mean 0, so that some of them
+    ///    are positive for every image, whatever the kernel is.
+    /// 2. `a` `[B, map classes]`: the mean softmax probability of each class over the whole map. All classes but the first enter
+    ///    the last layer; the first follows from them, since the areas add up to 1.
+    /// 3. `logits = fc(mean of h over the pixels, area scale * a)`. The weights of `fc` start at 0 and its bias at the logarithms
+    ///    of `priors`, so that the first predictions are the priors.
+    Normalized {
+        /// The probability of each class before training, `[classes]`; `None` for equal ones. Where class weights balance the loss, the
+        /// balanced classes are equally probable, whatever their frequencies are.
+        priors: Option<Vec<f64>>,
+    },
+}
+
 /// How far the gradient of a [`Head::Classification`] follows the segmentation map of task 0, which it reads.
 ///
 /// The map is made by task 0's decoder, so that the loss of the classification depends on phi_0, task 0's own parameters. A
@@ -56,6 +80,8 @@ pub struct UNetConfig {
     pub statistics: Statistics,
     /// Added to each variance; positive.
     pub eps: f64,
+    /// Layers of the classification heads.
+    pub classifier: Classifier,
     /// Channels of a classification head's convolution.
     pub classifier_width: usize,
     /// Precision of the operands of convolutions and linear layers.
@@ -75,6 +101,7 @@ impl Default for UNetConfig {
             depth: 4,
             statistics: Statistics::Group { groups: 8 },
             eps: 1e-5,
+            classifier: Classifier::default(),
             classifier_width: 64,
             precision: Precision::Full,
             heads: Vec::new(),

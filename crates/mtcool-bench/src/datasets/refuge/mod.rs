@@ -24,6 +24,7 @@ use crate::suite::{
     CasePicture, Caveat, ConfigError, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split, Suite,
     SyntheticConfig,
 };
+use evaluate::{Photographs, evaluate};
 use photographs::PhotographFiles;
 use settings::RefugeSettings;
 use spec::{CLASSES, TASKS, spec};
@@ -128,13 +129,6 @@ impl RefugeSuite {
             [&splits.selection, &splits.test].map(|indices| FundusSamples::evaluation(&refuge, indices.clone()));
         Ok(Self { refuge, splits, settings, training, on_card: Sent::default(), held_out })
     }
-
-    fn samples_of(&self, split: Split) -> &FundusSamples {
-        &self.held_out[match split {
-            Split::Validation => 0,
-            Split::Test => 1,
-        }]
-    }
 }
 
 impl Suite for RefugeSuite {
@@ -197,7 +191,12 @@ impl Suite for RefugeSuite {
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
-        evaluate::evaluate(&self.refuge, self.samples_of(split), problem, parameters, maps)
+        let [validation, test] = &self.held_out;
+        let photographs = match split {
+            Split::Validation => Photographs::Validation(validation),
+            Split::Test => Photographs::Test { test, validation },
+        };
+        evaluate(&self.refuge, photographs, problem, parameters, maps)
     }
 
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {

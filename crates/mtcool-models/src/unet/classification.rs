@@ -1,0 +1,168 @@
+//! The layers of a classification head behind the segmentation map that it reads.
+
+use candle_core::{Result, Tensor, bail};
+use mtcool_core::{ParameterName, Parameters};
+use mtcool_ops::{
+    Activation, ChainInput, Conv2d, ConvNormUnit, Linear, Norm, Precision, Statistics, conv_norm_chain, conv2d,
+    join_channels, linear, mean_pixels, pooled_softmax,
+};
+
+use super::config::{Classifier, UNetConfig};
+use crate::spec::{Init, ParameterSpec};
+
+/// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
+const KERNEL: usize = 3;
+/// Factor of the class areas in front of the last layer. Structures such as an optic cup cover a few hundredths of the map, and without
+/// it gradient descent would learn their weights far more slowly than those of the units, whose means are about 0.4.
+const AREA_SCALE: f64 = 16.0;
+
+/// From the bottom features `[B, C, h, w]` and the logits of a map `[B, K, h side, w side]` to the logits of an image's classes.
+/// [`Classifier`] describes the layers.
+#[derive(Clone, Debug)]
+pub(super) struct ClassificationHead {
+    task: usize,
+    classes: usize,
+    /// Channels of the bottom features.
+    bottom: usize,
+    /// K, classes of the map.
+    map: usize,
+    /// Pixels of the map along one side of a pixel of the bottom features.
+    side: usize,
+    /// Channels of the convolution.
+    width: usize,
+    classifier: Classifier,
+    norm: Norm,
+    precision: Precision,
+}
+
+impl ClassificationHead {
+    /// The head of task `task`, which tells `classes` classes apart and reads a map of `map` classes.
+    ///
+    /// # Errors
+    /// If the width cannot be divided into groups, or the priors are no probabilities of the classes.
+    pub(super) fn new(config: &UNetConfig, task: usize, classes: usize, map: usize) -> Result<Self> {
+        let UNetConfig { classifier_width: width, statistics, eps, precision, .. } = *config;
+        if let Classifier::Normalized { priors } = &config.classifier {
+            if let Statistics::Group { groups } = statistics
+                && (groups == 0 || width == 0 || !width.is_multiple_of(groups))
+            {
+                bail!("UNet: the {width} channels of a classification head cannot be divided into {groups} groups");
+            }
+            let is_probability = |prior: &f64| *prior > 0.0 && *prior <= 1.0;
+            let add_up = |priors: &[f64]| (priors.iter().sum::<f64>() - 1.0).abs() <= 1e-6;
+            let fit =
+                |priors: &Vec<f64>| priors.len() == classes && priors.iter().all(is_probability) && add_up(priors);
+            if !priors.as_ref().is_none_or(fit) {
+                bail!("UNet: the priors {priors:?}: expected {classes} positive numbers that add up to 1");
+            }
+        }
+        Ok(Self {
+            task,
+            classes,
+            bottom: config.base << config.depth,
+            map,
+            side: 1 << config.depth,
+            width,
+            classifier: config.classifier.clone(),
+            norm: Norm { statistics, eps, activation: Activation::Relu },
+            precision,
+        })
+    }
+
+    /// Names, shapes and initial distributions of the parameters.
+    pub(super) fn parameters(&self) -> Vec<ParameterSpec> {
+        let inputs = self.bottom + self.map;
+        let spec = |layer: &str, shape: Vec<usize>, init: Init| ParameterSpec {
+            name: ParameterName::phi(self.task, layer),
+            shape,
+            init,
+            decays: layer.ends_with("weight"),
+        };
+        let fan_in = Init::FanIn(KERNEL * KERNEL * inputs);
+        let kernel = spec("conv.weight", vec![self.width, inputs, KERNEL, KERNEL], fan_in.clone());
+        match &self.classifier {
+            Classifier::Plain => {
+                let of_linear = Init::FanIn(self.width);
+                vec![
+                    kernel,
+                    spec("conv.bias", vec![self.width], fan_in),
+                    spec("fc.weight", vec![self.classes, self.width], of_linear.clone()),
+                    spec("fc.bias", vec![self.classes], of_linear),
+                ]
+            }
+            Classifier::Normalized { priors } => {
+                let reads = self.width + self.map - 1;
+                let bias = match priors {
+                    Some(priors) => priors.iter().map(|prior| prior.ln()).collect(),
+                    None => vec![0.0; self.classes],
+                };
+                let zeros = Init::Values(vec![0.0; self.classes * reads]);
+                vec![
+                    kernel,
+                    spec("fc.weight", vec![self.classes, reads], zeros),
+                    spec("fc.bias", vec![self.classes], Init::Values(bias)),
+                ]
+            }
+        }
+    }
+
+    /// Logits `[B, classes]`.
+    ///
+    /// # Errors
+    /// If a parameter is missing or a shape does not fit.
+    pub(super) fn forward(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
+        let map = pooled_softmax(map, self.side)?;
+        let units = self.units(parameters, bottom, &map)?;
+        let read = match self.classifier {
+            Classifier::Plain => mean_pixels(&units)?,
+            Classifier::Normalized { .. } => self.with_areas(&units, &map)?,
+        };
+        let (weight, bias) = (self.own(parameters, "fc.weight")?, self.own(parameters, "fc.bias")?);
+        linear(&read, weight, bias, Linear { precision: self.precision, ..Linear::default() })
+    }
+
+    /// Mean of each unit of the convolution over the pixels, `[B, width]`: 0 for a unit that is not active.
+    ///
+    /// # Errors
+    /// As [`ClassificationHead::forward`].
+    pub(super) fn hidden(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
+        mean_pixels(&self.units(parameters, bottom, &pooled_softmax(map, self.side)?)?)
+    }
+
+    /// The convolution's units `[B, width, h, w]` after the ReLU, from the bottom features and the pooled map `[B, K, h, w]`.
+    fn units(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
+        let (joined, kernel) = (join_channels(bottom, map)?, self.own(parameters, "conv.weight")?);
+        let conv = Conv2d { padding: KERNEL / 2, precision: self.precision, ..Conv2d::default() };
+        match self.classifier {
+            Classifier::Plain => {
+                let conv = Conv2d { activation: Activation::Relu, ..conv };
+                conv2d(&joined, kernel, Some(self.own(parameters, "conv.bias")?), conv)
+            }
+            Classifier::Normalized { .. } => {
+                let weight = Tensor::ones(self.width, joined.dtype(), joined.device())?;
+                let bias = weight.zeros_like()?;
+                let unit = ConvNormUnit { kernel: kernel.clone(), weight, bias, conv };
+                conv_norm_chain(ChainInput::Map(&joined), &[unit], self.norm)
+            }
+        }
+    }
+
+    /// The mean of each unit over the pixels, and the scaled area of each class but the first, `[B, width + K - 1]`.
+    fn with_areas(&self, units: &Tensor, map: &Tensor) -> Result<Tensor> {
+        // The blocks of the pooled map tile the map, so that the mean of their means is the mean over the whole map.
+        let means = mean_pixels(&join_channels(units, map)?)?;
+        let (inputs, outputs) = (self.width + self.map, self.width + self.map - 1);
+        let mut selection = vec![0.0f64; outputs * inputs];
+        for row in 0..outputs {
+            let (column, scale) = if row < self.width { (row, 1.0) } else { (row + 1, AREA_SCALE) };
+            selection[row * inputs + column] = scale;
+        }
+        let selection = Tensor::from_vec(selection, (outputs, inputs), means.device())?.to_dtype(means.dtype())?;
+        let none = Tensor::zeros(outputs, means.dtype(), means.device())?;
+        linear(&means, &selection, &none, Linear::default())
+    }
+
+    fn own<'a>(&self, parameters: &'a Parameters, layer: &str) -> Result<&'a Tensor> {
+        parameters.phi(self.task, layer)
+    }
+}

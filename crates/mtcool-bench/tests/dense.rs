@@ -479,7 +479,7 @@ fn settings_that_do_not_fit_are_named() {
             &["loss.segmentation", "`cross_entropy.class_weights` is [1.0]", "3 class weights"],
         ),
         (&REFUGE, "loss.segmentation.dice=3", &["`loss.segmentation.dice` is 3", "{ weight = 1.0 }"]),
-        (&HRF_AV, "network.kind=lenet", &["`network.widths`", "expected 3"]),
+        (&HRF_AV, "network.kind=lenet", &["`network.kind` is `lenet`", "one answer per pixel"]),
         (&REFUGE, "loss.segmentation.l2={}", &["loss.segmentation.l2", "predicts classes"]),
         (&REFUGE, "loss.segmentation.dicce={}", &["loss.segmentation", "unknown loss `dicce`", "`dice`"]),
         (&REFUGE, "loss.segmentaton.dice={}", &["segmentaton", "did you mean `segmentation`"]),

@@ -52,7 +52,8 @@ pub trait Suite: Send + Sync {
         Ok(())
     }
 
-    /// Computes the metrics of all tasks on a split; `maps`, if given, receives the predicted maps of dense tasks.
+    /// Computes the metrics of all tasks on a split; `maps`, if given, receives the predicted maps of dense tasks. Metrics of the test
+    /// split may depend on choices that are made on the validation split, such as a threshold, but not the other way round.
     ///
     /// # Errors
     /// [`NonFinite`](super::NonFinite) if the network's outputs are not finite; any other error if a forward pass fails.

@@ -57,7 +57,7 @@ struct Forward {
 enum Kept {
     OnCpu(Sums),
     #[cfg(feature = "cuda")]
-    OnCard(cuda::ClassLossSums),
+    OnCard(Box<cuda::ClassLossSums>),
 }
 
 impl Forward {
@@ -107,7 +107,7 @@ impl CustomOp2 for Forward {
             let (logits, targets) = (cuda::view::<T>(name, logits, ll)?, cuda::view(name, targets, tl)?);
             let maps = cuda::Classes::new((&logits, ll.dims()), &targets);
             let (loss, sums) = cuda::class_loss(device, &maps, &self.terms)?;
-            self.keep(Kept::OnCard(sums));
+            self.keep(Kept::OnCard(Box::new(sums)));
             Ok(cuda::result(loss, device, ()))
         })
     }

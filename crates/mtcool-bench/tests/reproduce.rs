@@ -166,6 +166,19 @@ fn an_attempt_that_fails_touches_no_finished_run() {
 }
 
 #[test]
+fn an_unused_momentum_in_the_file_is_no_change_of_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("adamw.toml");
+    let table1 = include_str!("../../../experiments/table1.toml");
+    let adamw = table1.replace("momentum = 0.9\n", "momentum = 0.9\noptimizer = \"adamw\"\n");
+    assert_ne!(adamw, table1);
+    std::fs::write(&path, adamw).unwrap();
+    let plan = Plan::load(&Registry::builtin(), path.to_str().unwrap(), &Overrides::default()).unwrap();
+    assert_eq!(plan.experiment.training.momentum, None);
+    assert!(!plan.experiment.has_changed_settings);
+}
+
+#[test]
 fn changes_of_a_profiles_settings_are_known() {
     let load = |assignments: &[&str]| {
         let overrides = Overrides {

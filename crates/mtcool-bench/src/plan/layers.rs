@@ -66,13 +66,13 @@ pub(super) fn read(source: &Path, text: &str, overrides: &Overrides) -> Result<L
         let name = format!("the command line (`{assignment}`)");
         figment = figment.merge(NamedToml { name, text: assignment_as_toml(assignment)?, nested: false });
     }
-    let extract = |figment: &Figment| {
-        let settings = Settings::new(figment.clone());
-        settings.read().map_err(|error| ConfigError::from_settings(error, ""))
+    let extract = |figment: &Figment| -> Result<Experiment, ConfigError> {
+        let read = Settings::new(figment.clone()).read::<Experiment>();
+        let read = read.map_err(|error| ConfigError::from_settings(error, ""))?;
+        Ok(Experiment { training: read.training.without_unused(), ..read })
     };
-    let mut experiment: Experiment = extract(&figment)?;
-    experiment.training = experiment.training.without_unused();
-    let as_written: Experiment = extract(&plain)?;
+    let mut experiment = extract(&figment)?;
+    let as_written = extract(&plain)?;
     // After a change, the profile's words on the comparison with the paper may not describe the runs.
     let setting = |e: &Experiment| {
         let data = plain_values(&BTreeMap::from([(String::new(), e.data.settings.clone())]));

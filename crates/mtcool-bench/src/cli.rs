@@ -40,12 +40,18 @@ pub(crate) struct ConfigFlags {
     /// A profile of the experiment's file: `quick` for a small machine, `paper` for the paper's setting.
     #[arg(long)]
     pub(crate) profile: Option<String>,
-    /// Number of runs of each method, with seeds 0, 1, ...
-    #[arg(long)]
-    pub(crate) seeds: Option<u64>,
-    /// Methods, separated by commas, or `all` for all methods (see `mtcool methods`).
+    /// Number of runs of each method, such as 3, or a list of seeds, such as 0,3,7 (one seed: 7,).
+    #[arg(long, value_name = "NUMBER|LIST")]
+    pub(crate) seeds: Option<String>,
+    /// Methods and variants, separated by commas, or `all` for all of them (see `mtcool methods`).
     #[arg(long, value_delimiter = ',')]
     pub(crate) methods: Option<Vec<String>>,
+    /// One run, for job arrays, such as `mtcool:3`.
+    #[arg(long, value_name = "METHOD:SEED", conflicts_with_all = ["methods", "seeds"])]
+    pub(crate) only: Option<String>,
+    /// A row for each value of a method's setting, such as `method.mtcool.bound=0.01,0.02,0.05`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(crate) grid: Vec<String>,
     /// The device that computes: `cpu`, or a name such as `cuda:0`.
     #[arg(long)]
     pub(crate) device: Option<String>,
@@ -74,6 +80,13 @@ pub(crate) struct Reproduce {
     /// Seconds between checkpoints.
     #[arg(long, default_value_t = 30.0)]
     pub(crate) checkpoint_seconds: f64,
+    /// Wait for runs that other processes execute, and write the table in the end. Without it, a process ends as soon as nothing is
+    /// left to take.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Replace a table that has more results.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `mtcool report`.
@@ -81,18 +94,21 @@ pub(crate) struct Reproduce {
 pub(crate) struct Report {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     pub(crate) experiment: String,
-    /// Its configuration; by default the configuration of the last `reproduce`.
+    /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
     /// The folder for results.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
+    /// Replace a table that has more results.
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// `mtcool predict`.
 #[derive(Args, Debug)]
 pub(crate) struct Predict {
-    /// The folder of a finished run, such as `results/table2/runs/mtcool-s0`.
+    /// The folder of a finished run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`.
     #[arg(long, value_name = "RUN")]
     pub(crate) checkpoint: PathBuf,
     /// The folder for masks and probabilities.

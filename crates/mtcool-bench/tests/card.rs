@@ -33,7 +33,7 @@ mod on_a_card {
     use mtcool_data::augment::{Augmentation, Crop, PixelView};
     use mtcool_ops::{Cut, cut_labels_on_card, cut_picture_on_card};
 
-    use super::common::{HRF_AV, Lab, REFUGE, succeed};
+    use super::common::{HRF_AV, Lab, REFUGE, find_run, succeed};
     use super::device::card;
 
     /// The methods that are compared. Few layers, few iterations and small steps keep rounding errors small.
@@ -102,8 +102,9 @@ mod on_a_card {
                 let mut command = lab.mtcool(flags);
                 command.args(["--methods", "joint", "--results", device, "--device", device]);
                 succeed(command.args(["--set", "training.epochs=2"]));
-                let run = lab.path().join(device).join(table).join("runs/joint-s0/metrics.parquet");
-                let rows = read_rows(&run).unwrap().into_iter().filter(|row| row.metric == "loss");
+                let run = find_run(&lab.path().join(device).join(table), "joint-s0");
+                let rows =
+                    read_rows(&run.join("metrics.parquet")).unwrap().into_iter().filter(|row| row.metric == "loss");
                 rows.map(|row| row.value).collect::<Vec<f64>>()
             };
             let (cpu, card) = (of_loss("cpu"), of_loss("cuda:0"));
@@ -124,8 +125,8 @@ mod on_a_card {
         let flags = ["--methods", "mtcool", "--device", "cuda:0", "--checkpoint-seconds", "0.01"];
         succeed(&mut lab.reproduce("whole", &flags));
         let mut child = lab.reproduce("killed", &flags).spawn().unwrap();
-        let checkpoints = lab.run_folder("killed", "mtcool-s0").join("checkpoints");
-        while !checkpoints.exists() && child.try_wait().unwrap().is_none() {
+        let checkpoints = || lab.run_folder("killed", "mtcool-s0").join("checkpoints");
+        while !checkpoints().exists() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(5));
         }
         child.kill().unwrap();

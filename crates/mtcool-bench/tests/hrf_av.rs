@@ -8,7 +8,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{HRF_AV, Lab, fail, succeed};
+use common::{HRF_AV, Lab, fail, find_run, succeed};
 use image::imageops::{FilterType, resize};
 use image::{ImageReader, RgbImage};
 use mtcool_bench::record::{read_rows, read_scores};
@@ -20,7 +20,7 @@ fn reproduce(lab: &Lab, results: &str, methods: &str) -> Command {
 }
 
 fn run_folder(lab: &Lab, results: &str, run: &str) -> PathBuf {
-    lab.path().join(results).join("table3/runs").join(run)
+    find_run(&lab.path().join(results).join("table3"), run)
 }
 
 #[test]

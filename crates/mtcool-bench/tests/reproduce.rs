@@ -6,6 +6,7 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::path::Path;
 
 use common::{Lab, fail, succeed, text};
 use mtcool_bench::Registry;
@@ -117,52 +118,41 @@ fn a_model_is_readable_elsewhere_under_the_papers_names() {
 }
 
 #[test]
-fn finished_runs_are_kept_until_their_config_changes_and_come_back_with_it() {
+fn runs_of_several_configurations_lie_side_by_side_and_stay_where_they_are() {
     let lab = Lab::new();
-    let model = lab.run_folder("results", "joint-s0").join("model.safetensors");
     let run = |further: &[&str]| {
         let arguments = [&["--methods", "joint"], further].concat();
         let output = lab.reproduce("results", &arguments).output().unwrap();
         assert!(output.status.success(), "{}", text(&output.stderr));
-        (text(&output.stderr).contains("joint-s0 is finished"), std::fs::read(&model).unwrap())
+        text(&output.stderr).contains("joint-s0 is finished")
     };
-    let (trained, first) = run(&[]);
-    assert!(trained);
+    let model = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(run(&[]));
+    let (first, first_model) = (lab.run_folder("results", "joint-s0"), model(&lab.run_folder("results", "joint-s0")));
     // Fixed checksums determine MNIST's files, so the configuration of a run has no entry `files`.
-    let config = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("config.toml")).unwrap();
+    let config = std::fs::read_to_string(first.join("config.toml")).unwrap();
     assert!(!config.contains("files"), "{config}");
-    let (trained, again) = run(&["--threads", "1", "--checkpoint-seconds", "1"]);
-    assert!(!trained && again == first, "a finished run was run again");
-    let (trained, other) = run(&["--set", "method.joint.learning_rate=0.01"]);
-    assert!(trained && other != first, "a changed config was not run");
-    let (trained, back) = run(&[]);
-    assert!(!trained && back == first, "the earlier result was lost");
-}
+    let hash = config.lines().find_map(|line| line.strip_prefix("hash = \"")).unwrap();
+    assert_eq!(first.file_name().unwrap().to_string_lossy(), format!("joint-s0-{}", &hash[..8]));
+    assert!(!run(&["--threads", "1", "--checkpoint-seconds", "1"]), "a finished run was run again");
+    assert!(run(&["--set", "method.joint.learning_rate=0.01"]), "a changed config was not run");
+    let other = lab.run_folder("results", "joint-s0");
+    assert!(other != first && model(&other) != first_model);
+    assert!(!run(&[]) && model(&first) == first_model, "the earlier result was lost");
 
-#[test]
-fn an_attempt_that_fails_touches_no_finished_run() {
-    let lab = Lab::new();
-    let model = lab.run_folder("results", "joint-s0").join("model.safetensors");
-    succeed(&mut lab.reproduce("results", &["--methods", "joint"]));
-    let first = std::fs::read(&model).unwrap();
+    // Attempts that fail change nothing.
     for wrong in ["network.widths=[1, 20, 50]", "network.fusion=concta", "training.batch_size=5000"] {
         fail(&mut lab.reproduce("results", &["--methods", "joint", "--set", wrong]), &["error"]);
-        assert_eq!(std::fs::read(&model).unwrap(), first);
+        assert!(model(&first) == first_model);
     }
-    // Simulate an interruption after the run with the old config was moved away and before the run with the new config began: the
-    // folder is missing, but both runs are found again.
-    let aside = |hash: &str| lab.run_folder("results", ".earlier").join(format!("joint-s0-{}", &hash[..12]));
-    let status = std::fs::read_to_string(lab.run_folder("results", "joint-s0").join("run.json")).unwrap();
-    let hash = status.split("\"hash\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-    std::fs::create_dir_all(lab.run_folder("results", ".earlier")).unwrap();
-    std::fs::rename(lab.run_folder("results", "joint-s0"), aside(&hash)).unwrap();
-    std::fs::create_dir_all(lab.run_folder("results", "joint-s0").join(".tmp-half")).unwrap();
-    let output = lab.reproduce("results", &["--methods", "joint"]).output().unwrap();
-    assert!(output.status.success() && !text(&output.stderr).contains("is finished"), "{}", text(&output.stderr));
-    assert_eq!(std::fs::read(&model).unwrap(), first);
-    succeed(&mut lab.reproduce("results", &["--methods", "joint", "--set", "method.joint.learning_rate=0.01"]));
-    succeed(&mut lab.reproduce("results", &["--methods", "joint"]));
-    assert_eq!(std::fs::read(&model).unwrap(), first);
+    // Folders under the names that earlier versions gave are found by their hash, where they are.
+    let runs = first.parent().unwrap().to_owned();
+    std::fs::rename(&first, runs.join("joint-s0")).unwrap();
+    assert!(!run(&[]) && !first.exists() && model(&runs.join("joint-s0")) == first_model);
+    std::fs::create_dir(runs.join(".earlier")).unwrap();
+    let shelved = runs.join(".earlier").join(format!("joint-s0-{}", &hash[..12]));
+    std::fs::rename(runs.join("joint-s0"), &shelved).unwrap();
+    assert!(!run(&[]) && !first.exists() && model(&shelved) == first_model);
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn two_processes_share_a_sweep_and_run_nothing_twice() {
     let lab = Lab::new();
     let start = || {
         let mut command = lab.reproduce("shared", &SWEEP);
-        command.args(["--threads", "1"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.args(["--threads", "1", "--wait"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     };
     let (mut first, mut second) = (start(), start());
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());

@@ -1,40 +1,32 @@
 //! `mtcool reproduce` and `mtcool report`: the runs and the table of an experiment.
 
-use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use mtcool_ops::open_device;
-use serde::{Deserialize, Serialize};
 
+use super::ended::Ended;
 use super::flags::overrides;
+use super::interrupt;
+use super::nothing::nothing_matches;
 use crate::cli::{Report, Reproduce};
-use crate::plan::{DataIdentity, DataSource, Overrides, Plan, experiment_name};
+use crate::logging;
+use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
 use crate::progress::Console;
-use crate::record::{create_folder, read, write_whole};
+use crate::record::{ExperimentFolder, Published, StorageError, SweepRecord, stored_runs};
 use crate::report::{self, TableContext};
-use crate::suite::{Caveat, Registry, Suite};
-use crate::{logging, run};
-
-/// `sweep.json`: the configuration of a sweep, so that a later report needs no flags.
-#[derive(Serialize, Deserialize)]
-struct SweepRecord {
-    profile: Option<String>,
-    assignments: Vec<String>,
-    #[serde(flatten)]
-    data: DataIdentity,
-    #[serde(default)]
-    caveats: Vec<Caveat>,
-}
+use crate::run::{Outcome, Sweep};
+use crate::suite::{Registry, Suite};
 
 /// Runs an experiment and prints its table.
 ///
 /// # Errors
-/// If the experiment or its data is invalid, if a file cannot be written, or if runs failed. The table is printed also if runs
-/// failed.
+/// If the experiment or its data is invalid, if a file cannot be written, or if a run of the sweep is not finished in the end. The
+/// table is printed also if runs failed.
 pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()> {
     let console = Console::default();
-    let overrides = overrides(&arguments.config, registry);
+    let overrides = overrides(&arguments.config)?;
     // The plan is checked before any download, so that a mistake in the file is found at once.
     let plan = Plan::load(registry, &arguments.experiment, &overrides)?;
     let overrides = overrides.with_variables();
@@ -49,9 +41,8 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
         ensure!(threads >= 1, "`--threads` is 0: expected at least 1");
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
     }
-    let folder = arguments.results.join(&plan.name);
-    create_folder(&folder)?;
-    logging::start(&console, Some(&folder.join("log.jsonl")))?;
+    let folder = ExperimentFolder::create(&arguments.results, &plan.source)?;
+    logging::start(&console, Some(&folder.path().join("log.jsonl")))?;
     for method in &plan.methods {
         if let Some(warning) = method.settings.warning() {
             tracing::warn!("method.{}: {warning}", method.entry.name);
@@ -60,17 +51,40 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     let suite = prepare(&plan)?;
     let data = identity_of(suite.as_ref());
     let runs = plan.runs(&data);
-    run::check(&plan, &runs, suite.as_ref(), &device)?;
+    let stop = AtomicUsize::new(0);
+    let mut sweep = Sweep {
+        plan: &plan,
+        runs: &runs,
+        suite: suite.as_ref(),
+        device: &device,
+        folder: &folder.runs(),
+        checkpoint_every: Duration::from_secs_f64(arguments.checkpoint_seconds),
+        waits: arguments.wait,
+        stop: &stop,
+    };
+    sweep.check()?;
     let Overrides { profile, assignments } = overrides;
-    let record = SweepRecord { profile, assignments, data, caveats: suite.caveats() };
-    write_whole(&folder.join("sweep.json"), &serde_json::to_vec_pretty(&record)?)?;
-    let every = Duration::from_secs_f64(arguments.checkpoint_seconds);
+    let (table, files) = (plan.table_id(&data), Vec::new());
+    let record = SweepRecord { profile, assignments, data, caveats: suite.caveats(), table, files };
+    folder.begin_table(&record)?;
+    let stop = interrupt::watch()?;
+    sweep.stop = &stop;
     // The sweep runs inside the thread pool, so that the parallel parts of a step do not have to change the thread.
-    let work = || run::sweep(&plan, &runs, suite.as_ref(), &device, &folder.join("runs"), every, &console);
-    let outcome = rayon::scope(|_| work());
-    let table = write_table(&plan, &record, &folder, Some(suite.as_ref()));
-    let failures = outcome?;
-    print!("{}", table?);
+    let outcome = rayon::scope(|_| sweep.execute(&console));
+    if let Ok(Outcome { is_stopped: true, finished, interrupted, .. }) = &outcome {
+        let kept = interrupted.as_ref().map(|run| format!("{run}; ")).unwrap_or_default();
+        let finished = format!("{finished} of {} runs are finished", runs.len());
+        let message = format!("interrupted: {kept}{finished}. Nothing is lost: the same command goes on");
+        return Err(Ended { message, status: interrupt::exit_status(stop.load(Ordering::Relaxed)) }.into());
+    }
+    if let Ok(Outcome { elsewhere, .. }) = &outcome
+        && !elsewhere.is_empty()
+    {
+        return Err(Ended::left_to_others(elsewhere).into());
+    }
+    let written = write_table(&plan, &record, &folder, Some(suite.as_ref()), arguments.force);
+    let failures = outcome?.failures;
+    written?;
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
     Ok(())
 }
@@ -81,18 +95,32 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
 /// If there is nothing to report, or if files are damaged.
 pub(super) fn report(registry: &Registry, arguments: &Report) -> Result<()> {
     logging::start(&Console::default(), None)?;
-    let given = overrides(&arguments.config, registry);
-    let folder = arguments.results.join(experiment_name(&arguments.experiment));
-    let path = folder.join("sweep.json");
-    let none_yet = || format!("nothing to report: run `cargo xtask reproduce {}` first", arguments.experiment);
-    let record: SweepRecord =
-        serde_json::from_slice(&read(&path).with_context(none_yet)?).with_context(|| path.display().to_string())?;
-    let as_run = given.profile.is_none() && given.assignments.is_empty();
-    let of_run = || Overrides { profile: record.profile.clone(), assignments: record.assignments.clone() };
-    let plan = Plan::load(registry, &arguments.experiment, &if as_run { of_run() } else { given })?;
+    let given = overrides(&arguments.config)?;
+    let source = ExperimentSource::find(&arguments.experiment)?;
+    let folder = ExperimentFolder::find(&arguments.results, &source)?;
+    let records = folder.records()?;
+    let last = records.first().with_context(|| {
+        let (experiment, place) = (&arguments.experiment, folder.path().display());
+        format!("nothing to report in `{place}`: run `cargo xtask reproduce {experiment}` first")
+    })?;
+    // Flags are added to those of the last table; a later assignment overrides an earlier one.
+    let mut overrides = last.overrides();
+    overrides.profile = given.profile.or(overrides.profile);
+    overrides.assignments.extend(given.assignments);
+    let plan = Plan::load(registry, &arguments.experiment, &overrides)?;
+    let runs = stored_runs(&folder.runs())?;
+    // Other flags may mean the data of an earlier table.
+    let has_runs = |record: &&SweepRecord| {
+        runs.runs.iter().any(|run| plan.has_run(&run.method, run.seed, &run.hash, &record.data))
+    };
+    let Some(of_data) = records.iter().find(has_runs) else {
+        return Err(nothing_matches(&plan, &last.data, &runs.runs, &arguments.experiment));
+    };
+    let Overrides { profile, assignments } = overrides;
+    let table = plan.table_id(&of_data.data);
+    let record = SweepRecord { profile, assignments, table, files: Vec::new(), ..of_data.clone() };
     let suite = open_again(&plan, &record.data);
-    print!("{}", write_table(&plan, &record, &folder, suite.as_deref())?);
-    Ok(())
+    write_table(&plan, &record, &folder, suite.as_deref(), arguments.force)
 }
 
 /// Obtains the data from the configured source and opens it.
@@ -122,7 +150,29 @@ fn open_again(plan: &Plan, data: &DataIdentity) -> Option<Box<dyn Suite>> {
     plan.spec.figure.is_some().then(open)?.inspect_err(warn).ok()
 }
 
-fn write_table(plan: &Plan, record: &SweepRecord, folder: &Path, suite: Option<&dyn Suite>) -> Result<String> {
+/// Prints the table of all runs that `plan` asks for, and writes its files.
+fn write_table(
+    plan: &Plan,
+    record: &SweepRecord,
+    folder: &ExperimentFolder,
+    suite: Option<&dyn Suite>,
+    force: bool,
+) -> Result<()> {
+    let index = stored_runs(&folder.runs())?;
+    for (path, error) in &index.damaged {
+        tracing::warn!("`{}` is left out of the table: {error:#}", path.display());
+    }
+    let new = tempfile::Builder::new().prefix(".tmp-table-").tempdir_in(folder.path());
+    let new = new.map_err(|error| StorageError::open(folder.path(), error))?;
     let SweepRecord { data, caveats, .. } = record;
-    report::write(&TableContext { plan, data, caveats, folder }, suite)
+    let context = TableContext { plan, data, caveats, runs: &index.runs, folder: new.path() };
+    print!("{}", report::write(&context, suite)?);
+    if let Published::Kept { path, there, here, own } = folder.publish(record, new.path(), force)? {
+        let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();
+        tracing::warn!(
+            "`{}` was not replaced, since it has {there} results, and this table has {here}{own}; `--force` replaces it",
+            path.display()
+        );
+    }
+    Ok(())
 }

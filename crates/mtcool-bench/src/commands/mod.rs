@@ -1,15 +1,19 @@
 //! The implementation of each subcommand.
 
 mod data;
+mod ended;
 mod experiment;
 mod flags;
+mod interrupt;
 mod methods;
+mod nothing;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::FromArgMatches;
 
+use self::ended::Ended;
 use crate::cli::{Cli, Command, command_line, predict_options};
 use crate::logging;
 use crate::predict::{self, PredictRequest};
@@ -22,10 +26,16 @@ pub fn main_with(registry: Registry) -> ExitCode {
     mtcool_ops::keep_freed_memory();
     match run(&registry) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => match error.downcast_ref::<Ended>() {
+            Some(ended) => {
+                eprintln!("{ended}");
+                ExitCode::from(ended.status)
+            }
+            None => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

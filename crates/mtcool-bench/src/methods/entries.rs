@@ -1,6 +1,6 @@
 //! The entries of all methods, in the order of listings: the methods of the paper's tables come first.
 
-use super::gradient::{Joint, read};
+use super::gradient::{Independent, Joint, read};
 use super::{aggregators, fmtl, mtcool, weightings};
 use crate::suite::{MethodEntry, MethodKind, Sharing};
 
@@ -18,7 +18,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             reference: "-".into(),
             sharing: Sharing::Separate,
             inherits: Some("joint".into()),
-            settings: read::<Joint>,
+            settings: read::<Independent>,
         },
         MethodEntry {
             name: "vanilla".into(),

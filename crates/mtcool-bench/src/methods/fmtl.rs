@@ -89,6 +89,10 @@ impl MethodSettings for FmtlSettings {
         Ok(Box::new(GradientMethod::new(self.outside(seed)?, self.keys.learning_rate, training.updates()?)?))
     }
 
+    fn check_tasks(&self, tasks: usize) -> Result<()> {
+        self.inside.check_tasks(tasks)
+    }
+
     fn combine(&self, seed: u64) -> Option<Result<Combine>> {
         Some(self.outside(seed))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use mtcool_core::{Combine, GradientMethod, Method};
+use mtcool_core::{Combine, Error, GradientMethod, Method};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,12 @@ pub(super) trait Keys: Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
 
     /// The rule that combines the tasks.
     fn combine(&self, seed: u64) -> mtcool_core::Result<Combine>;
+
+    /// Checks the settings that depend on the number of tasks.
+    fn check_tasks(&self, tasks: usize) -> mtcool_core::Result<()> {
+        let _ = tasks;
+        Ok(())
+    }
 }
 
 /// Reads the settings of a gradient method.
@@ -35,19 +41,57 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
         Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.updates()?)?))
     }
 
+    fn check_tasks(&self, tasks: usize) -> mtcool_core::Result<()> {
+        self.0.check_tasks(tasks)
+    }
+
     fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
         Some(self.0.combine(seed))
     }
 }
 
-/// Settings of Joint and of Independent.
+/// Settings of Joint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Joint {
     learning_rate: f64,
+    /// Fixed weights of the losses, one per task; without them every loss has the weight 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    weights: Option<Vec<f64>>,
 }
 
 impl Keys for Joint {
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn combine(&self, _seed: u64) -> mtcool_core::Result<Combine> {
+        Ok(Combine::Losses(match &self.weights {
+            Some(weights) => Box::new(mtcool_baselines::Scalarization::new(weights.clone())?),
+            None => Box::new(mtcool_baselines::Joint),
+        }))
+    }
+
+    fn check_tasks(&self, tasks: usize) -> mtcool_core::Result<()> {
+        match &self.weights {
+            Some(weights) if weights.len() != tasks => Err(Error::Mismatch {
+                what: "`weights`".into(),
+                expected: format!("{tasks} numbers, one per task"),
+                got: format!("{}", weights.len()),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Settings of Independent. Each of its networks has one loss, so that there is nothing to weight.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Independent {
+    learning_rate: f64,
+}
+
+impl Keys for Independent {
     fn learning_rate(&self) -> f64 {
         self.learning_rate
     }

@@ -5,19 +5,21 @@ use std::fmt::Display;
 use mtcool_ops::is_device_name;
 
 use super::experiment::Experiment;
-use crate::suite::{ConfigError, PrecisionSetting, Registry};
+use super::variants::Rows;
+use crate::suite::{ConfigError, PrecisionSetting};
 
-/// Checks the values of `experiment` that need neither a data set nor a network.
+/// Checks the values of an experiment that need neither a data set nor a network.
 ///
 /// # Errors
 /// [`ConfigError`] with the first value that is unknown or out of range.
-pub(super) fn check(experiment: &Experiment, registry: &Registry) -> Result<(), ConfigError> {
+pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
+    let experiment = rows.experiment;
     let require = |valid: bool, key: &str, value: &dyn Display, expected: &str| {
         if valid { Ok(()) } else { Err(ConfigError::new(format!("`{key}` is {value}: expected {expected}"))) }
     };
     let training = &experiment.training;
     require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
-    require(experiment.seeds >= 1, "seeds", &experiment.seeds, "at least 1")?;
+    experiment.seeds.check()?;
     require(
         is_device_name(&experiment.device),
         "device",
@@ -33,12 +35,25 @@ pub(super) fn check(experiment: &Experiment, registry: &Registry) -> Result<(), 
     require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
     require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;
     training.updates().map_err(|error| ConfigError::new(format!("training: {error}")))?;
-    for table in experiment.method.keys().chain(experiment.reference.keys()) {
-        registry.method(table)?;
+    for name in experiment.method.keys().chain(experiment.reference.keys()) {
+        rows.find(name)?;
+    }
+    for point in rows.points {
+        rows.find(&point.base).map_err(|error| error.within("`grid`"))?;
+    }
+    for name in rows.variants() {
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        require(
+            is_plain,
+            "method",
+            &format!("a table called `{name}`"),
+            "letters, digits, `_` and `-` in a variant's name",
+        )?;
     }
     check_paper(experiment)?;
-    for (index, method) in experiment.methods.iter().enumerate() {
-        require(!experiment.methods[..index].contains(method), "methods", method, "each method once")?;
+    let asked = rows.asked();
+    for (index, method) in asked.iter().enumerate() {
+        require(!asked[..index].contains(method), "methods", method, "each method once")?;
     }
     Ok(())
 }

@@ -6,20 +6,26 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
+use super::seeds::Seeds;
 use crate::suite::{DatasetEntry, NetworkConfig, PrecisionSetting, Split, SyntheticConfig, TrainingConfig};
 
 /// An experiment: everything in its TOML file, after a profile has been chosen.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
+    /// The experiment's name, and the name of its folder of results; without it, the name of its file without `.toml`.
+    pub name: Option<String>,
     /// The caption of the results table.
     pub title: String,
     /// The name of a data set of the registry.
     pub dataset: String,
-    /// Names of methods of the registry, in the order of the table's rows.
+    /// Names of methods of the registry and of variants, in the order of the table's rows; `["all"]` stands for all of them.
     pub methods: Vec<String>,
-    /// Number of runs of each method, with seeds 0, 1, ...
-    pub seeds: u64,
+    /// Number of runs of each method, or a list of seeds.
+    pub seeds: Seeds,
+    /// Lists of values for settings of methods, such as `method.mtcool.bound = [0.01, 0.02]`: a row for each value.
+    #[serde(default)]
+    pub grid: Dict,
     /// `cpu`, or a name such as `cuda:0`.
     pub device: String,
     /// What this profile has in common with the paper's experiment and what not: phrases for the note below the table. Data,
@@ -51,12 +57,13 @@ pub struct Experiment {
     /// The losses of each task; a task without an entry gets the usual loss of its kind.
     #[serde(default)]
     pub loss: BTreeMap<String, Dict>,
-    /// Each method's own settings.
+    /// Each method's own settings. A table with the key `like` is a variant of the method that `like` names: it has the settings of
+    /// this method except for its own ones, and is a row of its own.
     #[serde(default)]
     pub method: BTreeMap<String, Dict>,
     /// How the paper obtained its results; required if `reference` has any.
     pub paper: Option<PaperSetting>,
-    /// The paper's results, by method.
+    /// The paper's results, by method or variant.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,
 }

@@ -1,13 +1,14 @@
 //! The layers of a configuration: the file's `default` table, the profile's table, `MTCOOL_*` variables, flags.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use figment::providers::{Env, Format, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
 use super::experiment::Experiment;
+use super::grid::{GridPoint, points};
+use super::source::ExperimentSource;
 use crate::suite::{ConfigError, Settings};
 
 /// `MTCOOL_*` variables that are not configuration keys.
@@ -28,6 +29,8 @@ pub(super) struct Layers {
     pub(super) experiment: Experiment,
     /// The methods that the experiment's file itself names.
     pub(super) first_block: Vec<String>,
+    /// The variants that its grid makes.
+    pub(super) points: Vec<GridPoint>,
     figment: Figment,
 }
 
@@ -37,29 +40,55 @@ impl Layers {
         Settings::new(self.figment.focus(key))
     }
 
-    /// The tables `keys`, merged; a later table overrides an earlier one.
-    pub(super) fn tables<'a>(&self, keys: impl Iterator<Item = &'a str>) -> Settings {
-        Settings::new(keys.fold(Figment::new(), |all, key| all.merge(self.figment.focus(key))))
+    /// The settings of a method: `tables`, merged, then the settings of a point of the grid; later ones override earlier ones.
+    ///
+    /// # Errors
+    /// If a key of `settings` is no key of TOML.
+    pub(super) fn method(
+        &self,
+        tables: &[MethodTable<'_>],
+        settings: &[(String, toml::Value)],
+    ) -> Result<Settings, ConfigError> {
+        let of_table = |all: Figment, table: &MethodTable<'_>| {
+            let hidden = &table.hidden[..];
+            all.merge(Without { table: self.figment.focus(&format!("method.{}", table.name)), hidden })
+        };
+        let mut all = tables.iter().fold(Figment::new(), of_table);
+        for (key, value) in settings {
+            let name = format!("the grid (`{key} = {value}`)");
+            let text = assignment_as_toml(&format!("{key}={value}"))?;
+            all = all.merge(NamedToml { name, text, nested: false });
+        }
+        Ok(Settings::new(all))
     }
+}
+
+/// A table `method.*` of the configuration.
+#[derive(Clone, Debug)]
+pub(super) struct MethodTable<'a> {
+    /// The part of its name after `method.`.
+    pub(super) name: &'a str,
+    /// The keys that are left out.
+    pub(super) hidden: Vec<&'a str>,
 }
 
 /// Reads the experiment: its file's `default` table, the profile's table, `MTCOOL_*` variables, flags.
 ///
 /// # Errors
 /// [`ConfigError`] with the key, its place, and the expected value.
-pub(super) fn read(source: &Path, text: &str, overrides: &Overrides) -> Result<Layers, ConfigError> {
-    let tables =
-        text.parse::<toml::Table>().map_err(|error| ConfigError::new(format!("{}: {error}", source.display())))?;
+pub(super) fn read(source: &ExperimentSource, overrides: &Overrides) -> Result<Layers, ConfigError> {
+    let (place, text) = (source.place(), &source.text);
+    let tables = text.parse::<toml::Table>().map_err(|error| ConfigError::new(format!("{place}: {error}")))?;
     let profile = match &overrides.profile {
         Some(profile) if !tables.contains_key(profile) => {
             let valid: Vec<&str> = tables.keys().map(String::as_str).collect();
-            return Err(ConfigError::unknown("profile", profile, &valid).within(source.display()));
+            return Err(ConfigError::unknown("profile", profile, &valid).within(place));
         }
         Some(profile) => Profile::new(profile),
         None => Profile::Default,
     };
     let variables = Env::prefixed("MTCOOL_").ignore(&OTHER_VARIABLES).split("__").global();
-    let file = NamedToml { name: format!("`{}`", source.display()), text: text.to_owned(), nested: true };
+    let file = NamedToml { name: format!("`{place}`"), text: text.clone(), nested: true };
     let plain = Figment::from(file).select(profile.clone());
     let mut figment = plain.clone().merge(variables).select(profile);
     for assignment in &overrides.assignments {
@@ -73,13 +102,23 @@ pub(super) fn read(source: &Path, text: &str, overrides: &Overrides) -> Result<L
     };
     let mut experiment = extract(&figment)?;
     let as_written = extract(&plain)?;
-    // After a change, the profile's words on the comparison with the paper may not describe the runs.
+    if let Some(name) = experiment.name.as_ref().filter(|name| **name != source.name) {
+        let message = format!(
+            "`name` is `{name}`: it is set in the table `[default]` of the experiment's file, and nowhere else"
+        );
+        return Err(ConfigError::new(message));
+    }
+    // After a change, the profile's words on the comparison with the paper may not describe the runs. A variant's settings change
+    // its own row alone.
     let setting = |e: &Experiment| {
         let data = plain_values(&BTreeMap::from([(String::new(), e.data.settings.clone())]));
-        (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.loss), plain_values(&e.method), data)
+        let mut methods = e.method.clone();
+        methods.retain(|_, table| !table.contains_key("like"));
+        (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.loss), plain_values(&methods), data)
     };
     experiment.has_changed_settings = setting(&experiment) != setting(&as_written);
-    Ok(Layers { experiment, first_block: as_written.methods, figment })
+    let points = points(&experiment.grid)?;
+    Ok(Layers { experiment, first_block: as_written.methods, points, figment })
 }
 
 /// The tables without figment's record of the source of each value.
@@ -104,6 +143,34 @@ impl Overrides {
         assignments.sort();
         assignments.append(&mut self.assignments);
         Self { assignments, ..self }
+    }
+}
+
+/// A table without the keys `hidden`. Each value keeps its source.
+struct Without<'a> {
+    table: Figment,
+    hidden: &'a [&'a str],
+}
+
+impl figment::Provider for Without<'_> {
+    fn metadata(&self) -> figment::Metadata {
+        figment::Metadata::named("settings of a method")
+    }
+
+    fn data(&self) -> figment::error::Result<figment::value::Map<Profile, Dict>> {
+        let mut layers = self.table.data()?;
+        for layer in layers.values_mut() {
+            layer.retain(|key, _| !self.hidden.contains(&key.as_str()));
+        }
+        Ok(layers)
+    }
+
+    fn profile(&self) -> Option<Profile> {
+        Some(self.table.profile().clone())
+    }
+
+    fn __metadata_map(&self) -> Option<figment::value::Map<figment::value::Tag, figment::Metadata>> {
+        figment::Provider::__metadata_map(&self.table)
     }
 }
 

@@ -4,17 +4,23 @@
 
 mod check;
 mod experiment;
+mod grid;
 mod layers;
 mod losses;
+mod methods;
 mod resolve;
 mod run_config;
+mod seeds;
 mod source;
 mod stored;
+mod variants;
 
 pub use experiment::{Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
 pub use layers::Overrides;
 pub use losses::PlannedLoss;
-pub use resolve::{Plan, PlannedMethod, PlannedRun};
+pub use methods::PlannedMethod;
+pub use resolve::{Plan, PlannedRun};
 pub use run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
-pub use source::experiment_name;
-pub use stored::StoredConfig;
+pub use seeds::Seeds;
+pub use source::ExperimentSource;
+pub use stored::{StoredConfig, StoredSettings};

@@ -1,24 +1,22 @@
 //! [`Plan`]: an experiment, checked as far as possible without its data.
 
-use std::sync::Arc;
-
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::check::check;
 use super::experiment::Experiment;
 use super::layers::{Layers, Overrides, read};
 use super::losses::{PlannedLoss, describe, losses};
+use super::methods::{PlannedMethod, planned};
 use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
-use super::source::{experiment_name, find_experiment};
-use crate::suite::{
-    ConfigError, DatasetEntry, DatasetSpec, MethodEntry, MethodSettings, NetworkEntry, NetworkRequest, Registry,
-    Sharing,
-};
+use super::source::ExperimentSource;
+use super::variants::Rows;
+use crate::suite::{ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing};
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
 pub struct Plan {
-    /// The experiment's name.
-    pub name: String,
+    /// Its name and its file.
+    pub source: ExperimentSource,
     /// The content of its file, merged with variables and flags.
     pub experiment: Experiment,
     /// Its data set.
@@ -31,24 +29,13 @@ pub struct Plan {
     pub network: NetworkEntry,
     /// The loss of each task.
     pub losses: Vec<PlannedLoss>,
-    /// The requested methods, in the order of the table's rows.
+    /// The requested methods and variants, in the order of the table's rows.
     pub methods: Vec<PlannedMethod>,
-    /// The other methods of the registry for which the experiment has valid settings. Earlier runs of these methods may exist,
-    /// and then they belong in the table.
+    /// The other methods of the registry and variants of the file for which the experiment has valid settings. Earlier runs of
+    /// them may exist, and then they belong in the table.
     pub further: Vec<PlannedMethod>,
-    /// Names of the methods that the experiment's file itself names, in the file's order.
+    /// Names of the methods and variants that the experiment's file itself names, in the file's order.
     first_block: Vec<String>,
-}
-
-/// A method with its settings.
-#[derive(Clone, Debug)]
-pub struct PlannedMethod {
-    /// The method.
-    pub entry: MethodEntry,
-    /// Its settings, which were checked by building the method once.
-    pub settings: Arc<dyn MethodSettings>,
-    /// Whether the experiment's file itself names the method. These methods form the first block of the table.
-    pub is_in_first_block: bool,
 }
 
 /// A run of the plan.
@@ -66,22 +53,28 @@ impl Plan {
     /// # Errors
     /// [`ConfigError`] with the first unknown name or value out of range, its place, and the expected value.
     pub fn load(registry: &Registry, experiment: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let (source, text) = find_experiment(experiment)?;
-        let layers = read(&source, &text, overrides)?;
+        let source = ExperimentSource::find(experiment)?;
+        let mut layers = read(&source, overrides)?;
+        let rows = Rows { experiment: &layers.experiment, points: &layers.points, registry };
+        check(&rows)?;
+        let (asked, first_block, mut further) = (rows.asked(), rows.expand(&layers.first_block), rows.all());
+        further.retain(|name| !asked.contains(name));
+        let find = |names: Vec<String>| names.iter().map(|name| rows.find(name)).collect::<Result<Vec<_>, _>>();
+        let (asked, further) = (find(asked)?, find(further)?);
+        layers.first_block.clone_from(&first_block);
         let read = &layers.experiment;
-        check(read, registry)?;
         let dataset = registry.dataset(&read.dataset)?.clone();
         let data_settings = data_settings(&layers, &dataset)?;
         let spec = (dataset.spec)(&data_settings).map_err(|error| ConfigError::new(format!("{error:#}")))?;
         let network = registry.network(read.network.kind.as_deref().unwrap_or(&dataset.network))?.clone();
         let losses = losses(&layers, &spec, registry)?;
-        let method = |entry: &MethodEntry| planned(&layers, entry, registry);
-        let asked = |name: &String| method(registry.method(name)?);
-        let methods = read.methods.iter().map(asked).collect::<Result<_, _>>()?;
-        let is_further = |entry: &&MethodEntry| !read.methods.iter().any(|name| *name == entry.name);
-        let further = registry.methods().iter().filter(is_further).filter_map(|entry| method(entry).ok()).collect();
-        let (name, Layers { experiment, first_block, .. }) = (experiment_name(experiment), layers);
-        Ok(Self { name, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block })
+        let method = |variant| planned(&layers, variant, registry, spec.tasks.len());
+        let methods: Vec<PlannedMethod> = asked.iter().map(method).collect::<Result<_, _>>()?;
+        check_rows(&methods)?;
+        let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
+        let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();
+        let experiment = layers.experiment;
+        Ok(Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block })
     }
 
     /// All runs on data of this identity: all methods with the first seed, then all methods with the next seed.
@@ -92,7 +85,7 @@ impl Plan {
                 PlannedRun { config, method: method.clone() }
             })
         };
-        (0..self.experiment.seeds).flat_map(of_seed).collect()
+        self.experiment.seeds.all().into_iter().flat_map(of_seed).collect()
     }
 
     /// The run of `method` with `seed` on data of this identity.
@@ -100,10 +93,10 @@ impl Plan {
         let experiment = &self.experiment;
         RunConfig {
             results_version: RESULTS_VERSION,
-            experiment: self.name.clone(),
-            method: method.entry.name.to_string(),
+            experiment: self.source.name.clone(),
+            method: method.like.clone(),
             seed,
-            device: experiment.device.clone(),
+            device: experiment.device.split(':').next().unwrap_or_default().to_owned(),
             dataset: experiment.dataset.clone(),
             report: experiment.report,
             precision: experiment.precision,
@@ -116,6 +109,23 @@ impl Plan {
             loss: describe(&self.losses, &self.spec),
             settings: method.settings.describe(),
         }
+    }
+
+    /// Whether a row of the table has the run with this hash, of the registry's method `like` with this seed on data of this
+    /// identity.
+    pub fn has_run(&self, like: &str, seed: u64, hash: &str, data: &DataIdentity) -> bool {
+        let mut methods = self.methods.iter().chain(&self.further).filter(|method| method.like == like);
+        methods.any(|method| self.run_config(method, seed, data).hash() == hash)
+    }
+
+    /// The identity of everything that the rows of this plan's table have: two plans with the same identity ask the same question
+    /// of the runs, whatever methods and seeds they run themselves.
+    pub fn table_id(&self, data: &DataIdentity) -> String {
+        let of_row = |method: &PlannedMethod| (method.entry.name.to_string(), self.run_config(method, 0, data).hash());
+        let mut rows: Vec<(String, String)> = self.methods.iter().chain(&self.further).map(of_row).collect();
+        rows.sort();
+        let text: String = rows.iter().map(|(name, hash)| format!("{name} {hash}\n")).collect();
+        Sha256::digest(text.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// `methods`, which belong to the first block, sorted in the order of the experiment's file.
@@ -136,6 +146,27 @@ impl Plan {
     }
 }
 
+/// Checks that the table has no two rows with the same name or the same results.
+fn check_rows(methods: &[PlannedMethod]) -> Result<(), ConfigError> {
+    for (at, method) in methods.iter().enumerate() {
+        for other in &methods[..at] {
+            let names = format!("`{}` and `{}`", other.entry.name, method.entry.name);
+            if method.is_same_as(other) {
+                let message =
+                    format!("{names} have the same settings, so that they are the same run: leave one of them out");
+                return Err(ConfigError::new(message));
+            }
+            if method.entry.label == other.entry.label {
+                let label = &method.entry.label;
+                let message =
+                    format!("{names} would both be called \"{label}\" in the table: give one of them another `label`");
+                return Err(ConfigError::new(message));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The checked settings of the experiment's data set with defaults filled in; `null` if it has none.
 fn data_settings(layers: &Layers, dataset: &DatasetEntry) -> Result<Value, ConfigError> {
     let table = if layers.experiment.data.settings.is_empty() {
@@ -145,23 +176,4 @@ fn data_settings(layers: &Layers, dataset: &DatasetEntry) -> Result<Value, Confi
     };
     let settings = (dataset.settings)(&table).map_err(|error| ConfigError::from_settings(error, "data.settings"))?;
     Ok(if settings.as_object().is_some_and(|fields| fields.is_empty()) { Value::Null } else { settings })
-}
-
-/// A method with its settings, which are checked by building the method once.
-fn planned(layers: &Layers, entry: &MethodEntry, registry: &Registry) -> Result<PlannedMethod, ConfigError> {
-    let given = &layers.experiment.method;
-    let tables: Vec<&str> = entry.tables().filter(|table| given.contains_key(*table)).collect();
-    let keys: Vec<String> = tables.iter().map(|table| format!("method.{table}")).collect();
-    let settings =
-        (entry.settings)(&layers.tables(keys.iter().map(String::as_str)), registry.methods()).map_err(|error| {
-            // The value comes from the last table that has the key.
-            let has_key = |table: &&&str| error.key().and_then(|key| given.get(**table)?.get(key)).is_some();
-            let table = tables.iter().rfind(has_key).copied().unwrap_or(&entry.name).to_owned();
-            ConfigError::from_settings(error, &format!("method.{table}"))
-        })?;
-    settings
-        .build(&layers.experiment.training, 0)
-        .map_err(|error| ConfigError::new(format!("method.{}: {error}", entry.name)))?;
-    let is_in_first_block = layers.first_block.iter().any(|name| *name == entry.name);
-    Ok(PlannedMethod { entry: entry.clone(), settings: settings.into(), is_in_first_block })
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::suite::{NetworkConfig, PrecisionSetting, Split, TrainingConfig};
+use crate::suite::{ConfigError, NetworkConfig, PrecisionSetting, Split, TrainingConfig};
 
 /// Version of the program's numbers, part of every run's hash. It is raised with each change after which the same configuration
 /// may give different numbers, even if only the last bits differ. CONTRIBUTING.md explains when.
@@ -29,11 +29,11 @@ pub struct RunConfig {
     pub results_version: u32,
     /// Name of the experiment.
     pub experiment: String,
-    /// Name of the method.
+    /// Name of the method in the registry. A variant's name is not part of the run's identity, since it changes no result.
     pub method: String,
     /// Seed of initial weights, batches and noise.
     pub seed: u64,
-    /// `cpu`, or a name such as `cuda:0`.
+    /// The kind of device: `cpu` or `cuda`. Its number is not part of the run's identity.
     pub device: String,
     /// Name of the data set.
     pub dataset: String,
@@ -69,15 +69,23 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl RunConfig {
-    /// The name of the run's folder.
-    pub fn id(&self) -> String {
-        format!("{}-s{}", self.method, self.seed)
-    }
-
     /// SHA-256 of the whole configuration, in hexadecimal. Two runs with the same hash have the same result.
     pub fn hash(&self) -> String {
         // Every field is a plain value, so the conversion to JSON cannot fail.
         let text = serde_json::to_string(self).unwrap_or_default();
         Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+    /// The text of `config.toml`: the configuration and its hash. Null values are left out, since TOML has no null.
+    ///
+    /// # Errors
+    /// If a setting cannot be written as TOML, such as a list with a null value.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        let failed = |error: &dyn std::fmt::Display| ConfigError::new(format!("the configuration as TOML: {error}"));
+        let mut value = serde_json::to_value(self).map_err(|error| failed(&error))?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|_, field| !field.is_null());
+            fields.insert("hash".into(), self.hash().into());
+        }
+        toml::to_string_pretty(&value).map_err(|error| failed(&error))
     }
 }

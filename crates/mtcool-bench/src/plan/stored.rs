@@ -1,4 +1,6 @@
-//! Reads the network and the data of a run back from its `config.toml`.
+//! Reads the configuration of a run back from its `config.toml`.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -34,5 +36,71 @@ impl StoredConfig {
     /// If the text is damaged or was written by another version of this program.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         toml::from_str(text).map_err(|error| ConfigError::new(error.to_string()))
+    }
+}
+
+/// The whole configuration of a run, for lists of runs and comparisons of their settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredSettings {
+    /// The name of its method in the registry.
+    pub method: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Everything in its `config.toml`.
+    pub table: toml::Table,
+}
+
+impl StoredSettings {
+    /// Reads the text of the file.
+    ///
+    /// # Errors
+    /// If the text is damaged, or has no method or no seed.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let table: toml::Table = text.parse().map_err(|error| ConfigError::new(format!("{error}")))?;
+        let missing = |key: &str| ConfigError::new(format!("missing key `{key}`"));
+        let method =
+            table.get("method").and_then(|method| method.as_str()).ok_or_else(|| missing("method"))?.to_owned();
+        let seed = table.get("seed").and_then(toml::Value::as_integer).and_then(|seed| u64::try_from(seed).ok());
+        Ok(Self { method, seed: seed.ok_or_else(|| missing("seed"))?, table })
+    }
+
+    /// Every setting as text, by its dotted key, such as `training.epochs` and `settings.bound`; without seed and hash.
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let mut settings = BTreeMap::new();
+        for (key, value) in self.table.iter().filter(|(key, _)| !["hash", "seed"].contains(&key.as_str())) {
+            flatten(key, value, &mut settings);
+        }
+        settings
+    }
+}
+
+fn flatten(key: &str, value: &toml::Value, settings: &mut BTreeMap<String, String>) {
+    match value {
+        toml::Value::Table(table) => {
+            for (inner, value) in table {
+                flatten(&format!("{key}.{inner}"), value, settings);
+            }
+        }
+        value => {
+            settings.insert(key.to_owned(), value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_dotted_key() {
+        let text = "method = \"mtcool\"\nseed = 3\nhash = \"ab\"\n[training]\nepochs = 2\n[settings]\nbound = 0.02\n";
+        let stored = StoredSettings::parse(text).unwrap();
+        assert_eq!((stored.method.as_str(), stored.seed), ("mtcool", 3));
+        let settings: Vec<(String, String)> = stored.settings().into_iter().collect();
+        let want = [("method", "\"mtcool\""), ("settings.bound", "0.02"), ("training.epochs", "2")];
+        assert_eq!(settings, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for (damaged, key) in [("seed = 1", "method"), ("method = \"joint\"", "seed"), ("method = ", "")] {
+            assert!(StoredSettings::parse(damaged).unwrap_err().to_string().contains(key), "{damaged}");
+        }
     }
 }

@@ -30,7 +30,7 @@ pub struct PredictRequest<'a> {
 fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'a DatasetEntry, TrainedModel)> {
     let path = run.join("config.toml");
     let text = read(&path).with_context(|| {
-        format!("`{}` is not the folder of a run, such as `results/table2/runs/mtcool-s0`", run.display())
+        format!("`{}` is not the folder of a run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`", run.display())
     })?;
     let parse = || -> Result<StoredConfig> { Ok(StoredConfig::parse(std::str::from_utf8(&text)?)?) };
     let stored = parse().with_context(|| format!("`{}` is damaged", path.display()))?;

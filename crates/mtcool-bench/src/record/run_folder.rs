@@ -1,57 +1,22 @@
-//! The folder of one run, and the lock that gives it to one process.
+//! The folder of one run, which is found by the hash of the run's configuration and never moved.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
+use anyhow::Result;
 
 use super::cases::{scores_frame, write_map};
 use super::checkpoint::safetensors_bytes;
-use super::files::{StorageError, create_folder, read, write_whole};
+use super::files::{StorageError, create_folder, write_whole};
 use super::metrics::{Row, parquet_bytes, predictions_frame, rows_frame};
+use super::run_lock::RunLock;
+use super::run_status::{NetworkSize, RunStatus, Status, now};
 use crate::plan::RunConfig;
 use crate::suite::{CaseMap, Evaluation};
 
-/// The progress of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// The run has begun; it continues from its last checkpoint.
-    Running,
-    /// The run is finished; it is not executed again with this config.
-    Finished,
-    /// The run diverged. It would diverge again, so it is not executed again with this config.
-    Failed,
-}
-
-/// The content of `run.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunStatus {
-    /// The hash of the run's config.
-    pub hash: String,
-    /// The progress of the run.
-    pub status: Status,
-    /// The reason, if the run failed.
-    pub message: Option<String>,
-    /// Number of parameters of the run's network.
-    pub parameters: usize,
-    /// Number of parameters of the network that Joint trains: the unit of the Params column.
-    pub joint_parameters: usize,
-    /// Number of epochs of the budget.
-    pub epochs: u64,
-    /// Training time in seconds, without evaluation.
-    pub train_seconds: f64,
-}
-
-/// Number of parameters of a run's network and of the network that Joint trains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NetworkSize {
-    /// Number of parameters of the run's network.
-    pub parameters: usize,
-    /// Number of parameters of the network that Joint trains.
-    pub joint_parameters: usize,
-}
+/// Number of digits of the hash in a folder's name.
+const SHORT_HASH: usize = 8;
+/// The same if another run's hash begins with the same digits.
+const LONG_HASH: usize = 16;
 
 /// The result of [`RunFolder::claim`].
 pub enum Claim {
@@ -67,83 +32,30 @@ pub enum Claim {
 pub struct RunFolder {
     path: PathBuf,
     hash: String,
-    /// The operating system releases the lock when the process ends, for whatever reason.
-    _lock: File,
+    _lock: RunLock,
 }
 
 impl RunFolder {
-    /// Takes the run in `runs` for this process, unless another process holds it or it is over. A folder with another config is
-    /// moved to `runs/.earlier` and moved back when that config is used again, so that no result is lost.
+    /// Takes the run in `runs` for this process, unless another process holds it or it is over. A run that has not begun gets
+    /// the folder `{label}-s{seed}-{first digits of the hash}`.
     ///
     /// # Errors
     /// If the folder cannot be read or written.
-    pub fn claim(runs: &Path, run: &RunConfig) -> Result<Claim> {
+    pub fn claim(runs: &Path, run: &RunConfig, label: &str) -> Result<Claim> {
         create_folder(runs)?;
-        let lock_path = runs.join(format!("{}.lock", run.id()));
-        let lock = File::create(&lock_path).map_err(|error| StorageError::new("create", &lock_path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(Claim::Busy),
-            Err(TryLockError::Error(error)) => Err(StorageError::new("lock", &lock_path, error))?,
-        }
-        let (path, hash) = (runs.join(run.id()), run.hash());
-        Self::swap_configs(runs, run, &path, &hash)?;
+        let hash = run.hash();
+        let Some(lock) = RunLock::take(runs, &hash)? else { return Ok(Claim::Busy) };
+        let found = find_run(runs, run)?;
+        let path = found.as_ref().map_or_else(|| free_path(runs, label, run.seed, &hash), |(path, _)| path.clone());
         remove_leftovers(&path)?;
         remove_leftovers(&path.join("checkpoints"))?;
         for maps in std::fs::read_dir(path.join("maps")).into_iter().flatten().flatten() {
             remove_leftovers(&maps.path())?;
         }
-        match Self::status(runs, run)? {
-            Some(status) if status.status != Status::Running => Ok(Claim::Done(status)),
+        match found {
+            Some((_, status)) if status.status.is_over() => Ok(Claim::Done(status)),
             _ => Ok(Claim::Ours(Box::new(Self { path, hash, _lock: lock }))),
         }
-    }
-
-    /// Moves a run with another config away, and moves an earlier run with this config back. If the process is interrupted at any
-    /// point, the next call still finds both.
-    fn swap_configs(runs: &Path, run: &RunConfig, path: &Path, hash: &str) -> Result<()> {
-        let shelf = runs.join(".earlier");
-        let earlier = |hash: &str| shelf.join(format!("{}-{}", run.id(), &hash[..hash.len().min(12)]));
-        let rename = |from: &Path, to: &Path| {
-            std::fs::rename(from, to).map_err(|error| StorageError::new("rename", from, error))
-        };
-        let remove =
-            |path: &Path| std::fs::remove_dir_all(path).map_err(|error| StorageError::new("remove", path, error));
-        if let Some(status) = Self::status(runs, run)?
-            && status.hash != hash
-        {
-            create_folder(&shelf)?;
-            let target = earlier(&status.hash);
-            // Two folders with the same config have the same result; the one with more progress is kept.
-            match (target.exists(), status.status) {
-                (true, Status::Running) => remove(path)?,
-                (true, _) => {
-                    remove(&target)?;
-                    rename(path, &target)?;
-                }
-                (false, _) => rename(path, &target)?,
-            }
-        }
-        if Self::status(runs, run)?.is_none() && earlier(hash).exists() {
-            if path.exists() {
-                remove(path)?;
-            }
-            rename(&earlier(hash), path)?;
-        }
-        Ok(())
-    }
-
-    /// The content of `run.json` of `run`, whichever process holds the run; `None` before the run has begun.
-    ///
-    /// # Errors
-    /// If the file is damaged.
-    pub fn status(runs: &Path, run: &RunConfig) -> Result<Option<RunStatus>> {
-        let path = runs.join(run.id()).join("run.json");
-        if !path.exists() {
-            return Ok(None);
-        }
-        let status = serde_json::from_slice(&read(&path)?);
-        status.map(Some).with_context(|| format!("`{}` is damaged; delete its folder to run it again", path.display()))
     }
 
     /// The path of the folder.
@@ -156,15 +68,51 @@ impl RunFolder {
         self.path.join("checkpoints")
     }
 
-    /// Writes config, environment and status of the run before it begins.
+    /// Writes config, environment and status of the run before it begins or continues. `progress` is the position in the run.
     ///
     /// # Errors
     /// If the file cannot be written.
-    pub fn begin(&self, run: &RunConfig, size: NetworkSize, environment: &serde_json::Value) -> Result<()> {
+    pub fn begin(
+        &self,
+        run: &RunConfig,
+        size: NetworkSize,
+        progress: RunProgress,
+        environment: &serde_json::Value,
+    ) -> Result<RunStatus> {
         create_folder(&self.path)?;
-        write_whole(&self.path.join("config.toml"), toml_text(run)?.as_bytes())?;
+        let started = RunStatus::read(&self.path)?.map(|status| status.started).filter(|&started| started > 0);
+        write_whole(&self.path.join("config.toml"), run.to_toml()?.as_bytes())?;
         write_whole(&self.path.join("environment.json"), &serde_json::to_vec_pretty(environment)?)?;
-        self.set_status(run, Status::Running, None, size, 0.0)
+        let status = RunStatus {
+            hash: self.hash.clone(),
+            status: Status::Running,
+            message: None,
+            parameters: size.parameters,
+            joint_parameters: size.joint_parameters,
+            epochs: run.training.epochs,
+            epoch: 0,
+            step: 0,
+            train_seconds: 0.0,
+            started: started.unwrap_or_else(now),
+            updated: 0,
+        };
+        self.set_status(&status, Status::Running, None, progress)?;
+        Ok(status)
+    }
+
+    /// Writes `run.json`: `of_run` as [`RunFolder::begin`] returned it, with this status, message and progress.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn set_status(
+        &self,
+        of_run: &RunStatus,
+        status: Status,
+        message: Option<String>,
+        progress: RunProgress,
+    ) -> Result<()> {
+        let RunProgress { epoch, step, train_seconds } = progress;
+        RunStatus { status, message, epoch, step, train_seconds, ..of_run.clone() }.write(&self.path)
     }
 
     /// Writes the metrics so far, so that they can be read while the run continues.
@@ -195,24 +143,51 @@ impl RunFolder {
         }
         Ok(write_whole(&self.path.join("model.safetensors"), &safetensors_bytes(parameters)?)?)
     }
+}
 
-    /// Writes `run.json`.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn set_status(
-        &self,
-        run: &RunConfig,
-        status: Status,
-        message: Option<String>,
-        size: NetworkSize,
-        train_seconds: f64,
-    ) -> Result<()> {
-        let (hash, epochs) = (self.hash.clone(), run.training.epochs);
-        let NetworkSize { parameters, joint_parameters } = size;
-        let status = RunStatus { hash, status, message, parameters, joint_parameters, epochs, train_seconds };
-        Ok(write_whole(&self.path.join("run.json"), &serde_json::to_vec_pretty(&status)?)?)
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunProgress {
+    /// Number of completed epochs.
+    pub epoch: u64,
+    /// Number of completed steps of the method.
+    pub step: u64,
+    /// Training time so far in seconds, without evaluation.
+    pub train_seconds: f64,
+}
+
+/// The folders that hold runs: `runs`, and the folder into which earlier versions of the program moved runs with other configs.
+pub(super) fn run_folders(runs: &Path) -> Vec<PathBuf> {
+    let folders = [runs.to_owned(), runs.join(".earlier")];
+    let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).into_iter().flatten().flatten());
+    let is_hidden = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+    let mut found: Vec<PathBuf> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir() && !is_hidden(path)).collect();
+    found.sort();
+    found
+}
+
+/// The folder and the status of `run`, whatever its label; `None` before the run has begun. Names that earlier versions gave,
+/// `{method}-s{seed}`, are found as well.
+fn find_run(runs: &Path, run: &RunConfig) -> Result<Option<(PathBuf, RunStatus)>> {
+    let hash = run.hash();
+    let (part, earlier) = (format!("-s{}-{}", run.seed, &hash[..SHORT_HASH]), format!("{}-s{}", run.method, run.seed));
+    let may_be = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().contains(&part) || name == earlier.as_str())
+    };
+    for path in run_folders(runs).into_iter().filter(may_be) {
+        if let Some(status) = RunStatus::read(&path)?.filter(|status| status.hash == hash) {
+            return Ok(Some((path, status)));
+        }
     }
+    Ok(None)
+}
+
+/// The path of the folder of a run that has not begun.
+fn free_path(runs: &Path, label: &str, seed: u64, hash: &str) -> PathBuf {
+    let of_length = |digits: usize| runs.join(format!("{label}-s{seed}-{}", &hash[..digits]));
+    let short = of_length(SHORT_HASH);
+    if short.join("run.json").exists() { of_length(LONG_HASH) } else { short }
 }
 
 /// Removes incomplete files that a killed process left in `folder`.
@@ -225,14 +200,4 @@ fn remove_leftovers(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The config as TOML. Null values are left out, since TOML has no null.
-fn toml_text(run: &RunConfig) -> Result<String> {
-    let mut value = serde_json::to_value(run)?;
-    if let Some(fields) = value.as_object_mut() {
-        fields.retain(|_, field| !field.is_null());
-        fields.insert("hash".into(), run.hash().into());
-    }
-    Ok(toml::to_string_pretty(&value)?)
 }

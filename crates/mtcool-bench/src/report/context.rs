@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::plan::{DataIdentity, Plan};
+use crate::record::StoredRun;
 use crate::suite::Caveat;
 
 /// The data from which a table is written.
@@ -13,7 +14,9 @@ pub struct TableContext<'a> {
     pub data: &'a DataIdentity,
     /// How the data files differ from the published ones.
     pub caveats: &'a [Caveat],
-    /// The folder of the experiment's results.
+    /// All runs of the experiment, whatever their configuration.
+    pub runs: &'a [StoredRun],
+    /// The folder for the files of the table.
     pub folder: &'a Path,
 }
 
@@ -21,6 +24,6 @@ pub struct TableContext<'a> {
 impl<'a> TableContext<'a> {
     /// The context of `plan` on data that is as published.
     pub(super) fn of_real_data(plan: &'a Plan, data: &'a DataIdentity) -> Self {
-        Self { plan, data, caveats: &[], folder: Path::new("none") }
+        Self { plan, data, caveats: &[], runs: &[], folder: Path::new("none") }
     }
 }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use mtcool_metrics::Summary;
 
 use super::against_paper::AgainstPaper;
-use crate::record::Row;
+use crate::record::{Row, StoredRun};
 use crate::suite::MethodEntry;
 
-/// A method's row.
+/// The row of a method or of a variant of one.
 pub struct TableRow {
-    /// The method.
+    /// The method. For a variant, name and label are the variant's.
     pub method: MethodEntry,
     /// Whether the experiment's file names the method. These methods form the first block of the table.
     pub is_in_first_block: bool,
@@ -30,8 +30,12 @@ pub struct TableRow {
     pub against_paper: Vec<Option<AgainstPaper>>,
     /// The recorded metrics of the finished runs, for plots.
     pub histories: Vec<Vec<Row>>,
+    /// The finished runs, sorted by seed.
+    pub stored: Vec<StoredRun>,
     /// The folders of the finished runs, sorted by seed.
     pub folders: Vec<PathBuf>,
+    /// The runs that have begun and are not over, sorted by seed.
+    pub unfinished: Vec<StoredRun>,
 }
 
 #[cfg(test)]
@@ -49,7 +53,9 @@ impl TableRow {
             seconds_per_epoch: Some(1.0),
             paper_params: None,
             histories: Vec::new(),
+            stored: Vec::new(),
             folders: Vec::new(),
+            unfinished: Vec::new(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! [`Table`]: the finished runs of one configuration, summarised by method.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use mtcool_metrics::Summary;
@@ -11,8 +10,8 @@ use super::comparison::{Comparison, compare};
 use super::context::TableContext;
 use super::paper_notes;
 use super::row::TableRow;
-use crate::plan::{PlannedMethod, RunConfig};
-use crate::record::{Row, RunFolder, RunStatus, Status, read_revision, read_rows};
+use crate::plan::PlannedMethod;
+use crate::record::{Row, Status, StoredRun, read_revision, read_rows};
 use crate::suite::{Caveat, Column, Split};
 
 /// The results table of an experiment.
@@ -49,7 +48,7 @@ impl Table {
         for method in first.into_iter().chain(second) {
             let row = Self::row(context, method, &columns)?;
             let is_asked_for = plan.methods.iter().any(|asked| asked.entry.name == method.entry.name);
-            if is_asked_for || row.runs > 0 {
+            if is_asked_for || row.runs > 0 || !row.unfinished.is_empty() {
                 rows.push(row);
             }
         }
@@ -72,11 +71,11 @@ impl Table {
     }
 
     fn row(context: &TableContext<'_>, method: &PlannedMethod, columns: &[Column]) -> Result<TableRow> {
-        let runs = runs_of(context, method)?;
-        let (finished, failed): (Vec<_>, Vec<_>) =
-            runs.into_iter().partition(|(_, status)| status.status == Status::Finished);
-        let folder = context.folder.join("runs");
-        let folders: Vec<PathBuf> = finished.iter().map(|(run, _)| folder.join(run.id())).collect();
+        let runs = runs_of(context, method);
+        let (over, unfinished): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.status.status.is_over());
+        let (stored, failed): (Vec<_>, Vec<_>) =
+            over.into_iter().partition(|run| run.status.status == Status::Finished);
+        let folders: Vec<_> = stored.iter().map(|run| run.folder.clone()).collect();
         let histories =
             folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
         let split = context.plan.experiment.report.name();
@@ -92,21 +91,23 @@ impl Table {
             .iter()
             .zip(&cells)
             .map(|(column, cell)| AgainstPaper::of(context, &method.entry.name, column, cell.as_ref()));
-        let per_epoch: Vec<f64> =
-            finished.iter().map(|(_, status)| status.train_seconds / status.epochs as f64).collect();
-        let params = finished.first().map(|(_, status)| status.parameters as f64 / status.joint_parameters as f64);
+        let per_epoch = stored.iter().map(|run| run.status.train_seconds / run.status.epochs as f64);
+        let per_epoch: Vec<f64> = per_epoch.collect();
+        let size = |run: &StoredRun| run.status.parameters as f64 / run.status.joint_parameters as f64;
         Ok(TableRow {
             method: method.entry.clone(),
             is_in_first_block: method.is_in_first_block,
-            runs: finished.len(),
-            failures: failed.into_iter().filter_map(|(_, status)| status.message).collect(),
-            params,
+            runs: stored.len(),
+            failures: failed.into_iter().filter_map(|run| run.status.message).collect(),
+            params: stored.first().map(size),
             against_paper: against_paper.collect::<Result<_>>()?,
             cells,
             seconds_per_epoch: Summary::of(&per_epoch).map(|summary| summary.mean),
             paper_params: context.plan.experiment.reference.get(&*method.entry.name).map(|row| row.params),
             histories,
+            stored,
             folders,
+            unfinished,
         })
     }
 }
@@ -115,25 +116,16 @@ fn is_cell(row: &Row, column: &Column, split: &str) -> bool {
     row.split == split && row.task == column.task && row.metric == column.metric
 }
 
-/// The runs of `method` that are over and have the current configuration, also for seeds that are not requested now.
-fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Result<Vec<(RunConfig, RunStatus)>> {
-    let folder = context.folder.join("runs");
-    let mut seeds = Vec::new();
-    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let seed = name.strip_prefix(&*method.entry.name).and_then(|rest| rest.strip_prefix("-s")?.parse::<u64>().ok());
-        seeds.extend(seed);
-    }
-    seeds.sort_unstable();
-    let mut runs = Vec::new();
-    for seed in seeds {
-        let run = context.plan.run_config(method, seed, context.data);
-        match RunFolder::status(&folder, &run)? {
-            Some(status) if status.hash == run.hash() && status.status != Status::Running => runs.push((run, status)),
-            _ => {}
-        }
-    }
-    Ok(runs)
+/// The runs that have the current configuration of `method`, sorted by seed, also for seeds that are not requested now.
+fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Vec<StoredRun> {
+    let is_asked_for = |run: &&StoredRun| {
+        run.method == method.like && run.hash == context.plan.run_config(method, run.seed, context.data).hash()
+    };
+    let mut runs: Vec<StoredRun> = context.runs.iter().filter(is_asked_for).cloned().collect();
+    runs.sort_by_key(|run| run.seed);
+    // A copy of a folder is the same run.
+    runs.dedup_by_key(|run| run.seed);
+    runs
 }
 
 fn notes(context: &TableContext<'_>, columns: &[Column], rows: &[TableRow]) -> Result<Vec<String>> {
@@ -160,18 +152,39 @@ fn notes(context: &TableContext<'_>, columns: &[Column], rows: &[TableRow]) -> R
     if !missing.is_empty() {
         notes.push(format!("No finished run yet: {}.", missing.join(", ")));
     }
+    notes.extend(unfinished(rows));
     for row in rows {
         notes.extend(row.failures.iter().map(|failure| format!("FAILED: {failure}.")));
     }
     Ok(notes)
 }
 
+/// Notes on the runs that have begun and are not over.
+fn unfinished(rows: &[TableRow]) -> Vec<String> {
+    let place = |run: &StoredRun| {
+        let status = &run.status;
+        format!("{} (epoch {} of {})", run.name(), (status.epoch + 1).min(status.epochs), status.epochs)
+    };
+    let with = |status: Status| {
+        let runs = rows.iter().flat_map(|row| &row.unfinished).filter(|run| run.status.status == status);
+        runs.map(place).collect::<Vec<_>>().join(", ")
+    };
+    let (running, interrupted) = (with(Status::Running), with(Status::Interrupted));
+    let mut notes = Vec::new();
+    if !running.is_empty() {
+        notes.push(format!("Running at the time of this table: {running}."));
+    }
+    if !interrupted.is_empty() {
+        notes.push(format!("Interrupted: {interrupted}; the same command goes on."));
+    }
+    notes
+}
+
 /// A note, if the runs of the table were executed by different revisions of the program.
 fn revisions(rows: &[TableRow]) -> Result<Option<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for folder in rows.iter().flat_map(|row| &row.folders) {
-        let run = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        found.entry(read_revision(folder)?).or_default().push(run);
+    for run in rows.iter().flat_map(|row| &row.stored) {
+        found.entry(read_revision(&run.folder)?).or_default().push(run.name());
     }
     if found.len() < 2 {
         return Ok(None);
@@ -195,7 +208,8 @@ mod tests {
         let notes_on = |origin: serde_json::Value, caveats: &[Caveat]| {
             let data = DataIdentity { origin, ..DataIdentity::default() };
             let folder = std::path::Path::new("none");
-            notes(&TableContext { plan: &plan, data: &data, caveats, folder }, &plan.spec.columns, &[]).unwrap()
+            let context = TableContext { plan: &plan, data: &data, caveats, runs: &[], folder };
+            notes(&context, &plan.spec.columns, &[]).unwrap()
         };
         let is_told = |notes: &[String]| notes.iter().any(|note| note.contains("not comparable"));
         let published = notes_on(serde_json::Value::Null, &[]);

@@ -8,5 +8,5 @@ mod sweep;
 mod train;
 
 pub use problem::problem;
-pub use sweep::{check, sweep};
-pub use train::{Diverged, Run};
+pub use sweep::{Outcome, Sweep};
+pub use train::{Diverged, Interrupted, Run};

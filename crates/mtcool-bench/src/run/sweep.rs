@@ -1,80 +1,156 @@
 //! A sweep: all runs of a table. Each run is executed by one process, and no run is executed twice.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use candle_core::Device;
 
-use super::train::{Diverged, Run};
+use super::train::{Diverged, Interrupted, Run};
 use crate::plan::{Plan, PlannedRun};
-use crate::progress::Console;
+use crate::progress::{Console, SweepProgress};
 use crate::record::{Claim, RunFolder, Status, StorageError, environment};
 use crate::suite::Suite;
 
 /// Time between two checks of runs that another process holds.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Checks what depends on the data before any run starts: that the networks fit the tasks, that the batch size fits the data,
-/// and that the budget is enough for each method.
-///
-/// # Errors
-/// If something does not fit; the message names the first such setting.
-pub fn check(plan: &Plan, runs: &[PlannedRun], suite: &dyn Suite, device: &Device) -> Result<()> {
-    for PlannedRun { config, method } in runs.iter().filter(|run| run.config.seed == 0) {
-        Run { config, method, plan, suite, device, checkpoint_every: Duration::ZERO }.check()?;
-    }
-    Ok(())
+/// The runs of a table, with everything that is needed to execute them.
+pub struct Sweep<'a> {
+    /// The experiment.
+    pub plan: &'a Plan,
+    /// Its runs, in the order of their execution.
+    pub runs: &'a [PlannedRun],
+    /// Its data.
+    pub suite: &'a dyn Suite,
+    /// The device that it trains on.
+    pub device: &'a Device,
+    /// The folder that holds the folders of all runs.
+    pub folder: &'a Path,
+    /// Time between checkpoints.
+    pub checkpoint_every: Duration,
+    /// Whether to wait for runs that other processes hold.
+    pub waits: bool,
+    /// The number of the signal that asked the process to stop; 0 before.
+    pub stop: &'a AtomicUsize,
 }
 
-/// Executes all of `runs` that are not over, together with any other process that works on the same sweep. It returns when all
-/// runs are over, with one line for each run that failed, now or earlier.
-///
-/// # Errors
-/// The first error that would affect the other runs as well, such as a full disk; the sweep then stops.
-pub fn sweep(
-    plan: &Plan,
-    runs: &[PlannedRun],
-    suite: &dyn Suite,
-    device: &Device,
-    folder: &Path,
-    checkpoint_every: Duration,
-    console: &Console,
-) -> Result<Vec<String>> {
-    let environment = environment(&plan.experiment.device);
-    let of_plan =
-        runs.iter().map(|PlannedRun { config, method }| Run { config, method, plan, suite, device, checkpoint_every });
-    let mut pending: Vec<Run<'_>> = of_plan.collect();
-    let mut progress = console.sweep(pending.iter().map(Run::budget).sum());
-    let mut failures = Vec::new();
-    while !pending.is_empty() {
+/// How a sweep ended.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// One line for each run that failed, now or earlier.
+    pub failures: Vec<String>,
+    /// Number of runs that are finished.
+    pub finished: usize,
+    /// The names of the runs that other processes are executing.
+    pub elsewhere: Vec<String>,
+    /// Whether the process was asked to stop.
+    pub is_stopped: bool,
+    /// The run that it was working on then.
+    pub interrupted: Option<Interrupted>,
+}
+
+impl Sweep<'_> {
+    /// Checks what depends on the data before any run starts: that the networks fit the tasks, that the batch size fits the
+    /// data, and that the budget is enough for each method.
+    ///
+    /// # Errors
+    /// If something does not fit; the message names the first such setting.
+    pub fn check(&self) -> Result<()> {
+        let mut checked = BTreeSet::new();
+        for run in self.all().filter(|run| checked.insert(run.method.entry.name.clone())) {
+            run.check()?;
+        }
+        Ok(())
+    }
+
+    /// Executes all runs that are not over, together with any other process that works on the same sweep. It returns when all
+    /// runs are over, when all others are held by other processes (unless it waits), or when the process is asked to stop.
+    ///
+    /// # Errors
+    /// The first error that would affect the other runs as well, such as a full disk; the sweep then stops.
+    pub fn execute(&self, console: &Console) -> Result<Outcome> {
+        let environment = environment(&self.plan.experiment.device);
+        let mut pending: Vec<Run<'_>> = self.all().collect();
+        let mut progress = console.sweep(pending.iter().map(Run::budget).sum());
+        let mut outcome = Outcome::default();
+        while !pending.is_empty() && !outcome.is_stopped {
+            let before = pending.len();
+            pending = self.pass(pending, &environment, &mut progress, &mut outcome)?;
+            if pending.len() == before && !outcome.is_stopped {
+                if !self.waits {
+                    break;
+                }
+                std::thread::sleep(PATIENCE);
+            }
+        }
+        outcome.elsewhere = pending.iter().map(Run::name).collect();
+        progress.finish();
+        Ok(outcome)
+    }
+
+    /// Executes each of `pending` that is free; returns those that other processes hold.
+    fn pass<'a>(
+        &'a self,
+        pending: Vec<Run<'a>>,
+        environment: &serde_json::Value,
+        progress: &mut SweepProgress,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<Run<'a>>> {
         let mut busy = Vec::new();
         for run in pending {
-            match RunFolder::claim(folder, run.config)? {
-                Claim::Busy => busy.push(run),
+            outcome.is_stopped |= self.stop.load(Ordering::Relaxed) > 0;
+            if outcome.is_stopped {
+                break;
+            }
+            let held = match RunFolder::claim(self.folder, run.config, &run.method.entry.name)? {
+                Claim::Busy => {
+                    busy.push(run);
+                    continue;
+                }
                 Claim::Done(status) => {
                     progress.skip(run.budget());
-                    if status.status == Status::Failed {
-                        failures.extend(status.message);
+                    match status.status {
+                        Status::Failed => outcome.failures.extend(status.message),
+                        _ => outcome.finished += 1,
                     }
+                    continue;
                 }
-                Claim::Ours(held) => match run.execute(&held, &environment, &mut progress) {
-                    Ok(()) => tracing::info!("{} is finished", run.config.id()),
-                    Err(error) if error.is::<StorageError>() => return Err(error),
+                Claim::Ours(held) => held,
+            };
+            match run.execute(&held, environment, progress) {
+                Ok(()) => {
+                    tracing::info!("{} is finished", run.name());
+                    outcome.finished += 1;
+                }
+                Err(error) if error.is::<StorageError>() => return Err(error),
+                Err(error) => match error.downcast::<Interrupted>() {
+                    Ok(interrupted) => {
+                        (outcome.is_stopped, outcome.interrupted) = (true, Some(interrupted));
+                        break;
+                    }
                     Err(error) => {
-                        let named =
-                            if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.config.id()) };
+                        let named = if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.name()) };
                         tracing::error!("{named}{error:#}; the other runs go on");
-                        failures.push(format!("{named}{error:#}"));
+                        outcome.failures.push(format!("{named}{error:#}"));
                     }
                 },
             }
         }
-        pending = busy;
-        if !pending.is_empty() {
-            std::thread::sleep(PATIENCE);
-        }
+        Ok(busy)
     }
-    progress.finish();
-    Ok(failures)
+
+    fn all(&self) -> impl Iterator<Item = Run<'_>> {
+        self.runs.iter().map(|PlannedRun { config, method }| Run {
+            config,
+            method,
+            plan: self.plan,
+            suite: self.suite,
+            device: self.device,
+            checkpoint_every: self.checkpoint_every,
+            stop: self.stop,
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! The training loop: a single run from its last checkpoint to its end.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -9,7 +10,7 @@ use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameter
 use super::problem::problem;
 use crate::plan::{Plan, PlannedMethod, RunConfig};
 use crate::progress::SweepProgress;
-use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, Status, TaskSums};
+use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, RunProgress, RunStatus, Status, TaskSums};
 use crate::suite::{Evaluation, MapSink, Name, NonFinite, Sharing, Split, Suite};
 use mtcool_metrics::MetricError;
 
@@ -27,6 +28,22 @@ pub struct Run<'a> {
     pub device: &'a Device,
     /// Time between checkpoints. In addition, a checkpoint is written at the end of each epoch.
     pub checkpoint_every: Duration,
+    /// The number of the signal that asked the process to stop; 0 before.
+    pub stop: &'a AtomicUsize,
+}
+
+/// The process was asked to stop. The run is marked as interrupted, and continues from a checkpoint of its last step.
+#[derive(Debug, thiserror::Error)]
+#[error("{run} is kept up to step {step} (epoch {epoch} of {epochs})")]
+pub struct Interrupted {
+    /// The run's name.
+    pub run: String,
+    /// Number of completed steps.
+    pub step: u64,
+    /// The epoch that it was in, counted from 1.
+    pub epoch: u64,
+    /// Number of epochs of the budget.
+    pub epochs: u64,
 }
 
 /// Training diverged. The run is marked as failed, and the sweep continues with the other runs.
@@ -61,6 +78,11 @@ pub enum Diverged {
 }
 
 impl Run<'_> {
+    /// The run's name in messages.
+    pub fn name(&self) -> String {
+        self.method.run_name(self.config.seed)
+    }
+
     /// The budget: number of batches per task.
     pub fn budget(&self) -> u64 {
         self.config.training.epochs * self.batches_an_epoch()
@@ -96,7 +118,7 @@ impl Run<'_> {
             least <= budget,
             "method.{}: its warm-up and one iteration need {least} batches of each task, but {} epochs are {budget}; raise \
              `training.epochs` or lower `warmup_iterations`",
-            self.config.method,
+            self.method.entry.name,
             self.config.training.epochs
         );
         Ok(())
@@ -106,7 +128,8 @@ impl Run<'_> {
     /// where the test split is read.
     ///
     /// # Errors
-    /// [`Diverged`] if a loss or a prediction is not finite; [`crate::record::StorageError`] if the results cannot be written.
+    /// [`Diverged`] if a loss or a prediction is not finite; [`Interrupted`] if the process was asked to stop;
+    /// [`crate::record::StorageError`] if the results cannot be written.
     pub fn execute(
         &self,
         folder: &RunFolder,
@@ -119,7 +142,7 @@ impl Run<'_> {
         let mut method = self.method.settings.build(&self.config.training, self.config.seed)?;
         let mut state = match Checkpoint::load_newest(&folder.checkpoints(), &fresh)? {
             Some(checkpoint) => {
-                tracing::info!("{} continues from step {}", self.config.id(), checkpoint.position.step);
+                tracing::info!("{} continues from step {}", self.name(), checkpoint.position.step);
                 method.restore(checkpoint.method.clone())?;
                 checkpoint
             }
@@ -130,21 +153,23 @@ impl Run<'_> {
                 rows: Vec::new(),
             },
         };
-        folder.begin(self.config, size, environment)?;
+        let status = folder.begin(self.config, size, progress_of(&state.position), environment)?;
         progress.skip(state.position.batches);
         let split = self.config.report;
         let mut keep = |map| folder.write_map(&map);
         let outcome = self
-            .train(&problem, method.as_mut(), &mut state, folder, progress)
+            .train(&problem, method.as_mut(), &mut state, (folder, &status), progress)
             .and_then(|()| self.evaluate(&problem, &state, split, Some(&mut keep)));
         let evaluation = match outcome {
             Ok(evaluation) => evaluation,
             Err(error) => {
                 if error.is::<Diverged>() {
                     let message = Some(format!("{error:#}"));
-                    folder.set_status(self.config, Status::Failed, message, size, state.position.train_seconds)?;
+                    folder.set_status(&status, Status::Failed, message, progress_of(&state.position))?;
                     folder.write_rows(&state.rows)?;
                     progress.skip(self.budget().saturating_sub(state.position.batches));
+                } else if error.is::<Interrupted>() {
+                    folder.set_status(&status, Status::Interrupted, None, progress_of(&state.position))?;
                 }
                 return Err(error);
             }
@@ -154,7 +179,7 @@ impl Run<'_> {
         }
         folder.write_rows(&state.rows)?;
         folder.write_outcome(&evaluation, &state.parameters)?;
-        folder.set_status(self.config, Status::Finished, None, size, state.position.train_seconds)
+        folder.set_status(&status, Status::Finished, None, progress_of(&state.position))
     }
 
     /// Number of parameters of the network that Joint trains: the unit of the Params column.
@@ -168,7 +193,7 @@ impl Run<'_> {
         problem: &Problem,
         method: &mut dyn Method,
         state: &mut Checkpoint,
-        folder: &RunFolder,
+        (folder, status): (&RunFolder, &RunStatus),
         progress: &mut SweepProgress,
     ) -> Result<()> {
         let (budget, per_epoch) = (self.budget(), self.batches_an_epoch());
@@ -179,17 +204,23 @@ impl Run<'_> {
             let is_over = state.position.batches + drawn > budget;
             // If the next step would exceed the budget, the last epoch is recorded although it has fewer batches.
             let epochs_done = if is_over { self.config.training.epochs } else { state.position.batches / per_epoch };
-            if epochs_done > state.position.epoch {
+            let (ends_epoch, is_asked_to_stop) =
+                (epochs_done > state.position.epoch, self.stop.load(Ordering::Relaxed) > 0);
+            if ends_epoch {
                 state.position.epoch = epochs_done;
                 self.record_epoch(problem, state)?;
                 folder.write_rows(&state.rows)?;
+            }
+            if ends_epoch || is_asked_to_stop || last_checkpoint.elapsed() >= self.checkpoint_every {
                 state.method = method.state();
                 state.save(&folder.checkpoints())?;
+                folder.set_status(status, Status::Running, None, progress_of(&state.position))?;
                 last_checkpoint = Instant::now();
-            } else if last_checkpoint.elapsed() >= self.checkpoint_every {
-                state.method = method.state();
-                state.save(&folder.checkpoints())?;
-                last_checkpoint = Instant::now();
+            }
+            if is_asked_to_stop {
+                let Position { step, epoch, .. } = state.position;
+                let epochs = self.config.training.epochs;
+                Err(Interrupted { run: self.name(), step, epoch: (epoch + 1).min(epochs), epochs })?;
             }
             if is_over {
                 return Ok(());
@@ -232,7 +263,7 @@ impl Run<'_> {
         let report = method.step(Step { problem, parameters, batches, progress })?;
         match report.check_finite() {
             Err(source @ Error::NonFiniteLoss { task, .. }) => {
-                Err(Diverged::Step { run: self.config.id(), step: position.step, task: self.task_name(task), source })?
+                Err(Diverged::Step { run: self.name(), step: position.step, task: self.task_name(task), source })?
             }
             losses => Ok(losses?),
         }
@@ -254,7 +285,7 @@ impl Run<'_> {
         let losses = losses.iter().map(|entry| format!("{} {:.4}", self.task_name(entry.task), entry.loss));
         let (epoch, epochs) = (position.epoch + 1, self.config.training.epochs);
         let losses = losses.collect::<Vec<_>>().join(", ");
-        format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.config.id(), epoch.min(epochs), position.step)
+        format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.name(), epoch.min(epochs), position.step)
     }
 
     /// The suite's evaluation of the current parameters. A value that is not finite becomes the error [`Diverged`].
@@ -266,7 +297,7 @@ impl Run<'_> {
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
         let diverged = |source: anyhow::Error| Diverged::Evaluation {
-            run: self.config.id(),
+            run: self.name(),
             step: state.position.step,
             split: split.name(),
             source,
@@ -299,9 +330,13 @@ impl Run<'_> {
         let is_column = |metric: &str| self.plan.spec.columns.iter().any(|column| column.metric == metric);
         let shown = evaluation.measurements.iter().filter(|measurement| is_column(&measurement.metric));
         let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
-        tracing::info!("{} epoch {}: validation {}", self.config.id(), state.position.epoch, shown.join(", "));
+        tracing::info!("{} epoch {}: validation {}", self.name(), state.position.epoch, shown.join(", "));
         Ok(())
     }
+}
+
+fn progress_of(position: &Position) -> RunProgress {
+    RunProgress { epoch: position.epoch, step: position.step, train_seconds: position.train_seconds }
 }
 
 /// Whether an evaluation failed because of a value that is not finite, so that it would fail again.

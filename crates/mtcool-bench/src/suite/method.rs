@@ -31,7 +31,8 @@ pub struct MethodEntry {
     pub reference: Name,
     /// Whether the tasks share a network.
     pub sharing: Sharing,
-    /// The method whose table `[method.*]` supplies the settings that are missing in this method's own table.
+    /// The method whose table `[method.*]` supplies the settings that are missing in this method's own table, as far as this method
+    /// has them.
     pub inherits: Option<Name>,
     /// Reads the settings of the method.
     pub settings: ReadMethod,
@@ -105,6 +106,15 @@ pub trait MethodSettings: Debug + Send + Sync {
     /// # Errors
     /// If a setting is out of range.
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>>;
+
+    /// Checks the settings that depend on the number of tasks.
+    ///
+    /// # Errors
+    /// If a setting does not fit `tasks` tasks.
+    fn check_tasks(&self, tasks: usize) -> mtcool_core::Result<()> {
+        let _ = tasks;
+        Ok(())
+    }
 
     /// How the method combines the tasks, for wrappers; `None` for methods that are not a combination rule followed by an
     /// optimiser.

@@ -75,6 +75,14 @@ impl SettingsError {
         }
     }
 
+    /// The key that is unknown, if that is the error.
+    pub(crate) fn unknown_key(&self) -> Option<&str> {
+        match &self.0.kind {
+            Kind::UnknownField(key, _) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The same error for a key that is inside the table `table`.
     #[must_use]
     pub fn within(mut self, table: &str) -> Self {

@@ -68,18 +68,31 @@ impl Lab {
         self.path().join("data")
     }
 
-    /// The folder `{results}/table1/runs/{run}`.
+    /// The folder of the run `run`, such as `joint-s0`, of Table 1 (see [`find_run`]).
     pub fn run_folder(&self, results: &str, run: &str) -> PathBuf {
-        self.path().join(results).join("table1/runs").join(run)
+        find_run(&self.path().join(results).join("table1"), run)
     }
 
     /// The program, started in the temporary folder and without `MTCOOL_*` variables, so that no other file or setting affects
-    /// it.
+    /// it. `--set` among `arguments` becomes a variable, which a flag that is added to the command may override: a key may be given
+    /// in one flag only.
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
-        command.current_dir(self.path()).args(arguments);
+        command.current_dir(self.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
             command.env_remove(name);
+        }
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            match *argument {
+                "--set" => {
+                    let (key, value) = rest.next().unwrap().split_once('=').unwrap();
+                    command.env(format!("MTCOOL_{}", key.replace('.', "__").to_uppercase()), value);
+                }
+                argument => {
+                    command.arg(argument);
+                }
+            }
         }
         command
     }
@@ -87,10 +100,12 @@ impl Lab {
     /// `mtcool reproduce table1` with few small batches; it takes a few seconds.
     pub fn reproduce(&self, results: &str, further: &[&str]) -> Command {
         let data = self.data();
-        let mut command = self.mtcool(&["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results]);
-        command.args(["--set", "training.batch_size=16", "--set", "training.epochs=2"]);
-        command.args(["--set", "method.mtcool.warmup_iterations=5"]).args(further);
-        if !further.contains(&"--seeds") {
+        let mut arguments = vec!["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results];
+        arguments.extend(["--set", "training.batch_size=16", "--set", "training.epochs=2"]);
+        arguments.extend(["--set", "method.mtcool.warmup_iterations=5"]);
+        let mut command = self.mtcool(&arguments);
+        command.args(further);
+        if !further.contains(&"--seeds") && !further.contains(&"--only") {
             command.args(["--seeds", "1"]);
         }
         command
@@ -99,6 +114,19 @@ impl Lab {
     pub fn rows(&self, results: &str, run: &str) -> Vec<Row> {
         read_rows(&self.run_folder(results, run).join("metrics.parquet")).unwrap()
     }
+}
+
+/// The folder of the run `run`, such as `joint-s0`, in an experiment's folder. If several configurations have such a run, the one
+/// that was written last. If there is none, a path that does not exist.
+pub fn find_run(experiment: &Path, run: &str) -> PathBuf {
+    let runs = experiment.join("runs");
+    let is_run = |folder: &PathBuf| {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        name.strip_prefix(run).is_some_and(|rest| rest.starts_with('-'))
+    };
+    let folders = std::fs::read_dir(&runs).into_iter().flatten().map(|entry| entry.unwrap().path()).filter(is_run);
+    let written = |folder: &PathBuf| folder.join("run.json").metadata().and_then(|file| file.modified()).ok();
+    folders.max_by_key(written).unwrap_or_else(|| runs.join(run))
 }
 
 /// Runs a command to its end and expects success; returns its output.

@@ -72,8 +72,8 @@ pub fn draw(table: &Table, task: Option<&FigureTask>, suite: &dyn Suite) -> Resu
 
 /// The header of a column: the method and the seed of the run that is shown.
 fn head(row: &TableRow) -> String {
-    let seed = row.folders.first().and_then(|run| run.file_name()?.to_str()?.rsplit_once("-s"));
-    seed.map_or_else(|| row.method.label.to_string(), |(_, seed)| format!("{}, seed {seed}", row.method.label))
+    let label = &row.method.label;
+    row.stored.first().map_or_else(|| label.to_string(), |run| format!("{label}, seed {}", run.seed))
 }
 
 /// The values of the task's metrics, in their order, by case.

@@ -1,0 +1,94 @@
+//! [`PlannedMethod`]: a row of the table with its checked settings.
+
+use std::sync::Arc;
+
+use super::layers::{Layers, MethodTable};
+use super::variants::{OWN_KEYS, Variant};
+use crate::suite::{ConfigError, MethodEntry, MethodSettings, Registry, Settings, SettingsError, find_method};
+
+/// A method, or a variant of one, with its settings: a row of the table.
+#[derive(Clone, Debug)]
+pub struct PlannedMethod {
+    /// The method. For a variant, name and label are the variant's.
+    pub entry: MethodEntry,
+    /// The name of the method in the registry.
+    pub like: String,
+    /// Its settings, which were checked by building the method once.
+    pub settings: Arc<dyn MethodSettings>,
+    /// Whether the experiment's file itself names it. These methods form the first block of the table.
+    pub is_in_first_block: bool,
+}
+
+impl PlannedMethod {
+    /// The name of its run with `seed` in messages, and the beginning of the name of the run's folder.
+    pub fn run_name(&self, seed: u64) -> String {
+        format!("{}-s{seed}", self.entry.name)
+    }
+
+    /// Whether both have the same results: the same method of the registry with the same settings.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        self.like == other.like && self.settings.describe() == other.settings.describe()
+    }
+}
+
+/// Reads the settings of `variant` and checks them by building the method once for `tasks` tasks.
+pub(super) fn planned(
+    layers: &Layers,
+    variant: &Variant,
+    registry: &Registry,
+    tasks: usize,
+) -> Result<PlannedMethod, ConfigError> {
+    let name = &variant.name;
+    let settings = read(layers, variant, registry)?;
+    let wrong = |error| ConfigError::new(format!("method.{name}: {error}"));
+    settings.check_tasks(tasks).map_err(wrong)?;
+    settings.build(&layers.experiment.training, 0).map_err(wrong)?;
+    let entry = MethodEntry { name: name.clone().into(), label: variant.label.clone().into(), ..variant.entry.clone() };
+    let is_in_first_block = layers.first_block.contains(name);
+    Ok(PlannedMethod { entry, like: variant.entry.name.to_string(), settings: settings.into(), is_in_first_block })
+}
+
+/// Reads the settings. Of the table that the method inherits from another one, it takes only the settings that it has itself.
+fn read(layers: &Layers, variant: &Variant, registry: &Registry) -> Result<Box<dyn MethodSettings>, ConfigError> {
+    let (entry, given) = (&variant.entry, &layers.experiment.method);
+    let inherited = entry.inherits.as_deref();
+    let mut tables: Vec<MethodTable<'_>> = Vec::new();
+    for name in variant.tables.iter().filter(|name| given.contains_key(*name)) {
+        let is_variant = find_method(registry.methods(), name).is_err();
+        let hidden = if is_variant { OWN_KEYS.to_vec() } else { Vec::new() };
+        tables.push(MethodTable { name, hidden });
+    }
+    loop {
+        let settings = layers.method(&tables, &variant.settings)?;
+        let error = match (entry.settings)(&settings, registry.methods()) {
+            Ok(settings) => return Ok(settings),
+            Err(error) => error,
+        };
+        let has_key = |table: &MethodTable<'_>, key: &str| {
+            !table.hidden.contains(&key) && given.get(table.name).is_some_and(|table| table.contains_key(key))
+        };
+        // The value comes from the last table that has the key.
+        let place = error.key().and_then(|key| tables.iter().rposition(|table| has_key(table, key)));
+        let foreign = place.filter(|&at| inherited == Some(tables[at].name)).zip(error.unknown_key());
+        match foreign {
+            Some((at, key)) if !is_unknown(layers, &tables[at], key, registry) => {
+                let known = given[tables[at].name].keys().find(|known| known.as_str() == key);
+                tables[at].hidden.extend(known.map(String::as_str));
+            }
+            _ => {
+                let table = place.map_or(&*variant.name, |at| tables[at].name);
+                return Err(ConfigError::from_settings(error, &format!("method.{table}")));
+            }
+        }
+    }
+}
+
+/// Whether the method that the table `table` belongs to does not know the key either.
+fn is_unknown(layers: &Layers, table: &MethodTable<'_>, key: &str, registry: &Registry) -> bool {
+    let own = [MethodTable { name: table.name, hidden: Vec::new() }];
+    let read = |entry: &MethodEntry| -> Result<(), SettingsError> {
+        let settings = layers.method(&own, &[]).unwrap_or_else(|_| Settings::default());
+        (entry.settings)(&settings, registry.methods()).map(drop)
+    };
+    registry.method(table.name).is_ok_and(|entry| read(entry).is_err_and(|error| error.unknown_key() == Some(key)))
+}

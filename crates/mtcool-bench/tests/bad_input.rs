@@ -127,6 +127,7 @@ fn a_full_disk_stops_the_sweep_and_costs_nothing_that_was_done() {
     let mut limited = Command::new("sh");
     limited.current_dir(lab.path()).args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$0\" \"$@\""]);
     limited.arg(program.get_program()).args(program.get_args());
+    limited.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     fail(&mut limited, &["cannot write", "mtcool-s0", "there is no room left", "start the same command again"]);
     assert_eq!(lab.rows("r", "joint-s0"), kept);
     succeed(&mut lab.reproduce("r", &["--methods", "joint,mtcool"]));

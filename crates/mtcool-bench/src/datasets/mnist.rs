@@ -9,11 +9,12 @@ use mtcool_core::{BatchSource, Parameters, Problem, batches};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
 use mtcool_data::mnist::{MnistSource, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
+use sha2::{Digest, Sha256};
 
 use super::batches::batch;
 use crate::suite::{
-    Column, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite, SyntheticConfig, TaskOutput,
-    TaskSpec,
+    Column, DataRecord, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite, SyntheticConfig,
+    TaskOutput, TaskSpec,
 };
 
 pub(super) fn entry() -> DatasetEntry {
@@ -63,7 +64,6 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let wanted = DigitsConfig { train, test, seed };
     if verify(folder).is_ok_and(|origin| origin == digits_origin(seed)) {
         let present = Mnist::read(folder)?;
-        let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
         if (count(&present.train) + count(&present.validation), count(&present.test)) == (train, test) {
             return Ok(());
         }
@@ -76,6 +76,11 @@ fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     );
     tracing::info!(folder = %folder.display(), train, test, seed, "drawing synthetic digits");
     Ok(write_digits(folder, wanted)?)
+}
+
+/// Number of images of both tasks.
+fn count(tasks: &[Labelled; 2]) -> usize {
+    tasks.iter().map(Dataset::len).sum()
 }
 
 struct MnistSuite {
@@ -103,9 +108,26 @@ impl Suite for MnistSuite {
         match &self.digits.origin {
             Origin::Real => serde_json::Value::Null,
             Origin::Synthetic { seed, generator } => {
-                let count = |tasks: &[Labelled; 2]| tasks.iter().map(Dataset::len).sum::<usize>();
                 serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": count(&self.digits.train), "test": count(&self.digits.test) } })
             }
+        }
+    }
+
+    /// The digits of a split are a range of the images of a file, so the record has ranges instead of names.
+    fn record(&self) -> DataRecord {
+        let Mnist { validation, test, checksums, training_images, .. } = &self.digits;
+        let images = |file: &str, first: usize, count: usize| {
+            let range = count.checked_sub(1).map(|rest| (first, first + rest));
+            Vec::from_iter(range.map(|(first, last)| format!("{file}-images-idx3-ubyte: images {first} to {last}")))
+        };
+        let lines: String = checksums.iter().map(|(name, md5)| format!("{md5}  {name}\n")).collect();
+        let digest = Sha256::digest(lines.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        DataRecord {
+            digest: Some(digest),
+            files: checksums.iter().map(|(name, md5)| ((*name).to_owned(), format!("md5:{md5}"))).collect(),
+            train: images("train", 0, *training_images),
+            validation: images("train", *training_images, count(validation)),
+            test: images("t10k", 0, count(test)),
         }
     }
 

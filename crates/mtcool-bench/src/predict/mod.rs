@@ -11,7 +11,7 @@ use mtcool_data::picture::Picture;
 use serde_json::{Value, json};
 
 use crate::plan::StoredConfig;
-use crate::record::{create_folder, read, read_model, write_whole};
+use crate::record::{create_folder, read_intact, read_model, write_whole};
 use crate::suite::{DatasetEntry, NetworkRequest, PredictOptions, PredictedPicture, Predictor, Registry, TrainedModel};
 
 /// The arguments of `mtcool predict`.
@@ -29,9 +29,12 @@ pub struct PredictRequest<'a> {
 /// Reads the model of a finished run, and looks up its data set.
 fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'a DatasetEntry, TrainedModel)> {
     let path = run.join("config.toml");
-    let text = read(&path).with_context(|| {
-        format!("`{}` is not the folder of a run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`", run.display())
-    })?;
+    ensure!(
+        path.exists(),
+        "`{}` is not the folder of a run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`",
+        run.display()
+    );
+    let text = read_intact(&path)?;
     let parse = || -> Result<StoredConfig> { Ok(StoredConfig::parse(std::str::from_utf8(&text)?)?) };
     let stored = parse().with_context(|| format!("`{}` is damaged", path.display()))?;
     let file = run.join("model.safetensors");

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use image::{DynamicImage, GrayImage, ImageFormat};
 use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
 
-use super::files::{create_folder, read, write_whole};
+use super::file_list::{exists_intact, read_intact};
+use super::files::{create_folder, write_whole};
 use crate::suite::{CaseMap, CaseScore};
 
 /// The scores as a data frame (task, case, metric, value).
@@ -30,11 +31,12 @@ pub(super) fn scores_frame(scores: &[CaseScore]) -> Result<DataFrame> {
 /// If `cases.parquet` exists but is damaged.
 pub fn read_scores(run: &Path, task: &str, metric: &str) -> Result<Vec<(String, f64)>> {
     let path = run.join("cases.parquet");
-    if !path.exists() {
+    if !exists_intact(&path)? {
         return Ok(Vec::new());
     }
+    let bytes = read_intact(&path)?;
     let parse = || -> Result<Vec<(String, f64)>> {
-        let frame = ParquetReader::new(Cursor::new(read(&path)?)).finish()?;
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
         let text = |name: &str| frame.column(name)?.str();
         let (tasks, cases, metrics) = (text("task")?, text("case")?, text("metric")?);
         let values = frame.column("value")?.f64()?;
@@ -70,11 +72,12 @@ pub(super) fn write_map(run: &Path, map: &CaseMap) -> Result<()> {
 /// If the file is damaged or has another size.
 pub fn read_map(run: &Path, task: &str, case: &str, [height, width]: [usize; 2]) -> Result<Option<Vec<u8>>> {
     let path = map_path(run, task, case);
-    if !path.exists() {
+    if !exists_intact(&path)? {
         return Ok(None);
     }
+    let bytes = read_intact(&path)?;
     let parse = || -> Result<Vec<u8>> {
-        let picture = image::load_from_memory_with_format(&read(&path)?, ImageFormat::Png)?.into_luma8();
+        let picture = image::load_from_memory_with_format(&bytes, ImageFormat::Png)?.into_luma8();
         let found = [picture.height() as usize, picture.width() as usize];
         ensure!(found == [height, width], "it is {}x{}, expected {height}x{width}", found[0], found[1]);
         Ok(picture.into_raw())
@@ -96,7 +99,7 @@ mod tests {
             value,
         };
         let scores = [score("x", "dice", 0.1 + 0.2), score("x", "f1", 3.0), score("y", "dice", f64::NAN)];
-        let bytes = super::super::parquet_bytes(scores_frame(&scores).unwrap()).unwrap();
+        let bytes = super::super::tabular::parquet_bytes(scores_frame(&scores).unwrap()).unwrap();
         assert_eq!(read_scores(folder.path(), "a", "dice").unwrap(), []);
         write_whole(&folder.path().join("cases.parquet"), &bytes).unwrap();
         let found = read_scores(folder.path(), "a", "dice").unwrap();

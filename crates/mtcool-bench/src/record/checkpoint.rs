@@ -2,11 +2,13 @@
 //!
 //! A checkpoint is a folder that is written completely or not at all:
 //! `model.safetensors` (parameters under the names of the paper's symbols), `state.safetensors` (the method's tensors),
-//! `position.json` (counters, running sums, data position), `metrics.parquet` (the rows so far). Random number generators need no
+//! `position.json` (counters, running sums, data position), `rows.parquet` (the metrics so far; earlier versions called it
+//! `metrics.parquet`), `files.json` (the SHA-256 of each). Random number generators need no
 //! state, because every random number is determined by the seed and the counters.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
@@ -14,8 +16,10 @@ use mtcool_core::{MethodState, ParameterName, Parameters, StateTensors};
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::DiagnosticSums;
-use super::files::{StorageError, create_folder, read, sync_folder, write_whole};
-use super::metrics::{Row, parquet_bytes, read_rows, rows_frame};
+use super::file_list::{FileList, exists_intact, read_intact};
+use super::files::{StorageError, create_folder, sync_folder, write_whole};
+use super::metrics::{Row, read_rows, rows_frame};
+use super::tabular::parquet_bytes;
 
 /// Number of checkpoints that are kept. The last but one is kept in case the last one is damaged.
 const KEPT: usize = 2;
@@ -31,6 +35,9 @@ pub struct Position {
     pub epoch: u64,
     /// Sums since the last recorded epoch, one entry per task.
     pub sums: Vec<TaskSums>,
+    /// Sums since the last rows that `log_every` asked for, one entry per task; empty if it asks for none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logged: Vec<TaskSums>,
     /// Sums of the diagnostics since the last recorded epoch.
     #[serde(default)]
     pub diagnostics: DiagnosticSums,
@@ -88,7 +95,10 @@ impl Checkpoint {
             ..self.position.clone()
         };
         write_whole(&inside("position.json"), &serde_json::to_vec_pretty(&position)?)?;
-        write_whole(&inside("metrics.parquet"), &parquet_bytes(rows_frame(&self.rows)?)?)?;
+        if !self.rows.is_empty() {
+            write_whole(&inside("rows.parquet"), &parquet_bytes(rows_frame(&self.rows)?)?)?;
+        }
+        FileList::of(building.path())?.write(building.path())?;
         std::fs::rename(building.keep(), &target).map_err(failed)?;
         sync_folder(folder)?;
         let all = list(folder)?;
@@ -119,15 +129,35 @@ impl Checkpoint {
         let model = folder.join("model.safetensors");
         let parameters = read_model(&model, template)?;
         let position_path = folder.join("position.json");
-        let mut position: Position = serde_json::from_slice(&read(&position_path)?)
+        let mut position: Position = serde_json::from_slice(&read_intact(&position_path)?)
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
         let method = MethodState {
             iteration: position.iteration,
             tensors: read_tensors(&folder.join("state.safetensors"))?.into_iter().collect(),
             numbers: std::mem::take(&mut position.numbers),
         };
-        Ok(Self { parameters, method, position, rows: read_rows(&folder.join("metrics.parquet"))? })
+        let [rows, of_earlier_versions] = ["rows.parquet", "metrics.parquet"].map(|name| folder.join(name));
+        // Until the first epoch is complete, there are no rows and no file.
+        let rows = match (exists_intact(&rows)?, position.epoch) {
+            (true, _) => read_rows(&rows)?,
+            (false, 0) if !of_earlier_versions.exists() => Vec::new(),
+            _ => read_rows(&of_earlier_versions)?,
+        };
+        Ok(Self { parameters, method, position, rows })
     }
+}
+
+/// The position of the newest checkpoint below `folder`, and when it was written; `None` if there is no checkpoint.
+///
+/// # Errors
+/// If it is damaged.
+pub fn newest_position(folder: &Path) -> Result<Option<(Position, SystemTime)>> {
+    let Some(newest) = list(folder)?.pop() else { return Ok(None) };
+    let path = newest.join("position.json");
+    let failed = |error| StorageError::new("read", &path, error);
+    let written = std::fs::metadata(&path).and_then(|facts| facts.modified()).map_err(failed)?;
+    let position = serde_json::from_slice(&read_intact(&path)?);
+    Ok(Some((position.with_context(|| format!("`{}` is damaged", path.display()))?, written)))
 }
 
 /// The checkpoints in a folder, from the oldest to the newest.
@@ -180,7 +210,7 @@ pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
 }
 
 fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let bytes = read(path)?;
+    let bytes = read_intact(path)?;
     let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
         Ok(tensors) => tensors,
         Err(error) => bail!("`{}` ({} bytes) is damaged or truncated: {error}", path.display(), bytes.len()),

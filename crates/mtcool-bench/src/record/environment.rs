@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::files::read;
+use super::file_list::read_intact;
 
 /// Version and revision of the program, processor, threads, device.
 pub fn environment(device: &str) -> Value {
@@ -36,7 +36,8 @@ fn locked_version(package: &str) -> Option<&'static str> {
 /// If `environment.json` is damaged.
 pub fn read_revision(run: &Path) -> Result<String> {
     let path = run.join("environment.json");
-    let environment: Value = serde_json::from_slice(&read(&path)?).with_context(|| format!("`{}`", path.display()))?;
+    let environment: Value =
+        serde_json::from_slice(&read_intact(&path)?).with_context(|| format!("`{}`", path.display()))?;
     Ok(environment["revision"].as_str().unwrap_or("unknown").to_owned())
 }
 

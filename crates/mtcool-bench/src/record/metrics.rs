@@ -1,12 +1,16 @@
-//! `metrics.parquet`: one row per number (step, epoch, split, task, metric, value).
+//! `metrics.parquet`: one row per number (step, epoch, split, task, metric, value) with the run that it belongs to (experiment,
+//! label, method, seed, hash, learning_rate), so that the files of many runs can be read together. Checkpoints hold the same rows
+//! without the run in `rows.parquet`, a name that a pattern for `metrics.parquet` does not match.
 
 use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader, df};
+use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
 
-use super::files::read;
+use super::file_list::{exists_intact, read_intact};
+pub(super) use super::tabular::parquet_bytes;
+use crate::plan::RunConfig;
 use crate::suite::Prediction;
 
 /// A row of `metrics.parquet`.
@@ -24,6 +28,55 @@ pub struct Row {
     pub metric: String,
     /// The value in the metric's unit.
     pub value: f64,
+}
+
+/// The run that the rows of `metrics.parquet` belong to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunTags {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The name of the row that the run was executed for: a method's name or a variant's name.
+    pub label: String,
+    /// Name of the method.
+    pub method: String,
+    /// The seed.
+    pub seed: u64,
+    /// The hash of its configuration.
+    pub hash: String,
+    /// The base learning rate of its method, which `training.schedule` changes over the run; `None` if the method has no setting
+    /// of this name.
+    pub learning_rate: Option<f64>,
+}
+
+impl RunTags {
+    /// The run of `run`, which was executed for the row `label`.
+    pub fn of(run: &RunConfig, label: &str) -> Self {
+        Self {
+            experiment: run.experiment.clone(),
+            label: label.to_owned(),
+            method: run.method.clone(),
+            seed: run.seed,
+            hash: run.hash(),
+            learning_rate: run.settings["learning_rate"].as_f64(),
+        }
+    }
+}
+
+/// The rows as a data frame, with columns for the run that they belong to.
+///
+/// # Errors
+/// If polars fails, which cannot happen because all columns have the same length.
+pub fn metrics_frame(rows: &[Row], run: &RunTags) -> Result<DataFrame> {
+    let text = |value: &str| vec![value.to_owned(); rows.len()];
+    let of_run = df!(
+        "experiment" => text(&run.experiment),
+        "label" => text(&run.label),
+        "method" => text(&run.method),
+        "seed" => vec![run.seed; rows.len()],
+        "hash" => text(&run.hash),
+        "learning_rate" => vec![run.learning_rate; rows.len()],
+    )?;
+    Ok(rows_frame(rows)?.hstack(of_run.columns())?)
 }
 
 /// The rows as a data frame.
@@ -56,24 +109,18 @@ pub fn predictions_frame(predictions: &[Prediction]) -> Result<DataFrame> {
     )?)
 }
 
-/// A data frame as a Parquet file.
-///
-/// # Errors
-/// If polars fails.
-pub fn parquet_bytes(mut frame: DataFrame) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    ParquetWriter::new(&mut bytes).finish(&mut frame)?;
-    Ok(bytes)
-}
-
 /// For each sample of `task`, (index, 100 if its class was predicted correctly, otherwise 0); empty if the task has no
 /// predictions.
 ///
 /// # Errors
-/// If the file cannot be read or has other columns.
+/// If the file is damaged or has other columns.
 pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
+    if !exists_intact(path)? {
+        return Ok(Vec::new());
+    }
+    let bytes = read_intact(path)?;
     let parse = || -> Result<Vec<(String, f64)>> {
-        let frame = ParquetReader::new(Cursor::new(read(path)?)).finish()?;
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
         let number = |name: &str| frame.column(name)?.u32();
         let (tasks, indices) = (frame.column("task")?.str()?, number("index")?);
         let (targets, predicted) = (number("target")?, number("predicted")?);
@@ -92,8 +139,9 @@ pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
 /// # Errors
 /// If the file cannot be read or has other columns.
 pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
+    let bytes = read_intact(path)?;
     let parse = || -> Result<Vec<Row>> {
-        let frame = ParquetReader::new(Cursor::new(read(path)?)).finish()?;
+        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
         let (steps, epochs) = (frame.column("step")?.u64()?, frame.column("epoch")?.u64()?);
         let text = |name: &str| frame.column(name)?.str();
         let (splits, tasks, metrics) = (text("split")?, text("task")?, text("metric")?);
@@ -111,4 +159,66 @@ pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
         (0..frame.height()).map(|at| row(at).context("a value is missing")).collect()
     };
     parse().with_context(|| format!("`{}` is not a metrics file of this program", path.display()))
+}
+
+/// The last row of each (split, task, metric), in the order in which these first occur: where a run ended.
+pub fn final_rows(rows: &[Row]) -> Vec<&Row> {
+    let is_same = |a: &Row, b: &Row| (&a.split, &a.task, &a.metric) == (&b.split, &b.task, &b.metric);
+    let mut last: Vec<&Row> = Vec::new();
+    for row in rows {
+        match last.iter_mut().find(|known| is_same(known, row)) {
+            Some(known) => *known = row,
+            None => last.push(row),
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::write_whole;
+    use super::*;
+
+    fn row(epoch: u64, split: &str, value: f64) -> Row {
+        Row { step: 5 * epoch, epoch, split: split.into(), task: "a".into(), metric: "loss".into(), value }
+    }
+
+    #[test]
+    fn rows_come_back_to_the_bit_whatever_run_they_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows = [row(1, "train", 0.1 + 0.2), row(1, "test", f64::MIN_POSITIVE), row(2, "train", -0.0)];
+        let run = RunTags {
+            experiment: "table1".into(),
+            label: "mtcool_b05".into(),
+            method: "mtcool".into(),
+            seed: 3,
+            hash: "ab".into(),
+            learning_rate: Some(0.05),
+        };
+        let frame = metrics_frame(&rows, &run).unwrap();
+        let names: Vec<&str> = frame.columns().iter().map(|column| column.name().as_str()).collect();
+        let expected = [
+            "step",
+            "epoch",
+            "split",
+            "task",
+            "metric",
+            "value",
+            "experiment",
+            "label",
+            "method",
+            "seed",
+            "hash",
+            "learning_rate",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(frame.column("label").unwrap().str().unwrap().get(2), Some("mtcool_b05"));
+        let path = folder.path().join("metrics.parquet");
+        write_whole(&path, &parquet_bytes(frame).unwrap()).unwrap();
+        let found = read_rows(&path).unwrap();
+        assert_eq!(found, rows);
+        assert!(found.iter().zip(&rows).all(|(found, row)| found.value.to_bits() == row.value.to_bits()));
+        assert_eq!(final_rows(&rows), [&rows[2], &rows[1]]);
+        assert_eq!(read_hits(&folder.path().join("predictions.parquet"), "a").unwrap(), []);
+    }
 }

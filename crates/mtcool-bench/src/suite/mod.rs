@@ -3,6 +3,7 @@
 //!
 //! Every other module may use this one. It contains no data set, no method, no file access and no experiment.
 
+mod data_record;
 mod dataset;
 mod error;
 mod evaluation;
@@ -19,6 +20,7 @@ mod task;
 mod training;
 mod traits;
 
+pub use data_record::DataRecord;
 pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
 pub use error::ConfigError;
 pub use evaluation::{CaseMap, CasePicture, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction, Split};

@@ -5,6 +5,7 @@ use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use serde_json::Value;
 
+use super::data_record::DataRecord;
 use super::evaluation::{CasePicture, Evaluation, MapSink, Split};
 use super::network::NetworkConfig;
 use super::task::Caveat;
@@ -18,6 +19,11 @@ pub trait Suite: Send + Sync {
     /// content.
     fn identity(&self) -> Value {
         Value::Null
+    }
+
+    /// The files and the samples, for the record of a run: which of them train, select and test.
+    fn record(&self) -> DataRecord {
+        DataRecord::default()
     }
 
     /// How files that are not synthetic differ from the published ones, for the readers of the table.

@@ -72,6 +72,18 @@ pub fn verify(folder: &Path) -> Result<Origin> {
         .map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }))
 }
 
+/// The MD5 of each of the four files by its name, as [`verify`] requires it.
+///
+/// # Errors
+/// If the manifest of a synthetic set is damaged.
+pub(super) fn checksums(folder: &Path) -> Result<Vec<(&'static str, String)>> {
+    let expected = match read_mnist_manifest(folder)? {
+        Some(manifest) => manifest.md5,
+        None => CANONICAL_MD5.map(str::to_owned).into(),
+    };
+    Ok(FILES.into_iter().zip(expected).collect())
+}
+
 /// Writes the four files into `folder`, and for synthetic ones a manifest which says that they are. Files appear whole or not
 /// at all.
 ///

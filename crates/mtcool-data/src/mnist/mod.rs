@@ -11,6 +11,7 @@ use candle_datasets::vision;
 use crate::dataset::Labelled;
 use crate::error::Result;
 use crate::origin::Origin;
+use files::checksums;
 
 pub use fetch::{MnistSource, fetch};
 pub(crate) use files::idx;
@@ -36,6 +37,10 @@ pub struct Mnist {
     pub test: Tasks,
     /// Whether these are the real digits.
     pub origin: Origin,
+    /// The MD5 of each file, by its name.
+    pub checksums: Vec<(&'static str, String)>,
+    /// Number of images at the beginning of the training file that are for training; the others are for selection.
+    pub training_images: usize,
 }
 
 impl Mnist {
@@ -48,11 +53,12 @@ impl Mnist {
         let vision::Dataset { train_images, train_labels, test_images, test_labels, .. } =
             vision::mnist::load_dir(folder)?;
         let images = train_images.dim(0)?;
-        let train = images - images / HELD_OUT;
+        let training_images = images - images / HELD_OUT;
         let part =
             |first, count| even_and_odd(&train_images.narrow(0, first, count)?, &train_labels.narrow(0, first, count)?);
-        let (train, validation) = (part(0, train)?, part(train, images - train)?);
-        Ok(Self { train, validation, test: even_and_odd(&test_images, &test_labels)?, origin })
+        let (train, validation) = (part(0, training_images)?, part(training_images, images - training_images)?);
+        let (test, checksums) = (even_and_odd(&test_images, &test_labels)?, checksums(folder)?);
+        Ok(Self { train, validation, test, origin, checksums, training_images })
     }
 }
 

@@ -26,8 +26,8 @@ use sha2::{Digest, Sha256};
 use super::on_card::{CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split, Suite,
-    SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split,
+    Suite, SyntheticConfig,
 };
 use batches::PatchBatches;
 use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
@@ -161,6 +161,13 @@ impl Suite for HrfAvSuite {
     fn identity(&self) -> Value {
         let ChannelStatistics { mean, deviation } = self.statistics;
         json!({ "digest": self.digest(), "mean": mean, "deviation": deviation })
+    }
+
+    fn record(&self) -> DataRecord {
+        let names = |photographs: &[Arc<Photograph>]| photographs.iter().map(|each| each.id.to_string()).collect();
+        let [validation, test] = &self.held_out;
+        let (train, validation, test) = (names(&self.training), names(validation), names(test));
+        DataRecord { digest: Some(self.digest()), train, validation, test, ..DataRecord::default() }
     }
 
     fn caveats(&self) -> Vec<Caveat> {

@@ -21,8 +21,8 @@ use super::batches::batch;
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split, Suite,
-    SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split,
+    Suite, SyntheticConfig,
 };
 use evaluate::{Photographs, evaluate};
 use photographs::PhotographFiles;
@@ -139,6 +139,16 @@ impl Suite for RefugeSuite {
 
     fn identity(&self) -> Value {
         json!(PhotographFiles::of(&self.refuge))
+    }
+
+    fn record(&self) -> DataRecord {
+        let names = |indices: &[u32]| {
+            indices.iter().map(|&index| self.refuge.cases()[index as usize].name.clone()).collect::<Vec<_>>()
+        };
+        let Splits { train, selection, test } = &self.splits;
+        let (train, validation, test) = (names(train), names(selection), names(test));
+        let digest = Some(self.refuge.fingerprint().to_owned());
+        DataRecord { digest, train, validation, test, ..DataRecord::default() }
     }
 
     fn caveats(&self) -> Vec<Caveat> {

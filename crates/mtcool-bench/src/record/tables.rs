@@ -35,8 +35,8 @@ pub struct SweepRecord {
     /// The identity of the table, and the name of its folder; empty in files of earlier versions.
     #[serde(default)]
     pub table: String,
-    /// The files of the table.
-    #[serde(default)]
+    /// The files of the table. (The identity of the data has the key `files`.)
+    #[serde(default, rename = "table_files")]
     pub files: Vec<String>,
 }
 

@@ -16,6 +16,9 @@ cargo xtask COMMAND
 
   reproduce EXPERIMENT [FLAGS]     train every method of a table, continue interrupted runs, and print the table
   report EXPERIMENT                write and print the table again from the finished runs
+  status EXPERIMENT                show what is done, running, waiting, interrupted and failed
+  runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
+  compare [EXPERIMENT] A B         compare two runs, rows or configurations
   predict --checkpoint RUN IMAGE   write masks and probabilities for your own photographs
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
@@ -26,13 +29,15 @@ cargo xtask COMMAND
   cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
   gpu-acceptance [--help]          run tests, benchmarks and tables on an NVIDIA card, in order, and print one summary
 
-`cargo xtask COMMAND --help` shows the flags of the first five commands.
+`cargo xtask COMMAND --help` shows the flags of the first eight commands.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
-        Some("reproduce" | "report" | "predict" | "data" | "methods") => mtcool(&arguments),
+        Some("reproduce" | "report" | "predict" | "data" | "methods" | "runs" | "compare" | "status") => {
+            mtcool(&arguments)
+        }
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),

@@ -32,6 +32,12 @@ pub(crate) enum Command {
     Data(Data),
     /// List the methods that an experiment can compare.
     Methods,
+    /// List all runs of an experiment with the settings that differ, check their files, or remove some.
+    Runs(Runs),
+    /// Compare two runs, or two rows or configurations of an experiment: settings that differ, metrics, paired tests.
+    Compare(Compare),
+    /// Show how far an experiment is: what is done, where it is running, how long it will take, and what waits.
+    Status(OfExperiment),
 }
 
 /// Flags that override an experiment's configuration from its file and from `MTCOOL_*` variables.
@@ -117,6 +123,68 @@ pub(crate) struct Predict {
     /// Photographs of the same size as the photographs that the run was trained on.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
+}
+
+/// An experiment and the folder in which its runs are.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OfExperiment {
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    pub(crate) experiment: String,
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
+}
+
+/// `mtcool runs`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Runs {
+    /// Another action than the list.
+    #[command(subcommand)]
+    pub(crate) action: Option<RunsAction>,
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    #[arg(required = true)]
+    pub(crate) experiment: Option<String>,
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`.
+    #[arg(long = "where", value_name = "CONDITIONS", default_value = "")]
+    pub(crate) conditions: String,
+    /// Write the list as CSV.
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+/// What `mtcool runs` does other than listing.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsAction {
+    /// Check every file of every finished run against the SHA-256 that was written with it.
+    Verify(OfExperiment),
+    /// Remove runs with everything that they computed.
+    Rm {
+        /// The experiment.
+        #[command(flatten)]
+        of: OfExperiment,
+        /// The runs for which these conditions hold, such as `label=mtcool,seed>=3`.
+        #[arg(long = "where", value_name = "CONDITIONS")]
+        conditions: String,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// `mtcool compare`.
+#[derive(Args, Debug)]
+pub(crate) struct Compare {
+    /// The folders of two runs; or an experiment and two of its rows (`table1 mtcool joint`), or conditions on its runs
+    /// (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
+    #[arg(required = true, num_args = 2..=3, value_name = "[EXPERIMENT] A B")]
+    pub(crate) sides: Vec<String>,
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
 }
 
 /// The command line of a program with this registry. `predict` also has the flags of the predictors of its data sets.

@@ -24,7 +24,8 @@ const RUNS: [&str; 10] = [
 ];
 
 /// A sweep with two seeds; with L = 2, an outer iteration has more than one inner iteration.
-const SWEEP: [&str; 6] = ["--seeds", "2", "--set", "method.mtcool.inner_iterations=2", "--set", "training.epochs=4"];
+const SWEEP: [&str; 8] =
+    ["--seeds", "2", "--set", "method.mtcool.inner_iterations=2", "--set", "training.epochs=4", "--set", "log_every=7"];
 
 /// A run's name, its metrics (place, bits) and the bytes of its model.
 type Outcome = (&'static str, Vec<(String, u64)>, Vec<u8>);

@@ -30,6 +30,11 @@ fn own_entries_have_a_table_of_their_own() {
     }
     assert!(table.contains("Best on Error: Independent."), "a lower error is better: {table}");
     assert!(!table.contains("SYNTHETIC") && !table.contains("paper"), "{table}");
+    // No data set of this experiment tells single predictions, so no run has a file of them.
+    let runs = folder.path().join("results/ring/runs");
+    let runs: Vec<_> = std::fs::read_dir(runs).unwrap().map(|run| run.unwrap().path()).collect();
+    let finished = runs.iter().filter(|run| run.join("model.safetensors").exists());
+    assert!(finished.clone().count() > 2 && finished.clone().all(|run| !run.join("predictions.parquet").exists()));
     // Finished runs are not run again, and further ones join them.
     let again = reproduce(folder.path(), &["--methods", "median,pcgrad,dwa", "--set", "method.dwa.window=60"]);
     let log = String::from_utf8(again.stderr).unwrap();

@@ -164,8 +164,8 @@ fn write_table(
     }
     let new = tempfile::Builder::new().prefix(".tmp-table-").tempdir_in(folder.path());
     let new = new.map_err(|error| StorageError::open(folder.path(), error))?;
-    let SweepRecord { data, caveats, .. } = record;
-    let context = TableContext { plan, data, caveats, runs: &index.runs, folder: new.path() };
+    let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
+    let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
     print!("{}", report::write(&context, suite)?);
     if let Published::Kept { path, there, here, own } = folder.publish(record, new.path(), force)? {
         let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();

@@ -1,12 +1,19 @@
 //! The implementation of each subcommand.
 
+mod columns;
+mod compare;
+mod conditions;
 mod data;
 mod ended;
 mod experiment;
 mod flags;
 mod interrupt;
+mod listing;
 mod methods;
 mod nothing;
+mod planned;
+mod runs;
+mod status;
 
 use std::process::ExitCode;
 
@@ -55,5 +62,8 @@ fn run(registry: &Registry) -> Result<()> {
             print!("{}", methods::methods_table(registry));
             Ok(())
         }
+        Command::Runs(arguments) => runs::runs(registry, &arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Status(arguments) => status::status(registry, &arguments),
     }
 }

@@ -48,6 +48,11 @@ pub struct Experiment {
     /// themselves. Each measurement costs one forward and one backward pass per task. 0 turns them off.
     #[serde(default)]
     pub probe_every: u64,
+    /// Number of steps between two records of the training losses, as means over these steps (`step_loss` in `metrics.parquet`). 0
+    /// turns them off. Like the number of threads, it changes no result, so it is no part of a run's identity, and a finished run
+    /// is not made again for it.
+    #[serde(default)]
+    pub log_every: u64,
     /// The source of the data.
     pub data: DataConfig,
     /// Sizes of the network.

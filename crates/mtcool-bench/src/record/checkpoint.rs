@@ -72,6 +72,15 @@ pub struct Checkpoint {
     pub rows: Vec<Row>,
 }
 
+impl TaskSums {
+    /// Adds an update of the task.
+    pub fn add(&mut self, loss: f64, regularizer: f64) {
+        self.loss += loss;
+        self.regularizer += regularizer;
+        self.updates += 1;
+    }
+}
+
 impl Checkpoint {
     /// Saves the checkpoint below `folder`, then removes old checkpoints.
     ///

@@ -125,7 +125,7 @@ pub fn read_intact(path: &Path) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// If a list above it names the file, so that it was there once.
-pub fn exists_intact(path: &Path) -> Result<bool> {
+pub(super) fn exists_intact(path: &Path) -> Result<bool> {
     if !path.exists() && listed(path)?.is_some() {
         bail!("`{}` is missing, but was written; restore it from a copy", path.display());
     }

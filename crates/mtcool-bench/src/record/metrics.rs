@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
 
 use super::file_list::{exists_intact, read_intact};
-pub(super) use super::tabular::parquet_bytes;
 use crate::plan::RunConfig;
 use crate::suite::Prediction;
 
@@ -177,6 +176,7 @@ pub fn final_rows(rows: &[Row]) -> Vec<&Row> {
 #[cfg(test)]
 mod tests {
     use super::super::files::write_whole;
+    use super::super::tabular::parquet_bytes;
     use super::*;
 
     fn row(epoch: u64, split: &str, value: f64) -> Row {

@@ -6,10 +6,13 @@ use anyhow::Result;
 
 use super::cases::{scores_frame, write_map};
 use super::checkpoint::safetensors_bytes;
+use super::environment::{Environment, RunRecord};
+use super::file_list::FileList;
 use super::files::{StorageError, create_folder, write_whole};
-use super::metrics::{Row, parquet_bytes, predictions_frame, rows_frame};
+use super::metrics::{Row, RunTags, metrics_frame, predictions_frame};
 use super::run_lock::RunLock;
 use super::run_status::{NetworkSize, RunStatus, Status, now};
+use super::tabular::parquet_bytes;
 use crate::plan::RunConfig;
 use crate::suite::{CaseMap, Evaluation};
 
@@ -31,7 +34,7 @@ pub enum Claim {
 /// The folder of a run that this process holds.
 pub struct RunFolder {
     path: PathBuf,
-    hash: String,
+    tags: RunTags,
     _lock: RunLock,
 }
 
@@ -54,7 +57,7 @@ impl RunFolder {
         }
         match found {
             Some((_, status)) if status.status.is_over() => Ok(Claim::Done(status)),
-            _ => Ok(Claim::Ours(Box::new(Self { path, hash, _lock: lock }))),
+            _ => Ok(Claim::Ours(Box::new(Self { path, tags: RunTags::of(run, label), _lock: lock }))),
         }
     }
 
@@ -68,7 +71,8 @@ impl RunFolder {
         self.path.join("checkpoints")
     }
 
-    /// Writes config, environment and status of the run before it begins or continues. `progress` is the position in the run.
+    /// Writes config, circumstances and status of the run before it begins or continues. `budget` is the number of batches of each
+    /// task, `progress` the position in the run.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -76,15 +80,19 @@ impl RunFolder {
         &self,
         run: &RunConfig,
         size: NetworkSize,
+        budget: u64,
         progress: RunProgress,
-        environment: &serde_json::Value,
+        record: &RunRecord,
     ) -> Result<RunStatus> {
         create_folder(&self.path)?;
+        FileList::remove(&self.path)?;
         let started = RunStatus::read(&self.path)?.map(|status| status.started).filter(|&started| started > 0);
         write_whole(&self.path.join("config.toml"), run.to_toml()?.as_bytes())?;
-        write_whole(&self.path.join("environment.json"), &serde_json::to_vec_pretty(environment)?)?;
+        let environment = record.environment.take_up(Environment::read(&self.path).ok(), progress.batches);
+        write_whole(&self.path.join("environment.json"), &serde_json::to_vec_pretty(&environment)?)?;
+        write_whole(&self.path.join("data.json"), &serde_json::to_vec_pretty(&record.data)?)?;
         let status = RunStatus {
-            hash: self.hash.clone(),
+            hash: self.tags.hash.clone(),
             status: Status::Running,
             message: None,
             parameters: size.parameters,
@@ -92,6 +100,8 @@ impl RunFolder {
             epochs: run.training.epochs,
             epoch: 0,
             step: 0,
+            batches: 0,
+            budget,
             train_seconds: 0.0,
             started: started.unwrap_or_else(now),
             updated: 0,
@@ -111,16 +121,19 @@ impl RunFolder {
         message: Option<String>,
         progress: RunProgress,
     ) -> Result<()> {
-        let RunProgress { epoch, step, train_seconds } = progress;
-        RunStatus { status, message, epoch, step, train_seconds, ..of_run.clone() }.write(&self.path)
+        let RunProgress { epoch, step, batches, train_seconds } = progress;
+        RunStatus { status, message, epoch, step, batches, train_seconds, ..of_run.clone() }.write(&self.path)
     }
 
-    /// Writes the metrics so far, so that they can be read while the run continues.
+    /// Writes the metrics so far, so that they can be read while the run continues; without rows there is no file.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write_rows(&self, rows: &[Row]) -> Result<()> {
-        Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(rows_frame(rows)?)?)?)
+        if rows.is_empty() {
+            return Ok(());
+        }
+        Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(metrics_frame(rows, &self.tags)?)?)?)
     }
 
     /// Writes the map that a dense task predicts for a case.
@@ -131,13 +144,15 @@ impl RunFolder {
         write_map(&self.path, map)
     }
 
-    /// Writes predictions, scores of cases and the final parameters.
+    /// Writes predictions, scores of cases and the final parameters; files that would have no rows are not written.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write_outcome(&self, evaluation: &Evaluation, parameters: &mtcool_core::Parameters) -> Result<()> {
-        let predictions = predictions_frame(&evaluation.predictions)?;
-        write_whole(&self.path.join("predictions.parquet"), &parquet_bytes(predictions)?)?;
+        if !evaluation.predictions.is_empty() {
+            let predictions = parquet_bytes(predictions_frame(&evaluation.predictions)?)?;
+            write_whole(&self.path.join("predictions.parquet"), &predictions)?;
+        }
         if !evaluation.scores.is_empty() {
             write_whole(&self.path.join("cases.parquet"), &parquet_bytes(scores_frame(&evaluation.scores)?)?)?;
         }
@@ -152,6 +167,8 @@ pub struct RunProgress {
     pub epoch: u64,
     /// Number of completed steps of the method.
     pub step: u64,
+    /// Number of batches of each task that are used up.
+    pub batches: u64,
     /// Training time so far in seconds, without evaluation.
     pub train_seconds: f64,
 }

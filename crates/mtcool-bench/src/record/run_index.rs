@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::files::read;
+use super::file_list::read_intact;
 use super::run_folder::run_folders;
 use super::run_lock::RunLock;
 use super::run_status::{RunStatus, Status};
@@ -76,7 +76,8 @@ impl StoredRun {
 fn stored_run(folder: &Path) -> Result<Option<StoredRun>> {
     let Some(status) = RunStatus::read(folder)? else { return Ok(None) };
     let path = folder.join("config.toml");
-    let parse = || -> Result<StoredSettings> { Ok(StoredSettings::parse(std::str::from_utf8(&read(&path)?)?)?) };
+    let bytes = read_intact(&path)?;
+    let parse = || -> Result<StoredSettings> { Ok(StoredSettings::parse(std::str::from_utf8(&bytes)?)?) };
     let config = parse().with_context(|| format!("`{}` is damaged", path.display()))?;
     let (method, seed) = (config.method.clone(), config.seed);
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -86,11 +87,12 @@ fn stored_run(folder: &Path) -> Result<Option<StoredRun>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::environment::{Environment, RunRecord};
     use super::super::run_folder::{Claim, RunFolder, RunProgress};
     use super::super::run_status::NetworkSize;
     use super::*;
     use crate::plan::{DataIdentity, Overrides, Plan, RunConfig};
-    use crate::suite::Registry;
+    use crate::suite::{DataRecord, Registry};
 
     fn config(method: &str, seed: u64, assignments: &[&str]) -> RunConfig {
         let methods = format!("methods=[\"{method}\"]");
@@ -103,8 +105,10 @@ mod tests {
     fn begin(runs: &Path, label: &str, config: &RunConfig, status: Status) -> Box<RunFolder> {
         let Claim::Ours(folder) = RunFolder::claim(runs, config, label).unwrap() else { panic!("not free") };
         let size = NetworkSize { parameters: 2, joint_parameters: 1 };
-        let begun = folder.begin(config, size, RunProgress::default(), &serde_json::json!({})).unwrap();
-        folder.set_status(&begun, status, None, RunProgress { epoch: 1, step: 7, train_seconds: 2.5 }).unwrap();
+        let record = RunRecord { environment: Environment::of_process("cpu"), data: DataRecord::default() };
+        let begun = folder.begin(config, size, 10, RunProgress::default(), &record).unwrap();
+        let progress = RunProgress { epoch: 1, step: 7, batches: 7, train_seconds: 2.5 };
+        folder.set_status(&begun, status, None, progress).unwrap();
         folder
     }
 

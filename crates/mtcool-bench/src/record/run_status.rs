@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::file_list::{FileList, read_intact};
 use super::files::{read, write_whole};
 
 /// The progress of a run.
@@ -51,6 +52,12 @@ pub struct RunStatus {
     /// Number of steps of the method that are completed, as of the last checkpoint.
     #[serde(default)]
     pub step: u64,
+    /// Number of batches of each task that are used up, as of the last checkpoint.
+    #[serde(default)]
+    pub batches: u64,
+    /// Number of batches of each task in the budget; 0 if unknown.
+    #[serde(default)]
+    pub budget: u64,
     /// Training time in seconds, without evaluation, as of the last checkpoint.
     pub train_seconds: f64,
     /// When the run first began, in seconds since 1970 (UTC); 0 if unknown.
@@ -80,16 +87,26 @@ impl RunStatus {
         if !path.exists() {
             return Ok(None);
         }
-        let status = serde_json::from_slice(&read(&path)?);
-        status.map(Some).with_context(|| {
+        let status: Self = serde_json::from_slice(&read(&path)?).with_context(|| {
             format!("`{}` is damaged; delete the folder `{}` to run it again", path.display(), folder.display())
-        })
+        })?;
+        // The list of files is written just before the status of a finished run, so it fits this status alone.
+        if status.status == Status::Finished {
+            read_intact(&path)?;
+        }
+        Ok(Some(status))
     }
 
-    /// Writes the status into `folder`, with the present time.
+    /// Writes the status into `folder`, with the present time; for a finished run also the list of its files.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let status = Self { updated: now(), ..self.clone() };
-        Ok(write_whole(&folder.join("run.json"), &serde_json::to_vec_pretty(&status)?)?)
+        let bytes = serde_json::to_vec_pretty(&status)?;
+        if status.status == Status::Finished {
+            let mut list = FileList::of(folder)?;
+            list.add("run.json", &bytes);
+            list.write(folder)?;
+        }
+        Ok(write_whole(&folder.join("run.json"), &bytes)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Paired comparisons of methods on the same test images, since three or five seeds alone are too few for a test.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -46,13 +46,14 @@ pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Compa
     let with_runs = || rows.iter().filter(|row| row.runs > 0);
     let subject = with_runs().find(|row| row.method.name == SUBJECT).or_else(|| with_runs().next());
     let Some(subject) = subject else { return Ok(Vec::new()) };
-    let own = columns.iter().map(|column| scores(subject, column)).collect::<Result<Vec<_>>>()?;
+    let own = columns.iter().map(|column| scores(&subject.folders, column)).collect::<Result<Vec<_>>>()?;
     if own.iter().all(BTreeMap::is_empty) {
         return Ok(Vec::new());
     }
     let mut comparisons = Vec::new();
     for row in with_runs().filter(|row| row.method.name != subject.method.name) {
-        let pair = |(column, own): (&Column, &Scores)| Ok((column.clone(), paired(own, &scores(row, column)?)));
+        let pair =
+            |(column, own): (&Column, &Scores)| Ok((column.clone(), paired(own, &scores(&row.folders, column)?)));
         let pairs = columns.iter().zip(&own).map(pair).collect::<Result<_>>()?;
         let runs = (subject.folders.len(), row.folders.len());
         let (subject, method) = (subject.method.label.clone(), row.method.label.clone());
@@ -60,6 +61,15 @@ pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Compa
     }
     correct(&mut comparisons)?;
     Ok(comparisons)
+}
+
+/// The paired test of `own` runs against `other` runs over the images that all of them were tested on, not corrected; `None` if the
+/// metric is not defined for single images.
+///
+/// # Errors
+/// If a run's files are damaged.
+pub fn compare_runs(own: &[PathBuf], other: &[PathBuf], column: &Column) -> Result<Option<Paired>> {
+    Ok(paired(&scores(own, column)?, &scores(other, column)?))
 }
 
 /// Corrects the p-values of all methods and columns together.
@@ -91,16 +101,16 @@ pub(super) fn note_on_runs(comparisons: &[Comparison]) -> String {
 /// The mean score over a method's runs, by image.
 type Scores = BTreeMap<String, f64>;
 
-fn scores(row: &TableRow, column: &Column) -> Result<Scores> {
+fn scores(runs: &[PathBuf], column: &Column) -> Result<Scores> {
     let mut sums: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-    for folder in &row.folders {
+    for folder in runs {
         for (image, score) in scores_of_run(folder, column)? {
             let entry = sums.entry(image).or_default();
             *entry = (entry.0 + score, entry.1 + 1);
         }
     }
     // An image that only some runs were tested on would be compared for a different set of networks.
-    sums.retain(|_, (_, count)| *count == row.folders.len());
+    sums.retain(|_, (_, count)| *count == runs.len());
     Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::plan::{DataIdentity, Plan};
+use crate::plan::{DataIdentity, Overrides, Plan};
 use crate::record::StoredRun;
 use crate::suite::Caveat;
 
@@ -14,6 +14,8 @@ pub struct TableContext<'a> {
     pub data: &'a DataIdentity,
     /// How the data files differ from the published ones.
     pub caveats: &'a [Caveat],
+    /// The profile and the assignments of variables and flags that ask for the table.
+    pub overrides: Overrides,
     /// All runs of the experiment, whatever their configuration.
     pub runs: &'a [StoredRun],
     /// The folder for the files of the table.
@@ -24,6 +26,6 @@ pub struct TableContext<'a> {
 impl<'a> TableContext<'a> {
     /// The context of `plan` on data that is as published.
     pub(super) fn of_real_data(plan: &'a Plan, data: &'a DataIdentity) -> Self {
-        Self { plan, data, caveats: &[], runs: &[], folder: Path::new("none") }
+        Self { plan, data, caveats: &[], overrides: Overrides::default(), runs: &[], folder: Path::new("none") }
     }
 }

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 use mtcool_metrics::WilcoxonTest;
-use polars::prelude::{Column as Series, CsvWriter, DataFrame, SerWriter};
+use polars::prelude::{Column as Series, DataFrame};
 
 use super::comparison::{Comparison, note_on_runs};
 use super::row::TableRow;
 use super::table::Table;
+use crate::record::csv_bytes;
 use crate::suite::Column;
 
 /// The table with our results next to the paper's, aligned for a terminal, followed by notes and the paired comparison.
@@ -33,7 +34,7 @@ pub(super) fn markdown(table: &Table) -> String {
     for note in orientation.into_iter().chain(table.notes.iter().cloned()).chain(best_methods(table)) {
         text += &format!("\n- {note}");
     }
-    text + "\n" + &paired(table)
+    text + "\n" + &paired(table) + &table.provenance.markdown()
 }
 
 /// What the table shows of the paper beside a column.
@@ -208,9 +209,7 @@ pub(super) fn frame(table: &Table) -> Result<DataFrame> {
 /// # Errors
 /// If polars fails.
 pub(super) fn csv(table: &Table) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    CsvWriter::new(&mut bytes).finish(&mut frame(table)?)?;
-    Ok(bytes)
+    csv_bytes(frame(table)?)
 }
 
 #[cfg(test)]
@@ -218,6 +217,7 @@ mod tests {
     use mtcool_metrics::Summary;
 
     use super::super::against_paper::AgainstPaper;
+    use super::super::provenance::Provenance;
     use super::super::verdict::Verdict;
     use super::*;
     use crate::plan::Cell;
@@ -251,6 +251,8 @@ mod tests {
             comparisons: Vec::new(),
             paper_obstacle: obstacle.map(str::to_owned),
             notes: vec!["A note.".into()],
+            runs: Vec::new(),
+            provenance: Provenance::default(),
         }
     }
 

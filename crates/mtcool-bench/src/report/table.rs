@@ -9,9 +9,10 @@ use super::against_paper::{AgainstPaper, obstacle};
 use super::comparison::{Comparison, compare};
 use super::context::TableContext;
 use super::paper_notes;
+use super::provenance::Provenance;
 use super::row::TableRow;
 use crate::plan::PlannedMethod;
-use crate::record::{Row, Status, StoredRun, read_revision, read_rows};
+use crate::record::{Environment, RecordedRun, Row, Status, StoredRun, read_rows};
 use crate::suite::{Caveat, Column, Split};
 
 /// The results table of an experiment.
@@ -32,6 +33,10 @@ pub struct Table {
     pub paper_obstacle: Option<String>,
     /// Notes that a reader must know before comparing results.
     pub notes: Vec<String>,
+    /// The finished runs of all rows, each with the label of its row.
+    pub runs: Vec<RecordedRun>,
+    /// Where the numbers come from.
+    pub provenance: Provenance,
 }
 
 impl Table {
@@ -52,6 +57,7 @@ impl Table {
                 rows.push(row);
             }
         }
+        let runs = recorded_runs(&rows)?;
         Ok(Self {
             title: plan.experiment.title.clone(),
             is_synthetic: !context.data.origin.is_null(),
@@ -59,6 +65,8 @@ impl Table {
             comparisons: compare(&rows, &columns)?,
             paper_obstacle: obstacle(context),
             notes: notes(context, &columns, &rows)?,
+            provenance: Provenance::collect(context, &rows, &runs),
+            runs,
             columns,
             rows,
         })
@@ -110,6 +118,16 @@ impl Table {
             unfinished,
         })
     }
+}
+
+/// The finished runs of all rows with their circumstances. A run may have begun for a row of another name, and may belong to
+/// several rows.
+fn recorded_runs(rows: &[TableRow]) -> Result<Vec<RecordedRun>> {
+    let of_row = |row: &TableRow| {
+        let label = row.method.name.to_string();
+        row.stored.clone().into_iter().map(move |run| RecordedRun::read(StoredRun { label: label.clone(), ..run }))
+    };
+    rows.iter().flat_map(of_row).collect()
 }
 
 fn is_cell(row: &Row, column: &Column, split: &str) -> bool {
@@ -184,7 +202,7 @@ fn unfinished(rows: &[TableRow]) -> Vec<String> {
 fn revisions(rows: &[TableRow]) -> Result<Option<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for run in rows.iter().flat_map(|row| &row.stored) {
-        found.entry(read_revision(&run.folder)?).or_default().push(run.name());
+        found.entry(Environment::read(&run.folder)?.revision).or_default().push(run.name());
     }
     if found.len() < 2 {
         return Ok(None);
@@ -208,7 +226,8 @@ mod tests {
         let notes_on = |origin: serde_json::Value, caveats: &[Caveat]| {
             let data = DataIdentity { origin, ..DataIdentity::default() };
             let folder = std::path::Path::new("none");
-            let context = TableContext { plan: &plan, data: &data, caveats, runs: &[], folder };
+            let overrides = overrides.clone();
+            let context = TableContext { plan: &plan, data: &data, caveats, overrides, runs: &[], folder };
             notes(&context, &plan.spec.columns, &[]).unwrap()
         };
         let is_told = |notes: &[String]| notes.iter().any(|note| note.contains("not comparable"));

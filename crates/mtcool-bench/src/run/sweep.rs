@@ -11,7 +11,7 @@ use candle_core::Device;
 use super::train::{Diverged, Interrupted, Run};
 use crate::plan::{Plan, PlannedRun};
 use crate::progress::{Console, SweepProgress};
-use crate::record::{Claim, RunFolder, Status, StorageError, environment};
+use crate::record::{Claim, Environment, RunFolder, RunRecord, Status, StorageError};
 use crate::suite::Suite;
 
 /// Time between two checks of runs that another process holds.
@@ -72,13 +72,14 @@ impl Sweep<'_> {
     /// # Errors
     /// The first error that would affect the other runs as well, such as a full disk; the sweep then stops.
     pub fn execute(&self, console: &Console) -> Result<Outcome> {
-        let environment = environment(&self.plan.experiment.device);
+        let environment = Environment::of_process(&self.plan.experiment.device);
+        let record = RunRecord { environment, data: self.suite.record() };
         let mut pending: Vec<Run<'_>> = self.all().collect();
         let mut progress = console.sweep(pending.iter().map(Run::budget).sum());
         let mut outcome = Outcome::default();
         while !pending.is_empty() && !outcome.is_stopped {
             let before = pending.len();
-            pending = self.pass(pending, &environment, &mut progress, &mut outcome)?;
+            pending = self.pass(pending, &record, &mut progress, &mut outcome)?;
             if pending.len() == before && !outcome.is_stopped {
                 if !self.waits {
                     break;
@@ -95,7 +96,7 @@ impl Sweep<'_> {
     fn pass<'a>(
         &'a self,
         pending: Vec<Run<'a>>,
-        environment: &serde_json::Value,
+        record: &RunRecord,
         progress: &mut SweepProgress,
         outcome: &mut Outcome,
     ) -> Result<Vec<Run<'a>>> {
@@ -120,7 +121,7 @@ impl Sweep<'_> {
                 }
                 Claim::Ours(held) => held,
             };
-            match run.execute(&held, environment, progress) {
+            match run.execute(&held, record, progress) {
                 Ok(()) => {
                     tracing::info!("{} is finished", run.name());
                     outcome.finished += 1;

@@ -10,7 +10,9 @@ use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameter
 use super::problem::problem;
 use crate::plan::{Plan, PlannedMethod, RunConfig};
 use crate::progress::SweepProgress;
-use crate::record::{Checkpoint, NetworkSize, Position, Row, RunFolder, RunProgress, RunStatus, Status, TaskSums};
+use crate::record::{
+    Checkpoint, NetworkSize, Position, Row, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
+};
 use crate::suite::{Evaluation, MapSink, Name, NonFinite, Sharing, Split, Suite};
 use mtcool_metrics::MetricError;
 
@@ -130,12 +132,7 @@ impl Run<'_> {
     /// # Errors
     /// [`Diverged`] if a loss or a prediction is not finite; [`Interrupted`] if the process was asked to stop;
     /// [`crate::record::StorageError`] if the results cannot be written.
-    pub fn execute(
-        &self,
-        folder: &RunFolder,
-        environment: &serde_json::Value,
-        progress: &mut SweepProgress,
-    ) -> Result<()> {
+    pub fn execute(&self, folder: &RunFolder, record: &RunRecord, progress: &mut SweepProgress) -> Result<()> {
         let problem = self.problem(self.method.entry.sharing)?;
         let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, self.device)?;
         let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
@@ -153,7 +150,7 @@ impl Run<'_> {
                 rows: Vec::new(),
             },
         };
-        let status = folder.begin(self.config, size, progress_of(&state.position), environment)?;
+        let status = folder.begin(self.config, size, self.budget(), progress_of(&state.position), record)?;
         progress.skip(state.position.batches);
         let split = self.config.report;
         let mut keep = |map| folder.write_map(&map);
@@ -237,11 +234,9 @@ impl Run<'_> {
                 state.position.diagnostics.add(&probed);
             }
             for entry in &losses {
-                let sums = &mut state.position.sums[entry.task];
-                sums.loss += entry.loss;
-                sums.regularizer += entry.regularizer;
-                sums.updates += 1;
+                state.position.sums[entry.task].add(entry.loss, entry.regularizer);
             }
+            self.log_step(&losses, state);
             progress.advance(drawn, || self.describe(&state.position, &losses));
         }
     }
@@ -266,6 +261,29 @@ impl Run<'_> {
                 Err(Diverged::Step { run: self.name(), step: position.step, task: self.task_name(task), source })?
             }
             losses => Ok(losses?),
+        }
+    }
+
+    /// If `log_every` asks for losses at a finer grain than an epoch, adds those of a step, and records their means when they are
+    /// due.
+    fn log_step(&self, losses: &[LossValues], state: &mut Checkpoint) {
+        let every = self.plan.experiment.log_every;
+        if every == 0 {
+            return;
+        }
+        state.position.logged.resize(self.tasks(), TaskSums::default());
+        for entry in losses {
+            state.position.logged[entry.task].add(entry.loss, entry.regularizer);
+        }
+        if state.position.step.is_multiple_of(every) {
+            for (task, sums) in std::mem::take(&mut state.position.logged).into_iter().enumerate() {
+                // A method that updates the tasks in turn may have left a task out.
+                if sums.updates > 0 {
+                    let updates = sums.updates as f64;
+                    state.record("train", &self.task_name(task), "step_loss", sums.loss / updates);
+                    state.record("train", &self.task_name(task), "step_regularizer", sums.regularizer / updates);
+                }
+            }
         }
     }
 
@@ -336,7 +354,8 @@ impl Run<'_> {
 }
 
 fn progress_of(position: &Position) -> RunProgress {
-    RunProgress { epoch: position.epoch, step: position.step, train_seconds: position.train_seconds }
+    let Position { epoch, step, batches, train_seconds, .. } = *position;
+    RunProgress { epoch, step, batches, train_seconds }
 }
 
 /// Whether an evaluation failed because of a value that is not finite, so that it would fail again.

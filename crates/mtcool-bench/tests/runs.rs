@@ -186,7 +186,7 @@ fn a_changed_byte_is_found_by_verify_report_predict_and_compare() {
     succeed(&mut lab.reproduce("results", &joint));
     let verify = |lab: &Lab| lab.mtcool(&["runs", "verify", "table1"]);
     let said = succeed(&mut verify(&lab));
-    assert!(said.contains("2 finished runs"), "{said}");
+    assert!(said.contains("as they were written: 2 runs."), "{said}");
     let flip = |path: &Path| {
         let mut bytes = std::fs::read(path).unwrap();
         let middle = bytes.len() / 2;
@@ -227,9 +227,8 @@ fn a_changed_byte_is_found_by_verify_report_predict_and_compare() {
     std::fs::remove_file(&predictions).unwrap();
     fail(&mut lab.mtcool(&["report", "table1"]), &["predictions.parquet", "is missing"]);
     fail(&mut lab.mtcool(&["compare", "table1", "joint", "vanilla"]), &["predictions.parquet", "is missing"]);
-    let said =
-        text(&fail(&mut verify(&lab), &["1 files are damaged or missing", "`predictions.parquet` is missing"]).stdout);
-    assert!(said.contains("1 finished runs"), "{said}");
+    let said = text(&fail(&mut verify(&lab), &["joint-s0", "`predictions.parquet` is missing"]).stdout);
+    assert!(said.contains("as they were written: 1 run."), "{said}");
     std::fs::write(&predictions, whole).unwrap();
     succeed(&mut lab.mtcool(&["report", "table1"]));
     succeed(&mut verify(&lab));
@@ -334,7 +333,7 @@ fn runs_are_listed_compared_and_removed_by_their_settings() {
     for refusal in ["n\n", ""] {
         let output = answer(refusal);
         assert!(!output.status.success() && text(&output.stderr).contains("nothing was removed"));
-        assert!(text(&output.stdout).contains("Remove these 2 runs"));
+        assert!(text(&output.stdout).contains("Remove 2 runs"));
         assert_eq!(chosen("").len(), 6);
     }
     assert!(answer("y\n").status.success());
@@ -380,4 +379,46 @@ fn the_status_names_what_is_done_running_waiting_interrupted_and_failed() {
     let interrupted = said.lines().find(|line| line.contains("interrupted  ")).unwrap();
     assert!(interrupted.contains("the same command goes on"), "{interrupted}");
     assert!(said.contains("finished runs of other configurations are not listed"), "{said}");
+}
+
+#[test]
+fn runs_and_checkpoints_of_earlier_versions_are_still_read() {
+    let lab = Lab::new();
+    let joint = ["--methods", "joint"];
+    let printed = succeed(&mut lab.reproduce("results", &joint));
+    let rows = lab.rows("results", "joint-s0");
+    let run = lab.run_folder("results", "joint-s0");
+    // What earlier versions did not write: lists of files, the record of the data, most circumstances, another name of the rows in
+    // checkpoints.
+    for list in files_named(&run, "files.json") {
+        std::fs::remove_file(list).unwrap();
+    }
+    std::fs::remove_file(run.join("data.json")).unwrap();
+    std::fs::write(run.join("environment.json"), r#"{ "mtcool": "0.0.9", "revision": "0123456789ab" }"#).unwrap();
+    for rows in files_named(&run.join("checkpoints"), "rows.parquet") {
+        std::fs::rename(&rows, rows.with_file_name("metrics.parquet")).unwrap();
+    }
+    let reported = succeed(&mut lab.mtcool(&["report", "table1"]));
+    let cells = |table: &str| table.lines().find(|line| line.starts_with("| Joint ")).unwrap().to_owned();
+    assert_eq!(cells(&reported), cells(&printed));
+    assert!(reported.contains("mtcool 0.0.9, revision 0123456789ab"), "{reported}");
+    let runs = parquet(&lab.path().join("results/table1/runs.parquet"));
+    assert!(words(&runs, "version").iter().all(|version| *version == "0.0.9"));
+    assert!(words(&runs, "data").iter().chain(&words(&runs, "host")).all(|unknown| unknown.is_empty()));
+    let said = succeed(&mut lab.mtcool(&["runs", "verify", "table1"]));
+    assert!(said.contains("made no list of their files: joint-s0-"), "{said}");
+
+    // Interrupted before its end, the run continues from such a checkpoint.
+    let status = std::fs::read_to_string(run.join("run.json")).unwrap();
+    std::fs::write(run.join("run.json"), status.replace("\"finished\"", "\"running\"")).unwrap();
+    let output = lab.reproduce("results", &joint).output().unwrap();
+    assert!(
+        output.status.success() && text(&output.stderr).contains("continues from step"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(lab.rows("results", "joint-s0"), rows);
+    let environment = json(&run.join("environment.json"));
+    assert_eq!(environment["earlier"][0]["revision"], "0123456789ab", "every process that worked on it is remembered");
+    assert!(environment["batches_before"].as_u64().unwrap() > 0);
 }

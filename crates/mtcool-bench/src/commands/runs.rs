@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::columns::{as_csv, in_columns};
-use super::listing::{Listed, Listing, status_word};
+use super::listing::{Listed, Listing, count_of_runs, status_word};
 use crate::cli::{OfExperiment, Runs, RunsAction};
 use crate::plan::StoredConfig;
 use crate::record::{Settings, Status, damaged_files, differing_keys, final_rows, read_rows, remove_run};
@@ -46,7 +46,8 @@ fn summary(listing: &Listing, runs: &[&Listed]) -> String {
     let counts = [Status::Finished, Status::Running, Status::Interrupted, Status::Failed].into_iter().filter_map(of);
     let counts: Vec<String> = counts.collect();
     let (all, folder) = (listing.runs.len(), listing.runs_folder());
-    let shown = if runs.len() == all { format!("{all} runs") } else { format!("{} of {all} runs", runs.len()) };
+    let shown =
+        if runs.len() == all { count_of_runs(all) } else { format!("{} of {}", runs.len(), count_of_runs(all)) };
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     format!("{shown} in `{}`{counts}", folder.display())
 }
@@ -132,23 +133,16 @@ fn verify(of: &OfExperiment) -> Result<()> {
             Err(error) => damaged.push(format!("{}: {error:#}", run.folder_name())),
         }
     }
-    println!(
-        "{whole} finished runs in `{}` have all their files as they were written.",
-        listing.runs_folder().display()
-    );
+    println!("`{}`: all files as they were written: {}.", listing.runs_folder().display(), count_of_runs(whole));
     if unfinished > 0 {
-        println!("{unfinished} runs are not finished; their files still change.");
+        println!("Not checked, since they are not finished: {}.", count_of_runs(unfinished));
     }
     if !without_list.is_empty() {
-        println!(
-            "An earlier version of the program made these runs without a list of files: {}.",
-            without_list.join(", ")
-        );
+        println!("Not checked, since an earlier version made no list of their files: {}.", without_list.join(", "));
     }
     ensure!(
         damaged.is_empty(),
-        "{} files are damaged or missing; restore them from a copy, or remove their runs (`mtcool runs rm`) and run them again:\n{}",
-        damaged.len(),
+        "damaged or missing; restore from a copy, or remove the run (`mtcool runs rm`) and run it again:\n{}",
         damaged.join("\n")
     );
     Ok(())
@@ -170,7 +164,7 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
         .collect();
     print!("{}", in_columns(&lines));
     if !yes {
-        print!("Remove these {} runs with everything that they computed? [y/N] ", runs.len());
+        print!("Remove {} with everything computed? [y/N] ", count_of_runs(runs.len()));
         std::io::stdout().flush().context("standard output")?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("standard input")?;
@@ -185,7 +179,7 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
             kept.push(run.folder_name());
         }
     }
-    println!("{} runs were removed. Tables keep their numbers until `mtcool report`.", runs.len() - kept.len());
+    println!("Removed: {}. Tables keep their numbers until `mtcool report`.", count_of_runs(runs.len() - kept.len()));
     ensure!(kept.is_empty(), "these runs were kept, since a process is working on them: {}", kept.join(", "));
     Ok(())
 }

@@ -121,6 +121,7 @@ impl Provenance {
         let list = |seeds: &[u64]| seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
         let different: BTreeSet<&[u64]> = self.rows.iter().map(|row| row.seeds.as_slice()).collect();
         match different.first() {
+            Some([seed]) if different.len() == 1 => format!("each row with the seed {seed}"),
             Some(seeds) if different.len() == 1 => format!("each row with the seeds {}", list(seeds)),
             _ => {
                 let each = self.rows.iter().map(|row| format!("{} {}", row.label, list(&row.seeds)));

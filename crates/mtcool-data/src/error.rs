@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::finding::Defects;
+use crate::problems::Problems;
 
 /// The result of this crate's operations.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -62,6 +63,10 @@ pub enum Error {
     /// Files of a data set are missing or damaged; the message names them.
     #[error("{0}")]
     Defective(Box<Defects>),
+
+    /// Settings and files of a folder do not fit together; the message tells everything that is wrong.
+    #[error("{0}")]
+    Problems(Box<Problems>),
 
     /// A setting lies outside its valid range.
     #[error("`{key}` is {value}: expected {expected}")]

@@ -7,6 +7,7 @@
 //!   verifies them.
 //! - [`HrfAv`]: photographs of the retina with two segmentation tasks on each: vessels, and arteries against veins.
 //! - [`Refuge`]: segmentation of disc and cup, and recognition of glaucoma, on the same photographs, from the official folders.
+//! - [`folder`]: a folder of one's own pictures with any number of tasks, and an example set of that kind.
 //! - [`fundus`] draws such photographs with their ground truth; [`hrf_av::synthesize`] and [`refuge::RefugeSynthesis`] draw
 //!   whole sets.
 //! - [`Loader`]: batches in an order that follows from a seed and a position alone, prepared on another thread;
@@ -40,6 +41,7 @@ mod download;
 mod error;
 mod files;
 mod finding;
+pub mod folder;
 pub mod fundus;
 pub mod hrf_av;
 mod loader;
@@ -49,6 +51,8 @@ mod order;
 mod origin;
 pub mod picture;
 mod prefetch;
+mod problems;
+mod progress;
 pub mod refuge;
 mod shared;
 
@@ -63,5 +67,7 @@ pub use loader::Loader;
 pub use mnist::Mnist;
 pub use order::LoaderConfig;
 pub use origin::Origin;
+pub use problems::{ProblemGroup, Problems};
+pub use progress::PhotographProgress;
 pub use refuge::Refuge;
 pub use shared::{SampleDraw, SharedDataset, SharedLoader, SharedSample};

@@ -60,7 +60,7 @@ impl Change {
     }
 
     /// Where the centres of the result's pixels lie in the source, row by row.
-    fn places(&self, crop: Crop) -> impl Iterator<Item = [f64; 2]> + '_ {
+    pub(super) fn places(&self, crop: Crop) -> impl Iterator<Item = [f64; 2]> + '_ {
         let [height, width] = crop.size;
         let [[xx, xy], [yx, yy]] = self.to_source;
         (0..height).flat_map(move |row| {

@@ -2,10 +2,12 @@
 
 mod augmentation;
 mod change;
+mod channels;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use augmentation::Augmentation;
 pub use change::Change;
+pub use channels::SampleView;
 pub use view::{Crop, PixelView};

@@ -7,11 +7,11 @@ use super::config::RefugeConfig;
 use super::facts::Facts;
 use super::inventory::Inventory;
 use super::mask::Mask;
-use super::progress::PhotographProgress;
 use crate::cache::{Array, Cache, CacheKey, Cached};
 use crate::error::{Error, Result};
 use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
+use crate::progress::PhotographProgress;
 
 /// Names what makes the cache entries and in which version; it changes when squares are cut in another way.
 const KIND: &str = "refuge crops 3";

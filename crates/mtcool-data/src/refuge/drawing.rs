@@ -9,7 +9,6 @@ use rayon::prelude::*;
 
 use super::manifest::RefugeManifest;
 use super::names::{Name, RefugePart};
-use super::progress::PhotographProgress;
 use super::spreadsheet::{SheetCell, workbook};
 use super::synthesis::{RefugeSynthesis, tenth};
 use crate::error::{Error, Result, at};
@@ -17,6 +16,7 @@ use crate::files::{sha256, sha256_of, write_whole};
 use crate::fundus::{Anatomy, BACKGROUND, Fundus, GENERATOR, RIM};
 use crate::manifest::MANIFEST;
 use crate::picture::mark_as_drawn;
+use crate::progress::PhotographProgress;
 
 /// The photographs of each part come from a separate range of indices, which has this length.
 const STRETCH: u64 = 1 << 32;

@@ -12,7 +12,6 @@ use super::inventory::Found;
 use super::manifest::RefugeManifest;
 use super::mask::Coding;
 use super::placement::CropPlacement;
-use super::progress::PhotographProgress;
 use super::report::RefugeReport;
 use super::scan::scan;
 use super::splits::Splits;
@@ -22,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::finding::Finding;
 use crate::origin::Origin;
+use crate::progress::PhotographProgress;
 
 /// REFUGE2018 with a square around the disc of every photograph, mapped from the cache.
 #[derive(Clone, Debug)]

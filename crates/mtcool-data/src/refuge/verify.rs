@@ -9,7 +9,6 @@ use super::facts::Facts;
 use super::inventory::{Found, Inventory};
 use super::mask::{self, Coding, Mask};
 use super::names::RefugePart;
-use super::progress::PhotographProgress;
 use super::report::RefugeReport;
 use super::scan::scan;
 use crate::error::Result;
@@ -17,6 +16,7 @@ use crate::files::sha256;
 use crate::finding::{Finding, ProblemKind};
 use crate::manifest::MANIFEST;
 use crate::picture::{Picture, decode, is_marked_as_drawn};
+use crate::progress::PhotographProgress;
 
 /// Lists what is missing, doubled, unreadable, wrongly coded, wrongly sized or mislabelled in `folder`, file by file. Every
 /// picture is decoded; `progress` is told of each photograph.

@@ -1,0 +1,182 @@
+//! Checks the settings of a folder before any file is read.
+
+use std::collections::BTreeSet;
+
+use super::config::{FolderConfig, SplitConfig, TestPart};
+use super::label::MOST_CLASSES;
+use super::pattern::Pattern;
+use super::task::{TaskConfig, TaskKind};
+use crate::problems::Problems;
+
+/// The largest number of channels.
+const MOST_CHANNELS: usize = 16;
+
+impl FolderConfig {
+    /// Everything in the settings that cannot work, whatever the files are.
+    pub fn check(&self) -> Problems {
+        let mut problems = Problems::default();
+        if self.tasks.is_empty() {
+            problems.add("`tasks` is empty", "add a table `[[data.settings.tasks]]` for each task");
+        }
+        if !(1..=MOST_CHANNELS).contains(&self.channels) {
+            problems
+                .add(format!("`channels` is {}", self.channels), format!("give a number from 1 to {MOST_CHANNELS}"));
+        }
+        if self.size.contains(&0) {
+            problems.add(format!("`size` is {:?}", self.size), "give rows and columns, for example [256, 256]");
+        }
+        if let Err(error) = self.augmentation.check() {
+            problems.add(format!("`augmentation`: {error}"), "correct the amount");
+        }
+        check_pictures("", &self.images, &self.image_column, &mut problems);
+        let has_pictures = self.images.is_some() || self.image_column.is_some();
+        for task in &self.tasks {
+            check_pictures(&task.place(), &task.images, &task.image_column, &mut problems);
+            if !has_pictures && task.images.is_none() && task.image_column.is_none() {
+                problems.add(
+                    format!("{}neither the folder nor the task says where the pictures are", task.place()),
+                    "give `images`, for example \"images/{case}.png\"",
+                );
+            }
+            task.check(&mut problems);
+        }
+        let mut names = BTreeSet::new();
+        for TaskConfig { name, .. } in &self.tasks {
+            if !names.insert(name) {
+                problems.add(format!("two tasks are named `{name}`"), "give each task a name of its own");
+            }
+        }
+        if self.table.is_none() {
+            self.check_without_table(&mut problems);
+        }
+        self.split.check(&mut problems);
+        problems
+    }
+
+    fn check_without_table(&self, problems: &mut Problems) {
+        let columns = self.tasks.iter().flat_map(|task| {
+            let own = task.image_column.iter().map(String::as_str);
+            own.chain(task.kind.columns()).map(move |column| format!("{}column `{column}`", task.place()))
+        });
+        let of_set =
+            [("image_column", &self.image_column), ("group", &self.group), ("split.column", &self.split.column)];
+        let named = of_set.into_iter().filter_map(|(key, column)| Some(format!("`{key}` = \"{}\"", column.as_ref()?)));
+        for column in named.chain(columns) {
+            problems.add_place(
+                "a column is named, but there is no table",
+                "name the file with the key `table`",
+                column,
+            );
+        }
+        if self.images.is_none() {
+            problems.add("there is neither `table` nor `images`", "the cases are the table's rows, or the pictures");
+        }
+    }
+}
+
+/// The names of columns, classes and files belong to one task.
+impl TaskConfig {
+    /// The beginning of messages about this task.
+    pub(super) fn place(&self) -> String {
+        format!("task `{}`: ", self.name)
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        let mut wrong = |what: String, remedy: &str| problems.add(format!("{}{what}", self.place()), remedy);
+        let is_usual = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
+        if self.name.is_empty() || !self.name.chars().all(is_usual) {
+            wrong("the name is not usable".into(), "use letters, digits, `_` and `-`, for it names columns and files");
+        }
+        let outputs = self.kind.outputs();
+        let doubled = (1..outputs.len()).find(|&index| outputs[..index].contains(&outputs[index]));
+        if let Some(index) = doubled {
+            wrong(format!("`{}` is listed twice", outputs[index]), "list each once");
+        }
+        if outputs.len() > MOST_CLASSES {
+            wrong(format!("{} classes", outputs.len()), "at most 255 are possible");
+        }
+        match &self.kind {
+            TaskKind::Segmentation { mask, classes, ignored, regions, .. } => {
+                if outputs.len() < 2 {
+                    wrong(format!("`classes` names {} class", outputs.len()), "list the background and a structure");
+                }
+                if let Some(value) = ignored.iter().find(|value| classes.contains_key(*value)) {
+                    wrong(format!("value {value} is in `classes` and in `ignored`"), "take it out of one of them");
+                }
+                for (region, parts) in regions {
+                    if let Some(part) = parts.iter().find(|part| !outputs.contains(part)) {
+                        wrong(format!("`regions.{region}` names `{part}`, which is no class"), "name classes");
+                    }
+                    if parts.is_empty() || outputs.contains(region) {
+                        wrong(format!("`regions.{region}` is empty or has the name of a class"), "correct it");
+                    }
+                }
+                if let Err(reason) = Pattern::parse(mask) {
+                    wrong(format!("`mask` = \"{mask}\": {reason}"), "correct the pattern");
+                }
+            }
+            TaskKind::Classification { classes, names, .. } => {
+                if classes.len() < 2 {
+                    wrong(format!("`classes` names {} class", classes.len()), "list at least two contents of cells");
+                }
+                if !names.is_empty() && names.len() != classes.len() {
+                    let counts = format!("{} `names` for {} `classes`", names.len(), classes.len());
+                    wrong(counts, "give as many names as classes, in the same order");
+                }
+                let mut earlier = classes.iter().enumerate();
+                if let Some((_, class)) =
+                    earlier.find(|(index, class)| classes[..*index].iter().any(|other| other.is(&class.to_string())))
+                {
+                    wrong(format!("class `{class}` is listed twice"), "list each content of a cell once");
+                }
+            }
+            TaskKind::Multilabel { columns } if columns.is_empty() => {
+                wrong("`columns` is empty".into(), "name one column for each property");
+            }
+            TaskKind::Multilabel { .. } => {}
+            TaskKind::Regression { range: Some([least, most]), .. } if least >= most || !(most - least).is_finite() => {
+                wrong(format!("`range` is [{least}, {most}]"), "give the smallest number first, then the largest");
+            }
+            TaskKind::Regression { .. } => {}
+        }
+    }
+}
+
+/// Checks where pictures are, for the folder or for one task.
+fn check_pictures(place: &str, images: &Option<String>, column: &Option<String>, problems: &mut Problems) {
+    if images.is_some() && column.is_some() {
+        problems.add(format!("{place}`images` and `image_column` are both given"), "give one of them");
+    }
+    if let Some(Err(reason)) = images.as_ref().map(|text| Pattern::parse(text)) {
+        let text = images.as_deref().unwrap_or_default();
+        problems.add(format!("{place}`images` = \"{text}\": {reason}"), "correct the pattern");
+    }
+}
+
+impl SplitConfig {
+    fn check(&self, problems: &mut Problems) {
+        let mut wrong = |what: String, remedy: &str| problems.add(format!("`split.{what}"), remedy);
+        if !(self.validation > 0.0 && self.validation < 1.0) {
+            wrong(format!("validation` is {}", self.validation), "give a fraction between 0 and 1");
+        }
+        if let TestPart::Fraction(fraction) = self.test
+            && !(fraction > 0.0 && fraction < 1.0)
+        {
+            wrong(format!("test` is {fraction}"), "give a fraction between 0 and 1, or \"none\"");
+        }
+        match self.folds {
+            Some(folds) if folds < 2 => wrong(format!("folds` is {folds}"), "give at least 2"),
+            Some(folds) if self.fold >= folds => {
+                wrong(
+                    format!("fold` is {}", self.fold),
+                    "folds are counted from 0, so it must be less than `split.folds`",
+                );
+            }
+            Some(_) if self.column.is_some() => {
+                wrong("folds` and `split.column` are both given".into(), "folds are drawn: leave out one of them");
+            }
+            None if self.fold != 0 => wrong(format!("fold` is {}", self.fold), "give `split.folds` as well"),
+            _ => {}
+        }
+    }
+}

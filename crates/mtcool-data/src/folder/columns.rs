@@ -1,0 +1,108 @@
+//! What the columns of an unknown table may be.
+
+use std::collections::BTreeMap;
+
+use super::table::Table;
+
+/// What a column may be.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ColumnGuess {
+    /// Parts of a split.
+    Split,
+    /// Patients, eyes or hospitals.
+    Group,
+    /// Classes: the contents of the cells in order, with the number of cells.
+    Classes(Vec<(String, usize)>),
+    /// Numbers: the smallest and the largest.
+    Numbers([f64; 2]),
+    /// Nothing to predict, for this reason.
+    Other(String),
+}
+
+/// The largest number of classes in a column that is taken for classes.
+const MOST_CLASSES: usize = 12;
+
+impl ColumnGuess {
+    /// What the column `index` of `table` may be, by its name and its cells.
+    pub(super) fn of(table: &Table, index: usize) -> Self {
+        let name = table.header[index].to_lowercase();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        table.cells(index).filter(|cell| !cell.is_empty()).for_each(|cell| *counts.entry(cell).or_default() += 1);
+        let (filled, distinct) = (counts.values().sum::<usize>(), counts.len());
+        let contains = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        let is_part = |cell: &&str| {
+            matches!(
+                cell.to_lowercase().as_str(),
+                "train" | "training" | "validation" | "val" | "valid" | "dev" | "test" | "testing"
+            )
+        };
+        if filled == 0 {
+            return Self::Other("it is empty".into());
+        }
+        if distinct >= 2 && counts.keys().all(is_part) {
+            return Self::Split;
+        }
+        if distinct == 1 {
+            return Self::Other("all its cells are the same".into());
+        }
+        let is_group =
+            contains(&["patient", "subject", "person", "group", "family", "hospital", "site", "centre", "center"]);
+        if is_group && distinct < filled {
+            return Self::Group;
+        }
+        let numbers: Option<Vec<f64>> =
+            counts.keys().map(|cell| cell.parse::<f64>().ok().filter(|number| number.is_finite())).collect();
+        // Few values that return often are classes, such as grades, also where they are numbers.
+        if distinct <= MOST_CLASSES && filled >= 3 * distinct {
+            let mut classes: Vec<(String, usize)> =
+                counts.iter().map(|(cell, count)| ((*cell).to_owned(), *count)).collect();
+            if let Some(numbers) = &numbers {
+                let mut order: Vec<usize> = (0..classes.len()).collect();
+                order.sort_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
+                classes = order.into_iter().map(|index| classes[index].clone()).collect();
+            }
+            return Self::Classes(classes);
+        }
+        match numbers {
+            Some(_) if name == "id" || name.ends_with("_id") || name == "index" => {
+                Self::Other("its name says that it numbers something".into())
+            }
+            Some(numbers) => Self::Numbers([f64::INFINITY, f64::NEG_INFINITY].map(|start| {
+                let pick = if start > 0.0 { f64::min } else { f64::max };
+                numbers.iter().copied().fold(start, pick)
+            })),
+            None => Self::Other(format!("text with {distinct} different contents")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn guess(name: &str, cells: &[&str]) -> ColumnGuess {
+        let rows = std::iter::once(name).chain(cells.iter().copied());
+        let rows = rows.map(|cell| vec!["x".into(), cell.to_owned()]).collect::<Vec<Vec<String>>>();
+        ColumnGuess::of(&Table::of_rows(Path::new("t.csv"), rows).unwrap(), 1)
+    }
+
+    #[test]
+    fn columns_are_guessed_by_name_and_content() {
+        assert_eq!(guess("fold", &["train", "test", "train", "val"]), ColumnGuess::Split);
+        assert_eq!(guess("Patient", &["a", "a", "b", "c"]), ColumnGuess::Group);
+        let grades = ["2", "0", "10", "2", "0", "10", "2", "0", "10", ""];
+        let classes = ["0", "2", "10"].map(|class| (class.to_owned(), 3)).to_vec();
+        assert_eq!(guess("grade", &grades), ColumnGuess::Classes(classes));
+        assert_eq!(guess("age", &["40", "51.5", "", "38"]), ColumnGuess::Numbers([38.0, 51.5]));
+        for (name, cells) in [
+            ("comment", ["good", "blurred", "dark", "left"]),
+            ("eye", ["OD", "OD", "OD", "OD"]),
+            ("exam_id", ["1", "2", "3", "4"]),
+            ("nothing", ["", "", "", ""]),
+        ] {
+            assert!(matches!(guess(name, &cells), ColumnGuess::Other(_)), "{name}");
+        }
+    }
+}

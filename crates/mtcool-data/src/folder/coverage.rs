@@ -1,0 +1,134 @@
+//! Whether each part has what it needs: labels of every task, and every class.
+
+use super::cases::CaseEntry;
+use super::config::FolderConfig;
+use super::facts::MaskFacts;
+use super::label::{IGNORED, Label};
+use super::mask::MaskCoding;
+use super::notes::listed;
+use super::parts::Part;
+use super::task::{TaskConfig, TaskKind};
+use crate::problems::Problems;
+
+/// How many cases of a part have a label, and how often each class or property occurs in them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Coverage {
+    /// Cases with a label.
+    pub(super) labelled: usize,
+    /// Pixels of each class, cases of each class, or cases with each property.
+    pub(super) counts: Vec<u64>,
+    /// For properties: cases that are known not to have each.
+    pub(super) absent: Vec<u64>,
+    /// For numbers: all of them.
+    pub(super) numbers: Vec<f64>,
+}
+
+impl Coverage {
+    /// Of the cases `indices` for task `task`.
+    pub(super) fn of(
+        task: usize,
+        config: &TaskConfig,
+        cases: &[CaseEntry],
+        masks: &[Option<Result<MaskFacts, String>>],
+        indices: impl Iterator<Item = usize>,
+    ) -> Self {
+        let outputs = config.kind.outputs().len();
+        let coding = MaskCoding::of(&config.kind);
+        let mut coverage = Self { counts: vec![0; outputs], absent: vec![0; outputs], ..Self::default() };
+        for index in indices {
+            let Some(label) = &cases[index].labels[task] else { continue };
+            coverage.labelled += 1;
+            match label {
+                Label::Class(class) => coverage.counts[usize::from(*class)] += 1,
+                Label::Number(number) => coverage.numbers.push(*number),
+                Label::Properties(properties) => {
+                    for (output, property) in properties.iter().enumerate() {
+                        match property {
+                            Some(true) => coverage.counts[output] += 1,
+                            Some(false) => coverage.absent[output] += 1,
+                            None => {}
+                        }
+                    }
+                }
+                Label::Mask => {
+                    let (Some(coding), Some(Ok(facts))) = (&coding, &masks[index]) else { continue };
+                    for (&value, count) in &facts.counts {
+                        match coding.class(value) {
+                            None | Some(IGNORED) => {}
+                            Some(class) => coverage.counts[usize::from(class)] += count,
+                        }
+                    }
+                }
+            }
+        }
+        coverage
+    }
+
+    /// Mean and standard deviation of the numbers.
+    pub(super) fn scale(&self) -> Option<[f64; 2]> {
+        let count = self.numbers.len() as f64;
+        let mean = self.numbers.iter().sum::<f64>() / count;
+        let variance = self.numbers.iter().map(|number| (number - mean) * (number - mean)).sum::<f64>() / count;
+        (count > 0.0).then(|| [mean, variance.sqrt()])
+    }
+}
+
+/// Adds a problem for every part without labels of a task, and for every class that training does not have; a note for a class
+/// that another part does not have.
+pub(super) fn check_labels(
+    config: &FolderConfig,
+    cases: &[CaseEntry],
+    parts: &[Option<Part>],
+    masks: &[Vec<Option<Result<MaskFacts, String>>>],
+    problems: &mut Problems,
+    notes: &mut Vec<String>,
+) {
+    // Labels that cannot be read are told already, and would be told again as missing ones.
+    let is_readable = problems.is_empty();
+    for part in Part::ALL.into_iter().filter(|part| is_readable && parts.contains(&Some(*part))) {
+        for (index, task) in config.tasks.iter().enumerate() {
+            let of_part = (0..cases.len()).filter(|&case| parts[case] == Some(part));
+            let coverage = Coverage::of(index, task, cases, &masks[index], of_part);
+            if coverage.labelled == 0 {
+                problems.add_place(
+                    "a part has no label of a task",
+                    "label some of its cases, divide the cases otherwise (`[data.settings.split]`), or leave out the task",
+                    format!("task `{}`, {part} part", task.name),
+                );
+                continue;
+            }
+            let absent = absent(&task.kind, &coverage);
+            if absent.is_empty() {
+                continue;
+            }
+            let absent = format!("task `{}`, {part} part: {}", task.name, listed(&absent, 5));
+            match part {
+                Part::Train => problems.add_place(
+                    "classes that the training part does not have",
+                    "divide the cases otherwise (`[data.settings.split]`), or take the classes out of the task",
+                    absent,
+                ),
+                _ => notes.push(format!("classes that do not occur, so that some metrics are not defined: {absent}")),
+            }
+        }
+    }
+}
+
+/// The classes that do not occur.
+fn absent(kind: &TaskKind, coverage: &Coverage) -> Vec<String> {
+    let outputs = kind.outputs();
+    let zero = |counts: &[u64], word: &str| -> Vec<String> {
+        let absent = outputs.iter().zip(counts).filter(|(_, count)| **count == 0);
+        absent.map(|(output, _)| format!("{word}{output}")).collect()
+    };
+    match kind {
+        TaskKind::Segmentation { .. } | TaskKind::Classification { .. } => zero(&coverage.counts, ""),
+        TaskKind::Multilabel { .. } => [zero(&coverage.counts, ""), zero(&coverage.absent, "not ")].concat(),
+        TaskKind::Regression { .. } => match &coverage.numbers[..] {
+            [first, others @ ..] if others.iter().all(|number| number == first) => {
+                vec![format!("any number but {first}")]
+            }
+            _ => Vec::new(),
+        },
+    }
+}

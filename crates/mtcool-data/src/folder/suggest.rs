@@ -1,0 +1,348 @@
+//! A configuration to start from, for a folder of which nothing is known but its files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::cases::case_name;
+use super::columns::ColumnGuess;
+use super::config::{Fit, FolderConfig, SplitConfig};
+use super::discover::{Files, Look, PictureKind, kinds};
+use super::notes::{counted, listed};
+use super::table::{ReadParquet, Table};
+use super::task::{TaskConfig, TaskKind};
+use super::value::MaskValue;
+use crate::augment::Augmentation;
+use crate::error::{Error, Result};
+
+/// A configuration to start from, with the reason of each choice.
+#[derive(Clone, Debug)]
+pub struct Suggestion {
+    /// The settings; `root` is left open.
+    pub config: FolderConfig,
+    /// Samples per batch.
+    pub batch_size: usize,
+    /// The reasons, in the order of the settings.
+    pub reasons: Vec<Suggested>,
+}
+
+/// Why a setting is as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggested {
+    /// The setting: a key such as `size`, or `tasks.NAME`; empty for what concerns all.
+    pub key: String,
+    /// The reason, as one sentence.
+    pub reason: String,
+}
+
+/// The sides of a network's input are multiples of this, so that it can be halved four times.
+const MULTIPLE: usize = 16;
+/// Pictures up to this side are taken as they are.
+const SMALL: usize = 320;
+/// The longer side of pictures that are scaled down.
+const SCALED: usize = 256;
+/// Pictures with masks and with shorter sides above this are cut into patches of [`PATCH`].
+const LARGE: usize = 1024;
+const PATCH: usize = 512;
+
+impl Suggestion {
+    /// Looks at the files in `root`.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if it has no pictures, or nothing that could be predicted.
+    pub fn for_folder(root: &Path, read_parquet: Option<ReadParquet>) -> Result<Self> {
+        let missing = |missing: &str, remedy| Error::Missing {
+            dataset: "folder of pictures",
+            folder: root.to_owned(),
+            missing: missing.to_owned(),
+            remedy,
+        };
+        let files = Files::below(root);
+        if files.pictures.is_empty() {
+            return Err(missing("pictures (PNG, JPEG, TIFF, BMP)", "name the folder that holds them, or one above it"));
+        }
+        let mut reasons = Reasons::default();
+        let cases = Cases::find(root, &files, read_parquet, &mut reasons);
+        let Some(cases) = cases else {
+            return Err(missing("pictures whose names fit each other", "write the configuration by hand"));
+        };
+        let mut looks: Vec<(PictureKind, Look)> =
+            cases.kinds.iter().map(|kind| (kind.clone(), Look::at(root, kind))).collect();
+        let main = looks.iter().position(|(_, look)| look.values.is_none()).unwrap_or(0);
+        let (pictures, look) = looks.remove(main);
+        reasons.add("images", format!("{} of this name fit the cases", counted(pictures.files.len(), "picture")));
+
+        let mut config = FolderConfig {
+            root: None,
+            images: Some(pictures.pattern),
+            image_column: None,
+            table: None,
+            sheet: None,
+            case: "case".into(),
+            group: None,
+            channels: look.channels.iter().copied().max().unwrap_or(3).min(16),
+            size: [SCALED; 2],
+            fit: Fit::Resize,
+            augmentation: Augmentation {
+                mirror: true,
+                rotation: 10.0,
+                scale: 0.1,
+                contrast: 0.1,
+                ..Augmentation::NONE
+            },
+            split: SplitConfig::default(),
+            tasks: Vec::new(),
+        };
+        let channels: Vec<String> = look.channels.iter().map(ToString::to_string).collect();
+        reasons.add("channels", format!("the pictures have {}", channels.join(" or ")));
+        add_masks(&mut config, &looks, &mut reasons);
+        if let Some((table, case)) = &cases.table {
+            config.table = Some(table.file.strip_prefix(root).unwrap_or(&table.file).to_owned());
+            config.case = table.header[*case].clone();
+            add_columns(&mut config, table, *case, &mut reasons);
+        }
+        if config.tasks.is_empty() {
+            return Err(missing("masks, and columns with labels", "name them in a configuration written by hand"));
+        }
+        choose_size(&mut config, &look.sizes, &mut reasons);
+        reasons.add(
+            "augmentation",
+            "small changes that suit most pictures; `mirror = false` if left and right have a meaning".into(),
+        );
+        let batch_size = choose_batch(&config, cases.count, &mut reasons);
+        Ok(Self { config, batch_size, reasons: reasons.0 })
+    }
+}
+
+#[derive(Default)]
+struct Reasons(Vec<Suggested>);
+
+impl Reasons {
+    fn add(&mut self, key: &str, reason: String) {
+        self.0.push(Suggested { key: key.to_owned(), reason });
+    }
+}
+
+/// The cases of the folder, and the kinds of pictures that they have.
+struct Cases {
+    /// The table and the position of the column with the names.
+    table: Option<(Table, usize)>,
+    kinds: Vec<PictureKind>,
+    count: usize,
+}
+
+impl Cases {
+    /// The table and column whose cells are in the names of most pictures; without any, the names of the pictures.
+    fn find(root: &Path, files: &Files, read_parquet: Option<ReadParquet>, reasons: &mut Reasons) -> Option<Self> {
+        let mut best: Option<Self> = None;
+        for file in &files.tables {
+            let Ok(table) = Table::read(&root.join(file), None, read_parquet) else {
+                reasons.add("table", format!("`{}` is not readable as a table and left out", file.display()));
+                continue;
+            };
+            for column in 0..table.header.len() {
+                let names: BTreeSet<&str> =
+                    table.cells(column).map(case_name).filter(|name| !name.is_empty()).collect();
+                if names.len() < table.rows.len() {
+                    continue;
+                }
+                let names: Vec<&str> = names.into_iter().collect();
+                let kinds = kinds(&files.pictures, &names);
+                let fits = |cases: &Self| cases.kinds.first().map_or(0, |kind| kind.files.len());
+                let found = Self { table: Some((table.clone(), column)), kinds, count: names.len() };
+                if fits(&found) > best.as_ref().map_or(0, fits) {
+                    best = Some(found);
+                }
+            }
+        }
+        if let Some(Self { table: Some((table, column)), .. }) = &best {
+            let rows = counted(table.rows.len(), "row");
+            let file = table.file.strip_prefix(root).unwrap_or(&table.file).display();
+            reasons.add(
+                "table",
+                format!("`{file}` has {rows}; its column `{}` names the pictures", table.header[*column]),
+            );
+            return best;
+        }
+        reasons.add("table", "no table has a column that names the pictures, so the pictures are the cases".into());
+        let mut folders: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
+        for picture in &files.pictures {
+            folders.entry(picture.parent().unwrap_or(Path::new(""))).or_default().push(picture);
+        }
+        let largest = folders.into_values().max_by_key(Vec::len)?;
+        let stem = |picture: &&PathBuf| Some(picture.file_stem()?.to_str()?.to_owned());
+        let names: Vec<String> = largest.iter().filter_map(stem).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let kinds = kinds(&files.pictures, &names);
+        (!kinds.is_empty()).then_some(Self { table: None, kinds, count: names.len() })
+    }
+}
+
+/// A task for each kind of masks.
+fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], reasons: &mut Reasons) {
+    for (PictureKind { pattern, files }, look) in looks {
+        let Some(values) = &look.values else {
+            let count = counted(files.len(), "picture");
+            reasons.add(
+                "images",
+                format!("{count} of the name `{pattern}` have too many values for masks and are left out"),
+            );
+            continue;
+        };
+        let name = free_name(config, &mask_name(pattern));
+        let black = MaskValue::Grey(0);
+        let background = if values.contains_key(&black) { Some(black) } else { most_frequent(values) };
+        let class = |value: &MaskValue| match value {
+            value if Some(*value) == background => "background".to_owned(),
+            _ if values.len() == 2 => name.clone(),
+            value => format!("class_{}", value.to_string().trim_start_matches('#')),
+        };
+        let classes: BTreeMap<MaskValue, String> = values.keys().map(|value| (*value, class(value))).collect();
+        let found: Vec<String> = values.keys().map(ToString::to_string).collect();
+        let reason = format!(
+            "{} of {} have masks with the values {}; give the classes their names, and one name to values of one class",
+            files.len(),
+            counted(looks.iter().map(|(kind, _)| kind.files.len()).max().unwrap_or(0).max(files.len()), "case"),
+            listed(&found, 12)
+        );
+        reasons.add(&format!("tasks.{name}"), reason);
+        let kind = TaskKind::Segmentation {
+            mask: pattern.clone(),
+            classes,
+            ignored: Vec::new(),
+            tolerance: 0,
+            regions: BTreeMap::new(),
+        };
+        config.tasks.push(TaskConfig { name, images: None, image_column: None, kind });
+    }
+}
+
+fn most_frequent(values: &BTreeMap<MaskValue, u64>) -> Option<MaskValue> {
+    values.iter().max_by_key(|(_, count)| **count).map(|(value, _)| *value)
+}
+
+/// A name for the task of masks of this pattern: what follows the case's name, or the folder's name.
+fn mask_name(pattern: &str) -> String {
+    const GENERAL: [&str; 11] =
+        ["mask", "masks", "label", "labels", "gt", "seg", "segmentation", "annotation", "annotations", "truth", ""];
+    let (before, after) = pattern.split_once("{case}").unwrap_or((pattern, ""));
+    let letters = |text: &str| text.trim_matches(|letter: char| !letter.is_alphanumeric()).to_lowercase();
+    let suffix = letters(after.rsplit_once('.').map_or(after, |(stem, _)| stem));
+    let folder = letters(before.rsplit('/').nth(1).unwrap_or_default());
+    let name = [suffix, folder].into_iter().find(|name| !GENERAL.contains(&name.as_str()));
+    name.unwrap_or_else(|| "segmentation".into())
+}
+
+/// `wanted` in the letters that names may have, with a number if there is such a task already.
+fn free_name(config: &FolderConfig, wanted: &str) -> String {
+    let usual = |letter: char| if letter.is_ascii_alphanumeric() || letter == '-' { letter } else { '_' };
+    let wanted: String = wanted.chars().map(usual).collect();
+    let is_free = |name: &String| !config.tasks.iter().any(|task| task.name == *name);
+    let numbered = (2..).map(|number| format!("{wanted}_{number}"));
+    std::iter::once(wanted.clone()).chain(numbered).find(is_free).unwrap_or(wanted)
+}
+
+/// A task for each column with labels; split and groups.
+fn add_columns(config: &mut FolderConfig, table: &Table, case: usize, reasons: &mut Reasons) {
+    for (index, column) in table.header.iter().enumerate().filter(|(index, name)| *index != case && !name.is_empty()) {
+        let empty = table.cells(index).filter(|cell| cell.is_empty()).count();
+        let empty = if empty == 0 { String::new() } else { format!("; {} empty", counted(empty, "cell")) };
+        let kind = match ColumnGuess::of(table, index) {
+            ColumnGuess::Split if config.split.column.is_none() => {
+                config.split.column = Some(column.clone());
+                reasons.add("split.column", format!("column `{column}` names the parts"));
+                continue;
+            }
+            ColumnGuess::Group if config.group.is_none() => {
+                config.group = Some(column.clone());
+                reasons.add("group", format!("column `{column}` returns in several rows: its cases stay in one part"));
+                continue;
+            }
+            ColumnGuess::Classes(classes) => {
+                let counts: Vec<String> = classes.iter().map(|(class, count)| format!("{class}: {count}")).collect();
+                let name = free_name(config, column);
+                reasons.add(
+                    &format!("tasks.{name}"),
+                    format!("column `{column}` has few contents ({}){empty}", counts.join(", ")),
+                );
+                let classes = classes.iter().map(|(class, _)| class.as_str().into()).collect();
+                TaskKind::Classification { column: column.clone(), classes, names: Vec::new() }
+            }
+            ColumnGuess::Numbers([least, most]) => {
+                let name = free_name(config, column);
+                reasons.add(
+                    &format!("tasks.{name}"),
+                    format!("column `{column}` has numbers from {least} to {most}{empty}"),
+                );
+                TaskKind::Regression { column: column.clone(), unit: None, range: None }
+            }
+            ColumnGuess::Other(reason) => {
+                reasons.add("tasks", format!("column `{column}` is left out: {reason}"));
+                continue;
+            }
+            ColumnGuess::Split | ColumnGuess::Group => {
+                reasons.add("tasks", format!("column `{column}` is left out: another one has its purpose"));
+                continue;
+            }
+        };
+        let name = free_name(config, column);
+        config.tasks.push(TaskConfig { name, images: None, image_column: None, kind });
+    }
+}
+
+/// Size and fit by the sizes of the pictures.
+fn choose_size(config: &mut FolderConfig, sizes: &[[usize; 2]], reasons: &mut Reasons) {
+    let middle = |axis: usize| {
+        let mut sides: Vec<usize> = sizes.iter().map(|size| size[axis]).collect();
+        sides.sort_unstable();
+        sides.get(sides.len() / 2).copied().unwrap_or(SCALED)
+    };
+    let (usual, is_one) = ([middle(0), middle(1)], sizes.windows(2).all(|pair| pair[0] == pair[1]));
+    let [height, width] = usual;
+    let spread = if is_one { "all measured pictures have" } else { "the pictures differ; usual are" };
+    let found = format!("{spread} {height} rows and {width} columns");
+    let rounded = |side: f64| ((side / MULTIPLE as f64).round() as usize).max(1) * MULTIPLE;
+    let only_masks = config.tasks.iter().all(|task| matches!(task.kind, TaskKind::Segmentation { .. }));
+    if height.max(width) <= SMALL {
+        config.size = usual.map(|side| rounded(side as f64));
+        reasons.add("size", format!("{found}: as they are, in multiples of {MULTIPLE}"));
+    } else if only_masks && height.min(width) > LARGE {
+        (config.size, config.fit) = ([PATCH; 2], Fit::Patches);
+        reasons
+            .add("size", format!("{found}: patches, since fine structures vanish when large pictures are scaled down"));
+    } else {
+        let scale = SCALED as f64 / height.max(width) as f64;
+        config.size = usual.map(|side| rounded(scale * side as f64));
+        reasons.add(
+            "size",
+            format!("{found}: scaled so that the longer side is about {SCALED}; larger is slower and finer"),
+        );
+    }
+}
+
+/// Larger batches for smaller pictures, at least eight in an epoch.
+fn choose_batch(config: &FolderConfig, cases: usize, reasons: &mut Reasons) -> usize {
+    let pixels = config.size[0] * config.size[1];
+    let by_size = [(64 * 64, 32), (128 * 128, 16), (256 * 256, 8)].iter().find(|(most, _)| pixels <= *most);
+    let batch = by_size.map_or(4, |(_, batch)| *batch).min(cases / 8).max(1);
+    let size = format!("{}x{}", config.size[0], config.size[1]);
+    reasons.add("batch_size", format!("for {} of {size} pixels", counted(cases, "case")));
+    batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_of_masks_are_named_by_what_is_particular() {
+        for (pattern, name) in [
+            ("masks/{case}.png", "segmentation"),
+            ("vessels/{case}.png", "vessels"),
+            ("gt/{case}_disc.png", "disc"),
+            ("{case}_mask.png", "segmentation"),
+            ("Annotation/{case}.tif", "segmentation"),
+        ] {
+            assert_eq!(mask_name(pattern), name, "{pattern}");
+        }
+    }
+}

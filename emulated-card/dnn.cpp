@@ -167,6 +167,7 @@ Status workspace(const Problem &p, std::size_t *bytes) { return *bytes = WORKSPA
 
 extern "C" {
 
+std::size_t cudnnGetVersion() { return 91200; }  // 9.12.0
 Status cudnnCreate(Context **handle) {
     if (!emulator::card_enabled()) return NOT_INITIALIZED;
     return *handle = new Context(), SUCCESS;

@@ -2,6 +2,7 @@
 // and launches of the kernels that are compiled in.
 #include "driver.h"
 
+#include <chrono>
 #include <cstdio>
 #include <map>
 #include <mutex>
@@ -19,8 +20,17 @@ struct Function {
 int the_context, the_module;
 thread_local Handle current_context = nullptr;
 
-// Whether the card has memory pools: the one attribute that is asked for.
-int device_attribute(int attribute) { return attribute == 115 ? 1 : 0; }
+// What is asked for: the compute capability, and whether the card has memory pools.
+int device_attribute(int attribute) {
+    constexpr int MAJOR = 75, MINOR = 76, POOLS = 115;
+    return attribute == MAJOR ? 9 : attribute == MINOR ? 0 : attribute == POOLS ? 1 : 0;
+}
+
+// The CUDA version of the driver.
+constexpr int VERSION = 13000;
+
+// An event: when the work before it was done, which is when it is recorded.
+using Event = std::chrono::steady_clock::time_point;
 
 CUresult answer(int *out, int value) { return *out = value, CUDA_SUCCESS; }
 
@@ -60,6 +70,8 @@ CUresult describe(CUresult code, const char **out, const char *Named::*field) {
 
 extern "C" {
 
+CUresult cuMemGetInfo_v2(std::size_t *free, std::size_t *total);
+
 CUresult cuInit(unsigned) { return emulator::card_enabled() ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE; }
 CUresult cuGetErrorName(CUresult code, const char **name) { return describe(code, name, &Named::name); }
 CUresult cuGetErrorString(CUresult code, const char **text) { return describe(code, text, &Named::text); }
@@ -76,6 +88,18 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, CUdevice device) {
     return device == 0 ? answer(value, device_attribute(attribute)) : CUDA_ERROR_INVALID_DEVICE;
 }
 
+CUresult cuDriverGetVersion(int *version) { return answer(version, VERSION); }
+CUresult cuDeviceGetName(char *name, int length, CUdevice device) {
+    if (device != 0 || length <= 0) return CUDA_ERROR_INVALID_DEVICE;
+    std::snprintf(name, length, "emulated card");
+    return CUDA_SUCCESS;
+}
+CUresult cuDeviceTotalMem_v2(std::size_t *bytes, CUdevice device) {
+    if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
+    std::size_t free;
+    return cuMemGetInfo_v2(&free, bytes);
+}
+
 CUresult cuDevicePrimaryCtxRetain(Handle *context, CUdevice device) {
     if (!emulator::card_enabled()) return CUDA_ERROR_NOT_INITIALIZED;
     if (device != 0) return CUDA_ERROR_INVALID_DEVICE;
@@ -89,6 +113,20 @@ CUresult cuCtxSynchronize() { return current_context != nullptr ? CUDA_SUCCESS :
 CUresult cuStreamCreate(Handle *stream, unsigned) { return *stream = new int(0), CUDA_SUCCESS; }
 CUresult cuStreamDestroy_v2(Handle stream) { return delete static_cast<int *>(stream), CUDA_SUCCESS; }
 CUresult cuStreamSynchronize(Handle) { return CUDA_SUCCESS; }
+
+CUresult cuEventCreate(Handle *event, unsigned) { return *event = new Event(), CUDA_SUCCESS; }
+CUresult cuEventDestroy_v2(Handle event) { return delete static_cast<Event *>(event), CUDA_SUCCESS; }
+CUresult cuEventSynchronize(Handle) { return CUDA_SUCCESS; }
+CUresult cuEventRecord(Handle event, Handle) {
+    if (event == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    return *static_cast<Event *>(event) = std::chrono::steady_clock::now(), CUDA_SUCCESS;
+}
+CUresult cuEventElapsedTime_v2(float *milliseconds, Handle begin, Handle end) {
+    if (begin == nullptr || end == nullptr) return CUDA_ERROR_INVALID_HANDLE;
+    const auto passed = *static_cast<Event *>(end) - *static_cast<Event *>(begin);
+    *milliseconds = std::chrono::duration<float, std::milli>(passed).count();
+    return CUDA_SUCCESS;
+}
 
 CUresult cuModuleLoadData(Handle *module, const void *image) {
     if (!emulator::card_enabled()) return CUDA_ERROR_NOT_INITIALIZED;

@@ -2,7 +2,10 @@
 // a convolution whose three passes are checked against each other. Exit status 0 if all is well.
 //
 // Without EMULATED_NVIDIA_CARD=1 it checks that there is no card.
+#include <chrono>
+#include <cstring>
 #include <random>
+#include <thread>
 #include <vector>
 
 extern "C" {
@@ -18,6 +21,15 @@ int cuModuleLoadData(void **, const void *);
 int cuModuleGetFunction(void **, void *, const char *);
 int cuLaunchKernel(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned, void *, void **, void **);
 int cuGraphDestroy(void *);
+int cuDriverGetVersion(int *);
+int cuDeviceGetName(char *, int, int);
+int cuDeviceGetAttribute(int *, int, int);
+int cuDeviceTotalMem_v2(size_t *, int);
+int cuEventCreate(void **, unsigned);
+int cuEventRecord(void *, void *);
+int cuEventSynchronize(void *);
+int cuEventElapsedTime_v2(float *, void *, void *);
+int cuEventDestroy_v2(void *);
 int cublasCreate_v2(void **);
 int cublasGemmStridedBatchedEx(void *, int, int, int, int, int, const void *, const void *, int, int, long long,
                                const void *, int, int, long long, const void *, void *, int, int, long long, int, int, int);
@@ -140,6 +152,26 @@ int kernels() {
     return 0;
 }
 
+// What a card says of itself, and the time between two events.
+int description() {
+    int version = 0, major = 0;
+    char name[16];
+    size_t memory = 0;
+    CHECK(cuDriverGetVersion(&version) == 0 && version == 13000);
+    CHECK(cuDeviceGetAttribute(&major, 75, 0) == 0 && major == 9 && cuDeviceGetAttribute(&major, 75, 1) == 101);
+    CHECK(cuDeviceGetName(name, sizeof name, 0) == 0 && std::strcmp(name, "emulated card") == 0);
+    CHECK(cuDeviceTotalMem_v2(&memory, 0) == 0 && memory == size_t(16) << 30);
+    void *begin, *end;
+    float milliseconds = -1;
+    CHECK(cuEventCreate(&begin, 0) == 0 && cuEventCreate(&end, 0) == 0 && cuEventRecord(begin, nullptr) == 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    CHECK(cuEventRecord(end, nullptr) == 0 && cuEventSynchronize(end) == 0);
+    CHECK(cuEventElapsedTime_v2(&milliseconds, begin, end) == 0 && milliseconds >= 20 && milliseconds < 10000);
+    CHECK(cuEventElapsedTime_v2(&milliseconds, end, begin) == 0 && milliseconds < 0);
+    CHECK(cuEventDestroy_v2(begin) == 0 && cuEventDestroy_v2(end) == 0);
+    return 0;
+}
+
 int products() {
     void *blas;
     CHECK(cublasCreate_v2(&blas) == 0);
@@ -229,7 +261,7 @@ int main() {
     CHECK(cuDevicePrimaryCtxRetain(&context, 0) == 0 && cuCtxSetCurrent(context) == 0);
     CHECK(cuGraphDestroy(nullptr) == 801);
     CHECK(curandCreateGenerator(&generator, 100) == 0 && curandGenerateUniform(generator, &number, 1) != 0);
-    if (kernels() || products()) return 1;
+    if (description() || kernels() || products()) return 1;
     for (int stride = 1; stride <= 3; ++stride)
         for (int dilation = 1; dilation <= 2; ++dilation)
             if (convolution(stride, dilation)) return 1;

@@ -198,7 +198,7 @@ def write_environment(folder, home, stubs):
 export CUDA_HOME="{home}"
 export CUDA_PATH="$CUDA_HOME"
 export CUDA_ROOT="$CUDA_HOME"
-export CUDA_COMPUTE_CAP="${{CUDA_COMPUTE_CAP:-90}}"
+export CUDA_COMPUTE_CAP="${{CUDA_COMPUTE_CAP:-80}}"
 export PATH="$CUDA_HOME/bin:$PATH"
 export CUDA_STUBS="{stubs}"
 export LIBRARY_PATH="$CUDA_STUBS:$CUDA_HOME/lib${{LIBRARY_PATH:+:$LIBRARY_PATH}}"
@@ -238,6 +238,9 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     home = None if options.stubs_only else fetch_wheels(folder)
     stubs = build_stubs(folder)
+    if home is not None:
+        # The runtime library is the real one, which does nothing without kernels of its own; programs find it beside the stubs.
+        link(stubs / "libcudart.so.13", home / "lib" / "libcudart.so.13")
     if options.check:
         check(folder, stubs)
     for part in [home, stubs]:

@@ -5,6 +5,7 @@ mod acceptance;
 mod check;
 mod commands;
 mod cuda;
+mod pack;
 mod tidy;
 
 use std::process::{Command, ExitCode};
@@ -27,7 +28,8 @@ cargo xtask COMMAND
                                    and tests of the build for NVIDIA cards, on a card or on the emulated one
   tidy [FOLDER]                    check what no compiler checks, in a second: sizes of files, dependencies, circles of modules
   cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
-  gpu-acceptance [--help]          run tests, benchmarks and tables on an NVIDIA card, in order, and print one summary
+  pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
+  gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
 
 `cargo xtask COMMAND --help` shows the flags of the first eight commands.
 ";
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Some("tidy") => tidy::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("cuda-toolkit") => cuda::fetch_toolkit(&arguments[1..]),
+        Some("pack") => pack::run_from(&arguments[1..]),
         Some("gpu-acceptance") => acceptance::run_from(&arguments[1..]),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
@@ -77,7 +80,8 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
 /// Runs the benches of the named cases, or all benches. They use the profile `dev`: kernels and dependencies are optimised in it,
 /// and nothing has to be compiled a second time.
 fn bench(arguments: &[String]) -> Result<(), String> {
-    let is_value = |at: usize| at > 0 && ["--seconds", "--threads", "--device"].contains(&arguments[at - 1].as_str());
+    let is_value =
+        |at: usize| at > 0 && ["--seconds", "--threads", "--device", "--profile"].contains(&arguments[at - 1].as_str());
     let numbered = arguments.iter().enumerate();
     let (flags, names): (Vec<_>, Vec<_>) = numbered.partition(|&(at, word)| word.starts_with("--") || is_value(at));
     let bench_of = |name: &str| match name {

@@ -1,6 +1,6 @@
 //! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs this benchmark.
 //!
-//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--device cuda:0] [CASE ...]`
+//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--device cuda:0] [--list] [CASE ...]`
 //!
 //! On an NVIDIA card, the cases with the card's sizes run, unless other cases are named. They multiply in TF32, like PyTorch if
 //! it allows TF32.
@@ -10,6 +10,8 @@
 //! SGD, rate 0.01, random inputs. The gradient of a classification reaches the segmentation's decoder as well, as in the PyTorch
 //! programs that the cases are compared with; `unet_joint_theta_only` has the tables' rule. `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, runs only if it is named, and
 //! always prints a line with a JSON object.
+//!
+//! `--list` prints the names of the device's cases.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
@@ -253,11 +255,9 @@ fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &
     training.on(device)
 }
 
-/// Runs one case in this process for `seconds` and prints its line.
-fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
-    let on = open_device(device).unwrap_or_else(|error| panic!("{error}"));
-    let mut training = (case.setup)(&on);
-    let (before, least) = case.effort.steps();
+/// The median time of a step in seconds, after some steps that are not measured.
+fn median_step(training: &mut Training, effort: Effort, seconds: f64) -> f64 {
+    let (before, least) = effort.steps();
     for _ in 0..before {
         training.step();
     }
@@ -268,7 +268,14 @@ fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
         times.push(step.elapsed().as_secs_f64());
     }
     times.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
+    times[times.len() / 2]
+}
+
+/// Runs one case in this process for `seconds` and prints its line.
+fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
+    let on = open_device(device).unwrap_or_else(|error| panic!("{error}"));
+    let mut training = (case.setup)(&on);
+    let median = median_step(&mut training, case.effort, seconds);
     println!(
         "{}",
         serde_json::json!({
@@ -319,10 +326,13 @@ fn main() {
     if arguments.iter().any(|argument| argument == "operations") && !CASES.iter().any(|case| named(&case)) {
         return;
     }
-    if let Some(case) = value("--alone") {
+    let case_named = |name: &str| CASES.iter().find(|case| case.name == name);
+    if arguments.iter().any(|argument| argument == "--list") {
+        wanted.iter().for_each(|case| println!("{}", case.name));
+    } else if let Some(case) = value("--alone") {
         // The case runs inside the thread pool, like the training of the program: the parallel parts of a step do not change
         // the thread.
-        rayon::scope(|_| measure(CASES.iter().find(|other| other.name == case).unwrap(), seconds, threads, &device));
+        rayon::scope(|_| measure(case_named(&case).unwrap(), seconds, threads, &device));
     } else if arguments.iter().any(|argument| argument == "--json") || device != "cpu" {
         wanted.into_iter().for_each(|case| run_alone(case, seconds, threads, &device));
     } else {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -48,6 +49,11 @@ pub const HRF_AV: [&str; 16] = [
     "method.mtcool.warmup_iterations=2",
 ];
 
+/// The program that cargo has built, or the one that `MTCOOL_PROGRAM` names where the tests run without cargo.
+fn program() -> OsString {
+    std::env::var_os("MTCOOL_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mtcool").into())
+}
+
 /// A temporary folder with 600 training and 100 test digits, and space for results.
 pub struct Lab {
     folder: TempDir,
@@ -77,7 +83,7 @@ impl Lab {
     /// it. `--set` among `arguments` becomes a variable, which a flag that is added to the command may override: a key may be given
     /// in one flag only.
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
+        let mut command = Command::new(program());
         command.current_dir(self.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
             command.env_remove(name);

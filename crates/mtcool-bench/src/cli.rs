@@ -149,7 +149,7 @@ pub(crate) struct Runs {
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
     /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`.
-    #[arg(long = "where", value_name = "CONDITIONS", default_value = "")]
+    #[arg(long = "where", value_name = "CONDITIONS", default_value = "", hide_default_value = true)]
     pub(crate) conditions: String,
     /// Write the list as CSV.
     #[arg(long)]
@@ -178,9 +178,9 @@ pub(crate) enum RunsAction {
 /// `mtcool compare`.
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
-    /// The folders of two runs; or an experiment and two of its rows (`table1 mtcool joint`), or conditions on its runs
-    /// (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
-    #[arg(required = true, num_args = 2..=3, value_name = "[EXPERIMENT] A B")]
+    /// Two sides: the folders of two runs; or an experiment and then two of its rows (`table1 mtcool joint`), or two conditions on
+    /// its runs (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
+    #[arg(required = true, num_args = 2..=3, value_name = "SIDE")]
     pub(crate) sides: Vec<String>,
     /// The folder for results.
     #[arg(long, default_value = "results")]

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::conditions::Conditions;
 use crate::plan::ExperimentSource;
-use crate::record::{Settings, Status, StoredRun, settings_of, stored_runs};
+use crate::record::{ExperimentFolder, Settings, Status, StoredRun, settings_of, stored_runs};
 
 /// All runs of an experiment.
 pub(super) struct Listing {
@@ -32,10 +32,10 @@ impl Listing {
     /// The runs of the experiment that the command line calls `experiment`. Its file may be gone, if its results are there.
     ///
     /// # Errors
-    /// If there is no such experiment, or its folder cannot be read.
+    /// If there is no such experiment, or its folder belongs to another one or cannot be read.
     pub(super) fn read(experiment: &str, results: &Path) -> Result<Self> {
         let folder = match ExperimentSource::find(experiment) {
-            Ok(source) => results.join(source.name),
+            Ok(source) => ExperimentFolder::find(results, &source)?.path().to_owned(),
             Err(error) => {
                 let folder = results.join(experiment);
                 ensure!(!experiment.ends_with(".toml") && folder.join("runs").is_dir(), error);

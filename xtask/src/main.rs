@@ -20,7 +20,7 @@ cargo xtask COMMAND
   status EXPERIMENT                show what is done, running, waiting, interrupted and failed
   runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
   compare [EXPERIMENT] A B         compare two runs, rows or configurations
-  predict --checkpoint RUN IMAGE   write masks and probabilities for your own photographs
+  predict --run RUN IMAGE          write masks and probabilities for your own photographs
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
   bench [--json] [CASE ...]        time training steps, operations and methods, or only the named cases; --json: one line per case

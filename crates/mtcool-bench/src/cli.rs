@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
 use crate::suite::{PredictOptions, Registry};
 
@@ -62,7 +63,7 @@ pub(crate) struct ConfigFlags {
     #[arg(long)]
     pub(crate) device: Option<String>,
     /// A folder with the data set in its official layout, or `synth` for a synthetic one.
-    #[arg(long, value_name = "DIR|synth")]
+    #[arg(long, value_name = "DIR|synth", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) data: Option<String>,
     /// Any key of the experiment's file, such as `training.epochs=5`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -73,6 +74,7 @@ pub(crate) struct ConfigFlags {
 #[derive(Args, Debug)]
 pub(crate) struct Reproduce {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) experiment: String,
     /// Its configuration.
     #[command(flatten)]
@@ -99,6 +101,7 @@ pub(crate) struct Reproduce {
 #[derive(Args, Debug)]
 pub(crate) struct Report {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub(crate) experiment: String,
     /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
@@ -115,11 +118,14 @@ pub(crate) struct Report {
 #[derive(Args, Debug)]
 pub(crate) struct Predict {
     /// The folder of a finished run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`.
-    #[arg(long, value_name = "RUN")]
-    pub(crate) checkpoint: PathBuf,
-    /// The folder for masks and probabilities.
+    #[arg(long, value_name = "FOLDER", alias = "checkpoint")]
+    pub(crate) run: PathBuf,
+    /// The folder for masks, numbers and the table of all photographs in it.
     #[arg(long, default_value = "predictions")]
     pub(crate) out: PathBuf,
+    /// Also write the probability of each class at each pixel, as 16-bit grey pictures.
+    #[arg(long)]
+    pub(crate) probabilities: bool,
     /// Photographs of the same size as the photographs that the run was trained on.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
@@ -244,7 +250,7 @@ pub(crate) enum Data {
         #[arg(long)]
         test: Option<usize>,
         /// The seed from which every image is drawn.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, value_parser = value_parser!(u64).range(..=i64::MAX as u64))]
         seed: u64,
         /// The factor by which the sides of the images are shorter than those of the official photographs; 1 by default.
         #[arg(long)]

@@ -29,6 +29,7 @@ mod logging;
 pub mod losses;
 pub mod methods;
 pub mod networks;
+mod output;
 pub mod plan;
 pub mod predict;
 pub mod progress;

@@ -55,12 +55,14 @@ pub fn counter(what: &'static str) -> impl Fn(usize, usize) + Sync {
 /// Log lines are written above the bars.
 impl Write for Console {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.suspend(|| std::io::stderr().write_all(bytes))?;
+        // A reader of standard error that went away, as with `2>&1 | head`, must not end a training.
+        let _ = self.0.suspend(|| std::io::stderr().write_all(bytes));
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        std::io::stderr().flush()
+        let _ = std::io::stderr().flush();
+        Ok(())
     }
 }
 
@@ -78,7 +80,7 @@ pub struct SweepProgress {
 impl SweepProgress {
     /// Counts batches that need no training here: batches of finished runs, or batches before a checkpoint.
     pub fn skip(&mut self, batches: u64) {
-        self.done += batches;
+        self.done = self.done.saturating_add(batches);
         if let Some(bar) = &self.bar {
             bar.set_position(self.done);
             bar.reset_eta();

@@ -32,7 +32,90 @@ fn unknown_names_are_met_with_the_nearest_valid_one() {
         variable.env("MTCOOL_TRAINING__EPOSCH", "2"),
         &["unknown key `training.eposch`", "did you mean `epochs`?", "MTCOOL_"],
     );
+    // A key is found in whatever table it is, and the last word of a message is an advice that works.
+    for (key, meant) in
+        [("epochs", "`training.epochs`"), ("bound", "`method.mtcool.bound`"), ("Batch-Size", "`training.batch_size`")]
+    {
+        let assignment = format!("{key}=3");
+        fail(
+            &mut lab.reproduce("r", &["--set", &assignment]),
+            &[&format!("unknown key `{key}`"), &format!("did you mean {meant}?")],
+        );
+    }
+    fail(&mut lab.mtcool(&["reproduce", ""]), &["a value is required"]);
     assert!(!lab.path().join("r").exists(), "an invalid configuration left something behind");
+}
+
+#[cfg(unix)]
+#[test]
+fn variables_are_read_as_assignments_and_those_of_others_do_not_matter() {
+    use std::os::unix::ffi::OsStrExt;
+    let lab = Lab::new();
+    let odd = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let mut command = lab.mtcool(&["reproduce", "table1", "--data", "data", "--results", "r"]);
+    // A number with an exponent, a list, a name in other letters, and a string without quotes.
+    command.env("MTCOOL_TRAINING__BATCH_SIZE", "16").env("MTCOOL_TRAINING__EPOCHS", "1").env("MTCOOL_SEEDS", "1");
+    command.env("MTCOOL_TRAINING__WEIGHT_DECAY", "1e-3").env("MTCOOL_NETWORK__WIDTHS", "[10, 20, 40]");
+    command.env("MTCOOL_METHODS", "[\"PC-Grad\"]").env("MTCOOL_TRAINING__SCHEDULE", "constant");
+    command.env("OTHER", odd).env(odd, "other");
+    let table = succeed(&mut command);
+    assert!(table.contains("PCGrad") && !table.contains("Joint"), "{table}");
+    let config = std::fs::read_to_string(lab.run_folder("r", "pcgrad-s0").join("config.toml")).unwrap();
+    for line in ["weight_decay = 0.001", "schedule = \"constant\"", "method = \"pcgrad\""] {
+        assert!(config.contains(line), "no `{line}` in {config}");
+    }
+    // The report needs no variables, since the record of the sweep has them.
+    let report = succeed(&mut lab.mtcool(&["report", "table1", "--results", "r"]));
+    assert!(report.contains("PCGrad"), "{report}");
+    let mut broken = lab.reproduce("r", &[]);
+    fail(broken.env("MTCOOL_TRAINING__EPOCHS", odd), &["`MTCOOL_TRAINING__EPOCHS` is not valid Unicode"]);
+}
+
+#[test]
+fn any_table_trains_for_a_few_epochs() {
+    let lab = Lab::new();
+    let few = ["--methods", "MT-COOL,joint", "--set", "method.mtcool.warmup_iterations=800"];
+    let output = lab.reproduce("r", &few).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let note = "MT-COOL (Ours): the warm-up of 800 iterations does not fit into";
+    assert!(said.contains(note), "{said}");
+    assert!(text(&output.stdout).contains(note), "{}", text(&output.stdout));
+    let config = std::fs::read_to_string(lab.run_folder("r", "mtcool-s0").join("config.toml")).unwrap();
+    assert!(config.contains("warmup_iterations = ") && !config.contains("warmup_iterations = 800"), "{config}");
+    // The shortened run is the run with these settings, and the report finds it.
+    let report = succeed(&mut lab.mtcool(&["report", "table1", "--results", "r"]));
+    assert!(report.contains("MT-COOL") && report.contains(note), "{report}");
+}
+
+#[test]
+fn every_table_has_a_profile_for_a_first_look() {
+    let lab = Lab::new();
+    for (table, methods) in [("table1", 9), ("table2", 7), ("table3", 7)] {
+        let printed = succeed(&mut lab.mtcool(&["reproduce", table, "--profile", "smoke"]));
+        let rows = printed.lines().filter(|line| line.starts_with('|')).count();
+        assert!(rows >= methods + 2, "{printed}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let lab = Lab::new();
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for arguments in [&["methods"][..], &["data", "verify", "mnist", "--data", "data"]] {
+        let output = lab.mtcool(arguments).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        fail(lab.mtcool(arguments).stdout(full), &["standard output cannot be written"]);
+    }
+    let mut command = lab.reproduce("r", &["--methods", "joint"]);
+    assert!(command.stdout(closed()).stderr(closed()).status().unwrap().success());
+    assert!(lab.path().join("r/table1/table.md").exists());
 }
 
 #[test]
@@ -60,18 +143,37 @@ fn values_out_of_range_are_named_with_their_range() {
     let lab = Lab::new();
     let cases = [
         ("method.mtcool.bound=-0.1", "`bound` is -0.1: expected a positive number"),
-        ("method.mtcool.bound=nan", "`bound` is NaN: expected a positive number"),
+        (
+            "method.mtcool.bound=nan",
+            "`method.mtcool.bound` in the command line (`method.mtcool.bound=nan`) is NaN: expected a finite number",
+        ),
+        ("method.mtcool.samples=1000000", "`samples` is 1000000: expected at most 10000"),
         ("method.mtcool.samples=0", "`samples` is 0: expected at least 1"),
         ("method.mtcool.lambda=-1", "`lambda` is -1: expected at least 0"),
         ("method.joint.learning_rate=0", "`learning_rate` is 0: expected a positive number"),
         ("training.momentum=1.5", "`momentum` is 1.5: expected at least 0 and below 1"),
         ("training.epochs=0", "`training.epochs` is 0: expected at least 1"),
-        ("training.epochs=many", "training.epochs"),
+        (
+            "training.epochs=many",
+            "`training.epochs` in the command line (`training.epochs=many`): expected a whole number, at least 0, found string",
+        ),
+        ("training.epochs=18446744073709551615", "training.epochs"),
+        ("training.epochs=9000000000000000000", "`training.epochs` is 9000000000000000000: expected at most 1000000"),
+        (
+            "training.optimizer=adam",
+            "`training.optimizer` in the command line (`training.optimizer=adam`) is `adam`: expected `sgd` or `adamw`; did you mean `adamw`?",
+        ),
+        ("training=3", "`training` in the command line (`training=3`): expected a table, found"),
+        ("network.widths=[10, 20, 9000000000]", "`network.widths` is 9000000000: expected at most 65536"),
+        (
+            "seeds=20240101",
+            "`seeds` is 20240101: expected a number of runs of each method, at most 1000; if a seed was meant, write `--seeds 20240101,`",
+        ),
         ("training.batch_size=100000", "`batch_size` is 100000: expected at least 1 and at most the"),
         ("network.widths=[1, 20, 50]", "a layer of 1 channels cannot be shared by 2 tasks"),
         ("network.fusion=concta", "did you mean `concat`?"),
         ("device=gpu", "`device` is gpu: expected `cpu`, or `cuda:0`"),
-        ("method.mtcool.warmup_iterations=300", "need 301 batches of each task, but 2 epochs are"),
+        ("method.mtcool.inner_iterations=300", "need 305 batches of each task, but 2 epochs are"),
         ("seeds=0", "`seeds` is 0: expected at least 1"),
         ("methods=[\"joint\", \"joint\"]", "each method once"),
         ("paper.runs=1", "`paper.runs` is 1: expected at least 2"),
@@ -81,7 +183,12 @@ fn values_out_of_range_are_named_with_their_range() {
         fail(&mut lab.reproduce("r", &["--set", assignment]), &[message]);
     }
     fail(&mut lab.reproduce("r", &["--set", "training.epochs"]), &["expected KEY=VALUE"]);
+    fail(&mut lab.reproduce("r", &["--set", "=3"]), &["`=3`: expected KEY=VALUE"]);
     fail(&mut lab.reproduce("r", &["--threads", "0"]), &["`--threads` is 0"]);
+    for seconds in ["1e20", "nan", "-1", "inf"] {
+        let flag = format!("--checkpoint-seconds={seconds}");
+        fail(&mut lab.reproduce("r", &[&flag]), &["`--checkpoint-seconds` is", "a number of seconds from 0 to"]);
+    }
 }
 
 #[test]

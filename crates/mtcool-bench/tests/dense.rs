@@ -252,6 +252,16 @@ fn a_run_that_diverges_after_its_last_step_is_marked_as_failed() {
     assert!(!common::text(&again.stderr).contains("the other runs go on"));
 }
 
+/// The class of each pixel of a mask, and its height and width.
+fn mask(file: &Path) -> (Vec<u8>, [usize; 2]) {
+    let file = std::io::BufReader::new(std::fs::File::open(file).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let mut values = vec![0; width * height];
+    reader.next_frame(&mut values).unwrap();
+    (values, [height, width])
+}
+
 fn json(file: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
 }
@@ -312,7 +322,44 @@ fn table_3_pools_the_pixels_of_all_test_photographs() {
     assert!(if f1.is_nan() { metrics["binary.f1"].is_nan() } else { (metrics["binary.f1"] - f1).abs() < 1e-9 });
     assert!(lab.path().join("results/table3/figure.svg").exists());
 
-    // The place of the disc does not matter to a network that processes whole photographs.
+    // The masks have the photograph's own size, also where the network saw it smaller.
+    let photograph = lab.path().join("data/hrf-av-synth/images/01_dr.JPG");
+    let wide = lab.path().join("wide.png");
+    let size = image::open(&photograph).unwrap().into_rgb8().dimensions();
+    let doubled =
+        image::open(&photograph).unwrap().resize_exact(2 * size.0, 2 * size.1, image::imageops::FilterType::Nearest);
+    doubled.save(&wide).unwrap();
+    let predict = ["predict", "--run", run.to_str().unwrap(), "--out", "seen", "--probabilities"];
+    let lines = succeed(lab.mtcool(&predict).args([photograph.to_str().unwrap(), "wide.png"]));
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (line, (width, height)) in lines.iter().zip([size, (2 * size.0, 2 * size.1)]) {
+        for (map, classes) in [("vessels", 2), ("av", 3)] {
+            let (values, [high, wide]) = mask(&lab.path().join(line[map].as_str().unwrap()));
+            assert_eq!((wide, high), (width as usize, height as usize));
+            let legend = line["legend"][map].as_array().unwrap();
+            assert_eq!(legend.len(), classes);
+            for (value, entry) in legend.iter().enumerate() {
+                assert_eq!(entry["value"], value);
+                let share =
+                    values.iter().filter(|&&class| usize::from(class) == value).count() as f64 / values.len() as f64;
+                let told = line["shares"][map][entry["name"].as_str().unwrap()].as_f64().unwrap();
+                assert!((told - share).abs() < 1e-12, "{line}");
+            }
+        }
+        assert_eq!(line["legend"]["av"][1], serde_json::json!({ "value": 1, "name": "artery", "colour": "#ff0000" }));
+        // The probabilities of all classes add up to one, and the mask shows the most probable class.
+        let (values, _) = mask(&lab.path().join(line["av"].as_str().unwrap()));
+        let planes = ["background", "artery", "vein"].map(|class| {
+            let file = line["probability_maps"]["av"][class].as_str().unwrap();
+            image::open(lab.path().join(file)).unwrap().into_luma16().into_raw()
+        });
+        for (at, &class) in values.iter().enumerate() {
+            let levels = [0, 1, 2].map(|class| i64::from(planes[class][at]));
+            assert!((levels.iter().sum::<i64>() - 65535).abs() <= 2, "{levels:?}");
+            assert_eq!(levels[usize::from(class)], levels.into_iter().max().unwrap(), "{levels:?}");
+        }
+    }
+    // The place of the disc does not matter to a network that processes whole photographs. The flag's former name still works.
     let predict = ["predict", "--checkpoint", run.to_str().unwrap(), "data/hrf-av-synth/images/01_dr.JPG"];
     for place in [&["--cropped"][..], &["--centre", "40,40"]] {
         fail(lab.mtcool(&predict).args(place), &[place[0], "does not apply to a run on `hrf-av`", "leave it out"]);
@@ -366,11 +413,11 @@ fn newest_checkpoint(run: &Path) -> Option<u64> {
 #[test]
 fn a_finished_run_looks_at_photographs() {
     let lab = Lab::new();
-    succeed(&mut reproduce(&lab, &REFUGE, "results", "joint"));
+    succeed(reproduce(&lab, &REFUGE, "results", "joint").args(["--set", "training.epochs=20"]));
     let run = run_folder(&lab, "results", "table2", "joint-s0");
     let photograph = "data/refuge-synth/Test400/T0001.jpg";
     let predict = |further: &[&str]| {
-        let mut command = lab.mtcool(&["predict", "--checkpoint", run.to_str().unwrap(), "--out", "seen"]);
+        let mut command = lab.mtcool(&["predict", "--run", run.to_str().unwrap(), "--out", "seen"]);
         command.args(further);
         command
     };
@@ -380,27 +427,90 @@ fn a_finished_run_looks_at_photographs() {
     let probability = |class: &str| line["probabilities"][class].as_f64().unwrap();
     assert!((probability("glaucoma") + probability("no_glaucoma") - 1.0).abs() < 1e-12);
     assert_eq!(line["trained_on"]["synthetic"]["seed"], 3);
-    assert!(line.get("warning").is_none(), "{line}");
-    let mask = Picture::read_grey(&lab.path().join("seen/T0001-mask.png")).unwrap();
-    assert_eq!((mask.height, mask.width), (size.height, size.width));
+    let notices = line["notices"].as_array().unwrap();
+    assert!(notices.len() == 1 && notices[0].as_str().unwrap().contains("drawn photographs"), "{line}");
+    let (values, [height, width]) = mask(&lab.path().join("seen/T0001-mask.png"));
+    assert_eq!((height, width), (size.height, size.width));
+    let legend = line["legend"]["mask"].as_array().unwrap();
+    let shown: Vec<_> =
+        legend.iter().map(|class| (class["name"].as_str().unwrap(), class["colour"].as_str().unwrap())).collect();
+    assert_eq!(shown, [("background", "#000000"), ("rim", "#f0e442"), ("cup", "#56b4e9")]);
+    assert!(line.get("probability_maps").is_none(), "{line}");
     // The second prediction is around the disc of the first one, which is inside the square around the given place.
     let middle = |axis: &str| line["disc_centre"][axis].as_u64().unwrap() as i64;
     let (y, x) = (middle("y"), middle("x"));
     assert!((44..=76).contains(&y) && (24..=56).contains(&x), "{line}");
-    for (at, &code) in mask.bytes.iter().enumerate() {
-        let (row, column) = ((at / mask.width) as i64, (at % mask.width) as i64);
+    for (at, &class) in values.iter().enumerate() {
+        let (row, column) = ((at / width) as i64, (at % width) as i64);
         let inside = (y - 16..y + 16).contains(&row) && (x - 16..x + 16).contains(&column);
-        assert!(code == 255 || inside && (code == 0 || code == 128), "{row} {column}: {code}");
+        assert!(class == 0 || inside && class <= 2, "{row} {column}: {class}");
     }
-    assert!(lab.path().join("seen/T0001.json").exists());
+    assert_eq!(json(&lab.path().join("seen/T0001.json")), line);
     succeed(&mut predict(&[photograph, "--cropped"]));
+
+    // A photograph that the network was trained on is recognised by its content, whatever its file is called.
+    let trained = json(&run.join("data.json"))["train"].as_array().unwrap().clone();
+    let case = trained.iter().filter_map(|case| case.as_str()).find(|case| case.starts_with('n')).unwrap().to_owned();
+    let file = lab.path().join(format!("data/refuge-synth/Training400/Non-Glaucoma/{case}.jpg"));
+    std::fs::copy(file, lab.path().join("mine.jpg")).unwrap();
+    let mut command = lab.mtcool(&["predict", "--run", run.to_str().unwrap(), "mine.jpg", "--cropped"]);
+    let line: serde_json::Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+    assert_eq!(line["known_as"], serde_json::json!({ "case": case, "part": "train" }));
+    assert!(line["notices"][0].as_str().unwrap().contains("the network was trained on it"), "{line}");
+    assert_eq!(json(&lab.path().join("seen/T0001.json"))["known_as"]["part"], "test");
 
     // For a photograph with another scale, both the JSON line and the log contain a warning.
     image::RgbImage::from_pixel(300, 320, image::Rgb([180, 90, 40])).save(lab.path().join("big.png")).unwrap();
     let output = predict(&["big.png", "--centre", "150,150"]).output().unwrap();
     assert!(output.status.success(), "{}", common::text(&output.stderr));
     let line: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert!(line["warning"].as_str().unwrap().contains("300x320 pixels"), "{line}");
+    assert!(line["notices"][0].as_str().unwrap().contains("300x320 pixels"), "{line}");
+    // A network that finds no disc tells neither its centre nor a ratio.
+    succeed(&mut reproduce(&lab, &REFUGE, "short", "joint"));
+    let short = run_folder(&lab, "short", "table2", "joint-s0");
+    let mut command = lab.mtcool(&["predict", "--run", short.to_str().unwrap(), photograph, "--centre", "40,60"]);
+    let nothing: serde_json::Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+    assert!(nothing["disc_centre"].is_null() && nothing["vertical_cup_to_disc_ratio"].is_null(), "{nothing}");
+    assert_eq!(nothing["shares"]["mask"]["background"], 1.0);
+
+    // One table has all photographs of the folder.
+    let table = std::fs::read_to_string(lab.path().join("seen/predictions.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(
+        rows.len() == 3 && rows[0].starts_with("image,run,") && rows[0].contains(",probabilities.glaucoma"),
+        "{table}"
+    );
+    assert!(rows[1].contains("T0001.jpg") || rows[2].contains("T0001.jpg"), "{table}");
+
+    // A mask that somebody corrected is kept.
+    let corrected = lab.path().join("seen/T0001-mask.png");
+    let own = std::fs::read(&corrected).unwrap();
+    std::fs::write(&corrected, "corrected by hand").unwrap();
+    fail(&mut predict(&[photograph, "--cropped"]), &["seen/T0001-mask.png", "was changed since", "`--out`"]);
+    assert_eq!(std::fs::read(&corrected).unwrap(), b"corrected by hand");
+    std::fs::write(&corrected, own).unwrap();
+
+    // A reader that closes its end early, or a full disk behind standard output, costs no file.
+    for (place, is_error) in [("/dev/full", true), ("closed", false)] {
+        let out = format!("piped-{is_error}");
+        let mut command = lab.mtcool(&["predict", "--run", run.to_str().unwrap(), "--out", &out]);
+        command.args([photograph, "big.png", "--cropped"]);
+        if place == "closed" {
+            let (reader, writer) = std::io::pipe().unwrap();
+            drop(reader);
+            command.stdout(writer);
+        } else {
+            command.stdout(std::fs::File::options().write(true).open(place).unwrap());
+        }
+        let output = command.output().unwrap();
+        let said = common::text(&output.stderr);
+        assert_eq!(output.status.success(), !is_error, "{said}");
+        assert!(!said.contains("panicked") && said.contains("standard output") == is_error, "{said}");
+        assert!(
+            lab.path().join(&out).join("big-mask.png").exists()
+                && lab.path().join(&out).join("T0001-mask.png").exists()
+        );
+    }
     assert!(common::text(&output.stderr).contains("resize the photograph"), "{}", common::text(&output.stderr));
 
     // Results of two images with the same name do not overwrite each other.
@@ -417,11 +527,23 @@ fn a_finished_run_looks_at_photographs() {
     assert_eq!(common::text(&output.stdout).lines().count(), 1);
     fail(&mut predict(&[photograph, "--centre", "4000,1"]), &["--centre 4000,1", "outside"]);
     fail(&mut predict(&[photograph, "--centre", "4000"]), &["X,Y"]);
+    // An experiment is not a run; the message names its runs, and no flag that the command lacks.
+    let said = fail(
+        &mut lab.mtcool(&["predict", "--run", "results/table2", photograph]),
+        &[
+            "`results/table2` holds a finished run and is not one itself: name it, `",
+            run.file_name().unwrap().to_str().unwrap(),
+        ],
+    );
+    assert!(!common::text(&said.stderr).contains("--results"), "{}", common::text(&said.stderr));
+    fail(&mut lab.mtcool(&["predict", "--run", "nowhere", photograph]), &["there is no folder `nowhere`"]);
     std::fs::write(run.join("model.safetensors"), "damaged").unwrap();
-    fail(&mut predict(&[photograph, "--cropped"]), &["model.safetensors", "damaged"]);
-    fail(
-        &mut lab.mtcool(&["predict", "--checkpoint", "nowhere", photograph]),
-        &["nowhere", "is not the folder of a run"],
+    let mut damaged = predict(&[photograph, "--cropped"]);
+    let said = fail(damaged.env("RUST_BACKTRACE", "1"), &["model.safetensors", "damaged"]);
+    assert!(
+        !common::text(&said.stderr).contains(" at /") && !common::text(&said.stderr).contains("0: "),
+        "{}",
+        common::text(&said.stderr)
     );
 }
 

@@ -81,6 +81,10 @@ impl MtcoolConfig {
         positive("beta", self.beta)?;
         require(self.samples >= 1, "samples", self.samples, "at least 1")?;
         require(self.inner_iterations >= 1, "inner_iterations", self.inner_iterations, "at least 1")?;
+        // Far above any use; products of these numbers count forward passes.
+        for (key, value) in [("samples", self.samples), ("inner_iterations", self.inner_iterations)] {
+            require(value <= 10_000, key, value, "at most 10000")?;
+        }
         require(self.lambda >= 0.0 && self.lambda.is_finite(), "lambda", self.lambda, "at least 0")?;
         Ok(Self { updates: self.updates.check()?, ..self })
     }

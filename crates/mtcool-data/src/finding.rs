@@ -98,14 +98,14 @@ impl Defects {
 }
 
 /// The number of defects that a message shows; the others are only counted.
-const SHOWN: usize = 12;
+const SHOWN: usize = 5;
 
 impl fmt::Display for Defects {
-    /// The number of defects, one line for each of the first ones, and the remedy.
+    /// The number of defects, a line for each of the first ones, and the remedy.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.defects().count();
         let plural = if count == 1 { "" } else { "s" };
-        writeln!(f, "{} in `{}` has {count} defect{plural}", self.dataset, self.folder.display())?;
+        writeln!(f, "{} in `{}` has {count} defect{plural}:", self.dataset, self.folder.display())?;
         self.defects().take(SHOWN).try_for_each(|finding| writeln!(f, "  {finding}"))?;
         if count > SHOWN {
             writeln!(f, "  and {} more", count - SHOWN)?;
@@ -136,10 +136,11 @@ mod tests {
         ];
         let text = defects([problems, vec![Finding::note(Path::new("data"), file, ProblemKind::Foreign, "")]].concat());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!((lines.len(), lines[0], lines[7]), (8, "HRF-AV in `data` has 6 defects", "repair them"), "{text}");
-        assert!(lines[1..7].iter().all(|line| line.starts_with("  `images/01_dr.JPG`: ")), "{text}");
+        assert_eq!((lines.len(), lines[0], lines[7]), (8, "HRF-AV in `data` has 6 defects:", "repair them"), "{text}");
+        assert!(lines[1..6].iter().all(|line| line.starts_with("  `images/01_dr.JPG`: ")), "{text}");
         assert!(text.contains("expected 3504x2336, got 350x233") && text.contains("`images/01_dr.jpg`"), "{text}");
+        assert_eq!(lines[6], "  and 1 more", "{text}");
         let many = defects(vec![finding(ProblemKind::Missing, ""); 50]);
-        assert!(many.contains("\n  and 38 more\n") && many.lines().count() == 15, "{many}");
+        assert!(many.contains("\n  and 45 more\n") && many.lines().count() == 8, "{many}");
     }
 }

@@ -185,7 +185,16 @@ fn every_damage_is_named_file_by_file_and_the_rest_is_loaded_only_on_request() {
     let Err(Error::Defective(named)) = set.open_as(1, OnDamage::Refuse) else { panic!("was loaded") };
     assert_eq!(named.defects().count(), want.len());
     let message = set.open_as(1, OnDamage::Refuse).err().unwrap().to_string();
-    assert!(message.contains("02_dr_AVmanual.png") && message.contains("data verify hrf-av"), "{message}");
+    for part in [
+        "02_dr_AVmanual.png",
+        "10 defects",
+        "and 5 more",
+        "data verify hrf-av",
+        "`--set data.settings.on_damage=leave_out`",
+    ] {
+        assert!(message.contains(part), "no `{part}` in {message}");
+    }
+    assert!(!message.contains("03_g"), "{message}");
     let rest = set.open_as(1, OnDamage::LeaveOut).unwrap();
     assert_eq!(rest.all().iter().map(|photograph| photograph.id.to_string()).collect::<Vec<_>>(), ["03_h"]);
     assert_eq!(rest.left_out(), named.findings);
@@ -269,7 +278,8 @@ fn a_folder_without_the_set_says_what_to_do() {
     for id in SMALL.photographs() {
         std::fs::remove_file(set.path().join(Role::Image.path(id))).unwrap();
     }
-    assert!(set.open_as(1, OnDamage::LeaveOut).is_err(), "nothing is left");
+    let message = set.open_as(1, OnDamage::LeaveOut).err().expect("nothing is left").to_string();
+    assert!(!message.contains("leave_out"), "{message}");
 }
 
 /// Sets the highest bit of a cached photograph's last mark, with or without correct checksums. The result is a new file, so that a

@@ -63,6 +63,19 @@ impl Tiling {
     ) -> Result<Vec<Tensor>> {
         let (_, height, width) = image.dims3()?;
         let image = image.contiguous()?;
+        self.maps([height, width], |tile| forward(&tile.cut_from(&image)?))
+    }
+
+    /// The class probabilities `[K, H, W]` of each head for an image of this height and width. `forward` computes the logits
+    /// `[1, K, h, w]` of each head for a tile, whose pixels it reads itself, so no memory is needed for the image.
+    ///
+    /// # Errors
+    /// As for [`Self::probabilities`].
+    pub fn maps(
+        &self,
+        [height, width]: [usize; 2],
+        forward: impl FnMut(&Tile) -> Result<Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>> {
         // For each head, K and the values `[K, H, W]`.
         let mut maps: Vec<(usize, Vec<f32>)> = Vec::new();
         let take = |Finished { head, row, classes, probabilities }: Finished<'_>| {
@@ -76,7 +89,7 @@ impl Tiling {
                 }
             }
         };
-        self.rows([height, width], |tile| forward(&tile.cut_from(&image)?), take)?;
+        self.rows([height, width], forward, take)?;
         let tensor = |(classes, map): (usize, Vec<f32>)| Tensor::from_vec(map, (classes, height, width), &Device::Cpu);
         maps.into_iter().map(tensor).collect()
     }

@@ -9,6 +9,7 @@ use mtcool_metrics::{PairedTTest, Summary, holm};
 use super::columns::in_columns;
 use super::listing::{Listed, Listing};
 use crate::cli::Compare;
+use crate::output::print;
 use crate::record::{Row, Settings, Status, differing_keys, final_rows, read_rows, stored_runs};
 use crate::report::{Paired, compare_runs};
 use crate::suite::Column;
@@ -37,8 +38,7 @@ pub(super) fn compare(arguments: &Compare) -> Result<()> {
         }
         _ => bail!("expected two runs, or an experiment and two of its rows"),
     };
-    print!("{}", text(&a, &b)?);
-    Ok(())
+    print(&text(&a, &b)?)
 }
 
 /// The run in a folder.

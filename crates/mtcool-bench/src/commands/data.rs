@@ -7,6 +7,7 @@ use figment::value::Dict;
 
 use crate::cli::Data;
 use crate::logging;
+use crate::output::print;
 use crate::plan::{DataConfig, DataSource};
 use crate::progress::Console;
 use crate::suite::{Registry, SyntheticConfig};
@@ -38,6 +39,5 @@ pub(super) fn data(registry: &Registry, arguments: Data) -> Result<()> {
         }
         Data::Verify { dataset, data } => place(&dataset, data, DataSource::Folder)?,
     };
-    println!("`{}` holds {}", folder.display(), (entry.verify)(&folder)?);
-    Ok(())
+    print(&format!("`{}` holds {}\n", folder.display(), (entry.verify)(&folder)?))
 }

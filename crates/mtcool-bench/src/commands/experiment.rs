@@ -12,12 +12,18 @@ use super::interrupt;
 use super::nothing::nothing_matches;
 use crate::cli::{Report, Reproduce};
 use crate::logging;
+use crate::output::print;
 use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
 use crate::progress::Console;
 use crate::record::{ExperimentFolder, Published, StorageError, SweepRecord, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
 use crate::suite::{Registry, Suite};
+
+/// The longest time between checkpoints: a year.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The largest number of threads; more cores than this are not in one machine.
+const MOST_THREADS: usize = 4096;
 
 /// Runs an experiment and prints its table.
 ///
@@ -29,16 +35,19 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     let overrides = overrides(&arguments.config)?;
     // The plan is checked before any download, so that a mistake in the file is found at once.
     let plan = Plan::load(registry, &arguments.experiment, &overrides)?;
-    let overrides = overrides.with_variables();
+    let overrides = overrides.with_variables()?;
     // The device is opened before any data is read, for the same reason.
     let device = open_device(&plan.experiment.device)?;
-    ensure!(
-        arguments.checkpoint_seconds >= 0.0 && arguments.checkpoint_seconds.is_finite(),
-        "`--checkpoint-seconds` is {}: expected a number of seconds, at least 0",
-        arguments.checkpoint_seconds
-    );
+    let every = Duration::try_from_secs_f64(arguments.checkpoint_seconds);
+    let every = every.ok().filter(|every| *every <= LONGEST_INTERVAL).with_context(|| {
+        format!(
+            "`--checkpoint-seconds` is {}: expected a number of seconds from 0 to {}",
+            arguments.checkpoint_seconds,
+            LONGEST_INTERVAL.as_secs()
+        )
+    })?;
     if let Some(threads) = arguments.threads {
-        ensure!(threads >= 1, "`--threads` is 0: expected at least 1");
+        ensure!((1..=MOST_THREADS).contains(&threads), "`--threads` is {threads}: expected 1 to {MOST_THREADS}");
         rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
     }
     let folder = ExperimentFolder::create(&arguments.results, &plan.source)?;
@@ -49,7 +58,11 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
         }
     }
     let suite = prepare(&plan)?;
-    let data = identity_of(suite.as_ref());
+    let data = identity_of(&plan, suite.as_ref());
+    let notes = plan.notes(&data);
+    for note in &notes {
+        tracing::warn!("{}", note.text);
+    }
     let runs = plan.runs(&data);
     let stop = AtomicUsize::new(0);
     let mut sweep = Sweep {
@@ -58,14 +71,14 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
         suite: suite.as_ref(),
         device: &device,
         folder: &folder.runs(),
-        checkpoint_every: Duration::from_secs_f64(arguments.checkpoint_seconds),
+        checkpoint_every: every,
         waits: arguments.wait,
         stop: &stop,
     };
     sweep.check()?;
     let Overrides { profile, assignments } = overrides;
     let (table, files) = (plan.table_id(&data), Vec::new());
-    let record = SweepRecord { profile, assignments, data, caveats: suite.caveats(), table, files };
+    let record = SweepRecord { profile, assignments, data, caveats: [suite.caveats(), notes].concat(), table, files };
     folder.begin_table(&record)?;
     let stop = interrupt::watch()?;
     sweep.stop = &stop;
@@ -135,15 +148,19 @@ fn prepare(plan: &Plan) -> Result<Box<dyn Suite>> {
     (dataset.open)(&folder, &plan.data_settings)
 }
 
-fn identity_of(suite: &dyn Suite) -> DataIdentity {
-    DataIdentity { origin: suite.origin(), files: suite.identity() }
+fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
+    let samples = (0..plan.spec.tasks.len()).map(|task| suite.samples(task) as u64).collect();
+    DataIdentity { origin: suite.origin(), files: suite.identity(), samples }
 }
 
 /// Opens the data of finished runs for the figure; `None`, with a warning, if that is not possible. The table needs no data.
 fn open_again(plan: &Plan, data: &DataIdentity) -> Option<Box<dyn Suite>> {
     let open = || -> Result<Box<dyn Suite>> {
         let suite = (plan.dataset.open)(&plan.experiment.data.folder_of(&plan.dataset), &plan.data_settings)?;
-        ensure!(identity_of(suite.as_ref()) == *data, "this data is not the data that the runs were trained on");
+        ensure!(
+            identity_of(plan, suite.as_ref()).is_same(data),
+            "this data is not the data that the runs were trained on"
+        );
         Ok(suite)
     };
     let warn = |error: &anyhow::Error| tracing::warn!("no figure is drawn, since it needs the data: {error:#}");
@@ -166,7 +183,7 @@ fn write_table(
     let new = new.map_err(|error| StorageError::open(folder.path(), error))?;
     let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
     let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
-    print!("{}", report::write(&context, suite)?);
+    let text = report::write(&context, suite)?;
     if let Published::Kept { path, there, here, own } = folder.publish(record, new.path(), force)? {
         let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();
         tracing::warn!(
@@ -174,5 +191,5 @@ fn write_table(
             path.display()
         );
     }
-    Ok(())
+    print(&text)
 }

@@ -21,11 +21,12 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use self::ended::Ended;
-use crate::cli::{Cli, Command, command_line, predict_options};
+use crate::cli::{Cli, Command, Predict, command_line, predict_options};
 use crate::logging;
+use crate::output::{complain, print};
 use crate::predict::{self, PredictRequest};
 use crate::progress::Console;
-use crate::suite::Registry;
+use crate::suite::{Registry, one_line};
 
 /// The whole program with the entries of `registry`: reads the command line, executes the command, and prints an error if it
 /// fails.
@@ -35,11 +36,11 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => match error.downcast_ref::<Ended>() {
             Some(ended) => {
-                eprintln!("{ended}");
+                complain(&ended.to_string());
                 ExitCode::from(ended.status)
             }
             None => {
-                eprintln!("error: {error:#}");
+                complain(&format!("error: {}", one_line(&error)));
                 ExitCode::FAILURE
             }
         },
@@ -54,14 +55,11 @@ fn run(registry: &Registry) -> Result<()> {
         Command::Report(arguments) => experiment::report(registry, &arguments),
         Command::Predict(arguments) => {
             logging::start(&Console::default(), None)?;
-            let (run, out, images) = (&arguments.checkpoint, &arguments.out, &arguments.images);
-            predict::run(registry, &PredictRequest { run, out, images, options })
+            let Predict { run, out, probabilities, images } = &arguments;
+            predict::run(registry, &PredictRequest { run, out, images, probabilities: *probabilities, options })
         }
         Command::Data(arguments) => data::data(registry, arguments),
-        Command::Methods => {
-            print!("{}", methods::methods_table(registry));
-            Ok(())
-        }
+        Command::Methods => print(&methods::methods_table(registry)),
         Command::Runs(arguments) => runs::runs(registry, &arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Status(arguments) => status::status(registry, &arguments),

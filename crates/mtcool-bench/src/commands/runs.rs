@@ -1,13 +1,13 @@
 //! `mtcool runs`: the list of an experiment's runs, the check of their files, and their removal.
 
 use std::collections::BTreeSet;
-use std::io::Write;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::columns::{as_csv, in_columns};
 use super::listing::{Listed, Listing, count_of_runs, status_word};
 use crate::cli::{OfExperiment, Runs, RunsAction};
+use crate::output::print;
 use crate::plan::StoredConfig;
 use crate::record::{Settings, Status, damaged_files, differing_keys, final_rows, read_rows, remove_run};
 use crate::suite::{Column, Registry};
@@ -26,9 +26,9 @@ pub(super) fn runs(registry: &Registry, arguments: &Runs) -> Result<()> {
             let (table, mut damaged) = table(registry, &runs);
             damaged.extend(listing.damaged.iter().cloned());
             if arguments.csv {
-                print!("{}", as_csv(&table));
+                print(&as_csv(&table))?;
             } else {
-                println!("{}\n\n{}", summary(&listing, &runs), in_columns(&table));
+                print(&format!("{}\n\n{}\n", summary(&listing, &runs), in_columns(&table)))?;
             }
             ensure!(damaged.is_empty(), "these runs cannot be read:\n{}", damaged.join("\n"));
             Ok(())
@@ -133,13 +133,18 @@ fn verify(of: &OfExperiment) -> Result<()> {
             Err(error) => damaged.push(format!("{}: {error:#}", run.folder_name())),
         }
     }
-    println!("`{}`: all files as they were written: {}.", listing.runs_folder().display(), count_of_runs(whole));
+    let place = listing.runs_folder();
+    let mut told = format!("`{}`: all files as they were written: {}.\n", place.display(), count_of_runs(whole));
     if unfinished > 0 {
-        println!("Not checked, since they are not finished: {}.", count_of_runs(unfinished));
+        told += &format!("Not checked, since they are not finished: {}.\n", count_of_runs(unfinished));
     }
     if !without_list.is_empty() {
-        println!("Not checked, since an earlier version made no list of their files: {}.", without_list.join(", "));
+        told += &format!(
+            "Not checked, since an earlier version made no list of their files: {}.\n",
+            without_list.join(", ")
+        );
     }
+    print(&told)?;
     ensure!(
         damaged.is_empty(),
         "damaged or missing; restore from a copy, or remove the run (`mtcool runs rm`) and run it again:\n{}",
@@ -162,10 +167,9 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
         .iter()
         .map(|run| vec![run.folder_name(), status_word(run.stored.status.status).to_owned(), run.epochs()])
         .collect();
-    print!("{}", in_columns(&lines));
+    print(&in_columns(&lines))?;
     if !yes {
-        print!("Remove {} with everything computed? [y/N] ", count_of_runs(runs.len()));
-        std::io::stdout().flush().context("standard output")?;
+        print(&format!("Remove {} with everything computed? [y/N] ", count_of_runs(runs.len())))?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("standard input")?;
         ensure!(
@@ -179,7 +183,8 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
             kept.push(run.folder_name());
         }
     }
-    println!("Removed: {}. Tables keep their numbers until `mtcool report`.", count_of_runs(runs.len() - kept.len()));
+    let removed = count_of_runs(runs.len() - kept.len());
+    print(&format!("Removed: {removed}. Tables keep their numbers until `mtcool report`.\n"))?;
     ensure!(kept.is_empty(), "these runs were kept, since a process is working on them: {}", kept.join(", "));
     Ok(())
 }

@@ -9,6 +9,7 @@ use super::columns::in_columns;
 use super::listing::{Listed, Listing, status_word};
 use super::planned::{PlannedName, planned_names};
 use crate::cli::OfExperiment;
+use crate::output::print;
 use crate::record::{Environment, Status, newest_position, parse_utc, utc_text};
 use crate::suite::Registry;
 
@@ -28,8 +29,8 @@ pub(super) fn status(registry: &Registry, arguments: &OfExperiment) -> Result<()
         arguments.experiment
     );
     let unknown = planned.as_ref().err().map(|error| format!("which runs wait is not known: {error:#}\n"));
-    print!("{}{}", text(&listing, &planned.unwrap_or_default(), SystemTime::now()), unknown.unwrap_or_default());
-    Ok(())
+    let told = text(&listing, &planned.unwrap_or_default(), SystemTime::now());
+    print(&(told + &unknown.unwrap_or_default()))
 }
 
 fn text(listing: &Listing, planned: &[PlannedName], now: SystemTime) -> String {

@@ -1,5 +1,6 @@
 //! MNIST with two tasks, even and odd digits; the usual network is LeNet.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -57,10 +58,21 @@ fn describe(origin: &Origin) -> String {
     }
 }
 
+/// The number of digits that may be drawn: both tasks need some of them in each part.
+const DRAWN: RangeInclusive<usize> = 60..=1_000_000;
+
 /// Draws the digits, unless the folder already holds digits that were drawn with the same settings.
 fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     let SyntheticConfig { train, test, seed, shrink } = config;
     ensure!(shrink == 1, "`data.synthetic.shrink` is {shrink}: digits always have 28x28 pixels; expected 1");
+    for (key, value) in [("train", train), ("test", test)] {
+        ensure!(
+            DRAWN.contains(&value),
+            "`data.synthetic.{key}` is {value}: expected {} to {}",
+            DRAWN.start(),
+            DRAWN.end()
+        );
+    }
     let wanted = DigitsConfig { train, test, seed };
     if verify(folder).is_ok_and(|origin| origin == digits_origin(seed)) {
         let present = Mnist::read(folder)?;

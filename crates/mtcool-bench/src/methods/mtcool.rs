@@ -84,7 +84,25 @@ impl MethodSettings for MtcoolSettings {
     }
 
     fn least_batches(&self, training: &TrainingConfig) -> u64 {
-        ((self.keys.warmup_iterations + self.keys.inner_iterations) * training.accumulate) as u64
+        self.keys.warmup_iterations.saturating_add(self.keys.inner_iterations).saturating_mul(training.accumulate)
+            as u64
+    }
+
+    /// The warm-up becomes half of the run, so that as much is left for the cooperative updates.
+    fn shortened(&self, training: &TrainingConfig, batches: u64) -> Option<(Box<dyn MethodSettings>, String)> {
+        let asked = self.keys.warmup_iterations;
+        let iterations = usize::try_from(batches).ok()? / training.accumulate.max(1);
+        let most = iterations.checked_sub(self.keys.inner_iterations)?;
+        if asked <= most {
+            return None;
+        }
+        let warmup_iterations = most.min(iterations / 2);
+        let keys = Keys { warmup_iterations, ..self.keys.clone() };
+        let note = format!(
+            "the warm-up of {asked} iterations does not fit into {batches} batches of each task, so it is shortened to \
+             {warmup_iterations}"
+        );
+        Some((Box::new(Self { keys, variant: self.variant }), note))
     }
 
     fn warning(&self) -> Option<&'static str> {
@@ -96,5 +114,51 @@ impl MethodSettings for MtcoolSettings {
             ..MtcoolConfig::default()
         }
         .warning()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(warmup_iterations: usize, inner_iterations: usize) -> MtcoolSettings {
+        let schedule = Order::GaussSeidel;
+        let (bound, rate) = (0.02, 0.1);
+        let keys = Keys {
+            bound,
+            alpha: rate,
+            beta: rate,
+            samples: 2,
+            inner_iterations,
+            warmup_iterations,
+            lambda: 1.0,
+            schedule,
+        };
+        MtcoolSettings { keys, variant: Variant::Full }
+    }
+
+    /// The warm-up iterations of a run with this number of batches, if they have to be fewer.
+    fn shortened(settings: &MtcoolSettings, accumulate: usize, batches: u64) -> Option<u64> {
+        let training = TrainingConfig { accumulate, ..TrainingConfig::plain(1, 1) };
+        let (shorter, note) = settings.shortened(&training, batches)?;
+        assert!(shorter.least_batches(&training) <= batches, "{note}");
+        let warmup = shorter.describe()["warmup_iterations"].as_u64().unwrap();
+        assert!(note.contains(&format!("shortened to {warmup}")), "{note}");
+        Some(warmup)
+    }
+
+    #[test]
+    fn a_warm_up_that_fits_stays_and_another_one_becomes_half_of_the_run() {
+        assert_eq!(shortened(&settings(800, 1), 1, 1584), None);
+        assert_eq!(shortened(&settings(800, 1), 1, 801), None);
+        assert_eq!(shortened(&settings(800, 1), 1, 800), Some(400));
+        assert_eq!(shortened(&settings(800, 1), 1, 3), Some(1));
+        assert_eq!(shortened(&settings(800, 1), 1, 1), Some(0));
+        assert_eq!(shortened(&settings(800, 1), 4, 800), Some(100));
+        assert_eq!(shortened(&settings(8, 7), 1, 10), Some(3));
+        // Without a warm-up there is nothing to shorten, and the check of the budget refuses the run.
+        assert_eq!(shortened(&settings(0, 2), 1, 1), None);
+        assert_eq!(shortened(&settings(usize::MAX, 1), 1, 10), Some(5));
+        assert_eq!(settings(usize::MAX, 1).least_batches(&TrainingConfig::plain(1, 1)), u64::MAX);
     }
 }

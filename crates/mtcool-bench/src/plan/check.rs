@@ -5,6 +5,7 @@ use std::fmt::Display;
 use mtcool_ops::is_device_name;
 
 use super::experiment::Experiment;
+use super::ranges::check_sizes;
 use super::variants::Rows;
 use crate::suite::{ConfigError, PrecisionSetting};
 
@@ -20,6 +21,13 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
     let training = &experiment.training;
     require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
     experiment.seeds.check()?;
+    let folder = experiment.data.folder.as_ref();
+    require(
+        folder.is_none_or(|folder| !folder.as_os_str().is_empty()),
+        "data.folder",
+        &"empty",
+        "the path of a folder",
+    )?;
     require(
         is_device_name(&experiment.device),
         "device",
@@ -32,8 +40,7 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
         &"`tf32`",
         "`f32` or `bf16` on the CPU; only NVIDIA cards compute in TF32",
     )?;
-    require(training.epochs >= 1, "training.epochs", &training.epochs, "at least 1")?;
-    require(training.batch_size >= 1, "training.batch_size", &training.batch_size, "at least 1")?;
+    check_sizes(training, &experiment.network)?;
     training.updates().map_err(|error| ConfigError::new(format!("training: {error}")))?;
     for name in experiment.method.keys().chain(experiment.reference.keys()) {
         rows.find(name)?;

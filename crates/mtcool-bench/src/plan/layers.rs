@@ -1,18 +1,18 @@
 //! The layers of a configuration: the file's `default` table, the profile's table, `MTCOOL_*` variables, flags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use figment::providers::{Env, Format, Toml};
+use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile};
 
 use super::experiment::Experiment;
 use super::grid::{GridPoint, points};
+use super::keys::known_keys;
+use super::ranges::all_finite;
 use super::source::ExperimentSource;
-use crate::suite::{ConfigError, Settings};
-
-/// `MTCOOL_*` variables that are not configuration keys.
-const OTHER_VARIABLES: [&str; 2] = ["golden_dir", "log"];
+use super::variables::variables;
+use crate::suite::{ConfigError, Registry, Settings, name_meant};
 
 /// The flags that override values of the experiment's file.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +76,11 @@ pub(super) struct MethodTable<'a> {
 ///
 /// # Errors
 /// [`ConfigError`] with the key, its place, and the expected value.
-pub(super) fn read(source: &ExperimentSource, overrides: &Overrides) -> Result<Layers, ConfigError> {
+pub(super) fn read(
+    source: &ExperimentSource,
+    overrides: &Overrides,
+    registry: &Registry,
+) -> Result<Layers, ConfigError> {
     let (place, text) = (source.place(), &source.text);
     let tables = text.parse::<toml::Table>().map_err(|error| ConfigError::new(format!("{place}: {error}")))?;
     let profile = match &overrides.profile {
@@ -87,21 +91,27 @@ pub(super) fn read(source: &ExperimentSource, overrides: &Overrides) -> Result<L
         Some(profile) => Profile::new(profile),
         None => Profile::Default,
     };
-    let variables = Env::prefixed("MTCOOL_").ignore(&OTHER_VARIABLES).split("__").global();
     let file = NamedToml { name: format!("`{place}`"), text: text.clone(), nested: true };
     let plain = Figment::from(file).select(profile.clone());
-    let mut figment = plain.clone().merge(variables).select(profile);
-    for assignment in &overrides.assignments {
-        let name = format!("the command line (`{assignment}`)");
+    let mut figment = plain.clone();
+    let of_variables = variables()?;
+    let of_variables =
+        of_variables.iter().map(|variable| (format!("the variable `{}`", variable.name), &variable.assignment));
+    let given = overrides.assignments.iter();
+    let given = given.map(|assignment| (format!("the command line (`{assignment}`)"), assignment));
+    for (name, assignment) in of_variables.chain(given) {
         figment = figment.merge(NamedToml { name, text: assignment_as_toml(assignment)?, nested: false });
     }
+    all_finite(&figment)?;
     let extract = |figment: &Figment| -> Result<Experiment, ConfigError> {
         let read = Settings::new(figment.clone()).read::<Experiment>();
-        let read = read.map_err(|error| ConfigError::from_settings(error, ""))?;
+        let read = read.map_err(|error| ConfigError::from_settings_among(error, "", &known_keys(figment, registry)))?;
         Ok(Experiment { training: read.training.without_unused(), ..read })
     };
-    let mut experiment = extract(&figment)?;
-    let as_written = extract(&plain)?;
+    let (mut experiment, mut as_written) = (extract(&figment)?, extract(&plain)?);
+    for read in [&mut experiment, &mut as_written] {
+        with_exact_names(read, registry);
+    }
     if let Some(name) = experiment.name.as_ref().filter(|name| **name != source.name) {
         let message = format!(
             "`name` is `{name}`: it is set in the table `[default]` of the experiment's file, and nowhere else"
@@ -121,6 +131,18 @@ pub(super) fn read(source: &ExperimentSource, overrides: &Overrides) -> Result<L
     Ok(Layers { experiment, first_block: as_written.methods, points, figment })
 }
 
+/// Replaces the names of methods that differ from a registered name or a table only in upper and lower case, hyphens and underscores.
+fn with_exact_names(experiment: &mut Experiment, registry: &Registry) {
+    let registered = registry.methods().iter().map(|method| &*method.name);
+    let names: BTreeSet<&str> = registered.chain(experiment.method.keys().map(String::as_str)).collect();
+    for method in &mut experiment.methods {
+        // `all` stands for all of them.
+        if let Some(name) = name_meant(names.iter().copied().chain(["all"]), method) {
+            *method = name.to_owned();
+        }
+    }
+}
+
 /// The tables without figment's record of the source of each value.
 fn plain_values(tables: &BTreeMap<String, Dict>) -> BTreeMap<String, BTreeMap<String, String>> {
     let plain = |value: &Value| match value.clone().deserialize::<serde_json::Value>() {
@@ -134,15 +156,13 @@ fn plain_values(tables: &BTreeMap<String, Dict>) -> BTreeMap<String, BTreeMap<St
 impl Overrides {
     /// The same overrides with the `MTCOOL_*` variables of this process as assignments in front of the others, so that they can
     /// be applied again in a process without these variables.
-    pub fn with_variables(mut self) -> Self {
-        let variables = std::env::vars().filter_map(|(name, value)| {
-            let key = name.strip_prefix("MTCOOL_")?.to_lowercase().replace("__", ".");
-            (!OTHER_VARIABLES.contains(&key.as_str())).then(|| format!("{key}={value}"))
-        });
-        let mut assignments: Vec<String> = variables.collect();
-        assignments.sort();
-        assignments.append(&mut self.assignments);
-        Self { assignments, ..self }
+    ///
+    /// # Errors
+    /// If a variable is not valid Unicode.
+    pub fn with_variables(self) -> Result<Self, ConfigError> {
+        let mut assignments: Vec<String> = variables()?.into_iter().map(|variable| variable.assignment).collect();
+        assignments.extend(self.assignments);
+        Ok(Self { assignments, ..self })
     }
 }
 
@@ -198,12 +218,14 @@ impl figment::Provider for NamedToml {
 
 /// The assignment `a.b=value` as TOML; a value that is not valid TOML is taken as a string.
 fn assignment_as_toml(assignment: &str) -> Result<String, ConfigError> {
-    let Some((key, value)) = assignment.split_once('=') else {
-        return Err(ConfigError::new(format!("`{assignment}`: expected KEY=VALUE, such as training.epochs=5")));
-    };
+    let refused = || Err(ConfigError::new(format!("`{assignment}`: expected KEY=VALUE, such as training.epochs=5")));
+    let Some((key, value)) = assignment.split_once('=') else { return refused() };
+    if format!("{key} = 0").parse::<toml::Table>().is_err() {
+        return refused();
+    }
     let plain = format!("{key} = {value}");
     Ok(match plain.parse::<toml::Table>() {
-        Ok(_) => plain,
-        Err(_) => format!("{key} = {}", toml::Value::from(value)),
+        Ok(table) if table.len() == 1 => plain,
+        _ => format!("{key} = {}", toml::Value::from(value)),
     })
 }

@@ -2,17 +2,21 @@
 //!
 //! This is the only module that reads TOML. It opens no data and trains nothing.
 
+mod budget;
 mod check;
 mod experiment;
 mod grid;
+mod keys;
 mod layers;
 mod losses;
 mod methods;
+mod ranges;
 mod resolve;
 mod run_config;
 mod seeds;
 mod source;
 mod stored;
+mod variables;
 mod variants;
 
 pub use experiment::{Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};

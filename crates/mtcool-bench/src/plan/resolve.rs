@@ -11,7 +11,7 @@ use super::methods::{PlannedMethod, planned};
 use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 use super::source::ExperimentSource;
 use super::variants::Rows;
-use crate::suite::{ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing};
+use crate::suite::{ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing, one_line};
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
 pub struct Plan {
@@ -54,7 +54,7 @@ impl Plan {
     /// [`ConfigError`] with the first unknown name or value out of range, its place, and the expected value.
     pub fn load(registry: &Registry, experiment: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
         let source = ExperimentSource::find(experiment)?;
-        let mut layers = read(&source, overrides)?;
+        let mut layers = read(&source, overrides, registry)?;
         let rows = Rows { experiment: &layers.experiment, points: &layers.points, registry };
         check(&rows)?;
         let (asked, first_block, mut further) = (rows.asked(), rows.expand(&layers.first_block), rows.all());
@@ -73,8 +73,16 @@ impl Plan {
         check_rows(&methods)?;
         let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
         let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();
-        let experiment = layers.experiment;
-        Ok(Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block })
+        let mut experiment = layers.experiment;
+        experiment.dataset = dataset.name.to_string();
+        let plan =
+            Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block };
+        // Sizes that no network can have are refused before any data is read.
+        for method in &plan.methods {
+            let built = plan.build_network(method.entry.sharing);
+            built.map_err(|error| ConfigError::new(one_line(&error)))?;
+        }
+        Ok(plan)
     }
 
     /// All runs on data of this identity: all methods with the first seed, then all methods with the next seed.
@@ -82,7 +90,7 @@ impl Plan {
         let of_seed = |seed| {
             self.methods.iter().map(move |method| {
                 let config = self.run_config(method, seed, data);
-                PlannedRun { config, method: method.clone() }
+                PlannedRun { config, method: self.fitted(method, data) }
             })
         };
         self.experiment.seeds.all().into_iter().flat_map(of_seed).collect()
@@ -107,7 +115,7 @@ impl Plan {
             network: experiment.network.clone(),
             training: experiment.training.clone(),
             loss: describe(&self.losses, &self.spec),
-            settings: method.settings.describe(),
+            settings: self.fitted(method, data).settings.describe(),
         }
     }
 

@@ -20,6 +20,18 @@ pub struct DataIdentity {
     /// A digest of the content of the files; `null` where fixed checksums already determine it.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub files: Value,
+    /// Number of training samples of each task; empty in records of earlier versions. A run's configuration does not have it: it
+    /// follows from the files and the data set's settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<u64>,
+}
+
+impl DataIdentity {
+    /// Whether both are the same data, as far as both tell.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_samples = self.samples == other.samples || self.samples.is_empty() || other.samples.is_empty();
+        self.origin == other.origin && self.files == other.files && same_samples
+    }
 }
 
 /// One run: everything that determines its result, and nothing else.

@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 use crate::suite::ConfigError;
 
-/// The largest number of runs per method.
-const MOST: u64 = 100_000;
+/// The largest number of runs per method; a larger number was meant as a seed.
+const MOST: u64 = 1000;
+/// The largest seed, so that every format can store it.
+const LARGEST: u64 = i64::MAX as u64;
 
 /// The seeds of each method's runs.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -25,8 +27,15 @@ impl Seeds {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let twice = |seeds: &[u64]| (0..seeds.len()).find(|&at| seeds[..at].contains(&seeds[at])).map(|at| seeds[at]);
         let (value, expected) = match self {
-            Self::Count(count) if !(1..=MOST).contains(count) => {
-                (count.to_string(), format!("at least 1 and at most {MOST}"))
+            Self::Count(count) if *count > MOST => (
+                count.to_string(),
+                format!(
+                    "a number of runs of each method, at most {MOST}; if a seed was meant, write `--seeds {count},`"
+                ),
+            ),
+            Self::Count(0) => ("0".into(), "at least 1".into()),
+            Self::List(seeds) if seeds.iter().any(|seed| *seed > LARGEST) => {
+                (format!("{seeds:?}"), format!("seeds up to {LARGEST}"))
             }
             Self::List(seeds) if seeds.is_empty() => ("[]".into(), "at least one seed".into()),
             Self::List(seeds) => match twice(seeds) {
@@ -61,9 +70,12 @@ mod tests {
         assert_eq!(read("3").unwrap().all(), [0, 1, 2]);
         assert_eq!(read("[7, 0]").unwrap().all(), [7, 0]);
         assert!(read("\"many\"").unwrap_err().to_string().contains("a list of seeds such as [0, 3, 7]"));
-        for (wrong, part) in
-            [("0", "`seeds` is 0: expected at least 1"), ("[]", "`seeds` is []"), ("[1, 2, 1]", "not 1 twice")]
-        {
+        for (wrong, part) in [
+            ("0", "`seeds` is 0: expected at least 1"),
+            ("[]", "`seeds` is []"),
+            ("[1, 2, 1]", "not 1 twice"),
+            ("20240101", "write `--seeds 20240101,`"),
+        ] {
             let message = read(wrong).unwrap().check().unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         }

@@ -1,18 +1,26 @@
 //! `mtcool predict`: predictions of a finished run for the user's own photographs.
 
+mod known;
+mod overview;
+mod paint;
+mod png;
+mod trained;
+mod written;
+
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use candle_core::{DType, Device};
-use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use mtcool_data::picture::Picture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::plan::StoredConfig;
-use crate::record::{create_folder, read_intact, read_model, write_whole};
-use crate::suite::{DatasetEntry, NetworkRequest, PredictOptions, PredictedPicture, Predictor, Registry, TrainedModel};
+use crate::output::Output;
+use crate::record::{read, read_data_record};
+use crate::suite::{MapClass, PredictOptions, PredictedMap, Predictor, Registry, one_line};
+use known::KnownPhotographs;
+use paint::Overlay;
+use trained::{predictor_of, read_trained};
+use written::{Written, sha256};
 
 /// The arguments of `mtcool predict`.
 pub struct PredictRequest<'a> {
@@ -22,58 +30,33 @@ pub struct PredictRequest<'a> {
     pub out: &'a Path,
     /// The photographs.
     pub images: &'a [PathBuf],
+    /// Whether to write the probabilities of the classes as pictures, too.
+    pub probabilities: bool,
     /// The given flags for the predictor of the run's data set.
     pub options: PredictOptions,
 }
 
-/// Reads the model of a finished run, and looks up its data set.
-fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'a DatasetEntry, TrainedModel)> {
-    let path = run.join("config.toml");
-    ensure!(
-        path.exists(),
-        "`{}` is not the folder of a run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`",
-        run.display()
-    );
-    let text = read_intact(&path)?;
-    let parse = || -> Result<StoredConfig> { Ok(StoredConfig::parse(std::str::from_utf8(&text)?)?) };
-    let stored = parse().with_context(|| format!("`{}` is damaged", path.display()))?;
-    let file = run.join("model.safetensors");
-    ensure!(file.exists(), "`{}` is not there: this run is not finished", file.display());
-    let dataset = registry.dataset(&stored.dataset)?;
-    let spec = (dataset.spec)(&stored.data).context("`data` in the run's config.toml")?;
-    let entry = registry.network(stored.network.kind.as_deref().unwrap_or(&dataset.network))?;
-    let tasks = &spec.tasks[..];
-    let (config, precision) = (&stored.network, stored.precision);
-    let request = NetworkRequest { config, input: spec.input, tasks, all_tasks: tasks, precision };
-    let network = entry.network(request, registry.method(&stored.method)?.sharing)?;
-    let template = network.initial_parameters(0, DType::F32, &Device::Cpu)?;
-    let model = TrainedModel {
-        parameters: read_model(&file, &template)?,
-        network,
-        side_multiple: (entry.side_multiple)(&stored.network),
-        spec,
-        origin: stored.origin,
-        files: stored.files,
-        data_settings: stored.data,
-    };
-    Ok((dataset, model))
+/// What is the same for all photographs.
+struct Session<'a> {
+    predictor: Box<dyn Predictor>,
+    run: &'a Path,
+    /// The kind of data that the network was trained on.
+    trained_on: Value,
+    known: KnownPhotographs,
+    with_probabilities: bool,
 }
 
-/// Executes `mtcool predict`: prints one line of JSON per photograph and writes the pictures into the folder.
+/// The warning about every prediction of a network that was trained on drawings.
+const DRAWN: &str =
+    "the network was trained on drawn photographs: what it predicts for real ones has no medical meaning";
+
+/// Executes `mtcool predict`: prints one line of JSON per photograph and writes all files into the folder.
 ///
 /// # Errors
 /// If the run cannot be used, or if a photograph failed; in the second case all other photographs are processed first.
 pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
     let (dataset, model) = read_trained(registry, request.run)?;
-    let Some(predictor) = dataset.predictor else {
-        let able = registry.datasets().iter().filter(|dataset| dataset.predictor.is_some());
-        let able: Vec<&str> = able.map(|dataset| &*dataset.name).collect();
-        bail!(
-            "a run on `{}` cannot predict for photographs: expected a run on one of these data sets: {}",
-            dataset.name,
-            able.join(", ")
-        );
-    };
+    let build = predictor_of(registry, dataset)?;
     for name in request.options.keys() {
         ensure!(
             dataset.predict_options.iter().any(|option| option.name == name),
@@ -81,20 +64,47 @@ pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
             dataset.name
         );
     }
-    // Every answer states the kind of data that the network was trained on.
     let trained_on = if model.origin.is_null() { json!("real photographs") } else { model.origin.clone() };
-    let predictor = predictor(model, &request.options).with_context(|| format!("`{}`", request.run.display()))?;
+    if !model.origin.is_null() {
+        tracing::warn!("{DRAWN}");
+    }
+    let session = Session {
+        predictor: build(model, &request.options).with_context(|| format!("`{}`", request.run.display()))?,
+        run: request.run,
+        trained_on,
+        known: KnownPhotographs::of(&read_data_record(request.run)?.unwrap_or_default()),
+        with_probabilities: request.probabilities,
+    };
     let names = names(request.images)?;
-    create_folder(request.out)?;
+    let mut written = Written::open(request.out)?;
+    let mut output = Output::default();
     let mut failures = Vec::new();
     for (image, name) in request.images.iter().zip(names) {
-        match predict(predictor.as_ref(), image, &request.out.join(name), &trained_on) {
-            Ok(line) => println!("{line}"),
-            Err(error) => failures.push(format!("`{}`: {error:#}", image.display())),
+        match session.predict(image, &name, &mut written) {
+            Ok(line) => output.line(&line.to_string()),
+            Err(error) => {
+                let (place, told) = (format!("`{}`", image.display()), one_line(&error));
+                failures.push(if told.contains(&place) { told } else { format!("{place}: {told}") });
+            }
         }
     }
-    ensure!(failures.is_empty(), "{} of {} photographs: {}", failures.len(), request.images.len(), failures.join("\n"));
-    Ok(())
+    let predicted = written.ending(".json");
+    let mut table = || -> Result<()> {
+        if !predicted.is_empty() {
+            written.write("predictions.csv", &overview::table(&predicted)?)?;
+        }
+        Ok(())
+    };
+    let table = table();
+    ensure!(
+        failures.is_empty(),
+        "{} of {} photographs failed: {}",
+        failures.len(),
+        request.images.len(),
+        failures.join("\n")
+    );
+    table?;
+    output.finish()
 }
 
 /// The name of each image's results: the file name without the extension.
@@ -120,52 +130,79 @@ fn names(images: &[PathBuf]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Predicts for one image and writes the results to files whose names begin with `out`.
-fn predict(predictor: &dyn Predictor, image: &Path, out: &Path, trained_on: &Value) -> Result<Value> {
-    let photograph = Picture::read_rgb(image)?;
-    let warning = predictor.warning(&photograph);
-    let predicted = predictor.predict(photograph)?;
-    let mut line = json!({ "image": image.display().to_string(), "trained_on": trained_on });
-    if let Some(warning) = warning {
-        tracing::warn!("`{}`: {warning}", image.display());
-        line["warning"] = warning.into();
+impl Session<'_> {
+    /// Predicts for one image and writes the results to files whose names begin with `name`.
+    fn predict(&self, image: &Path, name: &str, written: &mut Written) -> Result<Value> {
+        let photograph = Picture::read_rgb(image)?;
+        let [width, height] = photograph.size();
+        let known = self.known.get(&sha256(&read(image)?));
+        let mut notices: Vec<String> = self.predictor.warning(&photograph).into_iter().collect();
+        notices.extend(known.and_then(|known| known.notice()));
+        for notice in &notices {
+            tracing::warn!("`{}`: {notice}", image.display());
+        }
+        if !self.trained_on.is_string() {
+            notices.push(DRAWN.to_owned());
+        }
+        let predicted = self.predictor.predict(photograph)?;
+        let mut line = Map::new();
+        line.insert("image".into(), image.display().to_string().into());
+        line.insert("run".into(), self.run.display().to_string().into());
+        line.insert("trained_on".into(), self.trained_on.clone());
+        line.insert("known_as".into(), json!(known.map(|known| json!({ "case": known.case, "part": known.part }))));
+        line.insert("notices".into(), notices.into());
+        line.insert("width".into(), width.into());
+        line.insert("height".into(), height.into());
+        let (mut shares, mut legends, mut planes) = (Map::new(), Map::new(), Map::new());
+        for map in &predicted.maps {
+            let overlay = Overlay::new(map, [height, width])?;
+            let classes = overlay.classes();
+            let mask = png::mask(&classes, [height, width], &map.classes)?;
+            let path = written.write(&format!("{name}-{}.png", map.kind), &mask)?;
+            line.insert(map.kind.to_string(), path.display().to_string().into());
+            legends.insert(map.kind.to_string(), legend(map));
+            shares.insert(map.kind.to_string(), shares_of(map, &classes));
+            if self.with_probabilities {
+                let mut files = Map::new();
+                for (at, class) in map.classes.iter().enumerate() {
+                    let plane = png::probabilities(&overlay.probabilities(at), [height, width])?;
+                    let path = written.write(&format!("{name}-{}-{}.png", map.kind, class.name), &plane)?;
+                    files.insert(class.name.to_string(), path.display().to_string().into());
+                }
+                planes.insert(map.kind.to_string(), files.into());
+            }
+        }
+        for (key, value) in predicted.facts.as_object().into_iter().flatten() {
+            line.insert(key.clone(), value.clone());
+        }
+        line.insert("shares".into(), shares.into());
+        line.insert("legend".into(), legends.into());
+        if self.with_probabilities {
+            line.insert("probability_maps".into(), planes.into());
+        }
+        let line = Value::Object(line);
+        written.write(&format!("{name}.json"), &serde_json::to_vec_pretty(&line)?)?;
+        Ok(line)
     }
-    for (kind, picture) in predicted.pictures {
-        let path = beside(out, &format!("-{kind}.png"));
-        write_whole(&path, &png(picture)?)?;
-        line[kind] = path.display().to_string().into();
-    }
-    for (key, value) in predicted.facts.as_object().into_iter().flatten() {
-        line[key] = value.clone();
-    }
-    write_whole(&beside(out, ".json"), &serde_json::to_vec_pretty(&line)?)?;
-    Ok(line)
 }
 
-/// `path` with `end` appended, also if its name contains dots.
-fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    name.into()
+/// The share of each class among the pixels of `mask`, which is not empty.
+fn shares_of(map: &PredictedMap, mask: &[u8]) -> Value {
+    let mut counts = [0u64; 256];
+    mask.iter().for_each(|&class| counts[usize::from(class)] += 1);
+    let share = |(class, &count): (&MapClass, &u64)| (class.name.to_string(), json!(count as f64 / mask.len() as f64));
+    Value::Object(map.classes.iter().zip(&counts).map(share).collect())
 }
 
-/// The picture as a PNG file.
-///
-/// # Errors
-/// If its length does not fit its size.
-fn png(picture: PredictedPicture) -> Result<Vec<u8>> {
-    let (height, width, picture) = match picture {
-        PredictedPicture::Grey { height, width, levels } => {
-            let picture = GrayImage::from_raw(width as u32, height as u32, levels);
-            (height, width, picture.map(DynamicImage::ImageLuma8))
-        }
-        PredictedPicture::Colour { height, width, rgb } => {
-            let picture = RgbImage::from_raw(width as u32, height as u32, rgb);
-            (height, width, picture.map(DynamicImage::ImageRgb8))
-        }
+/// The classes of a mask: value of the pixels, name and colour.
+fn legend(map: &PredictedMap) -> Value {
+    let entry = |(value, class): (usize, &MapClass)| {
+        let [red, green, blue] = class.colour;
+        json!({
+            "value": value,
+            "name": class.name,
+            "colour": format!("#{red:02x}{green:02x}{blue:02x}"),
+        })
     };
-    let picture = picture.with_context(|| format!("a picture of other than {height}x{width} pixels"))?;
-    let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(bytes)
+    map.classes.iter().enumerate().map(entry).collect()
 }

@@ -5,17 +5,25 @@ use std::path::{Path, PathBuf};
 
 /// The results folder cannot be written or read. Every other run would fail as well, so a sweep stops at this error.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{path}`: {source}; {remedy}", path = path.display())]
+#[error("cannot {action} `{path}`: {source}; {remedy}", path = path.display(), remedy = remedy.replace(RESULTS, flag))]
 pub struct StorageError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
     remedy: &'static str,
+    /// The flag that names another folder.
+    flag: &'static str,
 }
+
+/// The flag in the remedies: the one of most commands.
+const RESULTS: &str = "--results";
 
 impl StorageError {
     pub(super) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         let remedy = match source.kind() {
+            io::ErrorKind::NotFound if action == "read" => "it is missing: restore it from a copy",
+            io::ErrorKind::PermissionDenied if action == "read" => "change its permissions",
+            _ if action == "read" => "repair it, or restore it from a copy",
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 "there is no room left. What was computed up to the last checkpoint is kept: free some space and start the \
                  same command again; it continues from there"
@@ -28,7 +36,12 @@ impl StorageError {
             }
             _ => "choose another place with `--results DIR`, or repair this one and start again: finished work is kept",
         };
-        Self { action, path: path.to_owned(), source, remedy }
+        Self { action, path: path.to_owned(), source, remedy, flag: RESULTS }
+    }
+
+    /// The same error for a command whose flag for its folder is `flag` instead of `--results`.
+    pub fn for_flag(self, flag: &'static str) -> Self {
+        Self { flag, ..self }
     }
 
     /// The error for a `path` that could not be opened.
@@ -85,6 +98,11 @@ mod tests {
         assert!(message(io::ErrorKind::StorageFull).contains("no room left"));
         assert!(message(io::ErrorKind::StorageFull).contains("`r/x`"));
         assert!(message(io::ErrorKind::ReadOnlyFilesystem).contains("--results DIR"));
+        let error = StorageError::new("write", Path::new("r/x"), io::ErrorKind::ReadOnlyFilesystem.into());
+        let message_of_predict = error.for_flag("--out").to_string();
+        assert!(message_of_predict.contains("--out DIR") && !message_of_predict.contains("--results"));
+        let reading = StorageError::new("read", Path::new("r/x"), io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(reading.ends_with("change its permissions"), "{reading}");
 
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");

@@ -12,7 +12,7 @@ use super::train::{Diverged, Interrupted, Run};
 use crate::plan::{Plan, PlannedRun};
 use crate::progress::{Console, SweepProgress};
 use crate::record::{Claim, Environment, RunFolder, RunRecord, Status, StorageError};
-use crate::suite::Suite;
+use crate::suite::{Suite, one_line};
 
 /// Time between two checks of runs that another process holds.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -75,7 +75,7 @@ impl Sweep<'_> {
         let environment = Environment::of_process(&self.plan.experiment.device);
         let record = RunRecord { environment, data: self.suite.record() };
         let mut pending: Vec<Run<'_>> = self.all().collect();
-        let mut progress = console.sweep(pending.iter().map(Run::budget).sum());
+        let mut progress = console.sweep(pending.iter().map(Run::budget).fold(0, u64::saturating_add));
         let mut outcome = Outcome::default();
         while !pending.is_empty() && !outcome.is_stopped {
             let before = pending.len();
@@ -134,8 +134,9 @@ impl Sweep<'_> {
                     }
                     Err(error) => {
                         let named = if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.name()) };
-                        tracing::error!("{named}{error:#}; the other runs go on");
-                        outcome.failures.push(format!("{named}{error:#}"));
+                        let message = format!("{named}{}", one_line(&error));
+                        tracing::error!("{message}; the other runs go on");
+                        outcome.failures.push(message);
                     }
                 },
             }

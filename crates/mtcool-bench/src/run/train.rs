@@ -87,13 +87,11 @@ impl Run<'_> {
 
     /// The budget: number of batches per task.
     pub fn budget(&self) -> u64 {
-        self.config.training.epochs * self.batches_an_epoch()
+        self.config.training.epochs.saturating_mul(self.batches_an_epoch())
     }
 
-    /// Number of batches per epoch. An epoch ends when the samples of the largest task have been seen once.
     fn batches_an_epoch(&self) -> u64 {
-        let batches = (0..self.tasks()).map(|task| self.suite.samples(task) / self.config.training.batch_size);
-        batches.max().unwrap_or(0).max(1) as u64
+        self.config.training.batches_per_epoch((0..self.tasks()).map(|task| self.suite.samples(task) as u64))
     }
 
     fn problem(&self, sharing: Sharing) -> Result<Problem> {

@@ -128,6 +128,13 @@ pub trait MethodSettings: Debug + Send + Sync {
         training.accumulate as u64
     }
 
+    /// These settings with a warm-up that fits into a run of `batches` batches per task, and a sentence which says so, without the
+    /// final full stop; `None` if they fit as they are, or no warm-up would fit.
+    fn shortened(&self, training: &TrainingConfig, batches: u64) -> Option<(Box<dyn MethodSettings>, String)> {
+        let _ = (training, batches);
+        None
+    }
+
     /// A warning about settings that are valid but probably a mistake.
     fn warning(&self) -> Option<&'static str> {
         None

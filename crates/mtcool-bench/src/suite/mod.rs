@@ -22,9 +22,10 @@ mod traits;
 
 pub use data_record::DataRecord;
 pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
-pub use error::ConfigError;
+pub use error::{ConfigError, one_line};
 pub use evaluation::{CaseMap, CasePicture, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction, Split};
 pub use figure::{Colour, Drawing, FigureTask, MapPalette, OutlinedClasses};
+pub use lookup::name_meant;
 pub use loss::{ClassCounts, LossEntry, LossPart, LossSettings, ReadLoss};
 pub use method::{MethodEntry, MethodKind, MethodSettings, ReadMethod, find_method};
 pub use name::Name;
@@ -32,7 +33,9 @@ pub use network::{
     ClassifierSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, PrecisionSetting,
     Sharing,
 };
-pub use predictor::{PredictOption, PredictOptions, Predicted, PredictedPicture, Predictor, TrainedModel};
+pub use predictor::{
+    MapClass, MapPlace, PredictOption, PredictOptions, Predicted, PredictedMap, Predictor, TrainedModel,
+};
 pub use registry::Registry;
 pub use settings::{Settings, SettingsError};
 pub use task::{Caveat, Column, DatasetSpec, TaskOutput, TaskSpec};

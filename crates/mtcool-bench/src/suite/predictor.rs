@@ -8,6 +8,8 @@ use mtcool_data::picture::Picture;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::figure::Colour;
+use super::name::Name;
 use super::task::DatasetSpec;
 
 /// The network of a finished run, ready for predictions.
@@ -52,35 +54,63 @@ pub struct PredictOption {
 /// The given flags by name; a flag without a value has an empty string.
 pub type PredictOptions = BTreeMap<String, String>;
 
-/// The pixels of a predicted picture.
+/// A class of a predicted map, and the colour that shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PredictedPicture {
-    /// One grey level per pixel, `[H, W]`.
-    Grey {
-        /// Number of rows.
-        height: usize,
-        /// Number of columns.
-        width: usize,
-        /// The grey levels, `[H * W]`.
-        levels: Vec<u8>,
+pub struct MapClass {
+    /// Its name, such as `cup`.
+    pub name: Name,
+    /// Its colour in the mask.
+    pub colour: Colour,
+}
+
+impl MapClass {
+    /// The class `name`, shown in `colour`.
+    pub fn new(name: impl Into<Name>, colour: Colour) -> Self {
+        Self { name: name.into(), colour }
+    }
+}
+
+/// The class probabilities that the network predicts for a photograph or a part of it, in pixels of the network's input. The
+/// program enlarges them to the photograph's own size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PredictedMap {
+    /// The name of the map, with which the names of its files end, such as `mask`.
+    pub kind: Name,
+    /// The K classes by number, at most 256. Class 0 is the background.
+    pub classes: Vec<MapClass>,
+    /// Height and width, in pixels of the map.
+    pub size: [usize; 2],
+    /// The probabilities `[K, H, W]`.
+    pub probabilities: Vec<f32>,
+    /// Where the map lies in the photograph.
+    pub place: MapPlace,
+}
+
+/// Where a predicted map lies in its photograph.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MapPlace {
+    /// It covers the whole photograph from the upper left corner, and each of its pixels covers `scale` pixels of the photograph
+    /// along rows and columns. Pixels of the photograph that are left over at the lower and right borders take the nearest
+    /// prediction.
+    Whole {
+        /// Rows and columns of the photograph in one pixel of the map.
+        scale: [f64; 2],
     },
-    /// Red, green and blue, `[H, W, 3]`.
-    Colour {
-        /// Number of rows.
-        height: usize,
-        /// Number of columns.
-        width: usize,
-        /// The colours, `[H * W * 3]`.
-        rgb: Vec<u8>,
+    /// It covers a part; all other pixels are background.
+    Part {
+        /// Row and column of the photograph where the part begins. They are negative if it begins outside of the photograph.
+        corner: [i64; 2],
+        /// Rows and columns of the photograph in one pixel of the map.
+        scale: [f64; 2],
     },
 }
 
 /// The predictions for one photograph.
 #[derive(Clone, Debug)]
 pub struct Predicted {
-    /// Pictures, each with its kind, such as `mask`.
-    pub pictures: Vec<(&'static str, PredictedPicture)>,
-    /// Numbers, as a JSON object.
+    /// One map for each dense task.
+    pub maps: Vec<PredictedMap>,
+    /// Everything else, as a JSON object. A quantity that has no meaning for this photograph is `null`.
     pub facts: Value,
 }
 
@@ -93,7 +123,7 @@ pub trait Predictor {
         None
     }
 
-    /// Predicts pictures and numbers for `photograph`.
+    /// Predicts maps and facts for `photograph`.
     ///
     /// # Errors
     /// If the photograph cannot be used, for example because the region of interest is not found.

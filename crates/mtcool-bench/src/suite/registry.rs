@@ -2,7 +2,7 @@
 
 use super::dataset::DatasetEntry;
 use super::error::ConfigError;
-use super::lookup::find;
+use super::lookup::{find, name_meant};
 use super::loss::LossEntry;
 use super::method::{MethodEntry, find_method};
 use super::name::Name;
@@ -64,12 +64,13 @@ impl Registry {
         &self.methods
     }
 
-    /// The data set called `name`.
+    /// The data set called `name`, with any upper and lower case, hyphens and underscores.
     ///
     /// # Errors
     /// If there is no such entry; the message suggests the most similar name.
     pub fn dataset(&self, name: &str) -> Result<&DatasetEntry, ConfigError> {
-        find(&self.datasets, "data set", name, |entry| &entry.name)
+        let meant = name_meant(self.datasets.iter().map(|entry| &*entry.name), name).unwrap_or(name);
+        find(&self.datasets, "data set", meant, |entry| &entry.name)
     }
 
     /// The network called `name`.

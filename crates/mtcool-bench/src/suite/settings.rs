@@ -1,5 +1,7 @@
 //! A table of settings, passed from the configuration to the part of the program that knows its keys.
 
+use std::ops::RangeInclusive;
+
 use figment::Figment;
 use figment::error::Kind;
 use serde::Serialize;
@@ -35,7 +37,20 @@ impl Settings {
     /// # Errors
     /// As [`Settings::read`].
     pub fn checked<S: DeserializeOwned + Serialize>(&self) -> Result<Value, SettingsError> {
-        serde_json::to_value(self.read::<S>()?).map_err(|error| SettingsError::new("", error.to_string()))
+        self.checked_by(|_: &S| Ok(()))
+    }
+
+    /// As [`Settings::checked`], with ranges that `check` knows.
+    ///
+    /// # Errors
+    /// As [`Settings::read`], or the error of `check`.
+    pub fn checked_by<S: DeserializeOwned + Serialize>(
+        &self,
+        check: impl FnOnce(&S) -> Result<(), SettingsError>,
+    ) -> Result<Value, SettingsError> {
+        let settings = self.read::<S>()?;
+        check(&settings)?;
+        serde_json::to_value(settings).map_err(|error| SettingsError::new("", error.to_string()))
     }
 
     /// Checks that the table is empty, for data sets without settings, and returns `null`.
@@ -65,6 +80,17 @@ impl SettingsError {
     pub fn new(key: &str, message: impl Into<String>) -> Self {
         let error = figment::Error::from(message.into());
         Self(Box::new(if key.is_empty() { error } else { error.with_path(key) }))
+    }
+
+    /// Checks that the setting `key` is one of `range`.
+    ///
+    /// # Errors
+    /// An error about `key` with the range.
+    pub fn in_range(range: RangeInclusive<usize>, key: &str, value: usize) -> Result<(), Self> {
+        if range.contains(&value) {
+            return Ok(());
+        }
+        Err(Self::new(key, format!("expected {} to {}, got {value}", range.start(), range.end())))
     }
 
     /// The key that the error is about, if there is one.

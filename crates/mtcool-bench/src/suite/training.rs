@@ -122,6 +122,13 @@ impl TrainingConfig {
         }
     }
 
+    /// Number of batches per epoch, given the number of `samples` of each task. An epoch ends when the samples of the largest task
+    /// have been seen once.
+    pub fn batches_per_epoch(&self, samples: impl Iterator<Item = u64>) -> u64 {
+        let batches = samples.map(|samples| samples / (self.batch_size as u64).max(1));
+        batches.max().unwrap_or(0).max(1)
+    }
+
     /// The update settings of all methods.
     ///
     /// # Errors

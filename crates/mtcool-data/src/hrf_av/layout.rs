@@ -74,9 +74,23 @@ impl Layout {
             dataset: "HRF-AV",
             folder: self.folder.clone(),
             findings,
-            remedy: "Repair or replace them (`cargo xtask data verify hrf-av` lists all), or ask for the intact photographs alone"
-                .into(),
+            remedy: format!(
+                "Repair or replace them; `cargo xtask data verify hrf-av --data {}` lists all",
+                self.folder.display()
+            ),
         }))
+    }
+
+    /// The error that refuses a set because of `findings`, although it has photographs without a defect.
+    pub(super) fn partly_defective(&self, findings: Vec<Finding>) -> Error {
+        match self.defective(findings) {
+            Error::Defective(mut defects) => {
+                defects.remedy +=
+                    ", and `--set data.settings.on_damage=leave_out` trains without the photographs that have a defect";
+                Error::Defective(defects)
+            }
+            other => other,
+        }
     }
 
     /// A problem of `file` that must be solved.

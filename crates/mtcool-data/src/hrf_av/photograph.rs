@@ -7,6 +7,7 @@ use super::names::PhotographId;
 use crate::augment::PixelView;
 use crate::cache::{Cache, Cached};
 use crate::error::Result;
+use crate::files::sha256_of;
 
 /// A decoded photograph whose pixels are mapped from the cache.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Photograph {
     pub id: PhotographId,
     /// See [`Self::key`].
     key: String,
+    /// SHA-256 of the content of its image file, in hexadecimal.
+    pub image_sha256: String,
     /// Whether the binary truth comes from `manual1`.
     pub(super) has_vessels: bool,
     /// Array 0: the photograph `[H, W, 3]`; array 1: its marks `[H, W]`.
@@ -37,7 +40,8 @@ impl Photograph {
         };
         let make = || Decoded::read(layout, &files, size).map_err(defective)?.arrays(config.scale);
         let arrays = cache.entry(&key, make)?;
-        Ok(Self { id, key: key.name(), has_vessels: files.vessels.is_some(), arrays })
+        let image_sha256 = sha256_of(&files.image)?;
+        Ok(Self { id, key: key.name(), image_sha256, has_vessels: files.vessels.is_some(), arrays })
     }
 
     /// The name of its cache entry, which follows from the content of its files and how they were loaded: equal names mean equal

@@ -37,8 +37,11 @@ impl HrfAv {
                 Err(error) => return Err(error),
             }
         }
-        if !left_out.is_empty() && (config.on_damage == OnDamage::Refuse || photographs.is_empty()) {
+        if !left_out.is_empty() && photographs.is_empty() {
             return Err(layout.defective(left_out));
+        }
+        if !left_out.is_empty() && config.on_damage == OnDamage::Refuse {
+            return Err(layout.partly_defective(left_out));
         }
         for problem in &left_out {
             tracing::warn!(%problem, "photograph left out");

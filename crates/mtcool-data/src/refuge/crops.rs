@@ -54,14 +54,14 @@ impl SquareCut {
     }
 }
 
-/// The squares of all cases, and the name of the cache entry, which says what they were made of: array 3n is the image
+/// The squares of all cases, the name of the cache entry, which says what they were made of, and SHA-256 of each image file: array 3n is the image
 /// `[S, S, 3]` of case n, array 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
 pub(super) fn open(
     inventory: &Inventory,
     cache: &Path,
     cut: SquareCut,
     progress: &PhotographProgress<'_>,
-) -> Result<(Cached, String)> {
+) -> Result<(Cached, String, Vec<String>)> {
     let cache = Cache::new(cache);
     let files: Vec<&Path> =
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
@@ -85,7 +85,8 @@ pub(super) fn open(
             _ => Err(inventory.report(examined.findings).into_error()),
         }
     })?;
-    Ok((cached, key.name()))
+    let images = checksums.into_iter().step_by(2).collect();
+    Ok((cached, key.name(), images))
 }
 
 /// The square around the centre of the disc's bounding box, padded with black and background, then reduced: image, classes and

@@ -32,6 +32,8 @@ pub struct Refuge {
     crop: usize,
     origin: Origin,
     fingerprint: String,
+    /// SHA-256 of each case's image file.
+    images: Arc<Vec<String>>,
     notes: Vec<Finding>,
 }
 
@@ -50,7 +52,7 @@ impl Refuge {
         if inventory.findings.iter().any(|finding| finding.is_defect) {
             return Err(whole_report()?.into_error());
         }
-        let (squares, key) = match crops::open(&inventory, &config.cache, cut.widened(frame.margin), progress) {
+        let (squares, key, images) = match crops::open(&inventory, &config.cache, cut.widened(frame.margin), progress) {
             // One defect was found; the user who repairs it should know of the others as well.
             Err(Error::Defective(first)) => {
                 let report = whole_report()?;
@@ -66,8 +68,8 @@ impl Refuge {
         let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(squares.bytes(3 * index + 2))));
         let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
         let fingerprint = fingerprint(&key, config, &cases);
-        let (cases, squares) = (Arc::new(cases), Arc::new(squares));
-        Ok(Self { cases, squares, frame, crop: cut.crop, origin, fingerprint, notes })
+        let (cases, squares, images) = (Arc::new(cases), Arc::new(squares), Arc::new(images));
+        Ok(Self { cases, squares, frame, crop: cut.crop, origin, fingerprint, images, notes })
     }
 
     /// All photographs, ordered by part and name.
@@ -83,6 +85,11 @@ impl Refuge {
     /// SHA-256 of everything that the samples follow from: the files' contents, how they are cut, where crops lie, the diagnoses.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// SHA-256 of the content of the image file of case `index`, in hexadecimal.
+    pub fn image_sha256(&self, index: usize) -> &str {
+        &self.images[index]
     }
 
     /// What is worth knowing about the folder's files, for instance files that are there twice or are not as published.

@@ -26,8 +26,8 @@ use sha2::{Digest, Sha256};
 use super::on_card::{CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split,
-    Suite, SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split, Suite,
+    SyntheticConfig,
 };
 use batches::PatchBatches;
 use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
@@ -36,7 +36,7 @@ use standard::Standard;
 
 pub(super) fn entry() -> DatasetEntry {
     DatasetEntry {
-        settings: Settings::checked::<HrfAvSettings>,
+        settings: |table| table.checked_by(HrfAvSettings::check),
         fetch: |folder| {
             let show = counter("bytes of HRF-AV");
             let mut watch =
@@ -98,12 +98,6 @@ struct HrfAvSuite {
 impl HrfAvSuite {
     fn open(folder: &Path, cache: &Cache, settings: &Value) -> Result<Self> {
         let settings: HrfAvSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
-        settings.tiling().check().context("data.settings: `tile`, `overlap`, `margin`")?;
-        settings.augmentation.check().context("data.settings.augmentation")?;
-        ensure!(
-            settings.patches_per_photograph >= 1,
-            "`data.settings.patches_per_photograph` is 0: expected at least 1"
-        );
         let origin = origin(folder)?;
         let partition = Partition::new(origin.1, settings.split.rule(), settings.held_out).context("data.settings")?;
         let own = origin.1.size[0];
@@ -167,7 +161,9 @@ impl Suite for HrfAvSuite {
         let names = |photographs: &[Arc<Photograph>]| photographs.iter().map(|each| each.id.to_string()).collect();
         let [validation, test] = &self.held_out;
         let (train, validation, test) = (names(&self.training), names(validation), names(test));
-        DataRecord { digest: Some(self.digest()), train, validation, test, ..DataRecord::default() }
+        let all = self.training.iter().chain(self.held_out.iter().flatten());
+        let files = all.map(|each| (each.id.to_string(), format!("sha256:{}", each.image_sha256))).collect();
+        DataRecord { digest: Some(self.digest()), files, train, validation, test }
     }
 
     fn caveats(&self) -> Vec<Caveat> {

@@ -1,16 +1,17 @@
 //! Predictions for the user's own photographs: vessels, and which of them are arteries or veins.
 
 use anyhow::{Result, bail};
+use candle_core::Tensor;
 use mtcool_core::{Network, Parameters};
 use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{Class, SetShape};
 use mtcool_data::picture::Picture;
+use mtcool_models::Tile;
 use serde_json::json;
 
-use super::evaluate;
 use super::settings::{HrfAvSettings, own_scale};
 use super::standard::Standard;
-use crate::suite::{Predicted, PredictedPicture, Predictor, TrainedModel};
+use crate::suite::{MapClass, MapPlace, Predicted, PredictedMap, Predictor, TrainedModel};
 
 pub(super) struct HrfAvPredictor {
     settings: HrfAvSettings,
@@ -41,27 +42,30 @@ impl HrfAvPredictor {
 
 impl Predictor for HrfAvPredictor {
     fn predict(&self, photograph: Picture) -> Result<Predicted> {
+        let full = [photograph.height, photograph.width];
         let picture = self.reduced(photograph)?;
-        let (height, width) = (picture.height, picture.width);
-        let source = PixelView { bytes: &picture.bytes, height, width };
-        let tiling = self.settings.tiling();
-        let classes = evaluate::predict(source, self.standard, tiling, self.network.as_ref(), &self.parameters)?;
-        let share = |classes: &[u8], class: Class| {
-            classes.iter().filter(|&&found| found == class as u8).count() as f64 / classes.len() as f64
+        let size = [picture.height, picture.width];
+        let source = PixelView { bytes: &picture.bytes, height: size[0], width: size[1] };
+        let (standard, tiling) = (self.standard, self.settings.tiling());
+        let forward = |tile: &Tile| {
+            let input = standard.tile(source, tile)?;
+            self.network.forward_all(&self.parameters, &[&input, &input])
         };
-        let facts = json!({
-            "width": width,
-            "height": height,
-            "share_of_vessel": classes[0].iter().filter(|&&class| class != 0).count() as f64 / classes[0].len() as f64,
-            "share_of_artery": share(&classes[1], Class::Artery),
-            "share_of_vein": share(&classes[1], Class::Vein),
-        });
-        let colours = classes[1].iter().flat_map(|&class| Class::ALL[usize::from(class)].colour()).collect();
-        let vessels = classes[0].iter().map(|&class| 255 * class).collect();
-        let pictures = vec![
-            ("vessels", PredictedPicture::Grey { height, width, levels: vessels }),
-            ("av", PredictedPicture::Colour { height, width, rgb: colours }),
-        ];
-        Ok(Predicted { pictures, facts })
+        let probabilities = tiling.maps(size, forward)?;
+        // Whole blocks of pixels became one pixel.
+        let scale = (full[1] / size[1]) as f64;
+        let map = |(kind, classes): (&'static str, Vec<MapClass>), probabilities: &Tensor| -> Result<PredictedMap> {
+            let probabilities = probabilities.flatten_all()?.to_vec1::<f32>()?;
+            let place = MapPlace::Whole { scale: [scale; 2] };
+            Ok(PredictedMap { kind: kind.into(), classes, size, probabilities, place })
+        };
+        let kinds = [Class::Background, Class::Artery, Class::Vein];
+        let kinds = kinds.into_iter().zip(["background", "artery", "vein"]);
+        let kinds = kinds.map(|(class, name)| MapClass::new(name, class.colour())).collect();
+        let vessels = [("background", [0; 3]), ("vessel", [255; 3])];
+        let vessels = vessels.map(|(name, colour)| MapClass::new(name, colour)).into();
+        let maps = [("vessels", vessels), ("av", kinds)].into_iter().zip(&probabilities);
+        let maps = maps.map(|(shown, probabilities)| map(shown, probabilities)).collect::<Result<_>>()?;
+        Ok(Predicted { maps, facts: json!({}) })
     }
 }

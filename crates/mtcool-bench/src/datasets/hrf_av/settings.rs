@@ -5,6 +5,8 @@ use mtcool_data::hrf_av::{OnDamage, SetShape, SplitRule};
 use mtcool_models::Tiling;
 use serde::{Deserialize, Serialize};
 
+use crate::suite::SettingsError;
+
 /// The largest number of poolings of a U-Net for which tiles can be laid out.
 pub(super) const MOST_POOLINGS: usize = 5;
 
@@ -38,6 +40,11 @@ pub(super) struct HrfAvSettings {
     /// How crossings and undecided vessels are counted when arteries and veins are measured.
     pub green: Green,
 }
+
+/// The largest side of a patch or a tile, in pixels.
+const LARGEST: usize = 1 << 14;
+/// The largest number of patches per photograph and epoch.
+const MOST_PATCHES: usize = 1_000_000;
 
 /// Brightness and contrast are not changed, since both add a constant to all values: vessels in the dark channels would become
 /// black.
@@ -135,6 +142,26 @@ pub(super) enum Green {
 }
 
 impl HrfAvSettings {
+    /// Checks the ranges that hold for photographs of every size; opening the photographs checks the others.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        for (key, value, range) in [
+            ("scale", self.scale, 1..=LARGEST),
+            ("patch", self.patch, 1..=LARGEST),
+            ("patches_per_photograph", self.patches_per_photograph, 1..=MOST_PATCHES),
+            ("held_out", self.held_out, 0..=99),
+            ("tile", self.tile, 1..=LARGEST),
+            ("overlap", self.overlap, 0..=LARGEST),
+            ("margin", self.margin, 0..=LARGEST),
+        ] {
+            SettingsError::in_range(range, key, value)?;
+        }
+        self.tiling().check().map_err(|error| SettingsError::new("tile", error.to_string()))?;
+        self.augmentation.check().map_err(|error| SettingsError::new("augmentation", error.to_string()))
+    }
+
     /// The tiling that covers whole photographs.
     pub(super) fn tiling(&self) -> Tiling {
         // The largest power of 2 up to 2^MOST_POOLINGS that divides the tile's side: a multiple of the factor by which the

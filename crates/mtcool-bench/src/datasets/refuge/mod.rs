@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem, batches};
 use mtcool_data::fundus::BACKGROUND;
-use mtcool_data::refuge::{DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
+use mtcool_data::refuge::{Case, DrawnSize, FundusSamples, RefugeConfig, RefugeSynthesis, Splits, verify};
 use mtcool_data::{Error, LoaderConfig, Refuge, SharedLoader};
 use serde_json::{Value, json};
 
@@ -21,17 +21,18 @@ use super::batches::batch;
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Settings, Split,
-    Suite, SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split, Suite,
+    SyntheticConfig,
 };
 use evaluate::{Photographs, evaluate};
 use photographs::PhotographFiles;
+use predict::search_tiling;
 use settings::RefugeSettings;
 use spec::{CLASSES, TASKS, spec};
 
 pub(super) fn entry() -> DatasetEntry {
     DatasetEntry {
-        settings: Settings::checked::<RefugeSettings>,
+        settings: |table| table.checked_by(RefugeSettings::check),
         fetch: |folder| {
             bail!(
                 "REFUGE2018 is available only after registration, so it cannot be downloaded here: register at \
@@ -110,7 +111,6 @@ struct RefugeSuite {
 impl RefugeSuite {
     fn open(folder: &Path, settings: &Value) -> Result<Self> {
         let settings: RefugeSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
-        settings.augmentation.check().context("data.settings.augmentation")?;
         let RefugeSettings { crop, side, .. } = settings;
         let config = RefugeConfig { crop, side, placement: settings.placement(), cache: PathBuf::from("data/cache") };
         let refuge = Refuge::open(folder, &config, &counter("cutting photographs")).map_err(with_key)?;
@@ -148,7 +148,10 @@ impl Suite for RefugeSuite {
         let Splits { train, selection, test } = &self.splits;
         let (train, validation, test) = (names(train), names(selection), names(test));
         let digest = Some(self.refuge.fingerprint().to_owned());
-        DataRecord { digest, train, validation, test, ..DataRecord::default() }
+        let checksum =
+            |(index, case): (usize, &Case)| (case.name.clone(), format!("sha256:{}", self.refuge.image_sha256(index)));
+        let files = self.refuge.cases().iter().enumerate().map(checksum).collect();
+        DataRecord { digest, files, train, validation, test }
     }
 
     fn caveats(&self) -> Vec<Caveat> {
@@ -177,6 +180,15 @@ impl Suite for RefugeSuite {
                 "`data.settings.side` is {}: {} levels of `network.widths` need a multiple of {multiple}",
                 self.refuge.side(),
                 network.widths.len()
+            )))?;
+        }
+        if search_tiling(self.refuge.side(), multiple).check().is_err() {
+            return Err(ConfigError::new(format!(
+                "`data.settings.side` is {}: {} levels of `network.widths` need at least {}, so that the trained network can search \
+                 whole photographs for the disc",
+                self.refuge.side(),
+                network.widths.len(),
+                2 * multiple
             )))?;
         }
         Ok(())

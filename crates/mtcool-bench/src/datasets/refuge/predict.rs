@@ -6,16 +6,20 @@ use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
 use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
 use mtcool_models::Tiling;
+use mtcool_ops::pooled_softmax;
 use serde_json::json;
 
 use super::evaluate::{argmax, probability_of_glaucoma};
 use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
-use crate::suite::{PredictOption, PredictOptions, Predicted, PredictedPicture, Predictor, TrainedModel};
+use super::spec::{CUP, DISC};
+use crate::suite::{
+    Colour, MapClass, MapPlace, PredictOption, PredictOptions, Predicted, PredictedMap, Predictor, TrainedModel,
+};
 use mtcool_metrics::{MaskCoding, cup_to_disc_ratio};
 
-/// The official grey levels of background, rim and cup.
-const CODES: [u8; 3] = [255, 128, 0];
+/// Names and colours of the classes of the mask: those of the figure's outlines. The disc is the rim together with the cup.
+const CLASSES: [(&str, Colour); 3] = [("background", [0, 0, 0]), ("rim", DISC), ("cup", CUP)];
 /// A disc counts as found if at least this share of some square, whose side is half of a crop's side, is disc.
 const LEAST_SHARE: f64 = 0.05;
 
@@ -106,7 +110,7 @@ impl RefugePredictor {
     fn find(&self, photograph: &Picture) -> Result<[usize; 2]> {
         let (side, (_, shrink)) = (self.side, self.scale());
         let small = photograph.clone().reduced(shrink)?;
-        let tiling = Tiling { side, overlap: side / 2, margin: side / 8, multiple: self.multiple };
+        let tiling = search_tiling(side, self.multiple);
         let whole = network_input(&small)?.squeeze(0)?;
         let maps = tiling
             .probabilities(&whole, |tile| Ok(vec![self.network.forward(&self.parameters, SEGMENTATION, tile)?]))?;
@@ -128,8 +132,10 @@ impl RefugePredictor {
         let input = network_input(&square(photograph, center, crop, shrink)?)?;
         let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
         let classes = argmax(&outputs[SEGMENTATION])?.concat();
+        let probabilities =
+            pooled_softmax(&outputs[SEGMENTATION].to_dtype(DType::F32)?, 1)?.flatten_all()?.to_vec1()?;
         let logits = outputs[GLAUCOMA].to_dtype(DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
-        Ok(Seen { center, classes, logits })
+        Ok(Seen { center, classes, probabilities, logits })
     }
 
     /// The middle of the bounding box of the disc in `seen`, in pixels of the photograph, if `seen` contains a disc.
@@ -144,12 +150,19 @@ impl RefugePredictor {
     }
 }
 
+/// The tiling with which a network for inputs of `side` pixels, a multiple of `multiple`, searches a whole photograph.
+pub(super) fn search_tiling(side: usize, multiple: usize) -> Tiling {
+    Tiling { side, overlap: side / 2, margin: side / 8, multiple }
+}
+
 /// The network's predictions for a square.
 struct Seen {
     /// Row and column of the square's middle in the photograph.
     center: [usize; 2],
     /// The predicted classes, `[side * side]`.
     classes: Vec<u8>,
+    /// The probabilities of the classes, `[K, side, side]`.
+    probabilities: Vec<f32>,
     /// The logits of no glaucoma and of glaucoma.
     logits: Vec<f64>,
 }
@@ -245,40 +258,30 @@ impl Predictor for RefugePredictor {
         let first = self.look(&photograph, center)?;
         // In training, the distance between the centres of the square and of the disc's bounding box was at most `translation`
         // in each direction. A second prediction around the centre that the first one found is within this distance.
-        let Seen { center, classes, logits } = match self.center_of_disc(&first, &photograph) {
+        let Seen { center, classes, probabilities, logits } = match self.center_of_disc(&first, &photograph) {
             Some(center) if center != first.center => self.look(&photograph, center)?,
             _ => first,
         };
-        let (side, (_, shrink)) = (self.side, self.scale());
-        let mask = paste(&classes, side, shrink, center, [photograph.height, photograph.width]);
+        let (side, (crop, shrink)) = (self.side, self.scale());
         let glaucoma = probability_of_glaucoma(&logits);
+        // Without a disc, neither its centre nor its ratio to the cup has a meaning.
+        let has_disc = classes.iter().any(|&class| class != 0);
+        let centre = has_disc.then(|| json!({ "x": center[1], "y": center[0] }));
+        let ratio = if has_disc { Some(cup_to_disc_ratio(&classes, side, MaskCoding::Indices)?) } else { None };
         let facts = json!({
-            "disc_centre": { "x": center[1], "y": center[0] },
-            "vertical_cup_to_disc_ratio": cup_to_disc_ratio(&classes, side, MaskCoding::Indices)?,
+            "disc_centre": centre,
+            "vertical_cup_to_disc_ratio": ratio,
             "probabilities": { "no_glaucoma": 1.0 - glaucoma, "glaucoma": glaucoma },
         });
-        let Picture { height, width, .. } = photograph;
-        Ok(Predicted { pictures: vec![("mask", PredictedPicture::Grey { height, width, levels: mask })], facts })
+        let mask = PredictedMap {
+            kind: "mask".into(),
+            classes: CLASSES.map(|(name, colour)| MapClass::new(name, colour)).into(),
+            size: [side; 2],
+            probabilities,
+            place: MapPlace::Part { corner: center.map(|at| at as i64 - (crop / 2) as i64), scale: [shrink as f64; 2] },
+        };
+        Ok(Predicted { maps: vec![mask], facts })
     }
-}
-
-/// A mask of the whole photograph with the `classes` of a square around `center`, where each class covers `shrink` x `shrink`
-/// pixels.
-fn paste(classes: &[u8], side: usize, shrink: usize, center: [usize; 2], [height, width]: [usize; 2]) -> Vec<u8> {
-    let mut mask = vec![CODES[0]; height * width];
-    let crop = side * shrink;
-    for row in 0..crop {
-        for column in 0..crop {
-            let place = |center: usize, at: usize| (center + at).checked_sub(crop / 2);
-            if let (Some(y), Some(x)) = (place(center[0], row), place(center[1], column))
-                && y < height
-                && x < width
-            {
-                mask[y * width + x] = CODES[usize::from(classes[row / shrink * side + column / shrink])];
-            }
-        }
-    }
-    mask
 }
 
 #[cfg(test)]
@@ -314,14 +317,5 @@ mod tests {
         assert_eq!(disc_box(&ends, 8), Some([[0, 1], [7, 8]]));
         assert_eq!(disc_box(&[1; 64], 8), Some([[0, 8], [0, 8]]));
         assert_eq!(disc_box(&[0; 64], 8), None);
-    }
-
-    #[test]
-    fn a_square_goes_back_to_its_place() {
-        let mask = paste(&[2, 1, 0, 1], 2, 2, [1, 3], [4, 6]);
-        // The square covers rows -1..3 and columns 1..5.
-        let want =
-            [[255, 0, 0, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255, 255, 255, 128, 128, 255], [255; 6]];
-        assert_eq!(mask, want.concat());
     }
 }

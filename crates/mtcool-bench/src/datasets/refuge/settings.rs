@@ -4,6 +4,8 @@ use mtcool_data::Augmentation;
 use mtcool_data::refuge::CropPlacement;
 use serde::{Deserialize, Serialize};
 
+use crate::suite::SettingsError;
+
 /// How photographs are cut, split, and changed at random.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -30,6 +32,9 @@ pub(super) struct RefugeSettings {
 /// The default distance by which crops move: a crop of 512 pixels still contains every disc of up to 416 pixels.
 const REACH: usize = 48;
 
+/// The largest side of a crop, in pixels.
+const LARGEST: usize = 8192;
+
 /// The paper's crops.
 impl Default for RefugeSettings {
     fn default() -> Self {
@@ -45,6 +50,22 @@ impl Default for RefugeSettings {
 }
 
 impl RefugeSettings {
+    /// Checks the ranges that hold for photographs of every size; opening the photographs checks the others.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub(super) fn check(&self) -> Result<(), SettingsError> {
+        for (key, value, least) in [
+            ("crop", self.crop, 1),
+            ("side", self.side, 1),
+            ("translation", self.translation, 0),
+            ("jitter", self.jitter, 0),
+        ] {
+            SettingsError::in_range(least..=LARGEST, key, value)?;
+        }
+        self.augmentation.check().map_err(|error| SettingsError::new("augmentation", error.to_string()))
+    }
+
     /// The placement of crops around the disc.
     pub(super) fn placement(&self) -> CropPlacement {
         CropPlacement { translation: self.translation, jitter: self.jitter, seed: self.split_seed }

@@ -5,7 +5,7 @@ use mtcool_metrics::Metric;
 use serde_json::Value;
 
 use super::settings::RefugeSettings;
-use crate::suite::{Column, DatasetSpec, Drawing, FigureTask, OutlinedClasses, TaskOutput, TaskSpec};
+use crate::suite::{Colour, Column, DatasetSpec, Drawing, FigureTask, OutlinedClasses, TaskOutput, TaskSpec};
 
 /// Task 0 is the segmentation, task 1 the classification.
 pub(super) const TASKS: [&str; 2] = ["segmentation", "glaucoma"];
@@ -20,9 +20,14 @@ const COLUMNS: [(&str, &str, &str); 6] = [
 /// The classes of the segmentation: background, rim and cup.
 pub(super) const CLASSES: usize = 3;
 
+/// The colours of disc and cup, in figures and in masks.
+pub(super) const DISC: Colour = [240, 228, 66];
+/// See [`DISC`].
+pub(super) const CUP: Colour = [86, 180, 233];
+
 pub(super) fn spec(settings: &Value) -> Result<DatasetSpec> {
     let RefugeSettings { side, .. } = serde_json::from_value(settings.clone()).context("data.settings")?;
-    let parts = [(1, [240, 228, 66], "disc"), (2, [86, 180, 233], "cup")];
+    let parts = [(1, DISC, "disc"), (2, CUP, "cup")];
     let parts = parts.map(|(from, colour, label)| OutlinedClasses { from, colour, label: label.into() });
     Ok(DatasetSpec {
         input: [3, side, side],

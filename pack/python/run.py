@@ -19,13 +19,12 @@ import steps
 import tables
 from session import Session
 
-STEPS = {"tests": steps.tests, "bench": steps.bench, "peers": steps.peers, "profile": steps.profile, **tables.STEPS}
+STEPS = {"tests": steps.tests, "bench": steps.bench, "peers": steps.peers, **tables.STEPS}
 HELP = """
 steps, in this order if none is named:
   tests     golden values, lock-step tests and trainings
   bench     training steps
   peers     the same steps in PyTorch (if the pack has its PyTorch side): both layouts, TF32 and bf16
-  profile   time, bytes and operations of each call of a training step (cards only)
   table1    MNIST, with the profile `paper`
   table2    REFUGE, with the profile `paper`
   table3    HRF-AV, with the profile `paper` on photographs at half of their sides, for as many epochs as the time allows
@@ -68,7 +67,7 @@ def parse(arguments, manifest):
     parser.add_argument("--epochs", type=int, help="epochs of a table, instead of the profile's or as many as fit")
     parser.add_argument("--scale", type=int, default=2, help="table3: how much shorter the photographs' sides are (default: 2)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of a table's experiment")
-    parser.add_argument("--cases", help="cases of bench, peers and profile, separated by commas")
+    parser.add_argument("--cases", help="cases of bench and peers, separated by commas")
     parser.add_argument("--seconds", type=float, default=3, help="measured seconds of each case (default: 3)")
     parser.add_argument("--small", action="store_true", help="a rehearsal: the smallest case, tables with few drawn images")
     parser.add_argument("--again", action="store_true", help="run the named steps again, also if they are finished")

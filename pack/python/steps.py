@@ -1,4 +1,4 @@
-"""The steps of a pack other than the tables: tests, benchmarks, the PyTorch side, the profile of a training step.
+"""The steps of a pack other than the tables: tests, benchmarks and the PyTorch side.
 
 A step is a function of (session, options) that fills the dictionary `session.step(NAME)` part by part and returns
 whether all of it went well; what is there already is not run again.
@@ -9,8 +9,6 @@ from pathlib import Path
 
 from session import objects
 
-# The cases of `profile`: the network of Table 2 at the sizes of a card, and the smallest step, which launches bound.
-PROFILED = ["unet_joint_512", "unet_mtcool_m1_512", "lenet_joint_1024"]
 # A rehearsal takes cases that a processor can run.
 REHEARSED = ["lenet_joint"]
 TEST = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)")
@@ -136,27 +134,6 @@ def peers(session, options):
     if status != 0:
         known["error"] = trouble(session, status, text)
     return status == 0 and not any("error" in record for record in done.values())
-
-
-def profile(session, options):
-    """Time, bytes and operations of each call of a training step."""
-    if not options.is_card:
-        return "only a build for cards has a profile"
-    known = session.step("profile")
-    ok = True
-    for case in options.cases or (REHEARSED if options.is_small else PROFILED):
-        if "total" in known.get(case, {}):
-            continue
-        stop_if_over(session)
-        status, text = session.run([options.program("training"), "--profile", case, "--device", options.device], PATIENCE)
-        records = objects(text)
-        total = next((record for record in records if record.get("call") == "step"), None)
-        calls = [record for record in records if "call" in record and record is not total]
-        known[case] = {"total": total, "calls": calls} if total else {"error": trouble(session, status, text)}
-        ok = ok and total is not None
-        session.say({"step": "profile", "case": case, **(total or known[case])})
-        session.save()
-    return ok
 
 
 def ratios(summary):

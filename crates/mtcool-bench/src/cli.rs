@@ -72,6 +72,10 @@ pub(crate) struct ConfigFlags {
 
 /// `mtcool reproduce`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "Exit status: 0 if all runs of the sweep are finished, 1 after an error or if runs failed, 3 if other processes \
+                        execute the rest of the runs, 130 and 143 after Ctrl-C and SIGTERM."
+)]
 pub(crate) struct Reproduce {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     #[arg(value_parser = NonEmptyStringValueParser::new())]

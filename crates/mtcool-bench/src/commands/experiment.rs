@@ -15,7 +15,7 @@ use crate::logging;
 use crate::output::print;
 use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
 use crate::progress::Console;
-use crate::record::{ExperimentFolder, Published, StorageError, SweepRecord, stored_runs};
+use crate::record::{ExperimentFolder, Published, SweepRecord, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
 use crate::suite::{Registry, Suite};
@@ -179,8 +179,7 @@ fn write_table(
     for (path, error) in &index.damaged {
         tracing::warn!("`{}` is left out of the table: {error:#}", path.display());
     }
-    let new = tempfile::Builder::new().prefix(".tmp-table-").tempdir_in(folder.path());
-    let new = new.map_err(|error| StorageError::open(folder.path(), error))?;
+    let new = folder.new_table()?;
     let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
     let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
     let text = report::write(&context, suite)?;

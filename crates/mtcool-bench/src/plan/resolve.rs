@@ -123,7 +123,7 @@ impl Plan {
     /// identity.
     pub fn has_run(&self, like: &str, seed: u64, hash: &str, data: &DataIdentity) -> bool {
         let mut methods = self.methods.iter().chain(&self.further).filter(|method| method.like == like);
-        methods.any(|method| self.run_config(method, seed, data).hash() == hash)
+        methods.any(|method| self.run_config(method, seed, data).has_hash(hash))
     }
 
     /// The identity of everything that the rows of this plan's table have: two plans with the same identity ask the same question

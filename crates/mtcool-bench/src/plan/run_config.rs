@@ -12,6 +12,9 @@ use crate::suite::{ConfigError, NetworkConfig, PrecisionSetting, Split, Training
 /// may give different numbers, even if only the last bits differ. CONTRIBUTING.md explains when.
 pub const RESULTS_VERSION: u32 = 2;
 
+/// Number of cards of a machine whose runs by earlier versions are found.
+const MOST_CARDS: u32 = 16;
+
 /// The identity of the data that a run uses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DataIdentity {
@@ -87,6 +90,13 @@ impl RunConfig {
         let text = serde_json::to_string(self).unwrap_or_default();
         Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
+    /// Whether `hash` is the hash of this configuration, as this version of the program or an earlier one computes it. In earlier
+    /// versions, the number of a card was part of the identity.
+    pub fn has_hash(&self, hash: &str) -> bool {
+        let on_card = |number: u32| Self { device: format!("{}:{number}", self.device), ..self.clone() }.hash() == hash;
+        self.hash() == hash || self.device == "cuda" && (0..MOST_CARDS).any(on_card)
+    }
+
     /// The text of `config.toml`: the configuration and its hash. Null values are left out, since TOML has no null.
     ///
     /// # Errors

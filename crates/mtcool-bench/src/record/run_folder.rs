@@ -193,7 +193,7 @@ fn find_run(runs: &Path, run: &RunConfig) -> Result<Option<(PathBuf, RunStatus)>
         path.file_name().is_some_and(|name| name.to_string_lossy().contains(&part) || name == earlier.as_str())
     };
     for path in run_folders(runs).into_iter().filter(may_be) {
-        if let Some(status) = RunStatus::read(&path)?.filter(|status| status.hash == hash) {
+        if let Some(status) = RunStatus::read(&path)?.filter(|status| run.has_hash(&status.hash)) {
             return Ok(Some((path, status)));
         }
     }

@@ -160,10 +160,17 @@ mod tests {
         let cards = [config("joint", 0, &["device=\"cuda:0\""]), config("joint", 0, &["device=\"cuda:3\""])];
         assert!(cards[0].hash() == cards[1].hash() && cards[0].hash() != run.hash());
         assert!(matches!(RunFolder::claim(runs, &config("joint", 1, &[]), "first").unwrap(), Claim::Ours(_)));
+        // Earlier versions had the number of the card in the hash, and no hash in the name.
+        let earlier = RunConfig { device: "cuda:3".into(), ..cards[0].clone() };
+        drop(begin(runs, "joint", &earlier, Status::Finished));
+        let of_earlier = stored_runs(runs).unwrap().runs.into_iter().find(|run| run.hash == earlier.hash()).unwrap();
+        std::fs::rename(of_earlier.folder, runs.join("joint-s0")).unwrap();
+        assert!(matches!(RunFolder::claim(runs, &cards[1], "joint").unwrap(), Claim::Done(_)));
         // A folder whose name is taken by another run with the same first digits.
         let other = config("joint", 0, &["training.epochs=3"]);
         let taken = runs.join(format!("x-s0-{}", &other.hash()[..8]));
-        std::fs::rename(&stored_runs(runs).unwrap().runs[0].folder, &taken).unwrap();
+        let first = stored_runs(runs).unwrap().runs.into_iter().find(|stored| stored.hash == run.hash()).unwrap();
+        std::fs::rename(first.folder, &taken).unwrap();
         let folder = begin(runs, "x", &other, Status::Running);
         assert_eq!(folder.path(), runs.join(format!("x-s0-{}", &other.hash()[..16])));
         assert!(matches!(RunFolder::claim(runs, &other, "x").unwrap(), Claim::Busy));

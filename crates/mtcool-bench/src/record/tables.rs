@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use polars::prelude::{ParquetReader, SerReader};
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::experiment_folder::ExperimentFolder;
 use super::files::{StorageError, create_folder, read, write_whole};
@@ -18,6 +20,8 @@ use crate::plan::{DataIdentity, Overrides};
 use crate::suite::Caveat;
 
 const RECORD: &str = "sweep.json";
+/// Age of a new table's folder after which its process is taken for dead.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 /// `sweep.json`: what a table asks of the runs, so that a later report needs no flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +92,25 @@ impl ExperimentFolder {
         paths.sort_by_key(|path| std::cmp::Reverse(time(path)));
         let main = Some(self.path().join(RECORD)).filter(|path| path.exists());
         main.into_iter().chain(paths).map(|path| read_record(&path)).collect()
+    }
+
+    /// A folder for the files of a new table, which is removed with the returned value.
+    ///
+    /// # Errors
+    /// If it cannot be created.
+    pub fn new_table(&self) -> Result<TempDir> {
+        const PREFIX: &str = ".tmp-table-";
+        // What killed processes left. A table is written in seconds or minutes.
+        let entries = std::fs::read_dir(self.path()).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+            let age = entry.metadata().and_then(|folder| folder.modified()).ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                let path = entry.path();
+                std::fs::remove_dir_all(&path).map_err(|error| StorageError::new("remove", &path, error))?;
+            }
+        }
+        let new = tempfile::Builder::new().prefix(PREFIX).tempdir_in(self.path());
+        Ok(new.map_err(|error| StorageError::new("write into", self.path(), error))?)
     }
 
     /// Makes the files in `written`, a new table, the table of `record` and the main table of the experiment. A table with fewer

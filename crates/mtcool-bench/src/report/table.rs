@@ -137,7 +137,7 @@ fn is_cell(row: &Row, column: &Column, split: &str) -> bool {
 /// The runs that have the current configuration of `method`, sorted by seed, also for seeds that are not requested now.
 fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Vec<StoredRun> {
     let is_asked_for = |run: &&StoredRun| {
-        run.method == method.like && run.hash == context.plan.run_config(method, run.seed, context.data).hash()
+        run.method == method.like && context.plan.run_config(method, run.seed, context.data).has_hash(&run.hash)
     };
     let mut runs: Vec<StoredRun> = context.runs.iter().filter(is_asked_for).cloned().collect();
     runs.sort_by_key(|run| run.seed);

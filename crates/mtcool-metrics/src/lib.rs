@@ -38,6 +38,7 @@
 //! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
 //! | does a mean over seeds differ from a published one? | [`MeanDifference`] from two [`Summary`] values |
 //! | which method is the best over a table? | [`mean_ranks`], [`delta_m`] |
+//! | do two figures order the methods alike? | [`rank_correlation`] |
 //!
 //! Input that a metric is not defined on is a [`MetricError`]. Where only the result is undefined, as an AUROC without positives,
 //! metrics follow the challenge's evaluation kit or scikit-learn, some with a NaN, and each says so; intervals, corrections and
@@ -51,13 +52,14 @@ mod holm;
 mod mean_difference;
 mod metric;
 mod paired;
+mod rank_correlation;
 mod rounding;
 mod segmentation;
 mod student;
 mod summary;
 mod table;
 
-pub use bootstrap::{Bootstrap, Interval};
+pub use bootstrap::{Bootstrap, Interval, Resamples};
 pub use classification::BinaryScores;
 pub use confusion::Confusion;
 pub use error::MetricError;
@@ -65,6 +67,7 @@ pub use holm::holm;
 pub use mean_difference::MeanDifference;
 pub use metric::Metric;
 pub use paired::{PairedTTest, WilcoxonTest};
+pub use rank_correlation::rank_correlation;
 pub use rounding::ROUNDING;
 pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
 pub use summary::{Summary, quantile};

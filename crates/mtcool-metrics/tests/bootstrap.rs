@@ -176,3 +176,44 @@ proptest! {
         prop_assert!((forth.low + back.high).abs() < 1e-9 && (forth.high + back.low).abs() < 1e-9);
     }
 }
+
+#[test]
+fn p_values_count_resamples_and_agree_with_the_interval() {
+    let bootstrap = bootstrap(999, 0.95, 0);
+    let values: Vec<f64> = (0..40).map(|k| f64::from(k % 7) - 2.0).collect();
+    let mean = |drawn: &[Vec<usize>]| Some(drawn[0].iter().map(|&k| values[k]).sum::<f64>() / 40.0);
+    let mut kept = Vec::new();
+    let found = bootstrap
+        .resample(&[values.len()], |drawn| {
+            let value = mean(drawn);
+            kept.extend(value);
+            value
+        })
+        .unwrap();
+    assert_eq!(found.interval(0.95), bootstrap.mean(&values).unwrap());
+    // The first call is the sample itself.
+    let resamples = &kept[1..];
+    for bound in [-1.0, 0.0, 0.3, found.estimate, 1.5, 5.0] {
+        let share = |hold: &dyn Fn(f64) -> bool| {
+            (2.0 * (resamples.iter().filter(|&&value| hold(value)).count() + 1) as f64 / 1000.0).min(1.0)
+        };
+        assert_eq!(found.p_at_most(bound), share(&|value| value <= bound), "{bound}");
+        assert_eq!(found.p_at_least(bound), share(&|value| value >= bound), "{bound}");
+    }
+    let interval = found.interval(0.95);
+    for (bound, is_outside) in [(interval.low - 0.05, true), (interval.low + 0.05, false)] {
+        assert_eq!(found.p_at_most(bound) < 0.05, is_outside, "{bound}, {interval:?}");
+    }
+    for (bound, is_outside) in [(interval.high + 0.05, true), (interval.high - 0.05, false)] {
+        assert_eq!(found.p_at_least(bound) < 0.05, is_outside, "{bound}, {interval:?}");
+    }
+    assert_eq!(found.p_at_most(-1e9), 2.0 / 1000.0, "no p-value is 0");
+}
+
+#[test]
+fn a_value_that_equals_the_bound_up_to_rounding_lies_on_it() {
+    let of_sum = |_: &[Vec<usize>]| Some(0.1 + 0.2);
+    let found = bootstrap(200, 0.95, 0).resample(&[2], of_sum).unwrap();
+    assert!(found.estimate > 0.3);
+    assert_eq!((found.p_at_most(0.3), found.p_at_least(0.3)), (1.0, 1.0));
+}

@@ -17,6 +17,7 @@ cargo xtask COMMAND
 
   reproduce EXPERIMENT [FLAGS]     train every method of a table, continue interrupted runs, and print the table
   report EXPERIMENT                write and print the table again from the finished runs
+  flatness EXPERIMENT              measure how much the losses of finished runs rise when their weights are moved at random
   status EXPERIMENT                show what is done, running, waiting, interrupted and failed
   runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
   compare [EXPERIMENT] A B         compare two runs, rows or configurations
@@ -31,13 +32,13 @@ cargo xtask COMMAND
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
   gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
 
-`cargo xtask COMMAND --help` shows the flags of the first eight commands.
+`cargo xtask COMMAND --help` shows the flags of the first nine commands.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
-        Some("reproduce" | "report" | "predict" | "data" | "methods" | "runs" | "compare" | "status") => {
+        Some("reproduce" | "report" | "flatness" | "predict" | "data" | "methods" | "runs" | "compare" | "status") => {
             mtcool(&arguments)
         }
         Some("bench") => bench(&arguments[1..]),

@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Write and print an experiment's table from the finished runs, without training.
     Report(Report),
+    /// Measure how much the losses of finished runs rise when their weights are moved at random.
+    Flatness(Flatness),
     /// Apply the network of a finished run to your own photographs: masks, and probabilities of classes.
     Predict(Predict),
     /// Download, draw or check a data set.
@@ -116,6 +118,28 @@ pub(crate) struct Report {
     /// Replace a table that has more results.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `mtcool flatness`.
+#[derive(Args, Debug)]
+pub(crate) struct Flatness {
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    pub(crate) experiment: String,
+    /// Its configuration; the flags are added to those of the last table.
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Half-widths of the uniform noise that moves the weights, separated by commas.
+    #[arg(long, value_delimiter = ',', default_value = "0.01,0.02,0.05,0.1", value_name = "R,R,...")]
+    pub(crate) radii: Vec<f64>,
+    /// Number of draws of the noise per half-width.
+    #[arg(long, default_value_t = 4)]
+    pub(crate) draws: usize,
+    /// Number of training batches on which the losses are measured.
+    #[arg(long, default_value_t = 8)]
+    pub(crate) batches: usize,
 }
 
 /// `mtcool predict`.

@@ -27,13 +27,10 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
     let table = lab.path().join("results/table1");
     assert_eq!(std::fs::read_to_string(table.join("table.md")).unwrap(), printed);
     assert!(printed.contains("SYNTHETIC DATA") && printed.contains("not comparable"), "{printed}");
-    // The paper's results are shown without differences, since these digits are not MNIST's.
-    assert!(printed.contains("(paper)") && printed.contains("99.72 ± 0.040"), "{printed}");
-    assert!(!printed.contains("difference |") && printed.contains("for orientation only"), "{printed}");
-    assert!(
-        printed.contains("Compared with the paper: synthetic data; settings other than the profile's; 2 epochs"),
-        "{printed}"
-    );
+    // The paper's results are left out, since these digits are not MNIST's.
+    assert!(printed.contains("The paper's results are not shown: ours belong to synthetic data."), "{printed}");
+    assert!(!printed.contains("99.72 ± 0.040") && !printed.contains("| paper") && !printed.contains('{'), "{printed}");
+    assert!(printed.contains("Params: number of parameters divided by that of Joint's network."), "{printed}");
     assert!(printed.contains("Holm's correction for all 16 comparisons"), "{printed}");
 
     let parquet =
@@ -86,9 +83,13 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
         }
     }
     let page = std::fs::read_to_string(table.join("report.html")).unwrap();
-    assert_eq!(page.matches("<table>").count(), 2, "{page}");
-    assert_eq!(page.matches("<svg").count(), 2, "one learning curve per task");
-    assert!(page.contains("MT-COOL"));
+    assert_eq!(page.matches("<table>").count(), 3, "results, claims, paired tests");
+    for words in
+        ["MT-COOL", "Every run", "even: weight", "even/odd: cosine of the gradients", "results_version", "processor"]
+    {
+        assert!(page.contains(words), "no `{words}` in the page");
+    }
+    assert!(!page.contains("http"), "the page opens offline");
 }
 
 #[test]
@@ -347,4 +348,38 @@ fn a_wrapper_takes_the_method_inside_and_its_settings() {
         &mut lab.reproduce("results", &["--methods", "f_mtl", "--set", "method.f_mtl.around=mtcool"]),
         &["method.f_mtl.around", "expected a method that combines gradients or weighs losses"],
     );
+}
+
+#[test]
+fn flatness_is_measured_once_and_stands_in_the_report() {
+    let lab = Lab::new();
+    succeed(&mut lab.reproduce("results", &["--methods", "independent,joint,mtcool", "--seeds", "2"]));
+    let flatness = |radii: &str| {
+        let further = ["--radii", radii, "--draws", "1", "--batches", "1"];
+        lab.mtcool(&[&["flatness", "table1", "--results", "results"][..], &further].concat())
+    };
+    let printed = succeed(&mut flatness("0.05,0.5"));
+    for title in ["### even, the other tasks' weights moved", "### odd, its own weights moved", "### Rise and transfer"]
+    {
+        assert!(printed.contains(title), "no `{title}` in:\n{printed}");
+    }
+    let rows = |title: &str| -> Vec<Vec<f64>> {
+        let (_, rows) = printed.split_once(title).unwrap();
+        let lines = rows.lines().filter(|line| line.starts_with("| ")).skip(2).take(3);
+        let number = |cell: &str| cell.trim().split(' ').next().unwrap().parse::<f64>().unwrap();
+        lines.map(|line| line.split('|').skip(2).take(2).map(number).collect()).collect()
+    };
+    let [independent, joint, mtcool] = &rows("### even, the other tasks' weights moved")[..] else {
+        panic!("{printed}")
+    };
+    assert_eq!(independent[..], [0.0, 0.0], "the networks of other tasks do not matter:\n{printed}");
+    assert!(joint[1] > joint[0] && mtcool[1] > mtcool[0], "a larger half-width does more harm:\n{printed}");
+    let page = std::fs::read_to_string(lab.path().join("results/table1/report.html")).unwrap();
+    assert!(
+        page.contains("<h2>Flatness</h2>") && page.contains("even, its own weights moved"),
+        "no flatness in the page"
+    );
+    let again = flatness("0.05").output().unwrap();
+    assert!(again.status.success() && text(&again.stderr).contains("joint-s0 is measured"), "{}", text(&again.stderr));
+    fail(&mut flatness("inf"), &["`--radii` has inf"]);
 }

@@ -1,5 +1,6 @@
 //! `mtcool reproduce` and `mtcool report`: the runs and the table of an experiment.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::ended::Ended;
 use super::flags::overrides;
 use super::interrupt;
 use super::nothing::nothing_matches;
-use crate::cli::{Report, Reproduce};
+use crate::cli::{ConfigFlags, Report, Reproduce};
 use crate::logging;
 use crate::output::print;
 use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
@@ -108,32 +109,56 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
 /// If there is nothing to report, or if files are damaged.
 pub(super) fn report(registry: &Registry, arguments: &Report) -> Result<()> {
     logging::start(&Console::default(), None)?;
-    let given = overrides(&arguments.config)?;
-    let source = ExperimentSource::find(&arguments.experiment)?;
-    let folder = ExperimentFolder::find(&arguments.results, &source)?;
+    let Remembered { plan, record, folder } =
+        remembered(registry, &arguments.experiment, &arguments.config, &arguments.results)?;
+    let suite = open_again(&plan, &record.data);
+    write_table(&plan, &record, &folder, suite.as_deref(), arguments.force)
+}
+
+/// A table that has been written before, possibly with other flags.
+pub(super) struct Remembered {
+    /// Its experiment with the remembered flags and the given ones.
+    pub(super) plan: Plan,
+    /// Its record.
+    pub(super) record: SweepRecord,
+    /// The folder of its experiment.
+    pub(super) folder: ExperimentFolder,
+}
+
+/// The table of `experiment` whose flags are those of its last table, with `config` added; a later assignment overrides an earlier one.
+///
+/// # Errors
+/// If there is no table yet, or if no run has this configuration.
+pub(super) fn remembered(
+    registry: &Registry,
+    experiment: &str,
+    config: &ConfigFlags,
+    results: &Path,
+) -> Result<Remembered> {
+    let given = overrides(config)?;
+    let source = ExperimentSource::find(experiment)?;
+    let folder = ExperimentFolder::find(results, &source)?;
     let records = folder.records()?;
     let last = records.first().with_context(|| {
-        let (experiment, place) = (&arguments.experiment, folder.path().display());
+        let place = folder.path().display();
         format!("nothing to report in `{place}`: run `cargo xtask reproduce {experiment}` first")
     })?;
-    // Flags are added to those of the last table; a later assignment overrides an earlier one.
     let mut overrides = last.overrides();
     overrides.profile = given.profile.or(overrides.profile);
     overrides.assignments.extend(given.assignments);
-    let plan = Plan::load(registry, &arguments.experiment, &overrides)?;
+    let plan = Plan::load(registry, experiment, &overrides)?;
     let runs = stored_runs(&folder.runs())?;
     // Other flags may mean the data of an earlier table.
     let has_runs = |record: &&SweepRecord| {
         runs.runs.iter().any(|run| plan.has_run(&run.method, run.seed, &run.hash, &record.data))
     };
     let Some(of_data) = records.iter().find(has_runs) else {
-        return Err(nothing_matches(&plan, &last.data, &runs.runs, &arguments.experiment));
+        return Err(nothing_matches(&plan, &last.data, &runs.runs, experiment));
     };
     let Overrides { profile, assignments } = overrides;
     let table = plan.table_id(&of_data.data);
     let record = SweepRecord { profile, assignments, table, files: Vec::new(), ..of_data.clone() };
-    let suite = open_again(&plan, &record.data);
-    write_table(&plan, &record, &folder, suite.as_deref(), arguments.force)
+    Ok(Remembered { plan, record, folder })
 }
 
 /// Obtains the data from the configured source and opens it.
@@ -153,18 +178,20 @@ fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
     DataIdentity { origin: suite.origin(), files: suite.identity(), samples }
 }
 
+/// Opens the data of finished runs.
+///
+/// # Errors
+/// If it cannot be read, or if it is other data.
+pub(super) fn open_data(plan: &Plan, data: &DataIdentity) -> Result<Box<dyn Suite>> {
+    let suite = (plan.dataset.open)(&plan.experiment.data.folder_of(&plan.dataset), &plan.data_settings)?;
+    ensure!(identity_of(plan, suite.as_ref()).is_same(data), "this data is not the data that the runs were trained on");
+    Ok(suite)
+}
+
 /// Opens the data of finished runs for the figure; `None`, with a warning, if that is not possible. The table needs no data.
 fn open_again(plan: &Plan, data: &DataIdentity) -> Option<Box<dyn Suite>> {
-    let open = || -> Result<Box<dyn Suite>> {
-        let suite = (plan.dataset.open)(&plan.experiment.data.folder_of(&plan.dataset), &plan.data_settings)?;
-        ensure!(
-            identity_of(plan, suite.as_ref()).is_same(data),
-            "this data is not the data that the runs were trained on"
-        );
-        Ok(suite)
-    };
     let warn = |error: &anyhow::Error| tracing::warn!("no figure is drawn, since it needs the data: {error:#}");
-    plan.spec.figure.is_some().then(open)?.inspect_err(warn).ok()
+    plan.spec.figure.is_some().then(|| open_data(plan, data))?.inspect_err(warn).ok()
 }
 
 /// Prints the table of all runs that `plan` asks for, and writes its files.
@@ -175,6 +202,20 @@ fn write_table(
     suite: Option<&dyn Suite>,
     force: bool,
 ) -> Result<()> {
+    print(&publish_table(plan, record, folder, suite, force)?)
+}
+
+/// Writes the files of the table of all runs that `plan` asks for. Returns the table as Markdown.
+///
+/// # Errors
+/// If a run's files are damaged, or if a file cannot be written.
+pub(super) fn publish_table(
+    plan: &Plan,
+    record: &SweepRecord,
+    folder: &ExperimentFolder,
+    suite: Option<&dyn Suite>,
+    force: bool,
+) -> Result<String> {
     let index = stored_runs(&folder.runs())?;
     for (path, error) in &index.damaged {
         tracing::warn!("`{}` is left out of the table: {error:#}", path.display());
@@ -182,7 +223,7 @@ fn write_table(
     let new = folder.new_table()?;
     let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
     let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
-    let text = report::write(&context, suite)?;
+    let markdown = report::write(&context, suite)?;
     if let Published::Kept { path, there, here, own } = folder.publish(record, new.path(), force)? {
         let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();
         tracing::warn!(
@@ -190,5 +231,5 @@ fn write_table(
             path.display()
         );
     }
-    print(&text)
+    Ok(markdown)
 }

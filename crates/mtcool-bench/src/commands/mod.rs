@@ -7,6 +7,7 @@ mod data;
 mod ended;
 mod experiment;
 mod flags;
+mod flatness;
 mod interrupt;
 mod listing;
 mod methods;
@@ -53,6 +54,7 @@ fn run(registry: &Registry) -> Result<()> {
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
         Command::Report(arguments) => experiment::report(registry, &arguments),
+        Command::Flatness(arguments) => flatness::flatness(registry, &arguments),
         Command::Predict(arguments) => {
             logging::start(&Console::default(), None)?;
             let Predict { run, out, probabilities, images } = &arguments;

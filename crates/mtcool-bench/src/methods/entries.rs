@@ -103,7 +103,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             kind: MethodKind::Aggregator,
             summary: "near the mean gradient, best for the task that gains least".into(),
             needs: "T backward passes, Gramian, 1 problem on the simplex".into(),
-            reference: "Liu et al. 2021".into(),
+            reference: "B. Liu et al. 2021".into(),
             sharing: Sharing::Shared,
             inherits: Some("joint".into()),
             settings: read::<aggregators::CaGrad>,
@@ -114,7 +114,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             kind: MethodKind::Aggregator,
             summary: "has the same projection onto every gradient".into(),
             needs: "T backward passes, Gramian, eigenvectors".into(),
-            reference: "Liu et al. 2021".into(),
+            reference: "L. Liu et al. 2021".into(),
             sharing: Sharing::Shared,
             inherits: Some("joint".into()),
             settings: read::<aggregators::ImtlG>,
@@ -230,4 +230,31 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             settings: fmtl::read,
         },
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The methods of one paper are variants of one method: they inherit from it, or are it.
+    #[test]
+    fn two_papers_never_share_a_short_reference() {
+        let entries = entries();
+        let origin = |entry: &MethodEntry| match &entry.inherits {
+            Some(base) if entries.iter().any(|e| e.name == *base && e.reference == entry.reference) => base.clone(),
+            _ => entry.name.clone(),
+        };
+        for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.reference != "-") {
+            for other in &entries[..at] {
+                let shared = entry.reference == other.reference;
+                assert!(
+                    !shared || origin(entry) == origin(other),
+                    "{} and {}: {}",
+                    entry.name,
+                    other.name,
+                    entry.reference
+                );
+            }
+        }
+    }
 }

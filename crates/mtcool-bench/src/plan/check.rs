@@ -4,10 +4,12 @@ use std::fmt::Display;
 
 use mtcool_ops::is_device_name;
 
+use super::claims::Direction;
 use super::experiment::Experiment;
 use super::ranges::check_sizes;
+use super::roles::Roles;
 use super::variants::Rows;
-use crate::suite::{ConfigError, PrecisionSetting};
+use crate::suite::{Column, ConfigError, PrecisionSetting};
 
 /// Checks the values of an experiment that need neither a data set nor a network.
 ///
@@ -58,6 +60,8 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
         )?;
     }
     check_paper(experiment)?;
+    check_roles(rows)?;
+    check_claims(rows)?;
     let asked = rows.asked();
     for (index, method) in asked.iter().enumerate() {
         require(!asked[..index].contains(method), "methods", method, "each method once")?;
@@ -85,4 +89,105 @@ fn check_paper(experiment: &Experiment) -> Result<(), ConfigError> {
         return Err(ConfigError::new(message));
     }
     Ok(())
+}
+
+/// Checks that the experiment may have rows of the methods with a role in the report. The default names need not exist, since a
+/// program of one's own may know other methods.
+fn check_roles(rows: &Rows<'_>) -> Result<(), ConfigError> {
+    let (roles, usual) = (&rows.experiment.roles, Roles::default());
+    let named = [("roles.subject", &roles.subject, &usual.subject), ("roles.alone", &roles.alone, &usual.alone)];
+    for (key, name, _) in named.into_iter().filter(|(_, name, usual)| name != usual) {
+        rows.find(name).map_err(|error| error.within(format!("`{key}`")))?;
+    }
+    Ok(())
+}
+
+/// Checks that the table may have the rows of every claim, and that every margin makes sense.
+fn check_claims(rows: &Rows<'_>) -> Result<(), ConfigError> {
+    for (at, claim) in rows.experiment.claims.iter().enumerate() {
+        let key = |name: &str| format!("claims[{at}].{name}");
+        let lists = [("methods", &claim.methods), ("against", &claim.against), ("columns", &claim.columns)];
+        if let Some((name, _)) = lists.into_iter().find(|(_, list)| list.is_empty()) {
+            return Err(ConfigError::new(format!("`{}` is []: expected at least one entry", key(name))));
+        }
+        for (list, methods) in &lists[..2] {
+            for name in *methods {
+                rows.find(name).map_err(|error| error.within(format!("`{}`", key(list))))?;
+            }
+        }
+        if let Some(both) = claim.methods.iter().find(|method| claim.against.contains(method)) {
+            let message =
+                format!("`{}` has `{both}`, which is also in `methods`: expected other methods", key("against"));
+            return Err(ConfigError::new(message));
+        }
+        let (is_valid, expected) = match claim.direction {
+            Direction::Better => (claim.margin >= 0.0 && claim.margin.is_finite(), "a number that is not negative"),
+            Direction::Near => (claim.margin > 0.0 && claim.margin.is_finite(), "a number above 0 for `near`"),
+        };
+        if !is_valid {
+            return Err(ConfigError::new(format!("`{}` is {}: expected {expected}", key("margin"), claim.margin)));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the columns of every claim are among `columns`, those of the table.
+///
+/// # Errors
+/// [`ConfigError`] with the first other column.
+pub(super) fn check_columns_of_claims(experiment: &Experiment, columns: &[Column]) -> Result<(), ConfigError> {
+    let names: Vec<String> = columns.iter().map(|column| format!("{}.{}", column.task, column.metric)).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (at, claim) in experiment.claims.iter().enumerate() {
+        if let Some(column) = claim.columns.iter().find(|column| !names.contains(&column.as_str())) {
+            return Err(ConfigError::unknown("column", column, &names).within(format!("`claims[{at}].columns`")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{Overrides, Plan};
+    use crate::suite::Registry;
+
+    /// The message for Table 1 with these changes.
+    fn message(assignment: &str) -> String {
+        let overrides = Overrides { profile: None, assignments: vec![assignment.into()] };
+        match Plan::load(&Registry::builtin(), "table1", &overrides) {
+            Ok(_) => "accepted".into(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn roles_belong_to_methods_that_exist() {
+        assert_eq!(message("roles.subject=joint"), "accepted");
+        let unknown = message("roles.alone=independant");
+        assert!(unknown.contains("`roles.alone`") && unknown.contains("independent"), "{unknown}");
+        assert!(message("roles.alnoe=joint").contains("alnoe"));
+    }
+
+    #[test]
+    fn claims_that_no_table_can_judge_are_refused() {
+        let claim = |methods: &str, against: &str, column: &str, rest: &str| {
+            message(&format!(
+                "claims=[{{ text = \"a\", methods = [{methods}], against = [{against}], columns = [\"{column}\"]{rest} }}]"
+            ))
+        };
+        let (own, other, column) = ("\"mtcool\"", "\"joint\"", "even.accuracy");
+        assert_eq!(claim(own, other, column, ""), "accepted");
+        assert_eq!(claim(own, other, column, ", direction = \"near\", margin = 0.5"), "accepted");
+        for (said, words) in [
+            (claim("", other, column, ""), "`claims[0].methods` is []"),
+            (claim("\"mtcol\"", other, column, ""), "mtcool"),
+            (claim(own, "\"joint\", \"mtcool\"", column, ""), "has `mtcool`, which is also in `methods`"),
+            (claim(own, other, "even.acuracy", ""), "even.accuracy"),
+            (claim(own, other, column, ", margin = -1.0"), "`claims[0].margin` is -1"),
+            (claim(own, other, column, ", direction = \"near\""), "above 0 for `near`"),
+            (claim(own, other, column, ", direction = \"worse\""), "near"),
+        ] {
+            assert!(said.contains(words), "no `{words}` in `{said}`");
+        }
+    }
 }

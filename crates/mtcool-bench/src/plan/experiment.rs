@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
+use super::claims::Claim;
+use super::roles::Roles;
 use super::seeds::Seeds;
 use crate::suite::{DatasetEntry, NetworkConfig, PrecisionSetting, Split, SyntheticConfig, TrainingConfig};
 
@@ -35,12 +37,18 @@ pub struct Experiment {
     /// Whether variables or flags changed settings of the profile, so that `compared` may not describe the runs.
     #[serde(skip)]
     pub has_changed_settings: bool,
+    /// Whether variables or flags changed the profile's network, so that the paper's results belong to another one.
+    #[serde(skip)]
+    pub has_other_network: bool,
     /// Notes that every report prints below the table.
     #[serde(default)]
     pub notes: Vec<String>,
     /// The split that the table reports: `validation` while settings are chosen, so that the test split is not read.
     #[serde(default)]
     pub report: Split,
+    /// The methods that the report compares the others with.
+    #[serde(default)]
+    pub roles: Roles,
     /// The precision of the operands of convolutions and linear layers.
     #[serde(default)]
     pub precision: PrecisionSetting,
@@ -68,6 +76,9 @@ pub struct Experiment {
     pub method: BTreeMap<String, Dict>,
     /// How the paper obtained its results; required if `reference` has any.
     pub paper: Option<PaperSetting>,
+    /// What the paper says in words, as comparisons that the report judges.
+    #[serde(default)]
+    pub claims: Vec<Claim>,
     /// The paper's results, by method or variant.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,
@@ -121,6 +132,9 @@ pub struct PaperSetting {
     pub epochs: Option<u64>,
     /// The largest difference from the paper's mean that counts as reproduced, by `task.metric`, in the metric's unit.
     pub tolerance: BTreeMap<String, f64>,
+    /// Notes on the paper's results, for reports that show them.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// A row of the paper's table.

@@ -127,6 +127,7 @@ pub(super) fn read(
         (e.precision, e.network.clone(), e.training.clone(), plain_values(&e.loss), plain_values(&methods), data)
     };
     experiment.has_changed_settings = setting(&experiment) != setting(&as_written);
+    experiment.has_other_network = experiment.network != as_written.network;
     let points = points(&experiment.grid)?;
     Ok(Layers { experiment, first_block: as_written.methods, points, figment })
 }

@@ -4,6 +4,7 @@
 
 mod budget;
 mod check;
+mod claims;
 mod experiment;
 mod grid;
 mod keys;
@@ -12,6 +13,7 @@ mod losses;
 mod methods;
 mod ranges;
 mod resolve;
+mod roles;
 mod run_config;
 mod seeds;
 mod source;
@@ -19,11 +21,13 @@ mod stored;
 mod variables;
 mod variants;
 
+pub use claims::{Claim, Direction};
 pub use experiment::{Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
 pub use layers::Overrides;
 pub use losses::PlannedLoss;
 pub use methods::PlannedMethod;
 pub use resolve::{Plan, PlannedRun};
+pub use roles::Roles;
 pub use run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 pub use seeds::Seeds;
 pub use source::ExperimentSource;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::check::check;
+use super::check::{check, check_columns_of_claims};
 use super::experiment::Experiment;
 use super::layers::{Layers, Overrides, read};
 use super::losses::{PlannedLoss, describe, losses};
@@ -66,6 +66,7 @@ impl Plan {
         let dataset = registry.dataset(&read.dataset)?.clone();
         let data_settings = data_settings(&layers, &dataset)?;
         let spec = (dataset.spec)(&data_settings).map_err(|error| ConfigError::new(format!("{error:#}")))?;
+        check_columns_of_claims(read, &spec.columns)?;
         let network = registry.network(read.network.kind.as_deref().unwrap_or(&dataset.network))?.clone();
         let losses = losses(&layers, &spec, registry)?;
         let method = |variant| planned(&layers, variant, registry, spec.tasks.len());

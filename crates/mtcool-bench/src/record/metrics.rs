@@ -108,29 +108,38 @@ pub fn predictions_frame(predictions: &[Prediction]) -> Result<DataFrame> {
     )?)
 }
 
-/// For each sample of `task`, (index, 100 if its class was predicted correctly, otherwise 0); empty if the task has no
-/// predictions.
+/// The predictions of `task`, in the order of evaluation; empty if the task has none, or if there is no file.
 ///
 /// # Errors
-/// If the file is damaged or has other columns.
-pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
+/// If the file exists but is damaged.
+pub fn read_predictions(path: &Path, task: &str) -> Result<Vec<Prediction>> {
     if !exists_intact(path)? {
         return Ok(Vec::new());
     }
     let bytes = read_intact(path)?;
-    let parse = || -> Result<Vec<(String, f64)>> {
+    let parse = || -> Result<Vec<Prediction>> {
         let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
         let number = |name: &str| frame.column(name)?.u32();
         let (tasks, indices) = (frame.column("task")?.str()?, number("index")?);
         let (targets, predicted) = (number("target")?, number("predicted")?);
         let of_task = (0..frame.height()).filter(|&at| tasks.get(at) == Some(task));
-        let hit = |at: usize| {
-            let is_hit = targets.get(at)? == predicted.get(at)?;
-            Some((indices.get(at)?.to_string(), if is_hit { 100.0 } else { 0.0 }))
+        let prediction = |at: usize| {
+            let (index, target, predicted) = (indices.get(at)?, targets.get(at)?, predicted.get(at)?);
+            Some(Prediction { task: task.to_owned().into(), index, target, predicted })
         };
-        of_task.map(|at| hit(at).context("a value is missing")).collect()
+        of_task.map(|at| prediction(at).context("a value is missing")).collect()
     };
     parse().with_context(|| format!("`{}` is not a predictions file of this program", path.display()))
+}
+
+/// For each sample of `task`, (index, 100 if its class was predicted correctly, otherwise 0); empty if the task has no
+/// predictions, or if there is no file.
+///
+/// # Errors
+/// If the file exists but is damaged.
+pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
+    let hit = |p: Prediction| (p.index.to_string(), if p.target == p.predicted { 100.0 } else { 0.0 });
+    Ok(read_predictions(path, task)?.into_iter().map(hit).collect())
 }
 
 /// Reads rows back; every bit is preserved.

@@ -8,6 +8,7 @@ mod environment;
 mod experiment_folder;
 mod file_list;
 mod files;
+mod flatness;
 mod metrics;
 mod removal;
 mod run_folder;
@@ -27,7 +28,10 @@ pub use environment::{Environment, RunRecord, read_data_record, shell_word};
 pub use experiment_folder::ExperimentFolder;
 pub use file_list::{damaged_files, read_intact};
 pub use files::{StorageError, create_folder, read, write_whole};
-pub use metrics::{Row, RunTags, final_rows, metrics_frame, predictions_frame, read_hits, read_rows, rows_frame};
+pub use flatness::{Moved, MovedLoss, read_flatness, write_flatness};
+pub use metrics::{
+    Row, RunTags, final_rows, metrics_frame, predictions_frame, read_hits, read_predictions, read_rows, rows_frame,
+};
 pub use removal::remove_run;
 pub use run_folder::{Claim, RunFolder, RunProgress};
 pub use run_index::{RunIndex, StoredRun, stored_runs};

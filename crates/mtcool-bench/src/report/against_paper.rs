@@ -56,6 +56,9 @@ pub(super) fn obstacle(context: &TableContext<'_>) -> Option<String> {
     if context.plan.experiment.report == Split::Validation {
         return Some("ours belong to the validation split".into());
     }
+    if context.plan.experiment.has_other_network {
+        return Some("ours belong to another network than the profile's".into());
+    }
     context.caveats.iter().find(|caveat| !caveat.is_comparable).map(|caveat| caveat.text.clone())
 }
 
@@ -114,7 +117,9 @@ mod tests {
         let synthetic = DataIdentity { origin: serde_json::json!({ "synthetic": {} }), ..DataIdentity::default() };
         let caveat = |is_comparable| [Caveat { text: "3 photographs were left out".into(), is_comparable }];
         let (harmless, harmful) = (caveat(true), caveat(false));
+        let smaller = plan("table1", "paper", &["network.widths=[4, 8, 8]"]);
         let obstacles = [
+            TableContext::of_real_data(&smaller, &data),
             TableContext::of_real_data(&on_validation, &data),
             TableContext::of_real_data(&paper, &synthetic),
             TableContext { caveats: &harmful, ..TableContext::of_real_data(&paper, &data) },
@@ -122,7 +127,7 @@ mod tests {
         for context in obstacles {
             let cell = first_cell(&context, 99.70, 0.05, 5);
             assert_eq!((cell.difference, cell.interval, cell.verdict), (None, None, Verdict::CannotBeCompared));
-            assert_eq!(cell.paper.mean, 99.72, "the paper's result is shown all the same");
+            assert_eq!(cell.paper.mean, 99.72, "the paper's result is in the files all the same");
         }
         let context = TableContext { caveats: &harmless, ..TableContext::of_real_data(&paper, &data) };
         assert_eq!(first_cell(&context, 99.70, 0.05, 5).verdict, Verdict::Reproduced);

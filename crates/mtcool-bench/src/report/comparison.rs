@@ -1,17 +1,14 @@
 //! Paired comparisons of methods on the same test images, since three or five seeds alone are too few for a test.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 
 use super::row::TableRow;
-use crate::record::{read_hits, read_scores};
+use super::scores::{Scores, mean_scores};
 use crate::suite::{Column, Name};
 use mtcool_metrics::{PairedTTest, WilcoxonTest, holm};
-
-/// The method that the others are compared with, if it has finished runs.
-const SUBJECT: &str = "mtcool";
 
 /// The comparison of the subject with another method.
 pub struct Comparison {
@@ -38,22 +35,23 @@ pub struct Paired {
     pub adjusted_p: f64,
 }
 
-/// Compares MT-COOL, or the first row with finished runs if MT-COOL has none, with every other row that has finished runs.
+/// Compares the method called `subject`, or the first row with finished runs if that method has none, with every other row that has
+/// finished runs.
 ///
 /// # Errors
 /// If a run's files are damaged.
-pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Comparison>> {
+pub(super) fn compare(rows: &[TableRow], columns: &[Column], subject: &str) -> Result<Vec<Comparison>> {
     let with_runs = || rows.iter().filter(|row| row.runs > 0);
-    let subject = with_runs().find(|row| row.method.name == SUBJECT).or_else(|| with_runs().next());
+    let subject = with_runs().find(|row| row.method.name == subject).or_else(|| with_runs().next());
     let Some(subject) = subject else { return Ok(Vec::new()) };
-    let own = columns.iter().map(|column| scores(&subject.folders, column)).collect::<Result<Vec<_>>>()?;
+    let own = columns.iter().map(|column| mean_scores(&subject.folders, column)).collect::<Result<Vec<_>>>()?;
     if own.iter().all(BTreeMap::is_empty) {
         return Ok(Vec::new());
     }
     let mut comparisons = Vec::new();
     for row in with_runs().filter(|row| row.method.name != subject.method.name) {
         let pair =
-            |(column, own): (&Column, &Scores)| Ok((column.clone(), paired(own, &scores(&row.folders, column)?)));
+            |(column, own): (&Column, &Scores)| Ok((column.clone(), paired(own, &mean_scores(&row.folders, column)?)));
         let pairs = columns.iter().zip(&own).map(pair).collect::<Result<_>>()?;
         let runs = (subject.folders.len(), row.folders.len());
         let (subject, method) = (subject.method.label.clone(), row.method.label.clone());
@@ -69,7 +67,7 @@ pub(super) fn compare(rows: &[TableRow], columns: &[Column]) -> Result<Vec<Compa
 /// # Errors
 /// If a run's files are damaged.
 pub fn compare_runs(own: &[PathBuf], other: &[PathBuf], column: &Column) -> Result<Option<Paired>> {
-    Ok(paired(&scores(own, column)?, &scores(other, column)?))
+    Ok(paired(&mean_scores(own, column)?, &mean_scores(other, column)?))
 }
 
 /// Corrects the p-values of all methods and columns together.
@@ -84,43 +82,28 @@ fn correct(comparisons: &mut [Comparison]) -> Result<()> {
     Ok(())
 }
 
-/// A note that names the methods with a different number of runs than the subject; empty if there are none.
-pub(super) fn note_on_runs(comparisons: &[Comparison]) -> String {
+/// The other method's label, followed by the numbers of runs where at least one method has a single run: its images tell nothing
+/// about networks that are trained with other seeds.
+pub(super) fn label_with_runs(comparison: &Comparison) -> String {
+    match comparison.runs {
+        (1, 1) => format!("{} (one network each)", comparison.method),
+        (own, other) if own.min(other) == 1 => format!("{} ({own} and {other} networks)", comparison.method),
+        _ => comparison.method.to_string(),
+    }
+}
+
+/// A note that names the methods with a different number of runs than the subject; `None` if there are none.
+pub(super) fn note_on_runs(comparisons: &[Comparison]) -> Option<String> {
     let unequal: Vec<&Comparison> =
         comparisons.iter().filter(|comparison| comparison.runs.0 != comparison.runs.1).collect();
-    let Some(first) = unequal.first() else { return String::new() };
+    let first = unequal.first()?;
     let others: Vec<String> = unequal.iter().map(|other| format!("{} has {}", other.method, other.runs.1)).collect();
-    format!(
-        "The numbers of runs differ: {} has {}, {}. A mean of fewer runs varies more from seed to seed.\n",
+    Some(format!(
+        "The numbers of runs differ: {} has {}, {}. A mean of fewer runs varies more from seed to seed.",
         first.subject,
         first.runs.0,
         others.join(", ")
-    )
-}
-
-/// The mean score over a method's runs, by image.
-type Scores = BTreeMap<String, f64>;
-
-fn scores(runs: &[PathBuf], column: &Column) -> Result<Scores> {
-    let mut sums: BTreeMap<String, (f64, usize)> = BTreeMap::new();
-    for folder in runs {
-        for (image, score) in scores_of_run(folder, column)? {
-            let entry = sums.entry(image).or_default();
-            *entry = (entry.0 + score, entry.1 + 1);
-        }
-    }
-    // An image that only some runs were tested on would be compared for a different set of networks.
-    sums.retain(|_, (_, count)| *count == runs.len());
-    Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
-}
-
-fn scores_of_run(folder: &Path, column: &Column) -> Result<Vec<(String, f64)>> {
-    let scores = read_scores(folder, &column.task, &column.metric)?;
-    match &*column.metric {
-        // A task with one class per sample has no stored scores: a correct prediction counts as the score 100, a wrong one as 0.
-        "accuracy" if scores.is_empty() => read_hits(&folder.join("predictions.parquet"), &column.task),
-        _ => Ok(scores),
-    }
+    ))
 }
 
 fn paired(own: &Scores, other: &Scores) -> Option<Paired> {
@@ -164,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn a_single_network_stands_in_the_line_of_its_p_values() {
+        let label = |runs| {
+            let (subject, method) = ("MT-COOL".into(), "Joint".into());
+            label_with_runs(&Comparison { subject, method, runs, pairs: Vec::new() })
+        };
+        assert_eq!(label((1, 1)), "Joint (one network each)");
+        assert_eq!(label((3, 1)), "Joint (3 and 1 networks)");
+        assert_eq!([label((2, 2)), label((3, 5))], ["Joint", "Joint"]);
+    }
+
+    #[test]
     fn p_values_are_corrected_for_all_columns_and_methods() {
         let column = |label: &'static str| Column::new("task", "metric", label);
         let test = |p| Some(Paired { images: 9, difference: 1.0, p, adjusted_p: p });
@@ -189,9 +183,9 @@ mod tests {
             runs,
             pairs: Vec::new(),
         };
-        assert_eq!(note_on_runs(&[comparison("Joint", (3, 3))]), "");
-        let note =
-            note_on_runs(&[comparison("Joint", (3, 3)), comparison("MGDA", (3, 5)), comparison("PCGrad", (3, 1))]);
+        assert_eq!(note_on_runs(&[comparison("Joint", (3, 3))]), None);
+        let others = [comparison("Joint", (3, 3)), comparison("MGDA", (3, 5)), comparison("PCGrad", (3, 1))];
+        let note = note_on_runs(&others).unwrap();
         assert!(note.starts_with("The numbers of runs differ: MT-COOL has 3, MGDA has 5, PCGrad has 1."), "{note}");
     }
 }

@@ -1,15 +1,28 @@
 //! The table of an experiment, built from the finished runs. This module trains nothing.
 
 mod against_paper;
+mod chart;
+mod claims;
+mod claims_sheet;
 mod comparison;
 mod context;
+#[cfg(test)]
+mod example;
 pub mod figure;
-mod html;
+mod flatness;
+mod frame;
+mod grid;
+mod markdown;
+mod notes;
+mod overall;
+mod page;
+mod paired_sheet;
 mod paper_notes;
-mod plot;
+mod places;
 mod provenance;
-mod render;
 mod row;
+mod scores;
+mod sheet;
 mod table;
 mod verdict;
 
@@ -19,6 +32,7 @@ use crate::record::{csv_bytes, parquet_bytes, runs_frame, write_whole};
 use crate::suite::Suite;
 
 pub use against_paper::AgainstPaper;
+pub use claims::{Finding, JudgedClaim, JudgedPair};
 pub use comparison::{Comparison, Paired, compare_runs};
 pub use context::TableContext;
 pub use provenance::{Provenance, RowOrigin};
@@ -26,17 +40,26 @@ pub use row::TableRow;
 pub use table::Table;
 pub use verdict::Verdict;
 
-/// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`, and, if the data is available and has dense tasks,
+/// The flatness of the runs of `table` that have been measured, as Markdown; empty if there are none.
+///
+/// # Errors
+/// If a file of a run is damaged.
+pub fn flatness_markdown(table: &Table) -> Result<String> {
+    Ok(flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default())
+}
+
+/// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`, and, if the data is available and
+/// has dense tasks,
 /// `figure.svg` and `figure.png`. Returns the Markdown.
 ///
 /// # Errors
 /// If a run's files cannot be read or the table cannot be written.
 pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<String> {
     let table = Table::collect(context)?;
-    let markdown = render::markdown(&table);
+    let markdown = markdown::markdown(&table);
     write_whole(&context.folder.join("table.md"), markdown.as_bytes())?;
-    write_whole(&context.folder.join("table.csv"), &render::csv(&table)?)?;
-    write_whole(&context.folder.join("table.parquet"), &parquet_bytes(render::frame(&table)?)?)?;
+    write_whole(&context.folder.join("table.csv"), &frame::csv(&table)?)?;
+    write_whole(&context.folder.join("table.parquet"), &parquet_bytes(frame::frame(&table)?)?)?;
     let runs = runs_frame(&table.runs)?;
     write_whole(&context.folder.join("runs.csv"), &csv_bytes(runs.clone())?)?;
     write_whole(&context.folder.join("runs.parquet"), &parquet_bytes(runs)?)?;
@@ -48,7 +71,12 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
         write_whole(&context.folder.join("figure.svg"), figure.svg.as_bytes())?;
         write_whole(&context.folder.join("figure.png"), &figure.png)?;
     }
-    let figure = figure.map(|figure| figure.svg);
-    write_whole(&context.folder.join("report.html"), html::page(&table, figure.as_deref())?.as_bytes())?;
+    let parts = page::Parts {
+        figure: figure.map(|figure| figure.svg),
+        flatness: flatness::Flatness::of(&table)?,
+        appendix: page::Appendix::of(&table)?,
+    };
+    let page = page::page(&table, &parts)?;
+    write_whole(&context.folder.join("report.html"), page.as_bytes())?;
     Ok(markdown)
 }

@@ -10,16 +10,15 @@ use super::verdict::Verdict;
 use crate::plan::Plan;
 use crate::suite::{Column, Sharing};
 
-/// A note that says in words what the table and the paper's experiment have in common, and what not; `None` if the experiment has
-/// no results of a paper.
+/// A note that says in words what a table of real data and the paper's experiment have in common, and what not; `None` if the
+/// experiment has no results of a paper.
 pub(super) fn compared(context: &TableContext<'_>, rows: &[TableRow]) -> Option<String> {
     let experiment = &context.plan.experiment;
     let paper = experiment.paper.as_ref().filter(|_| !experiment.reference.is_empty())?;
-    let is_synthetic = !context.data.origin.is_null();
-    let mut words = vec![if is_synthetic { "synthetic data" } else { "real data" }.to_owned()];
+    let mut words = vec!["real data".to_owned()];
     if experiment.has_changed_settings {
         words.push("settings other than the profile's".into());
-    } else if !is_synthetic {
+    } else {
         words.extend(experiment.compared.iter().cloned());
     }
     let length = paper.epochs.map_or_else(|| "does not say how many".to_owned(), |epochs| format!("has {epochs}"));
@@ -133,30 +132,26 @@ mod tests {
 
     #[test]
     fn what_is_compared_is_said_in_words() {
-        let synthetic = DataIdentity { origin: serde_json::json!({ "synthetic": {} }), ..DataIdentity::default() };
-        let note = |assignments: &[&str], data: &DataIdentity, runs: [usize; 2]| {
-            let plan = plan("table3", assignments);
+        let note = |assignments: &[&str], runs: [usize; 2]| {
+            let (plan, data) = (plan("table3", assignments), DataIdentity::default());
             let rows = [row(&plan, "joint", 1.0, runs[0]), row(&plan, "mtcool", 1.0, runs[1])];
-            compared(&TableContext::of_real_data(&plan, data), &rows).unwrap()
+            compared(&TableContext::of_real_data(&plan, &data), &rows).unwrap()
         };
-        let real = DataIdentity::default();
         let size = "photographs at a quarter of the paper's sides";
-        let text = note(&[], &real, [1, 1]);
+        let text = note(&[], [1, 1]);
         for words in
             ["real data; ", size, "22 epochs (the paper does not say how many)", "1 run per method (the paper has 3)."]
         {
             assert!(text.contains(words), "no `{words}` in `{text}`");
         }
-        assert!(note(&["paper.epochs=40"], &real, [3, 3]).contains("22 epochs (the paper has 40); 3 runs per method"));
-        assert!(note(&[], &real, [1, 3]).contains("1 to 3 runs per method"));
-        assert!(!note(&[], &real, [0, 0]).contains("per method"), "there is no run yet");
-        let changed = note(&["training.epochs=1"], &real, [2, 2]);
+        assert!(note(&["paper.epochs=40"], [3, 3]).contains("22 epochs (the paper has 40); 3 runs per method"));
+        assert!(note(&[], [1, 3]).contains("1 to 3 runs per method"));
+        assert!(!note(&[], [0, 0]).contains("per method"), "there is no run yet");
+        let changed = note(&["training.epochs=1"], [2, 2]);
         assert!(
             changed.contains("settings other than the profile's; 1 epoch (") && !changed.contains(size),
             "{changed}"
         );
-        let drawn = note(&[], &synthetic, [2, 2]);
-        assert!(drawn.contains("synthetic data") && !drawn.contains(size), "{drawn}");
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! [`Table`]: the finished runs of one configuration, summarised by method.
 
-use std::collections::BTreeMap;
-
 use anyhow::Result;
 use mtcool_metrics::Summary;
 
 use super::against_paper::{AgainstPaper, obstacle};
+use super::claims::{JudgedClaim, judge};
 use super::comparison::{Comparison, compare};
 use super::context::TableContext;
-use super::paper_notes;
+use super::notes::notes;
 use super::provenance::Provenance;
 use super::row::TableRow;
-use crate::plan::PlannedMethod;
-use crate::record::{Environment, RecordedRun, Row, Status, StoredRun, read_rows};
-use crate::suite::{Caveat, Column, Split};
+use super::scores::run_values;
+use crate::plan::{PlannedMethod, Roles};
+use crate::record::{RecordedRun, Status, StoredRun, read_rows};
+use crate::suite::Column;
 
 /// The results table of an experiment.
 pub struct Table {
@@ -27,8 +27,12 @@ pub struct Table {
     pub is_synthetic: bool,
     /// The split that its results belong to, `validation` or `test`.
     pub split: &'static str,
-    /// Paired comparisons of MT-COOL, or of the first row, with each other row.
+    /// The methods that the others are compared with.
+    pub roles: Roles,
+    /// Paired comparisons of the subject, or of the first row, with each other row.
     pub comparisons: Vec<Comparison>,
+    /// The claims of the paper, judged by these runs.
+    pub claims: Vec<JudgedClaim>,
     /// Why no result can be compared with the paper, if that is so.
     pub paper_obstacle: Option<String>,
     /// Notes that a reader must know before comparing results.
@@ -62,7 +66,9 @@ impl Table {
             title: plan.experiment.title.clone(),
             is_synthetic: !context.data.origin.is_null(),
             split: plan.experiment.report.name(),
-            comparisons: compare(&rows, &columns)?,
+            comparisons: compare(&rows, &columns, &plan.experiment.roles.subject)?,
+            roles: plan.experiment.roles.clone(),
+            claims: judge(&plan.experiment, &rows, &columns, plan.experiment.report.name())?,
             paper_obstacle: obstacle(context),
             notes: notes(context, &columns, &rows)?,
             provenance: Provenance::collect(context, &rows, &runs),
@@ -87,14 +93,8 @@ impl Table {
         let histories =
             folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
         let split = context.plan.experiment.report.name();
-        let cells: Vec<Option<Summary>> = columns
-            .iter()
-            .map(|column| {
-                let last = |rows: &Vec<Row>| rows.iter().rfind(|row| is_cell(row, column, split)).map(|row| row.value);
-                let values: Vec<f64> = histories.iter().filter_map(last).collect();
-                Summary::of(&values)
-            })
-            .collect();
+        let cells: Vec<Option<Summary>> =
+            columns.iter().map(|column| Summary::of(&run_values(&histories, column, split))).collect();
         let against_paper = columns
             .iter()
             .zip(&cells)
@@ -130,10 +130,6 @@ fn recorded_runs(rows: &[TableRow]) -> Result<Vec<RecordedRun>> {
     rows.iter().flat_map(of_row).collect()
 }
 
-fn is_cell(row: &Row, column: &Column, split: &str) -> bool {
-    row.split == split && row.task == column.task && row.metric == column.metric
-}
-
 /// The runs that have the current configuration of `method`, sorted by seed, also for seeds that are not requested now.
 fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Vec<StoredRun> {
     let is_asked_for = |run: &&StoredRun| {
@@ -144,99 +140,4 @@ fn runs_of(context: &TableContext<'_>, method: &PlannedMethod) -> Vec<StoredRun>
     // A copy of a folder is the same run.
     runs.dedup_by_key(|run| run.seed);
     runs
-}
-
-fn notes(context: &TableContext<'_>, columns: &[Column], rows: &[TableRow]) -> Result<Vec<String>> {
-    let experiment = &context.plan.experiment;
-    let mut notes = Vec::new();
-    if experiment.report == Split::Validation {
-        notes.push(
-            "These are results on the validation split, for choosing settings; the test split was not read.".into(),
-        );
-    }
-    if !context.data.origin.is_null() {
-        notes.push(format!("SYNTHETIC DATA ({}): not comparable with the paper.", context.data.origin));
-    }
-    for Caveat { text, is_comparable } in context.caveats {
-        notes.push(format!("{text}{}", if *is_comparable { "." } else { ": not comparable with the paper." }));
-    }
-    notes.extend(paper_notes::compared(context, rows));
-    notes.extend(paper_notes::rule(context, rows, columns));
-    notes.extend(paper_notes::params(context.plan, rows)?);
-    notes.extend(experiment.notes.iter().cloned());
-    notes.extend(revisions(rows)?);
-    let missing: Vec<_> =
-        rows.iter().filter(|row| row.runs == 0 && row.failures.is_empty()).map(|row| &*row.method.name).collect();
-    if !missing.is_empty() {
-        notes.push(format!("No finished run yet: {}.", missing.join(", ")));
-    }
-    notes.extend(unfinished(rows));
-    for row in rows {
-        notes.extend(row.failures.iter().map(|failure| format!("FAILED: {failure}.")));
-    }
-    Ok(notes)
-}
-
-/// Notes on the runs that have begun and are not over.
-fn unfinished(rows: &[TableRow]) -> Vec<String> {
-    let place = |run: &StoredRun| {
-        let status = &run.status;
-        format!("{} (epoch {} of {})", run.name(), (status.epoch + 1).min(status.epochs), status.epochs)
-    };
-    let with = |status: Status| {
-        let runs = rows.iter().flat_map(|row| &row.unfinished).filter(|run| run.status.status == status);
-        runs.map(place).collect::<Vec<_>>().join(", ")
-    };
-    let (running, interrupted) = (with(Status::Running), with(Status::Interrupted));
-    let mut notes = Vec::new();
-    if !running.is_empty() {
-        notes.push(format!("Running at the time of this table: {running}."));
-    }
-    if !interrupted.is_empty() {
-        notes.push(format!("Interrupted: {interrupted}; the same command goes on."));
-    }
-    notes
-}
-
-/// A note, if the runs of the table were executed by different revisions of the program.
-fn revisions(rows: &[TableRow]) -> Result<Option<String>> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for run in rows.iter().flat_map(|row| &row.stored) {
-        found.entry(Environment::read(&run.folder)?.revision).or_default().push(run.name());
-    }
-    if found.len() < 2 {
-        return Ok(None);
-    }
-    let of_each = found.iter().map(|(revision, runs)| format!("{revision}: {}", runs.join(", ")));
-    let of_each = of_each.collect::<Vec<_>>().join("; ");
-    Ok(Some(format!("These runs were made by programs of {} different revisions ({of_each}).", found.len())))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::{DataIdentity, Overrides, Plan};
-    use crate::suite::Registry;
-
-    #[test]
-    fn copies_that_are_not_as_published_are_told() {
-        let overrides = Overrides { profile: Some("paper".into()), assignments: Vec::new() };
-        let plan = Plan::load(&Registry::builtin(), "table2", &overrides).unwrap();
-        let caveat = |text: &str, is_comparable| Caveat { text: text.into(), is_comparable };
-        let notes_on = |origin: serde_json::Value, caveats: &[Caveat]| {
-            let data = DataIdentity { origin, ..DataIdentity::default() };
-            let folder = std::path::Path::new("none");
-            let overrides = overrides.clone();
-            let context = TableContext { plan: &plan, data: &data, caveats, overrides, runs: &[], folder };
-            notes(&context, &plan.spec.columns, &[]).unwrap()
-        };
-        let is_told = |notes: &[String]| notes.iter().any(|note| note.contains("not comparable"));
-        let published = notes_on(serde_json::Value::Null, &[]);
-        assert!(!is_told(&published), "{published:?}");
-        assert!(published.iter().any(|note| note.contains("Cup") && note.contains("swapped")), "{published:?}");
-        let recoded = notes_on(serde_json::Value::Null, &[caveat("3 masks", true)]);
-        assert!(!is_told(&recoded) && recoded.contains(&"3 masks.".to_owned()), "{recoded:?}");
-        assert!(is_told(&notes_on(serde_json::Value::Null, &[caveat("3 photographs", false)])));
-        assert!(is_told(&notes_on(serde_json::json!({ "synthetic": {} }), &[])));
-    }
 }

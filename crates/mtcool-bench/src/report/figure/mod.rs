@@ -20,8 +20,6 @@ use crate::suite::{CasePicture, FigureTask, Suite};
 use scene::{Grid, Panel, Picture};
 use window::Window;
 
-/// The method whose scores rank the cases, if it has finished runs.
-const CHOOSER: &str = "independent";
 /// The positions of the shown cases in the ranking, each with its name.
 const RANKS: [(f64, &str); 3] = [(0.25, "first quartile"), (0.5, "median"), (0.75, "third quartile")];
 
@@ -33,7 +31,8 @@ pub struct Figure {
     pub png: Vec<u8>,
 }
 
-/// Draws the maps of `task` from the run with the lowest seed of each row. Returns `None` if no run has maps, or if the data set
+/// Draws the maps of `task` from the run with the lowest seed of each row. The scores of the method that trains each task alone, or of
+/// the first row, rank the cases. Returns `None` if no run has maps, or if the data set
 /// has no figure.
 ///
 /// # Errors
@@ -42,7 +41,9 @@ pub fn draw(table: &Table, task: Option<&FigureTask>, suite: &dyn Suite) -> Resu
     let Some(task) = task else { return Ok(None) };
     let has_maps = |row: &&TableRow| row.folders.first().is_some_and(|run| run.join("maps").join(&*task.task).is_dir());
     let rows: Vec<&TableRow> = table.rows.iter().filter(has_maps).collect();
-    let Some(chooser) = rows.iter().find(|row| row.method.name == CHOOSER).or(rows.first()) else { return Ok(None) };
+    let Some(chooser) = rows.iter().find(|row| row.method.name == table.roles.alone.as_str()).or(rows.first()) else {
+        return Ok(None);
+    };
     let scores = rows.iter().map(|row| scores(&row.folders[0], task)).collect::<Result<Vec<_>>>()?;
     let ranked: Vec<(String, f64)> = {
         let own = rows.iter().position(|row| row.method.name == chooser.method.name).unwrap_or(0);

@@ -9,7 +9,6 @@ use base64::prelude::BASE64_STANDARD;
 use super::raster::png;
 use super::resample::resample;
 use super::scene::{CHARACTER, Item, Picture, Scene, Stroke};
-use crate::report::html::escape;
 use crate::suite::Colour;
 
 /// The scene as an SVG document.
@@ -83,4 +82,9 @@ fn encoded(picture: &Picture, size: [usize; 2]) -> Result<Vec<u8>> {
 
 fn hex([red, green, blue]: &Colour) -> String {
     format!("#{red:02x}{green:02x}{blue:02x}")
+}
+
+/// Escapes text for SVG.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

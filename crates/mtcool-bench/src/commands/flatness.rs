@@ -1,0 +1,86 @@
+//! `mtcool flatness`: how much the losses of finished runs rise when their weights are moved at random.
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{DType, Device};
+use mtcool_core::Batch;
+use mtcool_ops::open_device;
+
+use super::experiment::{Remembered, open_data, publish_table, remembered};
+use crate::cli::Flatness;
+use crate::logging;
+use crate::output::print;
+use crate::plan::Plan;
+use crate::progress::Console;
+use crate::record::{MovedLoss, StoredRun, read_flatness, read_model, stored_runs, write_flatness};
+use crate::report::{Table, TableContext, flatness_markdown};
+use crate::run::{FlatnessRequest, measure, problem};
+use crate::suite::{Name, Registry, Sharing, Suite};
+
+/// Measures the finished runs of the experiment's table that have not been measured in this way, writes the result into their folders
+/// and into the report, and prints it.
+///
+/// # Errors
+/// If there are no runs, if their data is not available, or if a file cannot be read or written.
+pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> {
+    logging::start(&Console::default(), None)?;
+    let request = FlatnessRequest { radii: arguments.radii.clone(), draws: arguments.draws };
+    request.check()?;
+    ensure!(arguments.batches > 0, "`--batches` is 0: expected at least 1");
+    let Remembered { plan, record, folder } =
+        remembered(registry, &arguments.experiment, &arguments.config, &arguments.results)?;
+    let device = open_device(&plan.experiment.device)?;
+    let suite = open_data(&plan, &record.data).context("flatness is measured on the training data of the runs")?;
+    let index = stored_runs(&folder.runs())?;
+    let (data, caveats, overrides) = (&record.data, &record.caveats[..], record.overrides());
+    let context = TableContext { plan: &plan, data, caveats, overrides, runs: &index.runs, folder: folder.path() };
+    let table = Table::collect(&context)?;
+    let batches = batches(&plan, suite.as_ref(), &device, arguments.batches)?;
+    let work = || -> Result<()> {
+        for row in &table.rows {
+            for run in &row.stored {
+                measure_run(&plan, suite.as_ref(), &device, (run, row.method.sharing), &batches, &request)?;
+            }
+        }
+        Ok(())
+    };
+    // As in training, the parallel parts do not have to change the thread.
+    rayon::scope(|_| work())?;
+    publish_table(&plan, &record, &folder, Some(suite.as_ref()), false)?;
+    print(&flatness_markdown(&table)?)
+}
+
+/// The first batches of every task, for all runs the same.
+fn batches(plan: &Plan, suite: &dyn Suite, device: &Device, count: usize) -> Result<Vec<Vec<Batch>>> {
+    let mut source = suite.batches(device, plan.experiment.training.batch_size, 0, 0)?;
+    let batches = (0..count).map(|_| Ok(source.next_all(plan.spec.tasks.len())?));
+    batches.collect()
+}
+
+fn measure_run(
+    plan: &Plan,
+    suite: &dyn Suite,
+    device: &Device,
+    (run, sharing): (&StoredRun, Sharing),
+    batches: &[Vec<Batch>],
+    request: &FlatnessRequest,
+) -> Result<()> {
+    if read_flatness(&run.folder)?.is_some_and(|known| is_answered(&known, batches.len(), request)) {
+        tracing::info!("{} is measured", run.name());
+        return Ok(());
+    }
+    let problem = problem(plan, suite, sharing, device)?;
+    let template = problem.network().initial_parameters(0, DType::F32, device)?;
+    let parameters = read_model(&run.folder.join("model.safetensors"), &template)?;
+    let tasks: Vec<Name> = plan.spec.tasks.iter().map(|task| task.name.clone()).collect();
+    let losses = measure(&problem, &parameters, batches, &tasks, request).with_context(|| run.name())?;
+    write_flatness(&run.folder, &losses)?;
+    tracing::info!("{} has been measured", run.name());
+    Ok(())
+}
+
+/// Whether `known` was measured as `request` asks.
+fn is_answered(known: &[MovedLoss], batches: usize, request: &FlatnessRequest) -> bool {
+    let is_alike = |entry: &MovedLoss| (entry.draws, entry.batches) == (request.draws as u64, batches as u64);
+    let has = |radius: &f64| known.iter().any(|entry| entry.radius == *radius);
+    known.iter().all(is_alike) && request.radii.iter().all(has)
+}

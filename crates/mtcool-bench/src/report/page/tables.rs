@@ -1,0 +1,139 @@
+//! The tables of the page.
+
+use maud::{Markup, html};
+
+use crate::plan::Direction;
+use crate::report::chart::interval_mark;
+use crate::report::claims::{Finding, JudgedClaim};
+use crate::report::claims_sheet::ClaimsSheet;
+use crate::report::paired_sheet::PairedSheet;
+use crate::report::places::Place;
+use crate::report::sheet::{Entry, Sheet};
+use crate::report::table::Table;
+use crate::report::verdict::Verdict;
+
+/// The table of results with its notes. The best and the second best result of each column are marked, and differences from the
+/// paper have the colours of their verdicts.
+pub(super) fn results(table: &Table) -> Markup {
+    let sheet = Sheet::of(table);
+    let has_places = sheet.blocks.iter().flatten().flatten().any(|entry| entry.place.is_some());
+    html! {
+        div.scroll {
+            table {
+                thead { tr { @for name in &sheet.head { th { (name) } } } }
+                @for block in sheet.blocks.iter().filter(|block| !block.is_empty()) {
+                    tbody { @for line in block { tr { @for entry in line { (cell(entry)) } } } }
+                }
+            }
+        }
+        ul.notes {
+            @if has_places { li { b { "Best" } " and " u { "second best" } " of each column are marked." } }
+            li { (sheet.legend) }
+            @for note in &table.notes { li { (note) } }
+        }
+    }
+}
+
+fn cell(entry: &Entry) -> Markup {
+    html! {
+        td {
+            @match (entry.place, entry.verdict) {
+                (Some(Place::Best), _) => { b { (entry.text) } }
+                (Some(Place::Second), _) => { u { (entry.text) } }
+                (None, Some(verdict)) => {
+                    span class=(verdict_class(verdict)) title=(verdict.words()) { (entry.text) " " (verdict.mark()) }
+                }
+                (None, None) => { (entry.text) }
+            }
+        }
+    }
+}
+
+fn verdict_class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Reproduced => "good",
+        Verdict::NotReproduced => "bad",
+        Verdict::CannotBeCompared => "open",
+    }
+}
+
+fn finding_class(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Supported => "good",
+        Finding::NotSupported => "bad",
+        Finding::Undecided => "open",
+    }
+}
+
+/// The claims, each with its comparisons as numbers and intervals; `None` if there are none.
+pub(super) fn claims(table: &Table) -> Option<Markup> {
+    let sheet = ClaimsSheet::of(table)?;
+    let mut lines = sheet.lines.iter();
+    let blocks = table.claims.iter().zip(&sheet.claims).map(|(judged, (finding, words))| {
+        let comparisons = judged.comparisons.iter().zip(lines.by_ref());
+        let comparisons: Vec<Markup> =
+            comparisons.map(|(pair, (finding, cells))| claim_line(judged, pair.difference, *finding, cells)).collect();
+        html! {
+            tbody {
+                tr.claim {
+                    th colspan=(sheet.head.len()) scope="rowgroup" {
+                        div { span class=(format!("badge {}", finding_class(*finding))) { (finding.words()) } " " (words) }
+                    }
+                }
+                @for line in &comparisons { (line) }
+            }
+        }
+    });
+    let blocks: Vec<Markup> = blocks.collect();
+    Some(html! {
+        h2 { (sheet.title) }
+        div.scroll {
+            table {
+                thead { tr { @for name in sheet.head.iter().skip(1) { th { (name) } } th {} } }
+                @for block in &blocks { (block) }
+            }
+        }
+        p.note { (sheet.notes.join(" ")) }
+    })
+}
+
+/// The cells of a comparison without the claim's number, and its interval as a drawing with the claim's range.
+fn claim_line(
+    judged: &JudgedClaim,
+    difference: mtcool_metrics::Interval,
+    finding: Finding,
+    cells: &[String],
+) -> Markup {
+    let margin = judged.claim.margin;
+    let marks = match judged.claim.direction {
+        Direction::Better if margin == 0.0 => vec![0.0],
+        Direction::Better => vec![0.0, margin],
+        Direction::Near => vec![0.0, -margin, margin],
+    };
+    let ends = judged.comparisons.iter().flat_map(|pair| [pair.difference.low, pair.difference.high]);
+    let range = ends.chain(marks.iter().copied());
+    let range = range.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], end| [low.min(end), high.max(end)]);
+    html! {
+        tr {
+            @for cell in cells.iter().skip(1) { td { (cell) } }
+            td class=(finding_class(finding)) {
+                (interval_mark(difference.estimate, [difference.low, difference.high], range, &marks))
+            }
+        }
+    }
+}
+
+/// The paired comparison; `None` if there is none.
+pub(super) fn paired(table: &Table) -> Option<Markup> {
+    let PairedSheet { title, head, lines, notes } = PairedSheet::of(table)?;
+    Some(html! {
+        h2 { (title) }
+        div.scroll {
+            table {
+                thead { tr { @for name in &head { th { (name) } } } }
+                tbody { @for line in &lines { tr { @for cell in line { td { (cell) } } } } }
+            }
+        }
+        p.note { (notes.join(" ")) }
+    })
+}

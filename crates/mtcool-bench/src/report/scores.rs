@@ -1,0 +1,49 @@
+//! Scores of single images, of one run or as means over a method's runs, and the values of whole runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::record::{Row, read_hits, read_scores};
+use crate::suite::Column;
+
+/// One score per image, by the image's name, in the unit of the metric.
+pub(super) type Scores = BTreeMap<String, f64>;
+
+/// The scores of the run in `folder`; empty where the metric is not defined for single images.
+///
+/// # Errors
+/// If a file of the run is damaged.
+pub(super) fn scores_of_run(folder: &Path, column: &Column) -> Result<Scores> {
+    let mut scores = read_scores(folder, &column.task, &column.metric)?;
+    if scores.is_empty() && column.metric == "accuracy" {
+        // A task with one class per sample has no stored scores: a correct prediction counts as the score 100, a wrong one as 0.
+        scores = read_hits(&folder.join("predictions.parquet"), &column.task)?;
+    }
+    Ok(scores.into_iter().collect())
+}
+
+/// The mean score of each image over `runs`, the folders of runs. An image that only some runs were tested on is left out: it would be
+/// compared for a different set of networks.
+///
+/// # Errors
+/// If a file of a run is damaged.
+pub(super) fn mean_scores(runs: &[PathBuf], column: &Column) -> Result<Scores> {
+    let mut sums: BTreeMap<String, (f64, usize)> = BTreeMap::new();
+    for folder in runs {
+        for (image, score) in scores_of_run(folder, column)? {
+            let entry = sums.entry(image).or_default();
+            *entry = (entry.0 + score, entry.1 + 1);
+        }
+    }
+    sums.retain(|_, (_, count)| *count == runs.len());
+    Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
+}
+
+/// The last value of `column` on `split` of each run that has one, from the recorded metrics of the runs.
+pub(super) fn run_values(histories: &[Vec<Row>], column: &Column, split: &str) -> Vec<f64> {
+    let is_cell = |found: &&Row| found.split == split && found.task == column.task && found.metric == column.metric;
+    let last = |rows: &Vec<Row>| rows.iter().rfind(is_cell).map(|found| found.value);
+    histories.iter().filter_map(last).collect()
+}

@@ -64,7 +64,7 @@
 //! let problem = Problem::new(Box::new(Shared), vec![squared(), squared(), squared()])?;
 //! let mut parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?;
 //!
-//! // The KL term compares predicted classes; a regression has none, so lambda is 0.
+//! // Without the KL term, so that lambda is 0; `Problem::with_kinds` would tell it that these tasks predict numbers.
 //! let config = MtcoolConfig { bound: 0.02, lambda: 0.0, warmup_iterations: 10, ..MtcoolConfig::default() };
 //! let mut method = Mtcool::new(config.clone(), Box::new(UniformNoise::new(0, config.bound)?))?;
 //! let mut losses = Vec::new();
@@ -114,6 +114,6 @@ pub use noise::{NoiseDraw, NoiseSource, UniformNoise};
 pub use optimizer::{AdamW, DecayedParameters, Optimizer, OptimizerInputs, RateSchedule, Sgd, UpdateSettings};
 pub use parameter_name::{ParameterKind, ParameterName};
 pub use parameters::{Gradients, Parameters};
-pub use problem::{Loss, Network, Problem};
+pub use problem::{Loss, Network, OutputKind, Problem};
 pub use state_tensors::StateTensors;
 pub use update::{AdamFactors, AdamRule, MomentumRule, ParameterUpdate, UpdateRule, UpdatedParameter};

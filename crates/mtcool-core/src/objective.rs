@@ -6,7 +6,7 @@ use candle_nn::ops::log_softmax;
 use crate::batches::Batch;
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
-use crate::problem::Problem;
+use crate::problem::{OutputKind, Problem};
 
 /// The two terms of `L_i^[t]` in Eq. (6), scalars in the graph.
 pub(crate) struct Cooperative {
@@ -17,7 +17,7 @@ pub(crate) struct Cooperative {
 }
 
 /// Eqs. (5) and (6) for task `task` on `batch`; `draws[j]` holds the parameters of draw j. With a single draw the KL term is
-/// always zero, so it is left out.
+/// always zero, so it is left out. Predicted numbers are means of normal distributions: see [`spread`].
 pub(crate) fn cooperative(
     problem: &Problem,
     draws: &[Parameters],
@@ -31,10 +31,11 @@ pub(crate) fn cooperative(
         let output = problem.network().forward(parameters, task, &batch.input)?;
         losses.push(problem.loss(task, &output, &batch.target)?);
         if regularize && draws.len() > 1 {
-            if output.rank() < 2 || output.dim(1)? < 2 {
+            let is_distribution = output.rank() >= 2 && output.dim(1)? >= 2;
+            if problem.kind(task) == OutputKind::Classes && !is_distribution {
                 return Err(Error::Mismatch {
                     what: format!("output of task {task}, whose predictions the KL term compares"),
-                    expected: "logits [B, K, ...] of at least two classes; or lambda = 0".into(),
+                    expected: "logits [B, K, ...] of at least two classes; or `Problem::with_kinds` for numbers; or lambda = 0".into(),
                     got: format!("{:?}", output.dims()),
                 });
             }
@@ -43,6 +44,7 @@ pub(crate) fn cooperative(
     }
     let regularizer = match problem.kernels() {
         _ if outputs.is_empty() => None,
+        _ if problem.kind(task) == OutputKind::Numbers => Some(spread(&outputs)?),
         Some(kernels) => Some(kernels.disagreement(&outputs)?),
         None => {
             let log_predictions = outputs.iter().map(|output| log_softmax(output, 1));
@@ -62,6 +64,16 @@ pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
         let pointwise = (log_p.exp()? * (log_p - &log_mean)?)?;
         Ok(pointwise.sum(1)?.mean_all()?)
     });
+    mean(&divergences.collect::<Result<Vec<_>>>()?)
+}
+
+/// The KL term of Eq. (6) for numbers `[B, ...]`, the means of normal distributions with variance 1:
+/// `1/M sum_j KL(N(y_j, 1) || N(1/M sum_n y_n, 1)) = 1/M sum_j (y_j - 1/M sum_n y_n)^2 / 2`, summed over the numbers of an image
+/// and averaged over the batch.
+pub(crate) fn spread(outputs: &[Tensor]) -> Result<Tensor> {
+    let center = Tensor::stack(outputs, 0)?.mean(0)?;
+    let images = center.dims().first().copied().unwrap_or(1) as f64;
+    let divergences = outputs.iter().map(|output| Ok(((output - &center)?.sqr()?.sum_all()? / (2.0 * images))?));
     mean(&divergences.collect::<Result<Vec<_>>>()?)
 }
 
@@ -132,6 +144,15 @@ mod tests {
             prop_assert!((value - disagreement_by_definition(&logits)).abs() < 1e-12);
             prop_assert!(value >= -1e-12 && value <= (logits.len() as f64).ln() + 1e-12);
         }
+    }
+
+    #[test]
+    fn the_spread_of_numbers_is_the_divergence_of_normal_distributions() {
+        // Two draws of two numbers for two images: the draws of a number differ by 2, 0, 1 and 4 from each other.
+        let draw = |numbers: &[[f64; 2]; 2]| Tensor::new(numbers, &Device::Cpu).unwrap();
+        let value = scalar(&spread(&[draw(&[[1.0, 5.0], [0.0, 2.0]]), draw(&[[3.0, 5.0], [1.0, -2.0]])]).unwrap());
+        // Each draw lies half of the difference d away from the mean of both, so that a number adds d^2 / 8.
+        assert!((value - (4.0 + 0.0 + 1.0 + 16.0) / 8.0 / 2.0).abs() < 1e-12, "{value}");
     }
 
     #[test]

@@ -66,30 +66,66 @@ pub trait Network: Send + Sync {
 /// loss_i: a function of (output, target) whose value is a scalar.
 pub type Loss = Box<dyn Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor> + Send + Sync>;
 
+/// What the output of a task says, so that two predictions can be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputKind {
+    /// Logits `[B, K, ...]` of K classes, whose softmax along K is a distribution.
+    #[default]
+    Classes,
+    /// Numbers `[B, D]`, each the mean of a normal distribution with variance 1: targets that are standardised, and the squared
+    /// error.
+    Numbers,
+}
+
 /// A network with a loss for each of its tasks.
 pub struct Problem {
     network: Box<dyn Network>,
     losses: Vec<Loss>,
+    kinds: Vec<OutputKind>,
     kernels: Option<Box<dyn Kernels>>,
 }
 
 impl Problem {
+    /// All tasks predict classes; [`Problem::with_kinds`] says otherwise. With a single task there is nothing to share, and every
+    /// method trains the network on that task.
+    ///
     /// # Errors
-    /// [`Error::Mismatch`] unless there are as many losses as tasks, and at least two tasks.
+    /// [`Error::Mismatch`] unless there are as many losses as tasks, and at least one task.
     pub fn new(network: Box<dyn Network>, losses: Vec<Loss>) -> Result<Self> {
-        if losses.len() != network.tasks() || losses.len() < 2 {
+        if losses.len() != network.tasks() || losses.is_empty() {
             return Err(Error::Mismatch {
                 what: "losses".into(),
-                expected: format!("one for each of the network's {} tasks, and at least 2", network.tasks()),
+                expected: format!("one for each of the network's {} tasks, and at least 1", network.tasks()),
                 got: losses.len().to_string(),
             });
         }
-        Ok(Self { network, losses, kernels: None })
+        let kinds = vec![OutputKind::default(); losses.len()];
+        Ok(Self { network, losses, kinds, kernels: None })
+    }
+
+    /// The same problem, whose task `i` predicts `kinds[i]`.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] unless there is one kind per task.
+    pub fn with_kinds(self, kinds: Vec<OutputKind>) -> Result<Self> {
+        if kinds.len() != self.tasks() {
+            return Err(Error::Mismatch {
+                what: "kinds of output".into(),
+                expected: format!("one for each of the {} tasks", self.tasks()),
+                got: kinds.len().to_string(),
+            });
+        }
+        Ok(Self { kinds, ..self })
     }
 
     /// T, the number of tasks.
     pub fn tasks(&self) -> usize {
         self.losses.len()
+    }
+
+    /// What the output of task `task` says.
+    pub(crate) fn kind(&self, task: usize) -> OutputKind {
+        self.kinds[task]
     }
 
     /// The network.
@@ -108,6 +144,7 @@ impl Problem {
         Self {
             network: Box::new(PlacedNetwork { network: self.network, device: device.clone() }),
             losses: self.losses.into_iter().map(loss).collect(),
+            kinds: self.kinds,
             kernels: Some(Box::new(kernels)),
         }
     }

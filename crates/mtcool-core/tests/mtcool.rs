@@ -10,8 +10,8 @@ use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
     AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool,
-    MtcoolConfig, Network, NoiseDraw, NoiseSource, ParameterKind, ParameterName, Parameters, Problem, RateSchedule,
-    Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
+    MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind, ParameterName, Parameters, Problem,
+    RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
 use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};
@@ -262,6 +262,77 @@ fn settings_out_of_range_and_misfits_are_named() {
     let x = Tensor::zeros((1, INPUTS), DType::F64, &Device::Cpu).unwrap();
     let message = Tiny { tasks: 2 }.forward(&Parameters::new(), 0, &x).unwrap_err().to_string();
     assert!(message.contains("`theta.0.hidden.weight`"), "{message}");
+}
+
+#[test]
+fn a_single_task_is_trained_alone() {
+    let problem = problem(1);
+    let start = initial(&problem, 3);
+    let trained = |variant: Variant| {
+        // Nobody else's weights are perturbed, and the clamp does not act.
+        let mut parameters = start.clone();
+        let config = MtcoolConfig { variant, bound: 10.0, ..config() };
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0]), 3);
+        parameters
+    };
+    let alone = trained(Variant::Vanilla);
+    assert!(distance(&alone, &start, |_| true) > 0.01);
+    assert!(distance(&trained(Variant::Full), &alone, |_| true) < 1e-12);
+}
+
+#[test]
+fn the_kl_term_of_numbers_is_half_of_their_variance_over_the_draws() {
+    let squared = || -> Loss { Box::new(|output, target| (output - target)?.sqr()?.mean_all()) };
+    let target = || Tensor::zeros((6, 3), DType::F64, &Device::Cpu).unwrap();
+    struct Numbers(Points, Tensor);
+    impl BatchSource for Numbers {
+        fn next(&mut self, task: usize) -> Result<Batch> {
+            Ok(Batch { target: self.1.clone(), ..self.0.next(task)? })
+        }
+    }
+    let problem = |kind: OutputKind| {
+        let problem = Problem::new(Box::new(Tiny { tasks: 2 }), vec![squared(), squared()]).unwrap();
+        problem.with_kinds(vec![kind; 2]).unwrap()
+    };
+    let start = initial(&problem(OutputKind::Numbers), 3);
+    let bound = 0.2;
+    let config = MtcoolConfig { bound, samples: 3, lambda: 0.5, inner_iterations: 1, ..config() };
+    let report = |kind: OutputKind| {
+        let (problem, mut parameters) = (problem(kind), start.clone());
+        let mut batches = Numbers(Points::new(vec![0, 1]), target());
+        let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut batches, progress: 0.0 };
+        mtcool(config.clone()).step(step).unwrap().check_finite().unwrap()
+    };
+    // The first task's outputs for each draw, by hand.
+    let mut noise = UniformNoise::new(5, bound).unwrap();
+    let input = Points::new(vec![0, 1]).next(0).unwrap().input;
+    let outputs: Vec<Vec<Vec<f64>>> = (0..3)
+        .map(|sample| {
+            let draw = NoiseDraw::Cooperative { iteration: 0, task: 0, inner: 0, sample };
+            let noisy = start.map(|name, tensor| match (name.kind, name.task) {
+                (ParameterKind::Theta, 1) => Ok((tensor + noise.noise(draw, name, tensor)?)?),
+                _ => Ok(tensor.clone()),
+            });
+            Tiny { tasks: 2 }.forward(&noisy.unwrap(), 0, &input).unwrap().to_vec2().unwrap()
+        })
+        .collect();
+    let mut wanted = 0.0;
+    for image in 0..6 {
+        for number in 0..3 {
+            let draws: Vec<f64> = outputs.iter().map(|draw| draw[image][number]).collect();
+            let mean = draws.iter().sum::<f64>() / 3.0;
+            wanted += draws.iter().map(|draw| (draw - mean).powi(2) / 2.0).sum::<f64>() / 3.0;
+        }
+    }
+    let regularizer = report(OutputKind::Numbers)[0].regularizer;
+    assert!(
+        regularizer > 1e-6 && (regularizer - wanted / 6.0).abs() < 1e-12,
+        "{regularizer} instead of {}",
+        wanted / 6.0
+    );
+    assert!((report(OutputKind::Classes)[0].regularizer - regularizer).abs() > 1e-9, "logits are compared otherwise");
+    let message = problem(OutputKind::Numbers).with_kinds(vec![OutputKind::Numbers]).unwrap_err().to_string();
+    assert!(message.contains("2 tasks") && message.contains("got 1"), "{message}");
 }
 
 #[test]

@@ -44,6 +44,32 @@ pub fn shares(channels: usize, tasks: usize) -> Result<Vec<usize>> {
     Ok((0..tasks).map(|task| channels / tasks + usize::from(task < channels % tasks)).collect())
 }
 
+/// How many of `channels` each task owns if task k gets `parts[k]` of the sum of all parts, as nearly as whole groups of `group`
+/// channels allow, and at least one group. With equal parts these are the [`shares`] of groups.
+///
+/// # Errors
+/// If there are fewer groups than tasks, or a part is not a finite number above 0.
+pub fn allocated(channels: usize, parts: &[f64], group: usize) -> Result<Vec<usize>> {
+    let (tasks, groups) = (parts.len(), channels.checked_div(group).unwrap_or(0));
+    if let Some(part) = parts.iter().find(|part| !(part.is_finite() && **part > 0.0)) {
+        bail!("a task's part of the channels is {part}: expected a finite number above 0");
+    }
+    if tasks == 0 || groups < tasks {
+        bail!(
+            "a layer of {channels} channels in groups of {group} cannot be shared by {tasks} tasks: each needs at least one group"
+        );
+    }
+    // Each task has one group in advance; one group after the other goes to the task that lacks most of its part.
+    let sum: f64 = parts.iter().sum();
+    let mut owned = vec![1usize; tasks];
+    for _ in tasks..groups {
+        let lacks = |task: usize| parts[task] / sum * groups as f64 - owned[task] as f64;
+        let next = (1..tasks).fold(0, |most, task| if lacks(task) > lacks(most) + 1e-9 { task } else { most });
+        owned[next] += 1;
+    }
+    Ok(owned.into_iter().map(|groups| groups * group).collect())
+}
+
 impl CooperativeLayer {
     /// A layer called `name` from `inputs` channels, as each task reads them, to `outputs` channels over all tasks.
     ///
@@ -58,6 +84,21 @@ impl CooperativeLayer {
         fusion: Fusion,
     ) -> Result<Self> {
         Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion, precision: Precision::Full })
+    }
+
+    /// The same layer with `parts[k]` of the sum of all parts of its channels for task k: see [`allocated`].
+    ///
+    /// # Errors
+    /// If there is not one part per task, or as [`allocated`].
+    pub fn with_allocation(self, parts: &[f64]) -> Result<Self> {
+        if parts.len() != self.shares.len() {
+            bail!(
+                "{} parts of a layer's channels: expected one for each of the {} tasks",
+                parts.len(),
+                self.shares.len()
+            );
+        }
+        Ok(Self { shares: allocated(self.shares.iter().sum(), parts, 1)?, ..self })
     }
 
     /// The same layer with the operands of its products in `precision`.

@@ -10,7 +10,7 @@ use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, decays, initialize};
 
 /// Sizes and settings of a [`LeNet`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LeNetConfig {
     /// Input channels, height, width; the sides must survive two rounds of (5x5 convolution, 2x2 pooling).
     pub input: (usize, usize, usize),
@@ -22,6 +22,8 @@ pub struct LeNetConfig {
     pub hidden: usize,
     /// Classes of each task.
     pub classes: Vec<usize>,
+    /// Each task's part of the channels and units, in proportion to these numbers; empty for even shares.
+    pub allocation: Vec<f64>,
     /// How the features of all tasks are combined.
     pub fusion: Fusion,
     /// Precision of the operands of convolutions and linear layers.
@@ -56,6 +58,7 @@ impl LeNet {
             conv2: 20,
             hidden: 50,
             classes: classes.to_vec(),
+            allocation: Vec::new(),
             fusion: Fusion::Concat,
             precision: Precision::Full,
         }
@@ -78,6 +81,7 @@ impl LeNet {
         let convolution = Transform::Convolution { kernel: KERNEL, pool: Some(MaxPool2d::tiling(POOL)) };
         let layer = |name, transform, inputs, outputs| -> Result<CooperativeLayer> {
             let layer = CooperativeLayer::new(name, transform, inputs, outputs, tasks, fusion)?;
+            let layer = if config.allocation.is_empty() { layer } else { layer.with_allocation(&config.allocation)? };
             Ok(layer.with_precision(config.precision))
         };
         let conv1 = layer("conv1", convolution, channels, config.conv1)?;

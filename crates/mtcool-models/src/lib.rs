@@ -47,10 +47,10 @@ mod tiles;
 mod unet;
 
 pub use card::{CardKernels, PlacedNoise};
-pub use cooperative::{CooperativeLayer, Transform, shares};
+pub use cooperative::{CooperativeLayer, Transform, allocated, shares};
 pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
 pub use tiles::{Tile, Tiling};
-pub use unet::{Classifier, Head, MapGradient, UNet, UNetConfig};
+pub use unet::{Classifier, Head, MapGradient, MapOf, UNet, UNetConfig};

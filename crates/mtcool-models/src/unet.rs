@@ -5,33 +5,35 @@ mod config;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
-use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, conv_norm_chain, conv2d, max_pool2d};
+use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, Statistics, conv_norm_chain, conv2d, max_pool2d};
 
 use crate::conv_norm::{ConvNorm, Owner};
-use crate::cooperative::shares;
+use crate::cooperative::{allocated, shares};
 use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, decays, initialize};
 
 use classification::ClassificationHead;
-pub use config::{Classifier, Head, MapGradient, UNetConfig};
+pub use config::{Classifier, Head, MapGradient, MapOf, UNetConfig};
 
 /// Cooperative U-Net (Ronneberger et al. 2015), from images `[B, C, H, W]` to the logits of each [`Head`].
 ///
 /// - Encoder, theta: at each level two units of (convolution 3x3, normalisation, ReLU), and a max-pooling by 2 between levels.
 /// - Segmentation head, phi: at each level on the way up, a transposed convolution 2x2, the concatenation with the skip
 ///   connection, and two units; then a convolution 1x1.
-/// - Classification head, phi: the bottom features beside the softmax map of task 0, pooled to their size; convolution 3x3, ReLU,
-///   mean over the pixels, linear layer. [`Classifier`] has the variants, and [`MapGradient`] says which parameters the gradient
-///   reaches by way of the map.
+/// - Heads with one answer per image, phi: the bottom features beside the softmax map of the first segmentation, pooled to their
+///   size; convolution 3x3, ReLU, mean over the pixels, linear layer. [`Classifier`] has the variants, [`MapOf`] the maps, and
+///   [`MapGradient`] says which parameters the gradient reaches by way of the map.
 #[derive(Clone, Debug)]
 pub struct UNet {
     config: UNetConfig,
     /// The two units of each level.
     encoder: Vec<[ConvNorm; 2]>,
-    /// For each task, the two units of each level; none for a [`Head::Classification`].
+    /// For each task, the two units of each level; none for a head without a map of its own.
     decoders: Vec<Vec<[ConvNorm; 2]>>,
     /// For each task, the layers behind the map; `None` for a [`Head::Segmentation`].
     classifications: Vec<Option<ClassificationHead>>,
+    /// The first task that is a segmentation.
+    segmentation: Option<usize>,
     specs: Vec<ParameterSpec>,
 }
 
@@ -39,20 +41,18 @@ impl UNet {
     /// A U-Net of these sizes.
     ///
     /// # Errors
-    /// If a width cannot be divided among the tasks or the groups, a classification has no segmentation to read, or the priors are
-    /// no probabilities of the classes.
+    /// If a width cannot be divided among the tasks or the groups, a head has no segmentation whose map it could read, or the
+    /// priors are no probabilities of the classes.
     pub fn new(config: UNetConfig) -> Result<Self> {
-        let tasks = config.heads.len();
-        let is_segmented = matches!(config.heads.first(), Some(Head::Segmentation { .. }));
-        let is_missing = |head: &Head| match *head {
-            Head::Segmentation { classes } => classes == 0,
-            Head::Classification { classes } => classes == 0 || !is_segmented,
-            Head::LoneClassification { classes, map } => classes == 0 || map == 0,
+        let segmentation = config.heads.iter().position(|head| matches!(head, Head::Segmentation { .. }));
+        let is_missing = |head: &Head| {
+            let reads_nothing = head.reads() == Some(MapOf::Segmentation) && segmentation.is_none();
+            head.outputs() == 0 || head.decoded() == Some(0) || reads_nothing
         };
         if config.heads.is_empty() || config.heads.iter().any(is_missing) || config.in_channels == 0 {
             bail!(
-                "UNet: expected input channels, heads with at least one class, and a segmentation as task 0 for \
-                 classifications that read it, got {config:?}"
+                "UNet: expected input channels, heads with at least one class, and a segmentation for classifications that \
+                 read its map, got {config:?}"
             );
         }
         let width = |level: usize| config.base << level;
@@ -62,19 +62,19 @@ impl UNet {
         };
         let level = |level: usize| {
             let inputs = if level == 0 { config.in_channels } else { width(level - 1) };
-            double(format!("enc{level}"), inputs, width(level), Owner::Tasks(shares(width(level), tasks)?))
+            double(format!("enc{level}"), inputs, width(level), Owner::Tasks(shares_of(&config, width(level))?))
         };
         let encoder = (0..=config.depth).map(level).collect::<Result<_>>()?;
-        let decoder = |(task, head): (usize, &Head)| match head {
-            Head::Classification { .. } => Ok(Vec::new()),
-            Head::Segmentation { .. } | Head::LoneClassification { .. } => {
+        let decoder = |(task, head): (usize, &Head)| match head.decoded() {
+            None => Ok(Vec::new()),
+            Some(_) => {
                 let block = |level| double(format!("dec{level}"), 2 * width(level), width(level), Owner::Task(task));
                 (0..config.depth).map(block).collect::<Result<_>>()
             }
         };
         let decoders = config.heads.iter().enumerate().map(decoder).collect::<Result<_>>()?;
-        let classifications = classifications(&config)?;
-        let unet = Self { encoder, decoders, classifications, config, specs: Vec::new() };
+        let classifications = classifications(&config, segmentation)?;
+        let unet = Self { encoder, decoders, classifications, segmentation, config, specs: Vec::new() };
         Ok(Self { specs: unet.specs(), ..unet })
     }
 
@@ -97,11 +97,7 @@ impl UNet {
             }
         };
         for (task, head) in self.config.heads.iter().enumerate() {
-            let map = match *head {
-                Head::Segmentation { classes } => classes,
-                Head::LoneClassification { map, .. } => map,
-                Head::Classification { .. } => continue,
-            };
+            let Some(map) = head.decoded() else { continue };
             for level in 0..self.config.depth {
                 let (from, to) = (self.width(level + 1), self.width(level));
                 add(task, format!("up{level}"), vec![from, to, 2, 2], to, from);
@@ -147,8 +143,8 @@ impl UNet {
         conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
     }
 
-    /// Logits of task `task` from the encoder's features; `map` are the logits that a [`Head::Classification`] reads, if they are
-    /// known already.
+    /// Logits of task `task` from the encoder's features; `map` are the logits of the first segmentation's map as
+    /// [`UNet::map_to_read`] gives them, if they are known already.
     fn output(
         &self,
         parameters: &Parameters,
@@ -160,35 +156,39 @@ impl UNet {
             return self.segment(parameters, task, features);
         };
         let map = match map {
-            Some(map) => map,
-            None => &self.map_of(parameters, task, features)?,
+            Some(map) => Some(map.clone()),
+            None => self.map_of(parameters, task, features)?,
         };
-        classification.forward(parameters, &features[self.config.depth], map)
+        classification.forward(parameters, &features[self.config.depth], map.as_ref())
     }
 
-    /// The logits of the map that the classification `task` reads.
-    fn map_of(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
-        match self.config.heads[task] {
-            Head::Classification { .. } => self.map_to_read(parameters, features, None),
-            Head::Segmentation { .. } | Head::LoneClassification { .. } => self.segment(parameters, task, features),
+    /// The logits of the map that the head of `task` reads.
+    fn map_of(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Option<Tensor>> {
+        match self.config.heads[task].reads() {
+            None | Some(MapOf::Nothing) => Ok(None),
+            Some(MapOf::Own(_)) => self.segment(parameters, task, features).map(Some),
+            Some(MapOf::Segmentation) => self.map_to_read(parameters, features, None).map(Some),
         }
     }
 
-    /// The logits of task 0 as a [`Head::Classification`] reads them: always the same values, with the graph that
-    /// [`MapGradient`] asks for. `first` are the logits of task 0 with their whole graph, if they are known already.
-    fn map_to_read(&self, parameters: &Parameters, features: &[Tensor], first: Option<&Tensor>) -> Result<Tensor> {
-        let with_gradient = || first.map_or_else(|| self.segment(parameters, 0, features), |first| Ok(first.clone()));
+    /// The logits of the first segmentation, task s, as other heads read them: always the same values, with the graph that
+    /// [`MapGradient`] asks for. `known` are the logits of task s with their whole graph, if they are known already.
+    fn map_to_read(&self, parameters: &Parameters, features: &[Tensor], known: Option<&Tensor>) -> Result<Tensor> {
+        let Some(s) = self.segmentation else {
+            bail!("UNet: a head reads the map of a segmentation, and there is none")
+        };
+        let with_gradient = || known.map_or_else(|| self.segment(parameters, s, features), |known| Ok(known.clone()));
         match self.config.map_gradient {
             MapGradient::Everything => with_gradient(),
             MapGradient::None => Ok(with_gradient()?.detach()),
             MapGradient::ThetaOnly => {
-                let own = parameters.filter(|name| name.kind == ParameterKind::Phi && name.task == 0);
+                let own = parameters.filter(|name| name.kind == ParameterKind::Phi && name.task == s);
                 if !own.iter().any(|(_, tensor)| tensor.track_op()) {
                     return with_gradient();
                 }
                 // The decoder's pass again, with its parameters as constants.
                 let constants = own.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
-                self.segment(&constants, 0, features)
+                self.segment(&constants, s, features)
             }
         }
     }
@@ -202,15 +202,32 @@ impl UNet {
     }
 }
 
-/// For each task, its layers behind the map, if it classifies images.
-fn classifications(config: &UNetConfig) -> Result<Vec<Option<ClassificationHead>>> {
+/// How many of the encoder's `channels` of a level each task owns.
+fn shares_of(config: &UNetConfig, channels: usize) -> Result<Vec<usize>> {
+    let tasks = config.heads.len();
+    if config.allocation.is_empty() {
+        return shares(channels, tasks);
+    }
+    if config.allocation.len() != tasks {
+        bail!("UNet: the allocation {:?}: expected one part for each of the {tasks} tasks", config.allocation);
+    }
+    let group = match config.statistics {
+        Statistics::Group { groups } => channels.checked_div(groups).unwrap_or(0),
+        Statistics::Batch => 1,
+    };
+    allocated(channels, &config.allocation, group)
+}
+
+/// For each task, its layers behind the map, if it has one answer per image.
+fn classifications(config: &UNetConfig, segmentation: Option<usize>) -> Result<Vec<Option<ClassificationHead>>> {
     let of_head = |(task, head): (usize, &Head)| {
-        let (classes, map) = match (*head, config.heads.first()) {
-            (Head::LoneClassification { classes, map }, _) => (classes, map),
-            (Head::Classification { classes }, Some(&Head::Segmentation { classes: map })) => (classes, map),
-            _ => return Ok(None),
+        let map = match head.reads() {
+            None => return Ok(None),
+            Some(MapOf::Nothing) => 0,
+            Some(MapOf::Own(map)) => map,
+            Some(MapOf::Segmentation) => segmentation.map_or(0, |task| config.heads[task].outputs()),
         };
-        ClassificationHead::new(config, task, classes, map).map(Some)
+        ClassificationHead::new(config, task, map).map(Some)
     };
     config.heads.iter().enumerate().map(of_head).collect()
 }
@@ -232,8 +249,8 @@ impl Network for UNet {
         Ok(as_recorded(parameters, &[input], output)?.swap_remove(0))
     }
 
-    /// Tasks on the same images share the encoder's pass. Classifications share the segmentation that they read, unless the
-    /// graph of the two has to differ (see [`MapGradient`]).
+    /// Tasks on the same images share the encoder's pass. Heads that read the segmentation's map share it with the segmentation,
+    /// unless the graph of the two has to differ (see [`MapGradient`]).
     fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
             return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
@@ -243,11 +260,12 @@ impl Network for UNet {
             let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
             let mut map = None;
             for (task, head) in self.config.heads.iter().enumerate() {
-                let reads_first = matches!(head, Head::Classification { .. });
-                if map.is_none() && reads_first {
-                    map = Some(self.map_to_read(parameters, &features, outputs.first())?);
+                let reads_map = head.reads() == Some(MapOf::Segmentation);
+                if map.is_none() && reads_map {
+                    let known = self.segmentation.and_then(|task| outputs.get(task));
+                    map = Some(self.map_to_read(parameters, &features, known)?);
                 }
-                outputs.push(self.output(parameters, task, &features, map.as_ref().filter(|_| reads_first))?);
+                outputs.push(self.output(parameters, task, &features, map.as_ref().filter(|_| reads_map))?);
             }
             Ok(outputs)
         })
@@ -258,7 +276,7 @@ impl Network for UNet {
         let Some(classification) = &self.classifications[task] else { return Ok(None) };
         let features = self.encode(parameters, input)?;
         let map = self.map_of(parameters, task, &features)?;
-        classification.hidden(parameters, &features[self.config.depth], &map).map(Some)
+        classification.hidden(parameters, &features[self.config.depth], map.as_ref()).map(Some)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

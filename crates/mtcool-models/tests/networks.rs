@@ -5,7 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
-use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, MapGradient, UNet, UNetConfig, shares};
+use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, MapGradient, UNet, UNetConfig, allocated, shares};
 use mtcool_ops::Statistics;
 use proptest::prelude::*;
 
@@ -36,6 +36,57 @@ proptest! {
         prop_assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]));
         prop_assert!(shares[0] - shares[tasks - 1] <= 1);
     }
+}
+
+proptest! {
+    #[test]
+    fn allocated_channels_are_all_given_in_whole_groups(
+        parts in prop::collection::vec(0.05f64..5.0, 1..6), groups in 6usize..40, group in 1usize..5,
+    ) {
+        let owned = allocated(groups * group, &parts, group).unwrap();
+        prop_assert_eq!(owned.iter().sum::<usize>(), groups * group);
+        prop_assert!(owned.iter().all(|owned| *owned >= group && owned.is_multiple_of(group)));
+        let sum: f64 = parts.iter().sum();
+        for (a, first) in parts.iter().zip(&owned) {
+            for (b, second) in parts.iter().zip(&owned) {
+                prop_assert!(a > b || first <= second || a / sum > b / sum - 1e-9, "a smaller part gets no more");
+            }
+        }
+        let even = allocated(groups * group, &vec![0.7; parts.len()], group).unwrap();
+        let want: Vec<usize> = shares(groups, parts.len()).unwrap().into_iter().map(|owned| owned * group).collect();
+        prop_assert_eq!(even, want);
+    }
+}
+
+#[test]
+fn tasks_may_own_unequal_parts_of_the_channels() {
+    assert_eq!(allocated(16, &[2.0, 1.0, 1.0], 2).unwrap(), [8, 4, 4]);
+    assert_eq!(allocated(10, &[0.98, 0.01, 0.01], 1).unwrap(), [8, 1, 1]);
+    for (parts, group, reason) in [(&[1.0, -1.0][..], 1, "above 0"), (&[1.0; 5], 4, "at least one group")] {
+        let message = allocated(16, parts, group).unwrap_err().to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+    let config = LeNetConfig { allocation: vec![3.0, 1.0], ..LeNet::mnist(&[5, 5]) };
+    let owned = initial(&LeNet::new(config).unwrap());
+    let rows = |layer: &str, task: usize| owned.theta(task, layer).unwrap().dims()[0];
+    assert_eq!([rows("conv2.weight", 0), rows("conv2.weight", 1)], [15, 5]);
+    let unet = |allocation: &[f64]| {
+        let heads = vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
+        let statistics = Statistics::Group { groups: 4 };
+        UNet::new(UNetConfig {
+            base: 8,
+            depth: 1,
+            statistics,
+            heads,
+            allocation: allocation.into(),
+            ..UNetConfig::default()
+        })
+    };
+    let owned = initial(&unet(&[3.0, 1.0]).unwrap());
+    assert_eq!(owned.theta(0, "enc1.conv0.weight").unwrap().dims(), [12, 8, 3, 3]);
+    assert_eq!(owned.theta(1, "enc1.conv0.weight").unwrap().dims(), [4, 8, 3, 3]);
+    let message = unet(&[1.0; 3]).unwrap_err().to_string();
+    assert!(message.contains("one part for each of the 2 tasks"), "{message}");
 }
 
 #[test]

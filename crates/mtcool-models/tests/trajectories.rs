@@ -140,6 +140,7 @@ impl Recording {
             conv2: self.count("c2"),
             hidden: self.count("hidden"),
             classes: vec![self.count("classes"); self.count("T")],
+            allocation: Vec::new(),
             fusion: Fusion::Concat,
             precision: mtcool_ops::Precision::Full,
         });

@@ -1,4 +1,4 @@
-//! The layers of a classification head behind the segmentation map that it reads.
+//! The layers of a head with one answer per image, behind the segmentation map that it reads.
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{ParameterName, Parameters};
@@ -7,7 +7,7 @@ use mtcool_ops::{
     join_channels, linear, mean_pixels, pooled_softmax,
 };
 
-use super::config::{Classifier, UNetConfig};
+use super::config::{Classifier, Head, UNetConfig};
 use crate::spec::{Init, ParameterSpec};
 
 /// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
@@ -16,15 +16,16 @@ const KERNEL: usize = 3;
 /// it gradient descent would learn their weights far more slowly than those of the units, whose means are about 0.4.
 const AREA_SCALE: f64 = 16.0;
 
-/// From the bottom features `[B, C, h, w]` and the logits of a map `[B, K, h side, w side]` to the logits of an image's classes.
-/// [`Classifier`] describes the layers.
+/// From the bottom features `[B, C, h, w]` and, unless K is 0, the logits of a map `[B, K, h side, w side]` to the answers for an
+/// image, such as the logits of its classes. [`Classifier`] describes the layers.
 #[derive(Clone, Debug)]
 pub(super) struct ClassificationHead {
     task: usize,
-    classes: usize,
+    /// Classes or numbers.
+    outputs: usize,
     /// Channels of the bottom features.
     bottom: usize,
-    /// K, classes of the map.
+    /// K, classes of the map; 0 if it reads none.
     map: usize,
     /// Pixels of the map along one side of a pixel of the bottom features.
     side: usize,
@@ -36,13 +37,19 @@ pub(super) struct ClassificationHead {
 }
 
 impl ClassificationHead {
-    /// The head of task `task`, which tells `classes` classes apart and reads a map of `map` classes.
+    /// The head of task `task`, which reads a map of `map` classes.
     ///
     /// # Errors
     /// If the width cannot be divided into groups, or the priors are no probabilities of the classes.
-    pub(super) fn new(config: &UNetConfig, task: usize, classes: usize, map: usize) -> Result<Self> {
+    pub(super) fn new(config: &UNetConfig, task: usize, map: usize) -> Result<Self> {
         let UNetConfig { classifier_width: width, statistics, eps, precision, .. } = *config;
-        if let Classifier::Normalized { priors } = &config.classifier {
+        let (head, mut classifier) = (config.heads[task], config.classifier.clone());
+        let outputs = head.outputs();
+        // Priors are probabilities of classes.
+        if let (Head::Image { .. }, Classifier::Normalized { priors }) = (head, &mut classifier) {
+            *priors = None;
+        }
+        if let Classifier::Normalized { priors } = &classifier {
             if let Statistics::Group { groups } = statistics
                 && (groups == 0 || width == 0 || !width.is_multiple_of(groups))
             {
@@ -51,19 +58,19 @@ impl ClassificationHead {
             let is_probability = |prior: &f64| *prior > 0.0 && *prior <= 1.0;
             let add_up = |priors: &[f64]| (priors.iter().sum::<f64>() - 1.0).abs() <= 1e-6;
             let fit =
-                |priors: &Vec<f64>| priors.len() == classes && priors.iter().all(is_probability) && add_up(priors);
+                |priors: &Vec<f64>| priors.len() == outputs && priors.iter().all(is_probability) && add_up(priors);
             if !priors.as_ref().is_none_or(fit) {
-                bail!("UNet: the priors {priors:?}: expected {classes} positive numbers that add up to 1");
+                bail!("UNet: the priors {priors:?}: expected {outputs} positive numbers that add up to 1");
             }
         }
         Ok(Self {
             task,
-            classes,
+            outputs,
             bottom: config.base << config.depth,
             map,
             side: 1 << config.depth,
             width,
-            classifier: config.classifier.clone(),
+            classifier,
             norm: Norm { statistics, eps, activation: Activation::Relu },
             precision,
         })
@@ -86,36 +93,36 @@ impl ClassificationHead {
                 vec![
                     kernel,
                     spec("conv.bias", vec![self.width], fan_in),
-                    spec("fc.weight", vec![self.classes, self.width], of_linear.clone()),
-                    spec("fc.bias", vec![self.classes], of_linear),
+                    spec("fc.weight", vec![self.outputs, self.width], of_linear.clone()),
+                    spec("fc.bias", vec![self.outputs], of_linear),
                 ]
             }
             Classifier::Normalized { priors } => {
-                let reads = self.width + self.map - 1;
+                let reads = self.width + self.map.saturating_sub(1);
                 let bias = match priors {
                     Some(priors) => priors.iter().map(|prior| prior.ln()).collect(),
-                    None => vec![0.0; self.classes],
+                    None => vec![0.0; self.outputs],
                 };
-                let zeros = Init::Values(vec![0.0; self.classes * reads]);
+                let zeros = Init::Values(vec![0.0; self.outputs * reads]);
                 vec![
                     kernel,
-                    spec("fc.weight", vec![self.classes, reads], zeros),
-                    spec("fc.bias", vec![self.classes], Init::Values(bias)),
+                    spec("fc.weight", vec![self.outputs, reads], zeros),
+                    spec("fc.bias", vec![self.outputs], Init::Values(bias)),
                 ]
             }
         }
     }
 
-    /// Logits `[B, classes]`.
+    /// The answers `[B, outputs]`; `map` is `None` if the head reads none.
     ///
     /// # Errors
     /// If a parameter is missing or a shape does not fit.
-    pub(super) fn forward(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
-        let map = pooled_softmax(map, self.side)?;
-        let units = self.units(parameters, bottom, &map)?;
-        let read = match self.classifier {
-            Classifier::Plain => mean_pixels(&units)?,
-            Classifier::Normalized { .. } => self.with_areas(&units, &map)?,
+    pub(super) fn forward(&self, parameters: &Parameters, bottom: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
+        let map = map.map(|map| pooled_softmax(map, self.side)).transpose()?;
+        let units = self.units(parameters, bottom, map.as_ref())?;
+        let read = match (&self.classifier, &map) {
+            (Classifier::Normalized { .. }, Some(map)) => self.with_areas(&units, map)?,
+            _ => mean_pixels(&units)?,
         };
         let (weight, bias) = (self.own(parameters, "fc.weight")?, self.own(parameters, "fc.bias")?);
         linear(&read, weight, bias, Linear { precision: self.precision, ..Linear::default() })
@@ -125,13 +132,18 @@ impl ClassificationHead {
     ///
     /// # Errors
     /// As [`ClassificationHead::forward`].
-    pub(super) fn hidden(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
-        mean_pixels(&self.units(parameters, bottom, &pooled_softmax(map, self.side)?)?)
+    pub(super) fn hidden(&self, parameters: &Parameters, bottom: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
+        let map = map.map(|map| pooled_softmax(map, self.side)).transpose()?;
+        mean_pixels(&self.units(parameters, bottom, map.as_ref())?)
     }
 
     /// The convolution's units `[B, width, h, w]` after the ReLU, from the bottom features and the pooled map `[B, K, h, w]`.
-    fn units(&self, parameters: &Parameters, bottom: &Tensor, map: &Tensor) -> Result<Tensor> {
-        let (joined, kernel) = (join_channels(bottom, map)?, self.own(parameters, "conv.weight")?);
+    fn units(&self, parameters: &Parameters, bottom: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
+        let joined = match map {
+            Some(map) => join_channels(bottom, map)?,
+            None => bottom.clone(),
+        };
+        let kernel = self.own(parameters, "conv.weight")?;
         let conv = Conv2d { padding: KERNEL / 2, precision: self.precision, ..Conv2d::default() };
         match self.classifier {
             Classifier::Plain => {

@@ -10,7 +10,7 @@ pub enum Head {
         /// K.
         classes: usize,
     },
-    /// A class for the image: logits `[B, K]` from the bottom features beside the segmentation map of task 0.
+    /// A class for the image: logits `[B, K]` from the bottom features beside the map of the first segmentation.
     Classification {
         /// K.
         classes: usize,
@@ -23,6 +23,56 @@ pub enum Head {
         /// Classes of its map.
         map: usize,
     },
+    /// Other answers for the image, `[B, outputs]`: numbers, or logits that do not start at priors. The layers are those of a
+    /// classification.
+    Image {
+        /// Number of outputs.
+        outputs: usize,
+        /// The map that it reads beside the bottom features.
+        map: MapOf,
+    },
+}
+
+/// The segmentation map that a head with one answer per image reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapOf {
+    /// None: the head reads the bottom features alone.
+    Nothing,
+    /// The map of the first segmentation of the network.
+    Segmentation,
+    /// A map of its own with this number of classes, which only this head's loss trains.
+    Own(usize),
+}
+
+impl Head {
+    /// Number of output channels: classes or numbers.
+    pub(super) fn outputs(self) -> usize {
+        match self {
+            Self::Segmentation { classes }
+            | Self::Classification { classes }
+            | Self::LoneClassification { classes, .. } => classes,
+            Self::Image { outputs, .. } => outputs,
+        }
+    }
+
+    /// Classes of the map that the task's own decoder makes; `None` without a decoder.
+    pub(super) fn decoded(self) -> Option<usize> {
+        match self {
+            Self::Segmentation { classes } => Some(classes),
+            Self::LoneClassification { map, .. } | Self::Image { map: MapOf::Own(map), .. } => Some(map),
+            Self::Classification { .. } | Self::Image { .. } => None,
+        }
+    }
+
+    /// The map that it reads; `None` for a segmentation.
+    pub(super) fn reads(self) -> Option<MapOf> {
+        match self {
+            Self::Segmentation { .. } => None,
+            Self::Classification { .. } => Some(MapOf::Segmentation),
+            Self::LoneClassification { map, .. } => Some(MapOf::Own(map)),
+            Self::Image { map, .. } => Some(map),
+        }
+    }
 }
 
 /// The layers of the classification heads, between the map that they read and their logits.
@@ -49,18 +99,18 @@ pub enum Classifier {
     },
 }
 
-/// How far the gradient of a [`Head::Classification`] follows the segmentation map of task 0, which it reads.
+/// How far the gradient of a head follows the map of the first segmentation, task s, if it reads that map ([`MapOf::Segmentation`]).
 ///
-/// The map is made by task 0's decoder, so that the loss of the classification depends on phi_0, task 0's own parameters. A
-/// method that adds the losses up would train phi_0 with both losses; a method that gives each task's own parameters the
+/// The map is made by task s's decoder, so that the loss of the classification depends on phi_s, task s's own parameters. A
+/// method that adds the losses up would train phi_s with both losses; a method that gives each task's own parameters the
 /// gradient of that task alone would not. This setting is a property of the network, so that all methods get the same
 /// gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MapGradient {
-    /// Through the decoder into theta; phi_0 counts as a constant and gets none.
+    /// Through the decoder into theta; phi_s counts as a constant and gets none.
     #[default]
     ThetaOnly,
-    /// Into theta and phi_0: the derivative of the loss with respect to everything that it depends on.
+    /// Into theta and phi_s: the derivative of the loss with respect to everything that it depends on.
     Everything,
     /// Not at all: the map counts as a constant, and the classification reaches theta by the bottom features alone.
     None,
@@ -75,6 +125,9 @@ pub struct UNetConfig {
     pub base: usize,
     /// Poolings on the way down; both sides of an image must be divisible by 2^depth.
     pub depth: usize,
+    /// Each task's part of the encoder's channels, in proportion to these numbers; empty for even shares. With group
+    /// normalisation, a task's part is rounded to whole groups.
+    pub allocation: Vec<f64>,
     /// What is normalised together. [`Statistics::Batch`] has no running means: in evaluation as in training, the means are those
     /// of the present batch, so that the prediction for an image depends on the other images of the batch.
     pub statistics: Statistics,
@@ -86,9 +139,9 @@ pub struct UNetConfig {
     pub classifier_width: usize,
     /// Precision of the operands of convolutions and linear layers.
     pub precision: Precision,
-    /// One head per task; a [`Head::Classification`] needs a segmentation as task 0.
+    /// One head per task; a [`Head::Classification`] needs a segmentation among them.
     pub heads: Vec<Head>,
-    /// How far the gradient of a [`Head::Classification`] follows the map that it reads.
+    /// How far the gradient of a head follows the first segmentation's map, which it reads.
     pub map_gradient: MapGradient,
 }
 
@@ -99,6 +152,7 @@ impl Default for UNetConfig {
             in_channels: 3,
             base: 16,
             depth: 4,
+            allocation: Vec::new(),
             statistics: Statistics::Group { groups: 8 },
             eps: 1e-5,
             classifier: Classifier::default(),

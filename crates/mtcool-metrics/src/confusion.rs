@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign};
 
 /// Counts of right and wrong two-class decisions over samples or pixels. The counts of several images can be added up.
 ///
-/// Where a denominator is 0, the ratio is the one that scikit-learn gives: 0 for sensitivity, specificity, precision and F1, and
+/// Where a denominator is 0, the ratio is the one that scikit-learn gives: 0 for sensitivity, specificity, precision, F1 and IoU, and
 /// NaN for the accuracy of no decisions at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
@@ -58,6 +58,21 @@ impl Confusion {
     /// `2 TP / (2 TP + FP + FN)`; 0 if nothing is positive and nothing was called so.
     pub fn f1(&self) -> f64 {
         ratio(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
+    }
+
+    /// Intersection over union, `TP / (TP + FP + FN)`; 0 if nothing is positive and nothing was called so.
+    pub fn iou(&self) -> f64 {
+        ratio(self.true_positives, self.true_positives + self.false_positives + self.false_negatives)
+    }
+
+    /// Mean of sensitivity and specificity.
+    pub fn balanced_accuracy(&self) -> f64 {
+        (self.sensitivity() + self.specificity()) / 2.0
+    }
+
+    /// Whether nothing is positive and nothing was called so.
+    pub fn is_empty(&self) -> bool {
+        self.true_positives + self.false_positives + self.false_negatives == 0
     }
 }
 

@@ -32,8 +32,9 @@
 //!
 //! | question | items |
 //! |---|---|
-//! | how good is a classifier? | [`BinaryScores`], [`Confusion`] |
-//! | how good is a segmentation? | [`dice`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
+//! | how good is a classifier? | [`BinaryScores`], [`Confusion`], [`ClassTable`] |
+//! | how good is a segmentation? | [`dice`], [`hausdorff_95`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
+//! | how good are predicted numbers? | [`Regression`] |
 //! | how certain is a figure? | [`Summary`] over seeds, [`quantile`], [`Bootstrap`] over cases, or over seeds and cases |
 //! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
 //! | does a mean over seeds differ from a published one? | [`MeanDifference`] from two [`Summary`] values |
@@ -45,14 +46,17 @@
 //! ranks never give NaN.
 
 mod bootstrap;
+mod class_table;
 mod classification;
 mod confusion;
 mod error;
+mod hausdorff;
 mod holm;
 mod mean_difference;
 mod metric;
 mod paired;
 mod rank_correlation;
+mod regression;
 mod rounding;
 mod segmentation;
 mod student;
@@ -60,14 +64,17 @@ mod summary;
 mod table;
 
 pub use bootstrap::{Bootstrap, Interval, Resamples};
+pub use class_table::ClassTable;
 pub use classification::BinaryScores;
 pub use confusion::Confusion;
 pub use error::MetricError;
+pub use hausdorff::hausdorff_95;
 pub use holm::holm;
 pub use mean_difference::MeanDifference;
 pub use metric::Metric;
 pub use paired::{PairedTTest, WilcoxonTest};
 pub use rank_correlation::rank_correlation;
+pub use regression::Regression;
 pub use rounding::ROUNDING;
 pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
 pub use summary::{Summary, quantile};

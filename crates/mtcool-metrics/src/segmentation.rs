@@ -90,8 +90,7 @@ impl Confusion {
 /// If the lengths differ.
 pub fn dice(prediction: ClassMap<'_>, target: ClassMap<'_>) -> Result<f64, MetricError> {
     let counts = Confusion::of_pixels(prediction, target, None)?;
-    let both_empty = counts.true_positives + counts.false_positives + counts.false_negatives == 0;
-    Ok(if both_empty { 1.0 } else { counts.f1() })
+    Ok(if counts.is_empty() { 1.0 } else { counts.f1() })
 }
 
 /// The meaning of the codes in a mask of the optic disc.

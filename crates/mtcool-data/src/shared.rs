@@ -74,27 +74,80 @@ pub trait SharedDataset: Send + Sync {
     /// # Errors
     /// If one cannot be read.
     fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample>;
+
+    /// Whether sample `index` has a label of task `task`. If not, its target says so in a way that the task's loss leaves out.
+    fn has_label(&self, task: usize, index: u32) -> bool {
+        let _ = (task, index);
+        true
+    }
 }
 
 /// An endless stream of batches for each task; batch n has the same images for all tasks. It shuffles and cuts as
 /// [`crate::Loader`] does.
 ///
+/// Where samples lack labels, batch n still has at least one label of each task: if none of its samples has a label of a task,
+/// this task gets, in its place, a batch of other samples that all have one. So no method meets a task without a label.
+///
 /// The batch at position n is a function of the data set, the config and n, so the position is the only state to save. A batch
 /// is kept until every task has received it, since tasks may run ahead of each other.
 pub struct SharedLoader {
-    batches: Prefetch<SharedSample>,
-    waiting: VecDeque<SharedSample>,
+    batches: Prefetch<Prepared>,
+    waiting: VecDeque<Prepared>,
     /// Position of the first batch in `waiting`.
     first: u64,
     /// Each task's next position.
     next: Vec<u64>,
 }
 
+/// A batch, and the samples of those tasks that have no label in it.
+struct Prepared {
+    batch: SharedSample,
+    replacements: Vec<Option<Sample>>,
+}
+
+/// The samples of a set that have a label of one task, in an order of their own.
+#[derive(Clone)]
+struct LabelledOrder {
+    samples: Vec<u32>,
+    order: EpochOrder,
+    config: LoaderConfig,
+}
+
+impl LabelledOrder {
+    /// The samples of `data` with a label of `task`; `None` if all samples have one. Its batches are not larger than the number
+    /// of such samples.
+    ///
+    /// # Errors
+    /// If no sample has a label.
+    fn new(data: &dyn SharedDataset, task: usize, config: LoaderConfig) -> Result<Option<Self>> {
+        let samples: Vec<u32> = (0..data.len() as u32).filter(|&index| data.has_label(task, index)).collect();
+        if samples.len() == data.len() {
+            return Ok(None);
+        }
+        if samples.is_empty() {
+            let expected = format!("a task with at least one label among the {} training samples", data.len());
+            return Err(Error::OutOfRange { key: "task", value: task, expected });
+        }
+        // Other numbers than those of the shared batches.
+        let stream = config.stream ^ ((task as u64 + 1) << 32);
+        let config = LoaderConfig { batch_size: config.batch_size.min(samples.len()), stream, ..config };
+        Ok(Some(Self { order: EpochOrder::new(samples.len(), config)?, samples, config }))
+    }
+
+    /// Batch `position` of task `task`.
+    fn read(&mut self, data: &dyn SharedDataset, task: usize, position: u64) -> Result<SharedSample> {
+        let (epoch, config) = (self.order.epoch(position), self.config);
+        let picked = self.order.batch(position).iter().map(|&place| self.samples[place as usize]);
+        let mut batch = data.read(&picked.map(|index| SampleDraw { index, epoch, config }).collect::<Vec<_>>())?;
+        Ok(SharedSample { targets: vec![batch.targets.swap_remove(task)], inputs: batch.inputs })
+    }
+}
+
 impl SharedLoader {
     /// A loader whose first batch, for every task, is number `position` of the stream.
     ///
     /// # Errors
-    /// If the batch size is 0 or larger than the data set.
+    /// If the batch size is 0 or larger than the data set, or no sample has a label of one of the tasks.
     pub fn new(data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
         Self::on(&Device::Cpu, data, config, position)
     }
@@ -106,18 +159,29 @@ impl SharedLoader {
     pub fn on(device: &Device, data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
         let (mut order, device) = (EpochOrder::new(data.len(), config)?, device.clone());
         let next = vec![position; data.tasks()];
+        let labelled = (0..data.tasks()).map(|task| LabelledOrder::new(data.as_ref(), task, config));
+        let mut labelled = labelled.collect::<Result<Vec<_>>>()?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let read = move |position| {
             let epoch = order.epoch(position);
             let draws: Vec<SampleDraw> =
                 order.batch(position).iter().map(|&index| SampleDraw { index, epoch, config }).collect();
-            data.read(&draws)?.on(&device)
+            let batch = data.read(&draws)?.on(&device)?;
+            let replacements = labelled.iter_mut().enumerate().map(|(task, labelled)| match labelled {
+                Some(labelled) if !draws.iter().any(|draw| data.has_label(task, draw.index)) => {
+                    let mut own = labelled.read(data.as_ref(), task, position)?.on(&device)?;
+                    Ok(Some(Sample { inputs: own.inputs, targets: own.targets.swap_remove(0) }))
+                }
+                _ => Ok(None),
+            });
+            Ok(Prepared { replacements: replacements.collect::<Result<_>>()?, batch })
         };
         let batches = Prefetch::new(position, 1, vec![read; (cores / 2).clamp(1, MOST_WORKERS)])?;
         Ok(Self { batches, waiting: VecDeque::new(), first: position, next })
     }
 
-    /// The next batch of task `task`, waiting for it if it is not ready. Tasks at the same position get the same input tensor.
+    /// The next batch of task `task`, waiting for it if it is not ready. Tasks at the same position get the same input tensor,
+    /// unless one of them has no label in it.
     ///
     /// # Errors
     /// If it cannot be read, or there is no such task.
@@ -133,8 +197,9 @@ impl SharedLoader {
             self.waiting.push_back(self.batches.next()?);
         }
         *position += 1;
-        let batch = &self.waiting[place];
-        let sample = Sample { inputs: batch.inputs.clone(), targets: batch.targets[task].clone() };
+        let Prepared { batch, replacements } = &self.waiting[place];
+        let shared = || Sample { inputs: batch.inputs.clone(), targets: batch.targets[task].clone() };
+        let sample = replacements[task].clone().unwrap_or_else(shared);
         while self.next.iter().all(|&next| next > self.first) {
             self.waiting.pop_front();
             self.first += 1;
@@ -228,6 +293,83 @@ mod tests {
             assert_ne!(single[1][index], *number, "sample {index} is changed alike in both epochs");
         }
         assert_ne!(SampleDraw::plain(0).generator().next_u32(), SampleDraw::plain(1).generator().next_u32());
+    }
+
+    /// Task 0 has labels of samples 0 to 2, task 1 of all samples; targets are the indices, 99 where there is no label.
+    struct Partly;
+
+    impl SharedDataset for Partly {
+        fn tasks(&self) -> usize {
+            2
+        }
+
+        fn len(&self) -> usize {
+            10
+        }
+
+        fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {
+            let indices: Vec<u32> = draws.iter().map(|draw| draw.index).collect();
+            let label = |index: &u32| if self.has_label(0, *index) { *index } else { 99 };
+            let first: Vec<u32> = indices.iter().map(label).collect();
+            let inputs = Tensor::new(indices, &Device::Cpu)?;
+            Ok(SharedSample { targets: vec![Tensor::new(first, &Device::Cpu)?, inputs.clone()], inputs })
+        }
+
+        fn has_label(&self, task: usize, index: u32) -> bool {
+            task == 1 || index < 3
+        }
+    }
+
+    #[test]
+    fn a_batch_without_a_label_of_a_task_is_replaced_for_that_task_alone() {
+        for batch_size in [2, 5] {
+            let config = LoaderConfig { batch_size, seed: 5, stream: 2 };
+            let start = |position| SharedLoader::new(Arc::new(Partly), config, position).unwrap();
+            let mut whole = start(0);
+            let (mut replaced, mut partial) = (0, 0);
+            let mut seen = Vec::new();
+            for position in 0..30 {
+                let [first, second] = [0, 1].map(|task| whole.next(task).unwrap());
+                assert_eq!(numbers(&second.targets), numbers(&second.inputs));
+                let labels = numbers(&first.targets);
+                assert!(labels.iter().any(|&label| label < 3), "batch {position} has no label of task 0: {labels:?}");
+                if first.inputs.id() == second.inputs.id() {
+                    partial += usize::from(labels.contains(&99));
+                } else {
+                    // No sample of the shared batch has a label; the other batch is not larger than the labelled samples.
+                    assert!(numbers(&second.inputs).iter().all(|&index| index >= 3));
+                    assert!(labels == numbers(&first.inputs) && labels.len() == batch_size.min(3));
+                    replaced += 1;
+                }
+                // Any position can be entered, and one task may run ahead of the other.
+                let mut resumed = start(position);
+                assert_eq!(numbers(&resumed.next(0).unwrap().targets), labels);
+                seen.push(labels);
+            }
+            assert!(partial > 0 && replaced > 0, "{partial} {replaced} {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_task_without_any_label_is_refused() {
+        struct Unlabelled;
+        impl SharedDataset for Unlabelled {
+            fn tasks(&self) -> usize {
+                2
+            }
+            fn len(&self) -> usize {
+                4
+            }
+            fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {
+                Numbers.read(draws)
+            }
+            fn has_label(&self, task: usize, _: u32) -> bool {
+                task == 0
+            }
+        }
+        let config = LoaderConfig { batch_size: 2, seed: 0, stream: 0 };
+        let message = SharedLoader::new(Arc::new(Unlabelled), config, 0).err().unwrap().to_string();
+        assert!(message.contains("`task` is 1") && message.contains("4 training samples"), "{message}");
     }
 
     #[test]

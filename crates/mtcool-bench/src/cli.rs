@@ -284,6 +284,10 @@ pub(crate) enum Data {
         #[arg(long)]
         shrink: Option<usize>,
     },
+    /// Look at a folder of your own: labels of each task, sizes, mistakes, and a page with pictures and masks.
+    Inspect(Inspect),
+    /// Write a configuration to start from, for a folder of your own.
+    Init(Init),
     /// Check the files of a data set.
     Verify {
         /// The data set.
@@ -292,4 +296,27 @@ pub(crate) enum Data {
         #[arg(long)]
         data: Option<PathBuf>,
     },
+}
+
+/// `mtcool data inspect`.
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// An experiment on a folder of your own: the path of a TOML file.
+    pub(crate) experiment: String,
+    /// Its configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    /// The file for the page with pictures, masks and labels.
+    #[arg(long, value_name = "FILE", default_value = "inspection.html")]
+    pub(crate) page: PathBuf,
+}
+
+/// `mtcool data init`.
+#[derive(Args, Debug)]
+pub(crate) struct Init {
+    /// The folder with pictures, and masks or a table.
+    pub(crate) folder: PathBuf,
+    /// The file to write; it must not exist.
+    #[arg(long, value_name = "FILE", default_value = "own.toml")]
+    pub(crate) out: PathBuf,
 }

@@ -34,6 +34,7 @@ fn spec() -> DatasetSpec {
             Column::new("angle", "error", "Error").lower_is_better(),
         ],
         figure: None,
+        has_test: true,
     }
 }
 

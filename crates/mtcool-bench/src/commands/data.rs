@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use figment::value::Dict;
 
+use super::own_data;
 use crate::cli::Data;
 use crate::logging;
 use crate::output::print;
@@ -20,7 +21,7 @@ pub(super) fn data(registry: &Registry, arguments: Data) -> Result<()> {
     logging::start(&Console::default(), None)?;
     let place = |dataset: &str, folder: Option<PathBuf>, source| -> Result<_> {
         let entry = registry.dataset(dataset)?;
-        let config = DataConfig { source, folder, synthetic: entry.synthetic, settings: Dict::new() };
+        let config = DataConfig { source, folder, synthetic: None, settings: Dict::new() };
         Ok((entry, config.folder_of(entry)))
     };
     let (entry, folder) = match arguments {
@@ -37,6 +38,8 @@ pub(super) fn data(registry: &Registry, arguments: Data) -> Result<()> {
             (entry.synthesize)(&folder, SyntheticConfig { train, test, seed, shrink })?;
             (entry, folder)
         }
+        Data::Inspect(arguments) => return own_data::inspect(registry, &arguments),
+        Data::Init(arguments) => return own_data::init(registry, &arguments),
         Data::Verify { dataset, data } => place(&dataset, data, DataSource::Folder)?,
     };
     print(&format!("`{}` holds {}\n", folder.display(), (entry.verify)(&folder)?))

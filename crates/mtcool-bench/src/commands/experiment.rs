@@ -167,7 +167,7 @@ fn prepare(plan: &Plan) -> Result<Box<dyn Suite>> {
     let folder = config.folder_of(dataset);
     match config.source {
         DataSource::Fetch => (dataset.fetch)(&folder)?,
-        DataSource::Synth => (dataset.synthesize)(&folder, config.synthetic)?,
+        DataSource::Synth => (dataset.synthesize)(&folder, config.synthetic.unwrap_or(dataset.synthetic))?,
         DataSource::Folder => {}
     }
     (dataset.open)(&folder, &plan.data_settings)

@@ -12,6 +12,7 @@ mod interrupt;
 mod listing;
 mod methods;
 mod nothing;
+mod own_data;
 mod planned;
 mod runs;
 mod status;

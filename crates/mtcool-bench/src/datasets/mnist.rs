@@ -41,6 +41,7 @@ fn spec() -> DatasetSpec {
         tasks: TASKS.map(|task| TaskSpec::new(task, TaskOutput::Class { classes: CLASSES })).into(),
         columns: TASKS.map(|task| Column::new(task, "accuracy", label(task))).into(),
         figure: None,
+        has_test: true,
     }
 }
 

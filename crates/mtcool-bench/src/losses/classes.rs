@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::class_weights::ClassWeights;
-use crate::suite::{ClassCounts, LossEntry, LossPart, LossSettings, Settings, SettingsError, TaskOutput, TaskSpec};
+use crate::suite::{ClassCounts, LossEntry, LossPart, LossSettings, Settings, SettingsError, TaskSpec};
 
 /// `cross_entropy = { weight, class_weights, label_smoothing, normalization }`.
 pub(super) fn cross_entropy() -> LossEntry {
@@ -27,7 +27,7 @@ fn read<K>(settings: &Settings, task: &TaskSpec) -> Result<Box<dyn LossSettings>
 where
     K: LossSettings + serde::de::DeserializeOwned + 'static,
 {
-    if matches!(task.output, TaskOutput::Regression { .. }) {
+    if task.output.is_numbers() {
         let message =
             format!("task `{}` predicts numbers: expected one of the losses `l1`, `l2` or `huber`", task.name);
         return Err(SettingsError::new("", message));

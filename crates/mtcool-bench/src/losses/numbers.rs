@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::suite::{ClassCounts, LossEntry, LossPart, LossSettings, Settings, SettingsError, TaskOutput, TaskSpec};
+use crate::suite::{ClassCounts, LossEntry, LossPart, LossSettings, Settings, SettingsError, TaskSpec};
 
 /// `l1 = { weight }`.
 pub(super) fn l1() -> LossEntry {
@@ -28,7 +28,7 @@ fn read<K: DeserializeOwned, L: LossSettings + 'static>(
     task: &TaskSpec,
     loss: fn(K) -> L,
 ) -> Result<Box<dyn LossSettings>, SettingsError> {
-    if !matches!(task.output, TaskOutput::Regression { .. }) {
+    if !task.output.is_numbers() {
         let message = format!(
             "task `{}` predicts classes: expected one of the losses `cross_entropy`, `dice` or `focal`",
             task.name

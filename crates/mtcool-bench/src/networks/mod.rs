@@ -1,5 +1,6 @@
 //! The networks that come with the program, built from an experiment's table `network`.
 
+mod labels;
 mod lenet;
 mod unet;
 

@@ -92,8 +92,9 @@ pub struct DataConfig {
     pub source: DataSource,
     /// The folder of the data; by default a folder below `data/` named after the data set.
     pub folder: Option<PathBuf>,
-    /// Size and seed of a synthetic set.
-    pub synthetic: SyntheticConfig,
+    /// Size and seed of a synthetic set; by default those of `mtcool data synth`.
+    #[serde(default)]
+    pub synthetic: Option<SyntheticConfig>,
     /// The data set's own settings, which it checks itself.
     #[serde(default)]
     pub settings: Dict,

@@ -30,7 +30,8 @@ impl PlannedLoss {
     }
 }
 
-/// The loss of each task: from its table, or, without a table, plain cross-entropy for classes and squared error for numbers.
+/// The loss of each task: from its table, or, without a table, the data set's usual losses, plain cross-entropy for classes and
+/// squared error for numbers if it names none.
 pub(super) fn losses(
     layers: &Layers,
     spec: &DatasetSpec,
@@ -54,7 +55,17 @@ pub(super) fn losses(
             let keys = table.keys().map(String::as_str);
             planned(task, keys, &|key| layers.table(&format!("loss.{}.{key}", task.name)), registry)
         }
-        None => planned(task, [usual(task.output)].into_iter(), &|_| Settings::default(), registry),
+        None if task.usual_losses.is_empty() => {
+            planned(task, [usual(task.output)].into_iter(), &|_| Settings::default(), registry)
+        }
+        None => {
+            let usual = |key: &str| task.usual_losses.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+            let table = |key: &str| {
+                let fields = usual(key).and_then(Value::as_object).into_iter().flatten();
+                fields.fold(Settings::default(), |table, (field, value)| table.or(field, value))
+            };
+            planned(task, task.usual_losses.iter().map(|(name, _)| &**name), &table, registry)
+        }
     };
     spec.tasks.iter().map(loss).collect()
 }
@@ -62,7 +73,7 @@ pub(super) fn losses(
 /// The default loss of a task.
 fn usual(output: TaskOutput) -> &'static str {
     match output {
-        TaskOutput::Class { .. } | TaskOutput::Segmentation { .. } => "cross_entropy",
+        TaskOutput::Class { .. } | TaskOutput::Segmentation { .. } | TaskOutput::Multilabel { .. } => "cross_entropy",
         TaskOutput::Regression { .. } => "l2",
     }
 }

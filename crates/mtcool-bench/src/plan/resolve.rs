@@ -11,7 +11,9 @@ use super::methods::{PlannedMethod, planned};
 use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 use super::source::ExperimentSource;
 use super::variants::Rows;
-use crate::suite::{ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing, one_line};
+use crate::suite::{
+    ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing, Split, one_line,
+};
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
 pub struct Plan {
@@ -37,6 +39,10 @@ pub struct Plan {
     /// Names of the methods and variants that the experiment's file itself names, in the file's order.
     first_block: Vec<String>,
 }
+
+/// The note below a table whose data set has no test part.
+const NO_TEST: &str = "There is no test part: the table shows the validation part, on which settings may have been chosen, so that \
+                       its figures are too good for new cases.";
 
 /// A run of the plan.
 #[derive(Clone, Debug)]
@@ -75,6 +81,10 @@ impl Plan {
         let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
         let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();
         let mut experiment = layers.experiment;
+        if !spec.has_test {
+            experiment.report = Split::Validation;
+            experiment.notes.push(NO_TEST.into());
+        }
         experiment.dataset = dataset.name.to_string();
         let plan =
             Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block };

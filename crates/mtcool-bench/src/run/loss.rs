@@ -4,7 +4,7 @@ use anyhow::Result;
 use mtcool_core::Loss;
 use mtcool_ops::{ClassLoss, LossSpec, RegressionLoss};
 
-use crate::suite::{ConfigError, LossPart, TaskOutput, TaskSpec};
+use crate::suite::{ConfigError, LossPart, TaskSpec};
 
 /// The loss of `task`: the sum of `parts`.
 ///
@@ -28,10 +28,7 @@ pub(super) fn sum_of(parts: Vec<LossPart>, task: &TaskSpec) -> Result<Loss> {
         }
     }
     if is_fused {
-        let fused = match task.output {
-            TaskOutput::Regression { .. } => LossSpec::Regression(numbers),
-            TaskOutput::Class { .. } | TaskOutput::Segmentation { .. } => LossSpec::Classes(classes),
-        };
+        let fused = if task.output.is_numbers() { LossSpec::Regression(numbers) } else { LossSpec::Classes(classes) };
         let refused = |error| ConfigError::new(format!("loss.{}: {error}", task.name));
         fused.check(task.output.channels()).map_err(refused)?;
         own.insert(0, Box::new(move |output, target| fused.evaluate(output, target)));

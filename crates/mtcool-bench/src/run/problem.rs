@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use candle_core::Device;
-use mtcool_core::Problem;
+use mtcool_core::{OutputKind, Problem};
 use mtcool_models::CardKernels;
 
 use super::loss::sum_of;
 use crate::plan::Plan;
-use crate::suite::{Sharing, Suite};
+use crate::suite::{Sharing, Suite, TaskSpec};
 
 /// Builds the problem on `device`.
 ///
@@ -19,5 +19,7 @@ pub fn problem(plan: &Plan, suite: &dyn Suite, sharing: Sharing, device: &Device
     let losses = plan.spec.tasks.iter().zip(&plan.losses).enumerate();
     let losses = losses.map(|(index, (task, loss))| sum_of(loss.parts(&|| suite.class_counts(index))?, task));
     let losses = losses.collect::<Result<_>>()?;
-    Ok(Problem::new(plan.build_network(sharing)?, losses)?.on(device, CardKernels))
+    let kind = |task: &TaskSpec| if task.output.is_numbers() { OutputKind::Numbers } else { OutputKind::Classes };
+    let kinds = plan.spec.tasks.iter().map(kind).collect();
+    Ok(Problem::new(plan.build_network(sharing)?, losses)?.with_kinds(kinds)?.on(device, CardKernels))
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::inspection::{Inspect, Suggest};
 use super::name::Name;
 use super::predictor::{PredictOption, PredictOptions, Predictor, TrainedModel};
 use super::settings::{Settings, SettingsError};
@@ -56,6 +57,10 @@ pub struct DatasetEntry {
     pub synthetic: SyntheticConfig,
     /// Checks a folder and describes its content.
     pub verify: fn(&Path) -> Result<String>,
+    /// Looks at every file of a folder, for data sets of the user's own files.
+    pub inspect: Option<Inspect>,
+    /// Writes an experiment's file for a folder, for data sets of the user's own files.
+    pub suggest: Option<Suggest>,
     /// Builds the predictor for the user's own photographs, if the data set supports this.
     pub predictor: Option<BuildPredictor>,
     /// Flags of `mtcool predict` that only the predictor of this data set understands.
@@ -85,6 +90,8 @@ impl DatasetEntry {
             synthesize: |_, _| bail!("this data set has no synthetic form"),
             synthetic: SyntheticConfig { train: 0, test: 0, seed: 0, shrink: 1 },
             verify: |folder| Ok(format!("files that this data set does not check ({})", folder.display())),
+            inspect: None,
+            suggest: None,
             predictor: None,
             predict_options: &[],
         }

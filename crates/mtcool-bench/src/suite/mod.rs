@@ -8,6 +8,7 @@ mod dataset;
 mod error;
 mod evaluation;
 mod figure;
+mod inspection;
 mod lookup;
 mod loss;
 mod method;
@@ -25,13 +26,14 @@ pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
 pub use error::{ConfigError, one_line};
 pub use evaluation::{CaseMap, CasePicture, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction, Split};
 pub use figure::{Colour, Drawing, FigureTask, MapPalette, OutlinedClasses};
+pub use inspection::{Inspect, Inspected, Suggest};
 pub use lookup::name_meant;
 pub use loss::{ClassCounts, LossEntry, LossPart, LossSettings, ReadLoss};
 pub use method::{MethodEntry, MethodKind, MethodSettings, ReadMethod, find_method};
 pub use name::Name;
 pub use network::{
-    ClassifierSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, PrecisionSetting,
-    Sharing,
+    ClassifierSetting, ImageHeadSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind,
+    PrecisionSetting, Sharing,
 };
 pub use predictor::{
     MapClass, MapPlace, PredictOption, PredictOptions, Predicted, PredictedMap, Predictor, TrainedModel,

@@ -77,6 +77,9 @@ pub struct NetworkConfig {
     /// Number of channels or units of each layer, summed over all tasks.
     #[serde(default)]
     pub widths: Vec<usize>,
+    /// Each task's part of the shared channels and units, in proportion to these numbers; even shares by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocation: Vec<f64>,
     /// `concat` or `cross_stitch`.
     #[serde(default = "concat")]
     pub fusion: String,
@@ -95,6 +98,9 @@ pub struct NetworkConfig {
     /// The probability of each class that the head `normalized` predicts before training; equal probabilities by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_priors: Option<Vec<f64>>,
+    /// What heads with one answer per image read, for networks with dense tasks as well.
+    #[serde(default, skip_serializing_if = "ImageHeadSetting::is_default")]
+    pub image_heads: ImageHeadSetting,
     /// Settings of a network that the user wrote.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, Value>,
@@ -102,6 +108,25 @@ pub struct NetworkConfig {
 
 fn concat() -> String {
     "concat".into()
+}
+
+impl NetworkRequest<'_> {
+    /// Each task's part of the shared channels, checked; empty for even shares and for a network of one of several tasks.
+    ///
+    /// # Errors
+    /// If there is not one positive number per task.
+    pub fn allocation(&self) -> Result<Vec<f64>, ConfigError> {
+        let (parts, tasks) = (&self.config.allocation, self.all_tasks.len());
+        let is_valid = parts.len() == tasks && parts.iter().all(|part| part.is_finite() && *part > 0.0);
+        if !parts.is_empty() && !is_valid {
+            let names: Vec<&str> = self.all_tasks.iter().map(|task| &*task.name).collect();
+            return Err(ConfigError::new(format!(
+                "`network.allocation` is {parts:?}: expected a number above 0 for each of the tasks {}",
+                names.join(", ")
+            )));
+        }
+        Ok(if self.tasks.len() < tasks { Vec::new() } else { parts.clone() })
+    }
 }
 
 impl NetworkConfig {
@@ -153,6 +178,23 @@ impl MapGradientSetting {
             Self::Everything => mtcool_models::MapGradient::Everything,
             Self::None => mtcool_models::MapGradient::None,
         }
+    }
+}
+
+/// What heads with one answer per image read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageHeadSetting {
+    /// The bottom features beside the map of the first segmentation task, if there is such a task.
+    #[default]
+    Map,
+    /// The bottom features alone.
+    Features,
+}
+
+impl ImageHeadSetting {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

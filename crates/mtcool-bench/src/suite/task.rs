@@ -1,6 +1,7 @@
 //! The tasks of a data set: their names, the network's output for each task, and the columns of the results table.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::figure::FigureTask;
 use super::name::Name;
@@ -18,6 +19,13 @@ pub enum TaskOutput {
         /// Number of classes; class 0 is the background.
         classes: usize,
     },
+    /// Several properties per image, each of which it has or has not: logits `[B, 2, labels]`, targets `[B, labels]` of 0 and 1. The
+    /// softmax over two logits is the sigmoid of their difference, so that every loss over classes is a binary loss of each
+    /// label.
+    Multilabel {
+        /// Number of properties.
+        labels: usize,
+    },
     /// Numbers per image: outputs and targets `[B, values]`.
     Regression {
         /// Number of values.
@@ -26,12 +34,18 @@ pub enum TaskOutput {
 }
 
 impl TaskOutput {
-    /// Number of output channels: classes or values.
+    /// Number of output channels, the second dimension of the output: classes or values.
     pub fn channels(self) -> usize {
         match self {
             Self::Class { classes } | Self::Segmentation { classes } => classes,
+            Self::Multilabel { .. } => 2,
             Self::Regression { values } => values,
         }
+    }
+
+    /// Whether the output consists of numbers instead of logits of classes.
+    pub fn is_numbers(self) -> bool {
+        matches!(self, Self::Regression { .. })
     }
 }
 
@@ -42,14 +56,18 @@ pub struct TaskSpec {
     pub name: Name,
     /// The output that the network computes for it.
     pub output: TaskOutput,
-    /// The target class that every loss ignores, such as the class of pixels whose annotation is undecided.
+    /// The target class that every loss ignores, such as the class of pixels whose annotation is undecided, or a missing label.
+    /// Missing numbers are not a number (NaN), and every loss of numbers ignores them.
     pub ignored: Option<u32>,
+    /// The losses of an experiment that has no table `[loss.NAME]`: each name with its settings. If empty, plain cross-entropy or
+    /// the squared error.
+    pub usual_losses: Vec<(Name, Value)>,
 }
 
 impl TaskSpec {
-    /// A task without an ignored class.
+    /// A task without an ignored class and with the usual loss of its kind.
     pub fn new(name: impl Into<Name>, output: TaskOutput) -> Self {
-        Self { name: name.into(), output, ignored: None }
+        Self { name: name.into(), output, ignored: None, usual_losses: Vec::new() }
     }
 }
 
@@ -90,6 +108,8 @@ pub struct DatasetSpec {
     pub columns: Vec<Column>,
     /// What a figure shows, if the data set has a dense task.
     pub figure: Option<FigureTask>,
+    /// Whether there is a test part. Without one, tables show the validation part.
+    pub has_test: bool,
 }
 
 /// A fact about the data files that a reader of the results table must know.

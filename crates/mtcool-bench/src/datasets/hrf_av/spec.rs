@@ -38,6 +38,7 @@ pub(super) fn spec(settings: &Value) -> Result<DatasetSpec> {
         input: [3, patch, patch],
         tasks: vec![TaskSpec::new(TASKS[0], vessel), TaskSpec { ignored, ..TaskSpec::new(TASKS[1], kinds) }],
         columns: COLUMNS.map(|(task, metric, label)| Column::new(task, metric, label)).into(),
+        has_test: true,
         figure: Some(FigureTask {
             task: TASKS[1].into(),
             metrics: vec![("artery_f1".into(), "artery F1".into()), ("vein_f1".into(), "vein F1".into())],

@@ -36,6 +36,7 @@ pub(super) fn spec(settings: &Value) -> Result<DatasetSpec> {
             TaskSpec::new(TASKS[1], TaskOutput::Class { classes: 2 }),
         ],
         columns: COLUMNS.map(|(task, metric, label)| Column::new(task, metric, label)).into(),
+        has_test: true,
         figure: Some(FigureTask {
             task: TASKS[0].into(),
             metrics: vec![

@@ -15,7 +15,7 @@ use crate::suite::Registry;
 /// # Errors
 /// If the experiment is invalid, its data set is none of the user's own files, or the folder has something that has to be mended.
 pub(super) fn inspect(registry: &Registry, arguments: &Inspect) -> Result<()> {
-    let plan = Plan::load(registry, &arguments.experiment, &overrides(&arguments.config, registry))?;
+    let plan = Plan::load(registry, &arguments.experiment, &overrides(&arguments.config)?)?;
     let inspect = plan.dataset.inspect.with_context(|| {
         format!("`{}` is checked by `mtcool data verify {0}`; `inspect` is for your own files", plan.dataset.name)
     })?;

@@ -37,3 +37,39 @@ fn channels(task: &TaskSpec) -> Result<usize, ConfigError> {
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{NetworkConfig, PrecisionSetting};
+    use candle_core::{DType, Device, Tensor};
+
+    #[test]
+    fn small_images_of_any_number_of_tasks_get_one_answer_each() {
+        let config: NetworkConfig = toml::from_str("widths = [6, 9, 12]\nallocation = [1, 1, 2]").unwrap();
+        let outputs = [
+            TaskOutput::Class { classes: 4 },
+            TaskOutput::Multilabel { labels: 3 },
+            TaskOutput::Regression { values: 1 },
+        ];
+        let tasks: Vec<TaskSpec> = outputs.iter().map(|&output| TaskSpec::new("task", output)).collect();
+        let request = |tasks| NetworkRequest {
+            config: &config,
+            input: [2, 20, 24],
+            tasks,
+            all_tasks: tasks,
+            precision: PrecisionSetting::default(),
+        };
+        let network = build(&request(&tasks)).unwrap();
+        let parameters = network.initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
+        let images = Tensor::zeros((5, 2, 20, 24), DType::F32, &Device::Cpu).unwrap();
+        let wanted: [&[usize]; 3] = [&[5, 4], &[5, 2, 3], &[5, 1]];
+        for (output, wanted) in network.forward_all(&parameters, &[&images; 3]).unwrap().iter().zip(wanted) {
+            assert_eq!(output.dims(), wanted);
+        }
+        assert_eq!(parameters.theta(2, "fc.weight").unwrap().dims()[0], 6);
+        let dense = vec![TaskSpec::new("mask", TaskOutput::Segmentation { classes: 2 })];
+        let message = format!("{:#}", build(&request(&dense)).err().unwrap());
+        assert!(message.contains("use `unet`"), "{message}");
+    }
+}

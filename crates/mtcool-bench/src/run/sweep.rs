@@ -149,7 +149,7 @@ impl Sweep<'_> {
             config,
             method,
             plan: self.plan,
-            suite: self.suite,
+            suite: self.suite.of_seed(config.seed).unwrap_or(self.suite),
             device: self.device,
             checkpoint_every: self.checkpoint_every,
             stop: self.stop,

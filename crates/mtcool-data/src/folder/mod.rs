@@ -58,7 +58,7 @@ pub use samples::FolderSamples;
 pub use set::{Case, Folder, FolderTask};
 pub use suggest::{Suggested, Suggestion};
 pub use survey::OpenOptions;
-pub use synthesis::{FolderSynthesis, synthesize};
+pub use synthesis::{FolderSynthesis, drawn, synthesize};
 pub use table::{ReadParquet, Row, Table};
 pub use task::{TaskConfig, TaskKind};
 pub use value::{CellText, MaskValue};

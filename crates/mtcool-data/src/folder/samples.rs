@@ -181,6 +181,12 @@ impl SharedDataset for FolderSamples {
         self.cases.len()
     }
 
+    fn has_label(&self, task: usize, index: u32) -> bool {
+        let case = self.case(index).map(|case| case as usize);
+        let label = self.tasks.get(task).zip(case).and_then(|(&task, case)| self.folder.label(task, case));
+        label.is_some()
+    }
+
     fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {
         let cases = draws.iter().map(|draw| self.case(draw.index).map(|case| case as usize).ok_or(draw.index as usize));
         let cases: Vec<usize> = cases.collect::<Result<_, _>>().map_err(|index| {

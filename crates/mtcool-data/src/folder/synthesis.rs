@@ -60,11 +60,7 @@ pub fn synthesize(root: &Path, synthesis: FolderSynthesis) -> Result<()> {
         }
     }
     let manifest = Manifest { generator: GENERATOR, folder: synthesis };
-    let remedy = "name another folder, or delete the files of this one";
-    let found: Option<Manifest> =
-        read_manifest(root, "the example's number of cases, side and seed", remedy, |value| {
-            serde_json::from_value(value).map_err(|error| error.to_string())
-        })?;
+    let (found, remedy) = (manifest_of(root)?, REMEDY);
     if found.as_ref() == Some(&manifest) && root.join(TABLE).is_file() {
         return Ok(());
     }
@@ -87,6 +83,21 @@ pub fn synthesize(root: &Path, synthesis: FolderSynthesis) -> Result<()> {
 }
 
 const TABLE: &str = "labels.csv";
+const REMEDY: &str = "name another folder, or delete the files of this one";
+
+/// How the folder `root` was drawn; `None` if it holds files of another origin.
+///
+/// # Errors
+/// If the file that says so is damaged.
+pub fn drawn(root: &Path) -> Result<Option<FolderSynthesis>> {
+    Ok(manifest_of(root)?.map(|manifest| manifest.folder))
+}
+
+fn manifest_of(root: &Path) -> Result<Option<Manifest>> {
+    read_manifest(root, "the example's number of cases, side and seed", REMEDY, |value| {
+        serde_json::from_value(value).map_err(|error| error.to_string())
+    })
+}
 
 fn draw_files(root: &Path, index: usize, cell: &DrawnCell, side: usize) -> Result<()> {
     let file = |folder: &str| root.join(folder).join(format!("{}.png", name(index)));

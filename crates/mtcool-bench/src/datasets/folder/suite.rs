@@ -1,0 +1,240 @@
+//! [`FolderSuite`]: a folder's cases for training and evaluation.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use candle_core::Device;
+use mtcool_core::{BatchSource, Parameters, Problem};
+use mtcool_data::folder::{
+    Folder, FolderConfig, FolderSynthesis, Label, Normalization, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::batches::{Group, training_batches};
+use super::evaluate::evaluate;
+use super::spec::config;
+use super::tables::read_parquet;
+use crate::progress::counter;
+use crate::suite::{
+    CasePicture, Caveat, ConfigError, DataRecord, Evaluation, MapSink, NetworkConfig, Split, Suite, SyntheticConfig,
+};
+
+/// Height and width of the pictures of the example that the program draws.
+const SIDE: usize = 64;
+
+/// How folders are opened.
+pub(super) fn options() -> OpenOptions {
+    OpenOptions { cache: PathBuf::from("data/cache"), read_parquet: Some(read_parquet) }
+}
+
+/// The identity of a folder's content, and what a prediction needs of the training part: `files` in a run's configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct FolderFiles {
+    /// SHA-256 of everything that the samples follow from.
+    pub(super) sha256: String,
+    /// The statistics of the training part, for each fold; a single entry without folds.
+    pub(super) training: Vec<TrainingStatistics>,
+}
+
+/// What the training part says about inputs and targets.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct TrainingStatistics {
+    /// Of each task's pictures.
+    pub(super) normalization: Vec<Normalization>,
+    /// Mean and standard deviation of each regression, `[0, 1]` for other tasks.
+    pub(super) scale: Vec<[f64; 2]>,
+}
+
+impl TrainingStatistics {
+    fn of(folder: &Folder) -> Self {
+        let tasks = 0..folder.tasks().len();
+        Self {
+            normalization: tasks.map(|task| folder.normalization(task).clone()).collect(),
+            scale: folder.tasks().iter().map(|task| task.scale.unwrap_or([0.0, 1.0])).collect(),
+        }
+    }
+}
+
+/// A folder; with cross-validation, the folder of its first fold and all folds.
+pub(super) struct FolderSuite {
+    folder: Folder,
+    /// How the folder was drawn; `null` for real files.
+    origin: Value,
+    /// The same folder with each fold held out; empty without cross-validation.
+    folds: Vec<FolderSuite>,
+}
+
+impl FolderSuite {
+    pub(super) fn open(root: &Path, settings: &Value) -> Result<Self> {
+        let config = config(settings)?;
+        ensure!(
+            config.root.is_none(),
+            "`data.settings.root` is set: name the folder with `--data DIR` or `data.folder`"
+        );
+        let count = config.split.folds.unwrap_or(1);
+        let progress = counter("reading pictures");
+        let fold = |fold: usize| {
+            let mut config: FolderConfig = config.clone();
+            config.split.fold = fold;
+            Folder::open(root, &config, &options(), &progress)
+        };
+        let folder = fold(0)?;
+        for note in folder.notes() {
+            tracing::warn!("{note}");
+        }
+        let further = (1..count).map(fold).collect::<Result<Vec<_>, _>>()?;
+        let origin = drawn(root)?.map_or(Value::Null, |synthesis| json!({ "synthetic": synthesis }));
+        let alone = |folder: Folder| Self { folder, origin: origin.clone(), folds: Vec::new() };
+        let folds = match further.is_empty() {
+            true => Vec::new(),
+            false => std::iter::once(folder.clone()).chain(further).map(alone).collect(),
+        };
+        Ok(Self { folder, folds, origin })
+    }
+
+    fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// For each task, a sentence with the number of its labels in each part.
+    fn label_counts(&self) -> String {
+        let folder = self.folder();
+        let parts: Vec<Part> = Part::ALL.into_iter().filter(|part| !folder.parts().of(*part).is_empty()).collect();
+        let cases = parts.iter().map(|part| format!("{} for {part}", folder.parts().of(*part).len()));
+        let of_task = folder.tasks().iter().enumerate().map(|(task, described)| {
+            let counts = parts.iter().map(|part| folder.labelled(task, *part).len().to_string());
+            format!("{} {}", described.name, counts.collect::<Vec<_>>().join(" / "))
+        });
+        let fold = if self.folds.is_empty() { "" } else { " in the first fold" };
+        format!(
+            "Cases{fold}: {}; labels of each task in these parts: {}",
+            cases.collect::<Vec<_>>().join(", "),
+            of_task.collect::<Vec<_>>().join("; ")
+        )
+    }
+}
+
+impl Suite for FolderSuite {
+    fn origin(&self) -> Value {
+        self.origin.clone()
+    }
+
+    fn identity(&self) -> Value {
+        let training = match &self.folds[..] {
+            [] => vec![TrainingStatistics::of(self.folder())],
+            folds => folds.iter().map(|fold| TrainingStatistics::of(fold.folder())).collect(),
+        };
+        json!(FolderFiles { sha256: self.folder().fingerprint().to_owned(), training })
+    }
+
+    fn record(&self) -> DataRecord {
+        let (folder, parts) = (self.folder(), self.folder().parts());
+        let names = |cases: &[u32]| cases.iter().map(|&case| folder.cases()[case as usize].name.clone()).collect();
+        DataRecord {
+            digest: Some(folder.fingerprint().to_owned()),
+            train: names(&parts.train),
+            validation: names(&parts.validation),
+            test: names(&parts.test),
+            ..DataRecord::default()
+        }
+    }
+
+    fn caveats(&self) -> Vec<Caveat> {
+        let mut texts = vec![self.label_counts()];
+        if !self.folds.is_empty() {
+            let count = self.folds.len();
+            texts.push(format!(
+                "Cross-validation with {count} folds: the run with seed s holds out fold s mod {count}, so that {count} seeds test \
+                 every case once, and the spread is that between folds"
+            ));
+        }
+        texts.into_iter().map(|text| Caveat { text, is_comparable: true }).collect()
+    }
+
+    fn samples(&self, task: usize) -> usize {
+        let groups = Group::all(self.folder());
+        let group = groups.iter().find(|group| group.tasks.contains(&task));
+        group.map_or(0, |group| group.cases(self.folder(), Part::Train).len())
+    }
+
+    fn class_counts(&self, task: usize) -> Result<Vec<u64>> {
+        let (folder, described) = (self.folder(), &self.folder().tasks()[task]);
+        match &described.kind {
+            TaskKind::Segmentation { .. } | TaskKind::Classification { .. } => Ok(described.counts.clone()),
+            TaskKind::Multilabel { .. } => {
+                let mut counts = vec![0; 2];
+                for case in folder.labelled(task, Part::Train) {
+                    let Some(Label::Properties(known)) = folder.label(task, case as usize) else { continue };
+                    known.iter().flatten().for_each(|&is_present| counts[usize::from(is_present)] += 1);
+                }
+                Ok(counts)
+            }
+            TaskKind::Regression { .. } => bail!("task `{}` predicts numbers and has no classes", described.name),
+        }
+    }
+
+    fn of_seed(&self, seed: u64) -> Option<&dyn Suite> {
+        let fold = seed.checked_rem(self.folds.len() as u64)?;
+        Some(&self.folds[fold as usize])
+    }
+
+    fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
+        training_batches(self.folder(), device, (batch_size, seed, position))
+    }
+
+    fn check_network(&self, network: &NetworkConfig, multiple: usize) -> Result<()> {
+        let size = self.folder().config().size;
+        if size.iter().any(|side| !side.is_multiple_of(multiple)) {
+            return Err(ConfigError::new(format!(
+                "`data.settings.size` is {size:?}: {} levels of `network.widths` need multiples of {multiple}, such as {:?}",
+                network.widths.len(),
+                size.map(|side| side.next_multiple_of(multiple))
+            )))?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        split: Split,
+        maps: Option<&mut MapSink<'_>>,
+    ) -> Result<Evaluation> {
+        let part = match split {
+            Split::Validation => Part::Validation,
+            Split::Test => Part::Test,
+        };
+        evaluate(self.folder(), part, problem, parameters, maps)
+    }
+
+    fn picture(&self, case: &str) -> Result<Option<CasePicture>> {
+        let folder = self.folder();
+        let Some(index) = folder.cases().iter().position(|known| known.name == case) else { return Ok(None) };
+        let dense = |task: &usize| matches!(folder.tasks()[*task].kind, TaskKind::Segmentation { .. });
+        let Some(first) = (0..folder.tasks().len()).find(dense) else { return Ok(None) };
+        let Some(pixels) = folder.picture(first, index) else { return Ok(None) };
+        let truth = (0..folder.tasks().len()).filter(dense).filter_map(|task| {
+            let (size, classes) = folder.mask(task, index)?;
+            (size == [pixels.height, pixels.width])
+                .then(|| (folder.tasks()[task].name.clone().into(), classes.to_vec()))
+        });
+        Ok(Some(CasePicture {
+            height: pixels.height,
+            width: pixels.width,
+            rgb: pixels.to_rgb8(),
+            truth: truth.collect(),
+        }))
+    }
+}
+
+/// Draws the example set, unless the folder already holds the one of these settings.
+pub(super) fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
+    let SyntheticConfig { train, test, seed, shrink } = config;
+    if !(1..=SIDE / 32).contains(&shrink) {
+        let message = format!("`data.synthetic.shrink` is {shrink}: expected 1 to {}", SIDE / 32);
+        return Err(ConfigError::new(message).into());
+    }
+    Ok(draw(folder, FolderSynthesis { cases: train + test, side: SIDE / shrink, seed })?)
+}

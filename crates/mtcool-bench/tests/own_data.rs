@@ -1,0 +1,297 @@
+//! A folder of one's own: tasks of all kinds and any number, missing labels, cross-validation, mistakes.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use common::{fail, succeed, text};
+use mtcool_bench::record::{Row, read_rows};
+use mtcool_data::folder::{FolderSynthesis, synthesize};
+use tempfile::TempDir;
+
+/// The drawn example, small, and an experiment on it.
+struct Own {
+    folder: TempDir,
+}
+
+const TRAINING: &str = "
+[default.training]
+epochs = 1
+batch_size = 4
+optimizer = \"adamw\"
+weight_decay = 0.0
+schedule = \"constant\"
+[default.method.joint]
+learning_rate = 0.002
+[default.method.mtcool]
+bound = 0.02
+alpha = 0.002
+beta = 0.002
+samples = 2
+inner_iterations = 1
+warmup_iterations = 2
+lambda = 1.0
+schedule = \"gauss_seidel\"
+";
+
+const CELL: &str = "
+[[default.data.settings.tasks]]
+name = \"cell\"
+kind = \"segmentation\"
+mask = \"cells/{case}.png\"
+classes = { 0 = \"background\", 128 = \"cytoplasm\", 255 = \"nucleus\" }
+";
+const GRANULES: &str = "
+[[default.data.settings.tasks]]
+name = \"granules\"
+kind = \"segmentation\"
+mask = \"granules/{case}.png\"
+classes = { 0 = \"background\", \"#ff0000\" = \"red\", \"#0000ff\" = \"blue\" }
+";
+const STAGE: &str = "
+[[default.data.settings.tasks]]
+name = \"stage\"
+kind = \"classification\"
+column = \"stage\"
+classes = [\"resting\", \"growing\", \"dividing\"]
+";
+const PRESENT: &str = "
+[[default.data.settings.tasks]]
+name = \"present\"
+kind = \"multilabel\"
+columns = [\"red_granules\", \"blue_granules\"]
+";
+const RATIO: &str = "
+[[default.data.settings.tasks]]
+name = \"ratio\"
+kind = \"regression\"
+column = \"nucleus_ratio\"
+";
+
+impl Own {
+    /// An example of `cases` drawn cells.
+    fn new(cases: usize) -> Self {
+        let own = Self { folder: tempfile::tempdir().unwrap() };
+        synthesize(&own.data(), FolderSynthesis { cases, side: 32, seed: 4 }).unwrap();
+        own
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("cells-data")
+    }
+
+    /// Writes the experiment `own.toml`: `settings` are further lines of `data.settings`, `tasks` the tasks, `further` further
+    /// tables.
+    fn write(&self, settings: &str, tasks: &[&str], further: &str) {
+        let widths = (1..).map(|factor| factor * tasks.len()).find(|width| *width >= 8).unwrap();
+        let experiment = format!(
+            "[default]\ntitle = \"cells\"\ndataset = \"folder\"\nmethods = [\"joint\"]\nseeds = 1\ndevice = \"cpu\"\n\
+             [default.network]\nwidths = [{widths}, {}]\n{TRAINING}\n{further}\n\
+             [default.data]\nsource = \"folder\"\nfolder = \"cells-data\"\n\
+             [default.data.settings]\nimages = \"images/{{case}}.png\"\ntable = \"labels.csv\"\nsize = [32, 32]\n\
+             {settings}\n{}",
+            2 * widths,
+            tasks.concat()
+        );
+        std::fs::write(self.path().join("own.toml"), experiment).unwrap();
+    }
+
+    fn mtcool(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mtcool"));
+        command.current_dir(self.path()).args(arguments);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// The table that `reproduce own.toml` prints.
+    fn reproduce(&self, arguments: &[&str]) -> String {
+        succeed(self.mtcool(&["reproduce", "own.toml"]).args(arguments))
+    }
+
+    /// The folder of the only run of `method` with `seed`.
+    fn run(&self, method: &str, seed: u64) -> PathBuf {
+        let runs = std::fs::read_dir(self.path().join("results/own/runs")).unwrap();
+        let start = format!("{method}-s{seed}");
+        let is_it = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            path.is_dir() && (name == start || name.starts_with(&format!("{start}-")))
+        };
+        let found: Vec<PathBuf> = runs.map(|entry| entry.unwrap().path()).filter(is_it).collect();
+        assert_eq!(found.len(), 1, "{start}: {found:?}");
+        found[0].clone()
+    }
+
+    fn rows(&self, method: &str, seed: u64) -> Vec<Row> {
+        read_rows(&self.run(method, seed).join("metrics.parquet")).unwrap()
+    }
+}
+
+#[test]
+fn five_tasks_of_all_kinds_with_missing_labels_are_trained_by_every_method() {
+    let own = Own::new(48);
+    own.write("group = \"patient\"", &[CELL, GRANULES, STAGE, PRESENT, RATIO], "");
+    // In small batches, many have no label of a task.
+    let table = own.reproduce(&["--methods", "all", "--set", "training.batch_size=2"]);
+    for part in ["cytoplasm Dice", "stage AUROC", "present AUROC", "ratio error", "labels of each task", "granules "] {
+        assert!(table.contains(part), "no `{part}` in:\n{table}");
+    }
+    let methods = succeed(&mut own.mtcool(&["methods"]));
+    let names: Vec<&str> = methods.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(names.len() > 15, "{methods}");
+    for method in names {
+        let rows = own.rows(method, 0);
+        let bad: Vec<&Row> = rows.iter().filter(|row| !row.value.is_finite()).collect();
+        assert!(bad.is_empty(), "{method}: {bad:?}");
+        let has = |task: &str, metric: &str, split: &str| {
+            assert!(
+                rows.iter().any(|row| row.task == task && row.metric == metric && row.split == split),
+                "{method}: no {metric} of {task} on {split}"
+            );
+        };
+        for (task, metric) in [
+            ("cell", "dice_nucleus"),
+            ("cell", "hd95_nucleus"),
+            ("granules", "iou_red"),
+            ("stage", "balanced_accuracy"),
+            ("present", "accuracy_red_granules"),
+            ("ratio", "mae"),
+            ("ratio", "r2"),
+        ] {
+            has(task, metric, "validation");
+            has(task, metric, "test");
+        }
+    }
+}
+
+#[test]
+fn one_task_of_each_kind_is_trained_alone_and_joint_and_independent_are_the_same() {
+    let own = Own::new(30);
+    for (task, metric) in [(CELL, "dice"), (STAGE, "accuracy"), (PRESENT, "accuracy"), (RATIO, "mae")] {
+        own.write("", &[task], "");
+        let _ = std::fs::remove_dir_all(own.path().join("results"));
+        own.reproduce(&["--methods", "joint,independent,mtcool,pcgrad,mgda"]);
+        let value = |method: &str| -> Vec<u64> {
+            let rows = own.rows(method, 0).into_iter();
+            rows.filter(|row| row.metric == metric).map(|row| row.value.to_bits()).collect()
+        };
+        assert_eq!(value("joint"), value("independent"), "{task}");
+        assert_eq!(value("joint").len(), 2, "{task}: validation and test");
+    }
+}
+
+#[test]
+fn tasks_with_pictures_of_their_own_keep_their_own_batches() {
+    let own = Own::new(36);
+    // Every third case has a second picture, and only that one has a ratio.
+    let (images, others) = (own.data().join("images"), own.data().join("others"));
+    std::fs::create_dir(&others).unwrap();
+    let table = std::fs::read_to_string(own.data().join("labels.csv")).unwrap();
+    let lines = table.lines().enumerate().map(|(number, line)| {
+        let case = line.split(',').next().unwrap();
+        match number {
+            0 => format!("{line},other\n"),
+            _ if number % 3 == 0 => {
+                std::fs::copy(images.join(format!("{case}.png")), others.join(format!("{case}.png"))).unwrap();
+                format!("{line},others/{case}.png\n")
+            }
+            _ => format!("{line},\n"),
+        }
+    });
+    std::fs::write(own.data().join("labels.csv"), lines.collect::<String>()).unwrap();
+    let ratio = format!("{RATIO}image_column = \"other\"\n");
+    own.write("split = { validation = 0.25, test = 0.25, stratify = \"none\" }", &[CELL, STAGE, &ratio], "");
+    own.reproduce(&["--methods", "joint,mtcool,independent", "--set", "training.batch_size=2"]);
+    for method in ["joint", "mtcool", "independent"] {
+        assert!(own.rows(method, 0).iter().all(|row| row.value.is_finite()), "{method}");
+    }
+}
+
+/// The cases of the test part that a run has scores of.
+fn tested(run: &Path) -> BTreeSet<String> {
+    let scores = mtcool_bench::record::read_scores(run, "cell", "dice_nucleus").unwrap();
+    scores.into_iter().map(|(case, _)| case).collect()
+}
+
+#[test]
+fn folds_test_every_case_once_and_keep_groups_together() {
+    let own = Own::new(45);
+    own.write("group = \"patient\"\nsplit = { folds = 3, validation = 0.2 }", &[CELL, RATIO], "");
+    let table = own.reproduce(&["--seeds", "3"]);
+    assert!(table.contains("Cross-validation with 3 folds"), "{table}");
+    let folds: Vec<BTreeSet<String>> = (0..3).map(|seed| tested(&own.run("joint", seed))).collect();
+    assert_eq!(folds.iter().map(BTreeSet::len).sum::<usize>(), 45, "{folds:?}");
+    assert_eq!(folds.iter().flatten().collect::<BTreeSet<_>>().len(), 45);
+    let labels = std::fs::read_to_string(own.data().join("labels.csv")).unwrap();
+    let mut of_patient: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for line in labels.lines().skip(1) {
+        let mut cells = line.split(',');
+        let (case, patient) = (cells.next().unwrap(), cells.next().unwrap());
+        let fold = folds.iter().position(|fold| fold.contains(case)).unwrap();
+        of_patient.entry(patient).or_default().insert(fold);
+    }
+    assert!(of_patient.values().all(|folds| folds.len() == 1), "{of_patient:?}");
+}
+
+#[test]
+fn without_a_test_part_the_table_shows_the_validation_part_and_says_so() {
+    let own = Own::new(30);
+    own.write("split = { test = \"none\" }", &[CELL], "");
+    let table = own.reproduce(&[]);
+    assert!(table.contains("There is no test part"), "{table}");
+    assert!(own.rows("joint", 0).iter().all(|row| row.split != "test"));
+}
+
+#[test]
+fn a_folder_is_inspected_and_its_mistakes_are_told_before_training() {
+    let own = Own::new(30);
+    own.write("", &[CELL, GRANULES, STAGE, PRESENT, RATIO], "");
+    let found = succeed(&mut own.mtcool(&["data", "inspect", "own.toml", "--page", "sheet.html"]));
+    for part in ["30 cases", "Task granules (segmentation)", "Task ratio (regression)", "No problem was found"] {
+        assert!(found.contains(part), "no `{part}` in:\n{found}");
+    }
+    let page = std::fs::read_to_string(own.path().join("sheet.html")).unwrap();
+    assert!(page.matches("<img").count() >= 24 && !page.contains("http"), "{}", page.len());
+    // Each mistake is told by `inspect` and by `reproduce`, with what to do.
+    let wrong = CELL.replace("cells/{case}", "cell/{case}");
+    let unlisted = STAGE.replace("\"growing\", ", "");
+    let column = RATIO.replace("nucleus_ratio", "nucleus_ratoi");
+    for (tasks, parts) in [
+        (vec![&wrong[..]], vec!["cell/{case}.png"]),
+        (vec![CELL, &unlisted], vec!["growing", "stage", "row"]),
+        (vec![CELL, &column], vec!["nucleus_ratoi", "nucleus_ratio"]),
+        (vec![], vec!["`tasks` is empty", "[[data.settings.tasks]]"]),
+    ] {
+        own.write("", &if tasks.is_empty() { vec![""] } else { tasks }, "");
+        fail(&mut own.mtcool(&["data", "inspect", "own.toml"]), &[]);
+        fail(&mut own.mtcool(&["reproduce", "own.toml"]), &parts);
+    }
+    own.write("", &[CELL], "");
+    let odd =
+        fail(&mut own.mtcool(&["reproduce", "own.toml", "--set", "data.settings.size=[31, 32]"]), &["multiples of 2"]);
+    assert!(text(&odd.stderr).contains("[32, 32]"));
+}
+
+#[test]
+fn a_suggested_configuration_trains() {
+    let own = Own::new(48);
+    let said = succeed(&mut own.mtcool(&["data", "init", "cells-data", "--out", "own.toml"]));
+    assert!(said.contains("mtcool data inspect own.toml"), "{said}");
+    fail(&mut own.mtcool(&["data", "init", "cells-data", "--out", "own.toml"]), &["`own.toml` exists", "--out"]);
+    succeed(&mut own.mtcool(&["data", "inspect", "own.toml"]));
+    let written = std::fs::read_to_string(own.path().join("own.toml")).unwrap();
+    let widths = "network.widths=[10, 20, 40]";
+    let few = ["--set", "training.epochs=1", "--seeds", "1", "--methods", "joint,mtcool", "--set", widths];
+    let table = own.reproduce(&[&few[..], &["--set", "method.mtcool.warmup_iterations=1"]].concat());
+    for task in ["stage", "nucleus_ratio"] {
+        assert!(written.contains(task) && table.contains(task), "{written}\n{table}");
+    }
+}

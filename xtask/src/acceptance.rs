@@ -50,7 +50,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     }
     if is_emulated {
         command.arg("--emulated").arg(stubs(&root));
-        if !passed_on.first().is_some_and(|first| !first.starts_with('-')) {
+        if passed_on.first().is_none_or(|first| first.starts_with('-')) {
             command.arg("tests");
         }
     }

@@ -211,6 +211,7 @@ fn unet(
             Head::Classification { classes } | Head::LoneClassification { classes, .. } => {
                 Tensor::from_vec(numbers(classes, count), count, &Device::Cpu)
             }
+            Head::Image { .. } => unreachable!("no case has such a head"),
         };
         Batch { input: input.clone(), target: target.unwrap() }
     };

@@ -59,7 +59,7 @@ fn variables_are_read_as_assignments_and_those_of_others_do_not_matter() {
     command.env("MTCOOL_METHODS", "[\"PC-Grad\"]").env("MTCOOL_TRAINING__SCHEDULE", "constant");
     command.env("OTHER", odd).env(odd, "other");
     let table = succeed(&mut command);
-    assert!(table.contains("PCGrad") && !table.contains("Joint"), "{table}");
+    assert!(table.contains("| PCGrad") && !table.contains("| Joint"), "{table}");
     let config = std::fs::read_to_string(lab.run_folder("r", "pcgrad-s0").join("config.toml")).unwrap();
     for line in ["weight_decay = 0.001", "schedule = \"constant\"", "method = \"pcgrad\""] {
         assert!(config.contains(line), "no `{line}` in {config}");

@@ -252,7 +252,7 @@ fn sweeps_with_different_settings_at_the_same_time_get_whole_tables() {
         assert!(output.status.success());
         text(&output.stdout)
     });
-    for (table, epochs) in printed.iter().zip(["1 epoch ", "2 epochs "]) {
+    for (table, epochs) in printed.iter().zip(["`training.epochs` 1,", "`training.epochs` 2,"]) {
         assert_eq!(labels(table), ["Ours (Vanilla)", "Joint"]);
         assert!(table.contains(epochs) && !table.contains("No finished run"), "{table}");
     }

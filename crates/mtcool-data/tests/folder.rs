@@ -1,5 +1,7 @@
 //! Folders of one's own pictures: what is read, and how it becomes batches.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod folder_files;
 
 use std::path::Path;

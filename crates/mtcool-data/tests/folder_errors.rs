@@ -1,5 +1,7 @@
 //! Everything that a user may get wrong about a folder of pictures: each error names the place and what to do.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod folder_files;
 
 use folder_files::Files;

@@ -1,5 +1,7 @@
 //! The drawn example: what it holds, what an inspection tells of it, and what is suggested for it.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod folder_files;
 
 use folder_files::Files;

@@ -170,6 +170,7 @@ impl Recording {
             // In the recording the warm-up follows the whole derivative of the sum of the losses. In a task's own step only its own
             // parameters are leaves, so that this setting does not matter there.
             map_gradient: mtcool_models::MapGradient::Everything,
+            allocation: Vec::new(),
         });
         Box::new(network.unwrap())
     }

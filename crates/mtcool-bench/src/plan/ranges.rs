@@ -96,10 +96,11 @@ mod tests {
     }
 
     /// Large whole numbers that harm nothing: seeds, numbers of steps, and sizes that are checked when a set is drawn.
-    const MAY_BE_LARGE: [&str; 9] = [
+    const MAY_BE_LARGE: [&str; 10] = [
         "seed",
         "split_seed",
         "probe_every",
+        "log_every",
         "warmup_iterations",
         "train",
         "test",

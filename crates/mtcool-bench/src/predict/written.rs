@@ -87,7 +87,7 @@ mod tests {
         written.write("a-mask.png", b"two").unwrap();
         let mut later = Written::open(&out).unwrap();
         later.write("a-mask.png", b"three").unwrap();
-        assert_eq!(later.ending(".png"), [mask.clone()]);
+        assert_eq!(later.ending(".png"), std::slice::from_ref(&mask));
 
         std::fs::write(&mask, b"by hand").unwrap();
         std::fs::write(out.join("b.json"), b"of another program").unwrap();

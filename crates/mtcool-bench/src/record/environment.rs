@@ -183,7 +183,7 @@ mod tests {
         let early = Environment { since: Some("2020-01-01T00:00:00Z".into()), ..first };
         let second = process.take_up(Some(early.clone()), 7);
         assert!(second.since > early.since && second.batches_before == 7, "{second:?}");
-        assert_eq!(second.earlier, [early.clone()]);
+        assert_eq!(second.earlier, std::slice::from_ref(&early));
         let third = process.take_up(Some(second.clone()), 9);
         assert_eq!(third.earlier, [early, Environment { earlier: Vec::new(), ..second }]);
         let text = serde_json::to_string(&third).unwrap();

@@ -85,7 +85,9 @@ fn meant(path: &[&str], valid: &[&str], known: &[String]) -> Option<String> {
     const SUGGESTED: usize = 3;
     let key = path.last()?;
     let this = path.join(".");
-    let known = || known.iter().filter(|other| **other != this && (path.first() != Some(&"method") || path.len() < 3));
+    let known = || {
+        known.iter().filter(|other| plain(other) != plain(&this) && (path.first() != Some(&"method") || path.len() < 3))
+    };
     let name_of = |key: &'_ String| key.rsplit('.').next().map(str::to_owned).unwrap_or_default();
     let is_same = |other: &str| plain(other) == plain(key);
     if valid.iter().all(|valid| !is_same(valid)) {

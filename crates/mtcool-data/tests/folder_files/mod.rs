@@ -1,5 +1,6 @@
 //! Small folders of pictures, masks and tables, written for one test.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::io::Write;

@@ -130,7 +130,9 @@ mod tests {
     use super::*;
 
     fn of(tasks: &str) -> DatasetSpec {
-        let settings: Value = toml::from_str(&format!("images = \"{{case}}.png\"\nsize = [32, 48]\n{tasks}")).unwrap();
+        let settings: Value =
+            toml::from_str(&format!("images = \"{{case}}.png\"\ntable = \"labels.csv\"\nsize = [32, 48]\n{tasks}"))
+                .unwrap();
         spec(&settings).unwrap()
     }
 

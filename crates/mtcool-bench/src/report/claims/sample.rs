@@ -68,11 +68,14 @@ impl Sample {
     }
 }
 
+/// Values by the name of their image.
+type ByImage<T> = BTreeMap<String, T>;
+
 /// What `read` finds in each run of both rows, for the images that all these runs have; `None` if there are none.
 fn paired<T: Clone>(
     rows: [&TableRow; 2],
     read: impl Fn(&Path) -> Result<BTreeMap<String, T>>,
-) -> Result<Option<[Vec<BTreeMap<String, T>>; 2]>> {
+) -> Result<Option<[Vec<ByImage<T>>; 2]>> {
     let of_row = |row: &TableRow| row.folders.iter().map(|run| read(run)).collect::<Result<Vec<_>>>();
     let mut found = [of_row(rows[0])?, of_row(rows[1])?];
     let Some(mut common) = found[0].first().map(|run| run.keys().cloned().collect::<Vec<String>>()) else {

@@ -10,12 +10,15 @@ use crate::record::read;
 use crate::report::provenance::Provenance;
 use crate::report::table::Table;
 
+/// The entries of an environment, sorted by name.
+type Entries = Vec<(String, String)>;
+
 /// Configurations and environments of the runs behind a table.
 pub(in crate::report) struct Appendix {
     /// For each method with finished runs: its label, and the configuration of its first run as TOML.
     pub(super) configurations: Vec<(String, String)>,
     /// Each environment as sorted entries, with the names of the runs that were made in it.
-    pub(super) environments: Vec<(Vec<(String, String)>, Vec<String>)>,
+    pub(super) environments: Vec<(Entries, Vec<String>)>,
 }
 
 impl Appendix {

@@ -107,7 +107,7 @@ pub use gradient::{
 };
 pub use handover::Handover;
 pub use kernels::Kernels;
-pub use method::{Diagnostics, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
+pub use method::{Diagnostics, EpochSummary, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::Mtcool;
 pub use mtcool_config::{MtcoolConfig, UpdateOrder, Variant};
 pub use noise::{NoiseDraw, NoiseSource, UniformNoise};

@@ -31,10 +31,30 @@ pub trait Method: Send {
     /// If `state` is another method's.
     fn restore(&mut self, state: MethodState) -> Result<()>;
 
+    /// Called at the end of each epoch, before the state is saved. By default a method learns nothing from it.
+    ///
+    /// # Errors
+    /// If nothing can be learned from these losses.
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        let _ = epoch;
+        Ok(())
+    }
+
     /// What the last step has found out about the tasks besides their losses; by default nothing.
     fn diagnostics(&self) -> &Diagnostics {
         &Diagnostics::NONE
     }
+}
+
+/// What is known about the tasks at the end of an epoch.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochSummary<'a> {
+    /// The number of epochs done, this one included.
+    pub epochs: u64,
+    /// The mean of each task's training losses `[T]` over the steps of the epoch; NaN for a task without one.
+    pub training_losses: &'a [f64],
+    /// Each task's loss `[T]` on the validation split at the end of the epoch; NaN where it is not known.
+    pub validation_losses: &'a [f64],
 }
 
 /// What a step has found out about the tasks: their weights, and the lengths of their gradients and the angles between them.

@@ -44,6 +44,40 @@ impl StateTensors {
         self.entries.is_empty()
     }
 
+    /// The same tensors and those of `others`, which get the names `{prefix}.{name}`.
+    #[must_use]
+    pub fn with_all(mut self, prefix: &str, others: &Self) -> Self {
+        self.entries.extend(others.iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor.clone())));
+        self
+    }
+
+    /// The tensors called `{prefix}.{name}`, under `name`, and the other ones: the reverse of [`StateTensors::with_all`].
+    pub fn split(self, prefix: &str) -> (Self, Self) {
+        let (mut of_prefix, mut others) = (Self::new(), Self::new());
+        for (name, tensor) in self.entries {
+            match name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')) {
+                Some(rest) => of_prefix.insert(rest, tensor),
+                None => others.insert(name, tensor),
+            }
+        }
+        (of_prefix, others)
+    }
+
+    /// Checks that there are none, for a method that keeps no tensors.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`] naming the first tensor.
+    pub fn expect_none(&self) -> Result<()> {
+        match self.entries.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(Error::Mismatch {
+                what: "method state".into(),
+                expected: "no tensors".into(),
+                got: format!("`{name}`: the state of another method"),
+            }),
+        }
+    }
+
     /// The tensor in `slot` of the parameter `name`, if there is one.
     pub fn of_parameter(&self, slot: &str, name: &ParameterName) -> Option<&Tensor> {
         self.get(&format!("{slot}.{name}"))

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::{
-    Aggregator, Batch, BatchSource, Combination, Combine, Convention, Diagnostics, GradientMethod, Gradients, Jacobian,
-    Loss, LossWeighting, Method, Network, ParameterName, Parameters, Problem, Result, Step, UpdateSettings,
+    Aggregator, Batch, BatchSource, Combination, Combine, Convention, Diagnostics, Direction, DirectionSource,
+    EpochSummary, GradientMethod, Gradients, Jacobian, Loss, LossWeighting, Method, Network, ParameterName, Parameters,
+    Point, Problem, Result, Sgd, StateTensors, Step, UpdateSettings,
 };
 use proptest::prelude::*;
 
@@ -153,9 +154,16 @@ fn shared_parameters_follow_the_combination_and_own_ones_their_task() {
     assert_eq!(diagnostics.gramian, Some(vec![vec![36.0, 24.0], vec![24.0, 16.0]]));
     let (moved, _) = run(Combination::LossWeights(vec![0.1, 0.3]));
     assert_eq!(moved, [3.0 - 0.5 * (0.1 * 6.0 + 0.3 * 4.0), 3.0 - 0.5 * 0.1 * 4.0, 3.0 - 0.5 * 0.3 * 4.0]);
-    let direction = [(ParameterName::theta(0, "x"), Tensor::new(&[1.0], &Device::Cpu).unwrap())].into_iter().collect();
-    let (moved, diagnostics) = run(Combination::Direction(direction));
+    let direction: Gradients =
+        [(ParameterName::theta(0, "x"), Tensor::new(&[1.0], &Device::Cpu).unwrap())].into_iter().collect();
+    let (moved, diagnostics) = run(Combination::Direction(direction.clone()));
     assert_eq!((moved, diagnostics.weights), (vec![2.5, 1.0, 1.0], None));
+    let with_own = |shared| Combination::WithOwn { shared: Box::new(shared), own: vec![0.5, 0.25] };
+    let (moved, diagnostics) = run(with_own(Combination::Weights(vec![0.1, 0.3])));
+    assert_eq!(moved, [3.0 - 0.5 * (0.1 * 6.0 + 0.3 * 4.0), 2.0, 2.5]);
+    assert_eq!(diagnostics.weights, Some(vec![0.1, 0.3]));
+    let (moved, diagnostics) = run(with_own(Combination::Direction(direction)));
+    assert_eq!((moved, diagnostics.weights), (vec![2.5, 2.0, 2.5], None));
 }
 
 /// Of two tasks: gradients at 3 of x are 6 and 4, of each phi 4; the rate is 0.5.
@@ -240,6 +248,111 @@ fn a_weighting_sees_the_losses_before_and_after_each_step() {
     drop(seen);
     let report = step(&mut method, &mut start(), f64::NAN);
     assert!(report.check_finite().is_err());
+}
+
+/// Remembers the sum of the gradients, and the losses of epochs.
+#[derive(Default)]
+struct Summing(Gradients, Arc<Mutex<Vec<f64>>>);
+
+impl Aggregator for Summing {
+    fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
+        self.0 = std::mem::take(&mut self.0).add_scaled(&jacobian.weighted_sum(&[1.0, 1.0])?, 1.0)?;
+        Ok(Combination::Direction(self.0.clone()))
+    }
+
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        self.1.lock().unwrap().extend([epoch.epochs as f64, epoch.training_losses[1], epoch.validation_losses[0]]);
+        Ok(())
+    }
+
+    fn tensors(&self) -> StateTensors {
+        self.0.iter().map(|(name, tensor)| (format!("sum.{name}"), tensor.clone())).collect()
+    }
+
+    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        let of = |(name, tensor): (&str, &Tensor)| Ok((name.strip_prefix("sum.").unwrap().parse()?, tensor.clone()));
+        self.0 = tensors.iter().map(of).collect::<Result<_>>()?;
+        Ok(())
+    }
+}
+
+/// A method's tensors and its optimiser's share a checkpoint and do not meet.
+#[test]
+fn tensors_of_aggregator_and_optimiser_are_kept_apart() {
+    let sgd = || UpdateSettings::new(Sgd { momentum: 0.5, ..Sgd::default() });
+    let fresh = || GradientMethod::new(Combine::Gradients(Box::<Summing>::default()), 0.01, sgd()).unwrap();
+    let (mut whole, mut parameters) = (fresh(), start());
+    step(&mut whole, &mut parameters, 1.0);
+    let state = whole.state();
+    let names: Vec<&str> = state.tensors.iter().map(|(name, _)| name).collect();
+    assert!(names.contains(&"combine.sum.theta.0.x") && names.contains(&"velocity.theta.0.x"), "{names:?}");
+    let mut resumed = (fresh(), parameters.clone());
+    resumed.0.restore(state).unwrap();
+    step(&mut whole, &mut parameters, 1.0);
+    step(&mut resumed.0, &mut resumed.1, 1.0);
+    assert_eq!(values(&parameters), values(&resumed.1));
+    let mut other = method(Combine::Gradients(Box::new(Told(Combination::Weights(vec![1.0; 2]), Arc::default()))));
+    let error = other.restore(whole.state()).unwrap_err().to_string();
+    assert!(error.contains("sum.theta.0.x") && error.contains("another method"), "{error}");
+}
+
+#[test]
+fn the_losses_of_an_epoch_reach_the_aggregator() {
+    let seen = Arc::default();
+    let mut method = method(Combine::Gradients(Box::new(Summing(Gradients::new(), Arc::clone(&seen)))));
+    let summary = EpochSummary { epochs: 2, training_losses: &[1.0, 3.0], validation_losses: &[4.0, 5.0] };
+    method.end_epoch(&summary).unwrap();
+    assert_eq!(*seen.lock().unwrap(), [2.0, 3.0, 4.0]);
+}
+
+/// Every batch has another factor.
+struct Counting(f64);
+
+impl BatchSource for Counting {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        // The two tasks of a round have the same factor.
+        self.0 += if task == 0 { 1.0 } else { 0.0 };
+        Factor(self.0).next(task)
+    }
+}
+
+/// Takes the gradients of its second part of the batches, for one task in each of two updates.
+struct InTurns(usize);
+
+impl DirectionSource for InTurns {
+    fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
+        assert_eq!(iteration, 0);
+        let part = point.part(1, 2);
+        let (loss, gradients) = part.loss_and_gradient_at(part.parameters(), self.0)?;
+        self.0 += 1;
+        Ok(Direction { gradients, losses: vec![loss], diagnostics: Diagnostics::NONE })
+    }
+
+    fn independent_batches(&self) -> usize {
+        2
+    }
+
+    fn updates(&self, tasks: usize) -> usize {
+        tasks
+    }
+}
+
+#[test]
+fn a_source_may_have_several_batches_and_several_updates_in_a_step() {
+    let updates = UpdateSettings { accumulated_batches: 2, ..UpdateSettings::default() };
+    let mut method = GradientMethod::new(Combine::Direction(Box::new(InTurns(0))), 0.01, updates).unwrap();
+    assert_eq!(method.batches_next_step(), 4);
+    let loss = || -> Loss { Box::new(|output, _| output.sum_all()) };
+    let problem = Problem::new(Box::new(Line), vec![loss(), loss()]).unwrap();
+    let mut parameters = start();
+    let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut Counting(0.0), progress: 0.0 };
+    let report = method.step(step).unwrap().values().unwrap();
+    // The second part has the factors 3 and 4, whose mean is 3.5; the second update starts where the first one has led.
+    let x = 3.0 - 0.01 * 3.5 * 6.0;
+    let want = [x - 0.01 * 3.5 * 2.0 * (x - 1.0), 3.0 - 0.01 * 3.5 * 4.0, 3.0 - 0.01 * 3.5 * 4.0];
+    assert!(values(&parameters).iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-12));
+    let losses: Vec<f64> = report.iter().map(|entry| entry.loss).collect();
+    assert!((losses[0] - 3.5 * 13.0).abs() < 1e-12 && (losses[1] - 3.5 * ((x - 1.0).powi(2) + 4.0)).abs() < 1e-12);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! A seam: combinations of the tasks' gradients.
 
+use super::checks::require_one_per_task;
 use super::convention::Convention;
 use super::jacobian::Jacobian;
 use crate::error::Result;
-use crate::method::{Diagnostics, MethodState};
+use crate::method::{Diagnostics, EpochSummary, MethodState};
 use crate::parameter_name::ParameterName;
 use crate::parameters::Gradients;
+use crate::state_tensors::StateTensors;
 
 /// Combines the rows g_i of the Jacobian J `[T, n]` of the losses with respect to the shared parameters into one direction.
 pub trait Aggregator: Send {
@@ -37,26 +39,32 @@ pub trait Aggregator: Send {
             // No combination of such rows is finite. With the plain sum, every aggregator shows it in the next losses.
             Combination::Weights(vec![1.0; rows.len()])
         };
-        let mut direction = match &combination {
-            Combination::Direction(direction) => direction.clone(),
-            Combination::Weights(weights) | Combination::LossWeights(weights) => jacobian.weighted_sum(weights)?,
-        };
+        let mut direction = combination.direction(&jacobian)?;
+        let own_weights = combination.own_weights();
+        if let Some(weights) = own_weights {
+            require_one_per_task(weights, rows.len())?;
+        }
         for (task, row) in rows.iter().enumerate() {
             let own = row.filter(|name| name.is_own(task));
-            direction.update(match &combination {
-                Combination::LossWeights(weights) => Gradients::new().add_scaled(&own, weights[task])?,
-                _ => own,
+            direction.update(match own_weights {
+                Some(weights) => Gradients::new().add_scaled(&own, weights[task])?,
+                None => own,
             });
         }
         let gramian = Some(jacobian.gramian()?.to_vec());
-        let weights = match combination {
-            Combination::Direction(_) => None,
-            Combination::Weights(weights) | Combination::LossWeights(weights) => Some(weights),
-        };
-        Ok((direction, Diagnostics { weights, gramian }))
+        Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian }))
     }
 
-    /// What it remembers between steps, by name.
+    /// Called at the end of each epoch, before the state of the method is saved. By default it learns nothing from it.
+    ///
+    /// # Errors
+    /// If nothing can be learned from these losses.
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        let _ = epoch;
+        Ok(())
+    }
+
+    /// The numbers that it remembers between steps, by name.
     fn state(&self) -> Vec<(String, f64)> {
         Vec::new()
     }
@@ -67,6 +75,20 @@ pub trait Aggregator: Send {
     /// If `state` is not this aggregator's.
     fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
         MethodState { numbers: state, ..MethodState::default() }.expect_numbers(&[])
+    }
+
+    /// The tensors that it remembers between steps, such as running means of gradients.
+    fn tensors(&self) -> StateTensors {
+        StateTensors::new()
+    }
+
+    /// Continues from `tensors`, as [`Aggregator::tensors`] returned them. They may lie on another device than the gradients of the
+    /// next step.
+    ///
+    /// # Errors
+    /// If `tensors` are not this aggregator's.
+    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        tensors.expect_none()
     }
 }
 
@@ -79,10 +101,48 @@ pub enum Combination {
     LossWeights(Vec<f64>),
     /// The direction itself, for aggregators that work coordinate by coordinate.
     Direction(Gradients),
+    /// One of the others for the shared parameters; task i's own parameters get `own[i]` times their gradient.
+    WithOwn {
+        /// The combination of the shared parameters' gradients.
+        shared: Box<Self>,
+        /// One weight per task.
+        own: Vec<f64>,
+    },
 }
 
 impl Combination {
-    /// The same combination, `factor` times as long.
+    /// The direction of the shared parameters that it describes for the rows of `jacobian`.
+    ///
+    /// # Errors
+    /// If there is not one weight per row.
+    pub fn direction(&self, jacobian: &Jacobian<'_>) -> Result<Gradients> {
+        match self {
+            Self::Direction(direction) => Ok(direction.clone()),
+            Self::Weights(weights) | Self::LossWeights(weights) => jacobian.weighted_sum(weights),
+            Self::WithOwn { shared, .. } => shared.direction(jacobian),
+        }
+    }
+
+    /// The weights of the rows; `None` if the direction is given by itself.
+    pub fn weights(&self) -> Option<&[f64]> {
+        match self {
+            Self::Direction(_) => None,
+            Self::Weights(weights) | Self::LossWeights(weights) => Some(weights),
+            Self::WithOwn { shared, .. } => shared.weights(),
+        }
+    }
+
+    /// The weights of the gradients of the tasks' own parameters; `None` if these move by their plain gradients.
+    pub fn own_weights(&self) -> Option<&[f64]> {
+        match self {
+            Self::Direction(_) | Self::Weights(_) => None,
+            Self::LossWeights(weights) => Some(weights),
+            Self::WithOwn { own, .. } => Some(own),
+        }
+    }
+
+    /// The same combination, `factor` times as long. The weights of the tasks' own parameters change only where they are the weights
+    /// of the losses.
     fn scaled(self, factor: f64) -> Result<Self> {
         if factor == 1.0 {
             return Ok(self);
@@ -92,6 +152,7 @@ impl Combination {
             Self::Weights(weights) => Self::Weights(scale(weights)),
             Self::LossWeights(weights) => Self::LossWeights(scale(weights)),
             Self::Direction(direction) => Self::Direction(Gradients::new().add_scaled(&direction, factor)?),
+            Self::WithOwn { shared, own } => Self::WithOwn { shared: Box::new(shared.scaled(factor)?), own },
         })
     }
 }

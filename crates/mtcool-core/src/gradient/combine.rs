@@ -5,8 +5,10 @@ use super::checks::{are_finite, require_one_per_task};
 use super::direction::{Direction, DirectionSource};
 use super::point::{Point, TaskGradients, values_of};
 use super::weighting::LossWeighting;
-use crate::error::Result;
-use crate::method::Diagnostics;
+use crate::error::{Error, Result};
+use crate::method::{Diagnostics, EpochSummary};
+use crate::parameters::Gradients;
+use crate::state_tensors::StateTensors;
 
 /// How a [`GradientMethod`](crate::GradientMethod) makes one direction of several tasks.
 pub enum Combine {
@@ -20,7 +22,11 @@ pub enum Combine {
 }
 
 impl Combine {
-    pub(super) fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
+    /// The direction of step `iteration`, counted from 0.
+    ///
+    /// # Errors
+    /// If there is none, or a pass fails.
+    pub fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
         match self {
             Self::Losses(weighting) => weighted(weighting.as_mut(), point, iteration),
             Self::Gradients(aggregator) => {
@@ -32,7 +38,24 @@ impl Combine {
         }
     }
 
-    pub(super) fn state(&self) -> Vec<(String, f64)> {
+    /// The number of independent batches of each task that a step needs.
+    pub fn independent_batches(&self) -> usize {
+        match self {
+            Self::Losses(_) | Self::Gradients(_) => 1,
+            Self::Direction(source) => source.independent_batches(),
+        }
+    }
+
+    /// The number of updates in a step; [`Combine::direction`] is called once for each.
+    pub fn updates(&self, tasks: usize) -> usize {
+        match self {
+            Self::Losses(_) | Self::Gradients(_) => 1,
+            Self::Direction(source) => source.updates(tasks),
+        }
+    }
+
+    /// The numbers that it remembers between steps, by name.
+    pub fn state(&self) -> Vec<(String, f64)> {
         match self {
             Self::Losses(weighting) => weighting.state(),
             Self::Gradients(aggregator) => aggregator.state(),
@@ -40,7 +63,11 @@ impl Combine {
         }
     }
 
-    pub(super) fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
+    /// Continues from `state`, as [`Combine::state`] returned it.
+    ///
+    /// # Errors
+    /// If `state` is another method's.
+    pub fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
         match self {
             Self::Losses(weighting) => weighting.restore(state),
             Self::Gradients(aggregator) => aggregator.restore(state),
@@ -48,22 +75,93 @@ impl Combine {
         }
     }
 
-    /// Tells the weighting or the source the losses after a step at the point `after`, if it wants to know them.
-    pub(super) fn observe(&mut self, after: &Point<'_>) -> Result<()> {
-        let is_wanted = match self {
+    /// The tensors that it remembers between steps, by name.
+    pub fn tensors(&self) -> StateTensors {
+        match self {
+            Self::Losses(_) => StateTensors::new(),
+            Self::Gradients(aggregator) => aggregator.tensors(),
+            Self::Direction(source) => source.tensors(),
+        }
+    }
+
+    /// Continues from `tensors`, as [`Combine::tensors`] returned them.
+    ///
+    /// # Errors
+    /// If `tensors` are another method's.
+    pub fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        match self {
+            Self::Losses(_) => tensors.expect_none(),
+            Self::Gradients(aggregator) => aggregator.restore_tensors(tensors),
+            Self::Direction(source) => source.restore_tensors(tensors),
+        }
+    }
+
+    /// Passes the losses of an epoch on.
+    ///
+    /// # Errors
+    /// If nothing can be learned from them.
+    pub fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        match self {
+            Self::Losses(weighting) => weighting.end_epoch(epoch),
+            Self::Gradients(aggregator) => aggregator.end_epoch(epoch),
+            Self::Direction(source) => source.end_epoch(epoch),
+        }
+    }
+
+    /// The direction from gradients that the caller has computed: one row and one loss per task.
+    ///
+    /// # Errors
+    /// If there is none, or the direction comes from passes of its own.
+    pub fn of_rows(&mut self, rows: &[Gradients], losses: &[f64], iteration: u64) -> Result<(Gradients, Diagnostics)> {
+        match self {
+            Self::Gradients(aggregator) => aggregator.combine_all(rows, losses, iteration),
+            Self::Losses(weighting) => {
+                let weights = if are_finite(losses) || !weighting.reads_losses() {
+                    weighting.weights(losses, iteration)?
+                } else {
+                    vec![1.0; losses.len()]
+                };
+                require_one_per_task(&weights, rows.len())?;
+                let mut terms = rows.iter().zip(&weights);
+                let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))?;
+                Ok((sum, Diagnostics { weights: Some(weights), gramian: None }))
+            }
+            Self::Direction(_) => Err(Error::Mismatch {
+                what: "the method that combines given gradients".into(),
+                expected: "a loss weighting or an aggregator".into(),
+                got: "a method with passes of its own".into(),
+            }),
+        }
+    }
+
+    /// Whether [`Combine::observe`] wants the losses after each step, which costs a forward pass.
+    pub fn reads_losses_after(&self) -> bool {
+        match self {
             Self::Losses(weighting) => weighting.reads_losses_after(),
             Self::Gradients(_) => false,
             Self::Direction(source) => source.reads_losses_after(),
-        };
-        if !is_wanted {
+        }
+    }
+
+    /// Passes on the losses `[T]` of the same batches after a step.
+    ///
+    /// # Errors
+    /// If nothing can be learned from them.
+    pub fn observe(&mut self, losses: &[f64]) -> Result<()> {
+        match self {
+            Self::Losses(weighting) => weighting.observe(losses),
+            Self::Gradients(_) => Ok(()),
+            Self::Direction(source) => source.observe(losses),
+        }
+    }
+
+    /// Finds the losses after a step at the point `after` and passes them on, if they are wanted and finite.
+    pub(super) fn observe_at(&mut self, after: &Point<'_>) -> Result<()> {
+        if !self.reads_losses_after() {
             return Ok(());
         }
         let losses = after.losses()?;
-        match self {
-            Self::Losses(weighting) if are_finite(&losses) => weighting.observe(&losses),
-            Self::Direction(source) if are_finite(&losses) => source.observe(&losses),
-            _ => Ok(()),
-        }
+        if are_finite(&losses) { self.observe(&losses) } else { Ok(()) }
     }
 }
 
@@ -81,7 +179,7 @@ fn weighted(weighting: &mut dyn LossWeighting, point: &Point<'_>, iteration: u64
         require_one_per_task(&weights, tasks)?;
         Ok(weights)
     };
-    let mut weights: Option<Vec<f64>> = match (reads_losses, point.rounds()) {
+    let mut weights: Option<Vec<f64>> = match (reads_losses, point.passes()) {
         (false, _) => Some(weigh(&vec![f64::NAN; tasks])?),
         (true, 1) => None,
         (true, _) => Some(weigh(&point.losses()?)?),

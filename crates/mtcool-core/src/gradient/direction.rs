@@ -4,8 +4,9 @@ use candle_core::Tensor;
 
 use super::point::Point;
 use crate::error::Result;
-use crate::method::{Diagnostics, MethodState};
+use crate::method::{Diagnostics, EpochSummary, MethodState};
 use crate::parameters::Gradients;
+use crate::state_tensors::StateTensors;
 
 /// Finds the direction itself, from gradients at any number of points.
 pub trait DirectionSource: Send {
@@ -15,7 +16,19 @@ pub trait DirectionSource: Send {
     /// If there is none.
     fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction>;
 
-    /// What it remembers between steps, by name.
+    /// The number of independent batches of each task that a step needs; [`Point::part`] selects one of them.
+    fn independent_batches(&self) -> usize {
+        1
+    }
+
+    /// The number of updates in a step. [`DirectionSource::direction`] is called once for each, at the parameters that the earlier
+    /// ones have moved, with the same batches and the same iteration.
+    fn updates(&self, tasks: usize) -> usize {
+        let _ = tasks;
+        1
+    }
+
+    /// The numbers that it remembers between steps, by name.
     fn state(&self) -> Vec<(String, f64)> {
         Vec::new()
     }
@@ -26,6 +39,29 @@ pub trait DirectionSource: Send {
     /// If `state` is not this source's.
     fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
         MethodState { numbers: state, ..MethodState::default() }.expect_numbers(&[])
+    }
+
+    /// The tensors that it remembers between steps, such as running means of gradients.
+    fn tensors(&self) -> StateTensors {
+        StateTensors::new()
+    }
+
+    /// Continues from `tensors`, as [`DirectionSource::tensors`] returned them. They may lie on another device than the gradients of
+    /// the next step.
+    ///
+    /// # Errors
+    /// If `tensors` are not this source's.
+    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        tensors.expect_none()
+    }
+
+    /// Called at the end of each epoch, before the state of the method is saved. By default it learns nothing from it.
+    ///
+    /// # Errors
+    /// If nothing can be learned from these losses.
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        let _ = epoch;
+        Ok(())
     }
 
     /// Whether [`DirectionSource::observe`] wants the losses after each step, which costs a forward pass.
@@ -48,7 +84,8 @@ pub trait DirectionSource: Send {
 pub struct Direction {
     /// What the optimiser descends: gradients of all parameters, the tasks' own included.
     pub gradients: Gradients,
-    /// The losses `[T]` at the point itself, scalars on their device.
+    /// The losses `[T]` at the point itself, scalars on their device; if a step makes one update per task, the loss of that task
+    /// alone.
     pub losses: Vec<Tensor>,
     /// What is known without further passes.
     pub diagnostics: Diagnostics,

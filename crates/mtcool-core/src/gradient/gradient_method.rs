@@ -4,7 +4,7 @@ use super::combine::Combine;
 use super::direction::Direction;
 use super::point::Point;
 use crate::error::{Result, require};
-use crate::method::{Diagnostics, Method, MethodState, Step, StepReport, TaskLoss};
+use crate::method::{Diagnostics, EpochSummary, Method, MethodState, Step, StepReport, TaskLoss};
 use crate::optimizer::{UpdateSettings, Updater};
 
 /// "Combine, then optimise": joint training, loss weightings and gradient aggregators. A step finds one direction for all
@@ -19,6 +19,9 @@ pub struct GradientMethod {
     diagnostics: Diagnostics,
 }
 
+/// What the names of the tensors begin with that the combination remembers; the others are the optimiser's.
+const COMBINE: &str = "combine";
+
 impl GradientMethod {
     /// # Errors
     /// If a setting is out of its range; `learning_rate` is positive.
@@ -32,31 +35,43 @@ impl GradientMethod {
 impl Method for GradientMethod {
     fn step(&mut self, step: Step<'_>) -> Result<StepReport> {
         let Step { problem, parameters, batches, progress } = step;
-        let rounds = (0..self.updater.accumulated_batches()).map(|_| batches.next_all(problem.tasks()));
+        let rounds = (0..self.batches_next_step()).map(|_| batches.next_all(problem.tasks()));
         let batches = rounds.collect::<Result<Vec<_>>>()?.concat();
-        let point = Point::new(problem, parameters, &batches);
-        let Direction { gradients, losses, diagnostics } = self.combine.direction(&point, self.iteration)?;
-        self.diagnostics = diagnostics;
-        self.updater.update(problem, parameters, gradients, (self.learning_rate, progress))?;
+        let mut losses = Vec::with_capacity(problem.tasks());
+        for _ in 0..self.combine.updates(problem.tasks()) {
+            let point = Point::new(problem, parameters, &batches);
+            let direction = self.combine.direction(&point, self.iteration)?;
+            let Direction { gradients, losses: of_update, diagnostics } = direction;
+            losses.extend(of_update);
+            self.diagnostics = diagnostics;
+            self.updater.update(problem, parameters, gradients, (self.learning_rate, progress))?;
+        }
         self.iteration += 1;
-        self.combine.observe(&Point::new(problem, parameters, &batches))?;
+        self.combine.observe_at(&Point::new(problem, parameters, &batches))?;
         let report = |(task, loss)| TaskLoss { task, loss, regularizer: None };
         Ok(StepReport { losses: losses.into_iter().enumerate().map(report).collect() })
     }
 
     fn batches_next_step(&self) -> usize {
-        self.updater.accumulated_batches()
+        self.updater.accumulated_batches() * self.combine.independent_batches()
     }
 
     fn state(&self) -> MethodState {
-        MethodState { iteration: self.iteration, tensors: self.updater.state(), numbers: self.combine.state() }
+        let tensors = self.updater.state().with_all(COMBINE, &self.combine.tensors());
+        MethodState { iteration: self.iteration, tensors, numbers: self.combine.state() }
     }
 
     fn restore(&mut self, state: MethodState) -> Result<()> {
+        let (of_combine, of_updater) = state.tensors.split(COMBINE);
         self.combine.restore(state.numbers)?;
-        self.updater.restore(state.tensors)?;
+        self.combine.restore_tensors(of_combine)?;
+        self.updater.restore(of_updater)?;
         self.iteration = state.iteration;
         Ok(())
+    }
+
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        self.combine.end_epoch(epoch)
     }
 
     fn diagnostics(&self) -> &Diagnostics {

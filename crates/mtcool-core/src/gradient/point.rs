@@ -18,6 +18,8 @@ use crate::problem::Problem;
 pub struct Point<'a> {
     problem: &'a Problem,
     parameters: &'a Parameters,
+    /// Where the passes are taken; `None`: at `parameters`.
+    places: Option<&'a [Parameters]>,
     batches: &'a [Batch],
 }
 
@@ -36,7 +38,22 @@ impl<'a> Point<'a> {
     /// With one batch per task, in the order of the tasks; for gradient accumulation followed by a second batch of every task,
     /// and so on.
     pub fn new(problem: &'a Problem, parameters: &'a Parameters, batches: &'a [Batch]) -> Self {
-        Self { problem, parameters, batches }
+        Self { problem, parameters, places: None, batches }
+    }
+
+    /// The same step with passes at each of `places` instead of at the parameters: losses and gradients are means over the places,
+    /// of which there is at least one.
+    #[must_use]
+    pub fn at_places(self, places: &'a [Parameters]) -> Self {
+        Self { places: Some(places), ..self }
+    }
+
+    /// The same point with one of `parts` equal parts of the batches, counted from 0: one of the independent batches that a step
+    /// draws for [`DirectionSource::independent_batches`](crate::DirectionSource::independent_batches).
+    #[must_use]
+    pub fn part(self, part: usize, parts: usize) -> Self {
+        let length = self.batches.len() / parts;
+        Self { batches: &self.batches[part * length..(part + 1) * length], ..self }
     }
 
     /// T, the number of tasks.
@@ -49,9 +66,20 @@ impl<'a> Point<'a> {
         self.parameters
     }
 
-    /// k, the batches of each task.
-    pub(super) fn rounds(&self) -> usize {
-        self.batches.len() / self.tasks()
+    /// The places where passes are taken.
+    fn places(&self) -> &'a [Parameters] {
+        self.places.unwrap_or(std::slice::from_ref(self.parameters))
+    }
+
+    /// The number of forward passes of each task, over which losses and gradients are averaged.
+    pub(super) fn passes(&self) -> usize {
+        self.places().len() * self.batches.len() / self.tasks()
+    }
+
+    /// Every place with every batch of each task.
+    fn rounds(&self) -> impl Iterator<Item = (&'a Parameters, &'a [Batch])> + use<'a> {
+        let (batches, tasks) = (self.batches, self.tasks());
+        self.places().iter().flat_map(move |place| batches.chunks(tasks).map(move |batches| (place, batches)))
     }
 
     /// The losses and their gradients: one forward pass, which T backward passes share, for each batch of a task.
@@ -59,11 +87,11 @@ impl<'a> Point<'a> {
     /// # Errors
     /// If a tensor operation fails.
     pub fn gradients(&self) -> Result<TaskGradients> {
-        let share = 1.0 / self.rounds() as f64;
+        let share = 1.0 / self.passes() as f64;
         let mut rows = vec![Gradients::new(); self.tasks()];
-        let mut rounds = Vec::with_capacity(self.rounds());
-        for batches in self.batches.chunks(self.tasks()) {
-            let leaves = self.parameters.track(|_| true)?;
+        let mut rounds = Vec::with_capacity(self.passes());
+        for (place, batches) in self.rounds() {
+            let leaves = place.track(|_| true)?;
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
             for (row, loss) in rows.iter_mut().zip(&losses) {
                 *row = std::mem::take(row).add_scaled(&leaves.backward(loss)?, share)?;
@@ -79,26 +107,55 @@ impl<'a> Point<'a> {
     /// # Errors
     /// If a tensor operation fails.
     pub fn gradient_at(&self, parameters: &Parameters, task: usize) -> Result<Gradients> {
-        let share = 1.0 / self.rounds() as f64;
-        self.batches.chunks(self.tasks()).try_fold(Gradients::new(), |sum, batches| {
+        Ok(self.loss_and_gradient_at(parameters, task)?.1)
+    }
+
+    /// The loss of task `task` on its batches at `parameters` instead of the point's own, a scalar on its device, and its gradient.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn loss_and_gradient_at(&self, parameters: &Parameters, task: usize) -> Result<(Tensor, Gradients)> {
+        let share = self.tasks() as f64 / self.batches.len() as f64;
+        let (mut losses, mut sum) = (Vec::new(), Gradients::new());
+        for batches in self.batches.chunks(self.tasks()) {
             let leaves = parameters.track(|_| true)?;
-            let Batch { input, target } = &batches[task];
-            let output = self.problem.network().forward(&leaves, task, input)?;
-            sum.add_scaled(&leaves.backward(&self.problem.loss(task, &output, target)?)?, share)
-        })
+            let loss = self.task_loss(&leaves, task, batches)?;
+            sum = sum.add_scaled(&leaves.backward(&loss)?, share)?;
+            losses.push(loss.detach());
+        }
+        Ok((objective::mean(&losses)?, sum))
+    }
+
+    /// The loss of task `task` on its batches at `parameters` instead of the point's own.
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn loss_at(&self, parameters: &Parameters, task: usize) -> Result<f64> {
+        let constants = parameters.track(|_| false)?;
+        let losses = self.batches.chunks(self.tasks()).map(|batches| self.task_loss(&constants, task, batches));
+        Ok(values_of(&[objective::mean(&losses.collect::<Result<Vec<_>>>()?)?])?[0])
+    }
+
+    fn task_loss(&self, parameters: &Parameters, task: usize, batches: &[Batch]) -> Result<Tensor> {
+        let Batch { input, target } = &batches[task];
+        let output = self.problem.network().forward(parameters, task, input)?;
+        self.problem.loss(task, &output, target)
     }
 
     /// The gradient of the weighted sum of the losses, and the losses `[T]` without their weights: one forward and one backward
     /// pass for each batch of a task. `weigh` returns the weights, given the losses on one batch of each task.
-    pub(super) fn weighted_gradient(
+    ///
+    /// # Errors
+    /// If a tensor operation fails, or `weigh` does.
+    pub fn weighted_gradient(
         &self,
         mut weigh: impl FnMut(&[Tensor]) -> Result<Vec<f64>>,
     ) -> Result<(Gradients, Vec<Tensor>)> {
-        let share = 1.0 / self.rounds() as f64;
+        let share = 1.0 / self.passes() as f64;
         let mut gradients = Gradients::new();
-        let mut rounds = Vec::with_capacity(self.rounds());
-        for batches in self.batches.chunks(self.tasks()) {
-            let leaves = self.parameters.track(|_| true)?;
+        let mut rounds = Vec::with_capacity(self.passes());
+        for (place, batches) in self.rounds() {
+            let leaves = place.track(|_| true)?;
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
             let weighted = losses.iter().zip(weigh(&losses)?);
             let weighted = weighted.map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
@@ -110,11 +167,12 @@ impl<'a> Point<'a> {
     }
 
     /// The losses `[T]`, without a graph.
-    pub(super) fn losses(&self) -> Result<Vec<f64>> {
-        let constants = self.parameters.track(|_| false)?;
-        let rounds = self.batches.chunks(self.tasks());
-        let rounds = rounds.map(|batches| {
-            let losses = objective::task_losses(self.problem, &constants, batches)?;
+    ///
+    /// # Errors
+    /// If a tensor operation fails.
+    pub fn losses(&self) -> Result<Vec<f64>> {
+        let rounds = self.rounds().map(|(place, batches)| {
+            let losses = objective::task_losses(self.problem, &place.track(|_| false)?, batches)?;
             Ok(constants_of(&losses))
         });
         values_of(&means(&rounds.collect::<Result<Vec<_>>>()?)?)

@@ -1,7 +1,7 @@
 //! A seam: weights on the tasks' losses.
 
 use crate::error::Result;
-use crate::method::MethodState;
+use crate::method::{EpochSummary, MethodState};
 
 /// Weights on the tasks' losses, known before any gradient: the gradient of the weighted sum is the direction.
 pub trait LossWeighting: Send {
@@ -35,6 +35,15 @@ pub trait LossWeighting: Send {
     /// Whether [`LossWeighting::observe`] wants the losses after each step, which costs a forward pass.
     fn reads_losses_after(&self) -> bool {
         false
+    }
+
+    /// Called at the end of each epoch, before the state of the method is saved. By default it learns nothing from it.
+    ///
+    /// # Errors
+    /// If nothing can be learned from these losses.
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        let _ = epoch;
+        Ok(())
     }
 
     /// Called with the losses `[T]` of the same batches after the parameters have moved.

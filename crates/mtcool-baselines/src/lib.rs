@@ -17,7 +17,27 @@
 //! | [`RandomWeighting`] | loss weighting | Lin et al. 2022 |
 //! | [`GradNorm`] | loss weighting, from gradients | Chen et al. 2018 |
 //! | [`Famo`] | loss weighting | Liu et al. 2023 |
-//! | [`Fmtl`] | wrapper around any of these | Phan et al. 2022 |
+//! | [`FairGrad`] | aggregator | Ban and Ji 2024 |
+//! | [`GradVac`] | aggregator | Wang et al. 2021 |
+//! | [`ConFig`], [`MomentumConFig`] | aggregator; one task's gradient at a time | Liu et al. 2024 |
+//! | [`Pcd`] | aggregator with a primary task | 2026 |
+//! | [`ExcessMtl`] | loss weighting, from gradients | He et al. 2024 |
+//! | [`DbMtl`] | aggregator | Lin et al. 2023 |
+//! | [`MoCo`] | aggregator | Fernando et al. 2023 |
+//! | [`SdmGrad`], [`MoDo`] | from three independent batches | Xiao et al. 2023; Chen et al. 2024 |
+//! | [`Imtl`], [`ImtlL`] | both parts of IMTL; its loss weighting | Liu et al. 2021 |
+//! | [`Pivrg`] | aggregator, from validation losses | 2025 |
+//! | [`Krum`], [`TrimmedMean`] | aggregator | Blanchard et al. 2017; Yin et al. 2018 |
+//! | [`Stch`], [`StchLog`] | loss weighting | Lin et al. 2024 |
+//! | [`GeometricMean`], [`ScaleInvariant`] | loss weighting | Chennupati et al. 2019; Navon et al. 2022 |
+//! | [`Igb`] | loss weighting, from an early epoch | Dai et al. 2023 |
+//! | [`Go4Align`] | loss weighting | Shen et al. 2024 |
+//! | [`Cosmos`], [`Pbi`] | loss weighting | Ruchte and Grabocka 2021; Zhang and Li 2007 |
+//! | [`LdcMtl`] | loss weighting | Xiao et al. 2025 |
+//! | [`Fmtl`], [`Samo`] | wrapper around any of these | Phan et al. 2022; Ban et al. 2025 |
+//! | [`Sam`] | wrapper around a loss weighting | Foret et al. 2021 |
+//! | [`Perturbed`] | wrapper: the noise of MT-COOL | Wu et al. 2023 |
+//! | [`CrMogm`], [`Grouped`] | wrapper around an aggregator | Zhou et al. 2022; Wang et al. 2021 |
 //!
 //! [`mtcool_core::GradientMethod`] trains all of them; none imports another. The Independent baseline is [`Joint`] on networks
 //! that share nothing: the gradient of the sum of the losses then consists of the networks' own gradients. Aggregators work in
@@ -44,6 +64,10 @@
 //! | [`CaGrad`], `rescale` 2 | a ball around the mean | T | `T g` |
 //! | [`CaGrad`], `rescale` 1 | a ball around the mean | T | `T g (1 + c) / (1 + c^2)`, 1.21 times as far for c = 0.4 |
 //! | [`CaGrad`], `rescale` 0 | a ball around the mean | T | `T g (1 + c)`, 1.4 times as far for c = 0.4 |
+//! | [`GradVac`], [`ConFig`], [`DbMtl`] (of log losses), [`ExcessMtl`], official form | sum | 1 | `T g` |
+//! | [`Pcd`], [`Krum`], [`TrimmedMean`], [`Imtl`], [`ExcessMtl`], simplex form | length of one gradient | T | `T g` |
+//! | [`SdmGrad`], [`MoDo`] | weights with the sum 1 | T | `T g` |
+//! | [`FairGrad`], [`Pivrg`], [`MoCo`], [`MomentumConFig`] | a length of its own | 1 | see each |
 //! | [`NashMtl`] | a length of its own | 1 | `sqrt(T) g / abs(g)`, or `max_norm g / abs(g)` where that is shorter |
 //!
 //! The two other rescalings of CAGrad are part of its definition: they lengthen the direction within its ball. Nash-MTL's
@@ -109,42 +133,28 @@
 //! # }
 //! ```
 
-mod aligned_mtl;
-mod cagrad;
-mod dualproj;
-mod dwa;
-mod famo;
-mod fmtl;
-mod graddrop;
-mod gradnorm;
-mod imtl_g;
-mod joint;
+mod aggregators;
+mod checks;
 mod memory;
-mod mgda;
-mod nash_mtl;
-mod pcgrad;
-mod raw;
-mod rlw;
-mod scalarization;
+mod normal;
+mod orders;
+mod rows;
 mod solver;
-mod uncertainty;
-mod upgrad;
+mod sources;
+mod weightings;
+mod wrappers;
 
-pub use aligned_mtl::{AlignedMtl, AlignedScale};
-pub use cagrad::{CaGrad, Rescale};
-pub use dualproj::DualProj;
-pub use dwa::Dwa;
-pub use famo::Famo;
-pub use fmtl::{Fmtl, Wrapped};
-pub use graddrop::GradDrop;
-pub use gradnorm::GradNorm;
-pub use imtl_g::ImtlG;
-pub use joint::Joint;
-pub use mgda::{Mgda, Normalization};
-pub use nash_mtl::NashMtl;
-pub use pcgrad::PcGrad;
-pub use raw::RawDirection;
-pub use rlw::RandomWeighting;
-pub use scalarization::Scalarization;
-pub use uncertainty::Uncertainty;
-pub use upgrad::UpGrad;
+pub use aggregators::{
+    AlignedMtl, AlignedScale, CaGrad, ConFig, DbMtl, DualProj, ExcessForm, ExcessMtl, FairGrad, GradDrop, GradNorm,
+    GradVac, Imtl, ImtlG, Krum, KrumDistance, Mgda, MoCo, MoCoSettings, NashMtl, Normalization, PcGrad, Pcd, Pivrg,
+    Rescale, TrimmedMean, UpGrad,
+};
+pub use sources::{MoDo, MomentumConFig, SdmGrad, SdmGradSettings};
+pub use weightings::{
+    Cosmos, Dwa, Famo, GeometricMean, Go4Align, Igb, ImtlL, Joint, LdcMtl, Pbi, RandomWeighting, Scalarization,
+    ScaleInvariant, Stch, StchLog, Uncertainty,
+};
+pub use wrappers::{
+    BuildAggregator, CrMogm, Fmtl, GroupBy, Grouped, Perturbed, RawDirection, Sam, Samo, SamoSettings, Smoothing,
+    Wrapped,
+};

@@ -12,7 +12,7 @@ use mtcool_baselines::{
     AlignedMtl, AlignedScale, CaGrad, DualProj, GradDrop, ImtlG, Joint, Mgda, NashMtl, Normalization, PcGrad, Rescale,
     Scalarization, UpGrad,
 };
-use mtcool_core::{Aggregator, Combination, Gradients, Jacobian, LossWeighting, ParameterName};
+use mtcool_core::{Aggregator, Gradients, Jacobian, LossWeighting, ParameterName};
 use serde_json::Value;
 
 /// One recorded case.
@@ -55,10 +55,7 @@ impl<'a> Case<'a> {
     /// The direction of an aggregator.
     fn aggregate(&self, mut aggregator: impl Aggregator) -> Vec<f64> {
         let jacobian = self.jacobian();
-        match aggregator.combine(&jacobian, 0).unwrap() {
-            Combination::Weights(weights) | Combination::LossWeights(weights) => self.weighted(&weights),
-            Combination::Direction(direction) => flat(&direction),
-        }
+        flat(&aggregator.combine(&jacobian, 0).unwrap().direction(&jacobian).unwrap())
     }
 
     fn weighted(&self, weights: &[f64]) -> Vec<f64> {

@@ -1,9 +1,8 @@
 //! PCGrad: from each gradient, the part that conflicts with another task is projected away.
 
-use mtcool_core::random::{Purpose, stream};
 use mtcool_core::{Aggregator, Combination, Jacobian, Result};
-use rand::RngCore;
 
+use crate::orders::orders;
 use crate::solver::inner;
 
 /// PCGrad (Yu et al. 2020, *Gradient surgery for multi-task learning*).
@@ -45,27 +44,11 @@ impl PcGrad {
         }
         weights
     }
-
-    /// For each task, a random order of the other tasks in iteration `iteration`.
-    fn orders(&self, tasks: usize, iteration: u64) -> Vec<Vec<usize>> {
-        let order = |task: usize| {
-            let at = [iteration as u32, (iteration >> 32) as u32, task as u32, 0];
-            let mut generator = stream(self.seed, Purpose::Method, at, "pcgrad");
-            let mut others: Vec<usize> = (0..tasks).filter(|&other| other != task).collect();
-            for last in (1..others.len()).rev() {
-                // A multiplication in place of a remainder; its bias is below T / 2^32.
-                let chosen = (u64::from(generator.next_u32()) * (last as u64 + 1)) >> 32;
-                others.swap(last, chosen as usize);
-            }
-            others
-        };
-        (0..tasks).map(order).collect()
-    }
 }
 
 impl Aggregator for PcGrad {
     fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination> {
-        let orders = self.orders(jacobian.tasks(), iteration);
+        let orders = orders(self.seed, "pcgrad", jacobian.tasks(), iteration);
         Ok(Combination::Weights(Self::weights(jacobian.gramian()?, &orders)))
     }
 }

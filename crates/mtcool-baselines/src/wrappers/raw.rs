@@ -1,6 +1,6 @@
 //! The raw output of an aggregator, without the factor that brings it to the length of a sum.
 
-use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, EpochSummary, Jacobian, Result, StateTensors};
 
 /// An aggregator whose direction is used exactly as its paper defines it.
 ///
@@ -24,5 +24,17 @@ impl Aggregator for RawDirection {
 
     fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
         self.0.restore(state)
+    }
+
+    fn tensors(&self) -> StateTensors {
+        self.0.tensors()
+    }
+
+    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        self.0.restore_tensors(tensors)
+    }
+
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        self.0.end_epoch(epoch)
     }
 }

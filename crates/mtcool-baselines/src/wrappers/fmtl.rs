@@ -1,9 +1,11 @@
 //! F-MTL: another gradient method, changed so that it finds parameters where every task's loss is flat.
 
 use mtcool_core::{
-    Aggregator, Diagnostics, Direction, DirectionSource, Error, Gradients, LossWeighting, ParameterKind, ParameterName,
-    Parameters, Point, Result, TaskGradients,
+    Aggregator, Diagnostics, Direction, DirectionSource, EpochSummary, Error, Gradients, LossWeighting, ParameterKind,
+    ParameterName, Parameters, Point, Result, StateTensors, TaskGradients,
 };
+
+use crate::memory;
 
 /// The method that F-MTL changes.
 pub enum Wrapped {
@@ -110,10 +112,7 @@ impl DirectionSource for Fmtl {
         match &self.wrapped {
             Wrapped::Losses(weighting) => weighting.state(),
             Wrapped::Gradients { loss, flat } => {
-                let named = |part: &'static str, state: Vec<(String, f64)>| {
-                    state.into_iter().map(move |(name, value)| (format!("{part}.{name}"), value))
-                };
-                named("loss", loss.state()).chain(named("flat", flat.state())).collect()
+                [memory::nested("loss", loss.state()), memory::nested("flat", flat.state())].concat()
             }
         }
     }
@@ -123,20 +122,43 @@ impl DirectionSource for Fmtl {
             Wrapped::Losses(weighting) => return weighting.restore(state),
             Wrapped::Gradients { loss, flat } => (loss, flat),
         };
-        let (mut of_loss, mut of_flat) = (Vec::new(), Vec::new());
-        for (key, value) in state {
-            match (key.strip_prefix("loss."), key.strip_prefix("flat.")) {
-                (Some(name), _) => of_loss.push((name.to_owned(), value)),
-                (_, Some(name)) => of_flat.push((name.to_owned(), value)),
-                _ => {
-                    let expected = "numbers called `loss.*` and `flat.*`".into();
-                    let got = format!("`{key}`: the state of another method");
-                    return Err(Error::Mismatch { what: "method state".into(), expected, got });
-                }
-            }
+        let (of_loss, others) = memory::split(state, "loss");
+        let (of_flat, others) = memory::split(others, "flat");
+        if let Some((key, _)) = others.first() {
+            let expected = "numbers called `loss.*` and `flat.*`".into();
+            let got = format!("`{key}`: the state of another method");
+            return Err(Error::Mismatch { what: "method state".into(), expected, got });
         }
         loss.restore(of_loss)?;
         flat.restore(of_flat)
+    }
+
+    fn tensors(&self) -> StateTensors {
+        match &self.wrapped {
+            Wrapped::Losses(_) => StateTensors::new(),
+            Wrapped::Gradients { loss, flat } => {
+                StateTensors::new().with_all("loss", &loss.tensors()).with_all("flat", &flat.tensors())
+            }
+        }
+    }
+
+    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
+        let Wrapped::Gradients { loss, flat } = &mut self.wrapped else { return tensors.expect_none() };
+        let (of_loss, others) = tensors.split("loss");
+        let (of_flat, others) = others.split("flat");
+        others.expect_none()?;
+        loss.restore_tensors(of_loss)?;
+        flat.restore_tensors(of_flat)
+    }
+
+    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
+        match &mut self.wrapped {
+            Wrapped::Losses(weighting) => weighting.end_epoch(epoch),
+            Wrapped::Gradients { loss, flat } => {
+                loss.end_epoch(epoch)?;
+                flat.end_epoch(epoch)
+            }
+        }
     }
 
     fn reads_losses_after(&self) -> bool {

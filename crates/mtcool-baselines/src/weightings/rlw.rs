@@ -2,7 +2,8 @@
 
 use mtcool_core::random::{Purpose, stream};
 use mtcool_core::{LossWeighting, Result};
-use rand::RngCore;
+
+use crate::normal::normal;
 
 /// Random loss weighting (Lin et al. 2022, *Reasonable effectiveness of random weighting*), with normally distributed logits.
 ///
@@ -27,10 +28,7 @@ impl LossWeighting for RandomWeighting {
     fn weights(&mut self, losses: &[f64], iteration: u64) -> Result<Vec<f64>> {
         let at = [iteration as u32, (iteration >> 32) as u32, 0, 0];
         let mut generator = stream(self.seed, Purpose::Method, at, "rlw");
-        // In (0, 1], so that the logarithm below is finite.
-        let mut uniform = || ((generator.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
-        // The transform of Box and Muller; of its two numbers only one is used.
-        let normal = |_| (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+        let normal = |_| normal(&mut generator);
         let shares: Vec<f64> = (0..losses.len()).map(normal).map(f64::exp).collect();
         let total: f64 = shares.iter().sum();
         Ok(shares.iter().map(|share| share / total).collect())

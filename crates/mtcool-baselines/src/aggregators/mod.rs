@@ -1,0 +1,45 @@
+//! Combinations of the tasks' gradients.
+
+mod aligned_mtl;
+mod cagrad;
+mod conflict_free;
+mod db_mtl;
+mod dualproj;
+mod excess_mtl;
+mod fairgrad;
+mod graddrop;
+mod gradnorm;
+mod gradvac;
+mod imtl;
+mod imtl_g;
+mod krum;
+mod mgda;
+mod moco;
+mod nash_mtl;
+mod pcd;
+mod pcgrad;
+mod pivrg;
+mod trimmed_mean;
+mod upgrad;
+
+pub use aligned_mtl::{AlignedMtl, AlignedScale};
+pub use cagrad::{CaGrad, Rescale};
+pub use conflict_free::ConFig;
+pub use db_mtl::DbMtl;
+pub use dualproj::DualProj;
+pub use excess_mtl::{ExcessForm, ExcessMtl};
+pub use fairgrad::FairGrad;
+pub use graddrop::GradDrop;
+pub use gradnorm::GradNorm;
+pub use gradvac::GradVac;
+pub use imtl::Imtl;
+pub use imtl_g::ImtlG;
+pub use krum::{Krum, KrumDistance};
+pub use mgda::{Mgda, Normalization};
+pub use moco::{MoCo, MoCoSettings};
+pub use nash_mtl::NashMtl;
+pub use pcd::Pcd;
+pub use pcgrad::PcGrad;
+pub use pivrg::Pivrg;
+pub use trimmed_mean::TrimmedMean;
+pub use upgrad::UpGrad;

@@ -173,7 +173,7 @@ fn main() {
     // The measurement runs inside the thread pool, like the training of the program.
     rayon::scope(|_| {
         for entry in shared.filter(|entry| !any_named || named(entry)) {
-            for tasks in TASKS {
+            for tasks in TASKS.into_iter().filter(|&tasks| tasks >= entry.least_tasks) {
                 report(entry, tasks, threads, &measure(entry, tasks, seconds), json);
             }
         }

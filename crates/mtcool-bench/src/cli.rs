@@ -33,8 +33,8 @@ pub(crate) enum Command {
     /// Download, draw or check a data set.
     #[command(subcommand)]
     Data(Data),
-    /// List the methods that an experiment can compare.
-    Methods,
+    /// List the methods that an experiment can compare, or explain one.
+    Methods(Methods),
     /// List all runs of an experiment with the settings that differ, check their files, or remove some.
     Runs(Runs),
     /// Compare two runs, or two rows or configurations of an experiment: settings that differ, metrics, paired tests.
@@ -219,6 +219,20 @@ pub(crate) struct Compare {
     /// The folder for results.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
+}
+
+/// `mtcool methods`.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Methods {
+    /// Formula, paper, guarantee, cost and settings of this method.
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) explain: Option<String>,
+    /// Only these kinds, separated by commas: separate, alternating, weighting, aggregator, passes, wrapper.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// As a table in Markdown.
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 /// The command line of a program with this registry. `predict` also has the flags of the predictors of its data sets.

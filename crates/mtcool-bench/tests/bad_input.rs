@@ -192,6 +192,26 @@ fn values_out_of_range_are_named_with_their_range() {
 }
 
 #[test]
+fn methods_that_do_not_fit_are_named_with_the_reason() {
+    let lab = Lab::new();
+    let cases: [(&str, &[&str], &[&str]); 6] = [
+        ("krum", &[], &["method.krum", "at least 3 tasks", "has 2"]),
+        ("fairgrad", &["method.fairgrad.alpha=-1"], &["method.fairgrad", "`alpha` is -1: expected a positive number"]),
+        ("sam", &["method.sam.around=mgda"], &["method.sam.around", "`mgda`: expected a method that weighs losses"]),
+        ("cr_mogm", &["method.cr_mogm.around=graddrop"], &["CR-MOGM", "a weight to each gradient"]),
+        ("cr_mogm", &["method.cr_mogm.alpha=slow"], &["method.cr_mogm.alpha", "growing"]),
+        ("stch", &["method.stch.preference=[1.0, 2.0, 3.0]"], &["`preference`", "2 numbers, one per task"]),
+    ];
+    for (method, settings, messages) in cases {
+        let settings = settings.iter().flat_map(|setting| ["--set", setting]);
+        let arguments: Vec<&str> = ["--methods", method].into_iter().chain(settings).collect();
+        fail(&mut lab.reproduce("r", &arguments), messages);
+    }
+    fail(&mut lab.mtcool(&["methods", "--explain", "fairgard"]), &["did you mean `fairgrad`?"]);
+    fail(&mut lab.mtcool(&["methods", "--kind", "aggregators"]), &["`--kind aggregators`: expected separate"]);
+}
+
+#[test]
 fn damaged_data_is_named_before_any_training() {
     let lab = Lab::new();
     let mut elsewhere = lab.mtcool(&["reproduce", "table1", "--data", "nowhere", "--results", "r"]);

@@ -282,12 +282,15 @@ fn all_methods_train_with_what_the_experiment_says_of_them() {
     let mut rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
     let gap = rows.remove(METHODS.len());
     assert!(gap.chars().all(|character| "| ".contains(character)), "no empty row before the second block: {printed}");
+    // All that are defined for two tasks.
     let registry = Registry::builtin();
-    assert_eq!(rows.len(), registry.methods().len(), "{printed}");
+    let entries: Vec<_> = registry.methods().iter().filter(|entry| entry.least_tasks <= 2).collect();
+    assert!(entries.len() < registry.methods().len());
+    assert_eq!(rows.len(), entries.len(), "{printed}");
     // The methods of the paper come first, in the order of the default table.
     let names = registry.methods()[..METHODS.len()].iter().map(|entry| &*entry.name);
     assert_eq!(names.collect::<Vec<_>>(), METHODS);
-    for (entry, row) in registry.methods().iter().zip(rows) {
+    for (entry, row) in entries.into_iter().zip(rows) {
         assert!(row.starts_with(&format!("| {} ", entry.label)), "{}: {row}", entry.name);
         let run = lab.rows("results", &format!("{}-s0", entry.name));
         let losses = run.iter().filter(|row| row.split == "train" && row.metric == "loss");

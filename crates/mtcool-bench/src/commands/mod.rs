@@ -62,7 +62,7 @@ fn run(registry: &Registry) -> Result<()> {
             predict::run(registry, &PredictRequest { run, out, images, probabilities: *probabilities, options })
         }
         Command::Data(arguments) => data::data(registry, arguments),
-        Command::Methods => print(&methods::methods_table(registry)),
+        Command::Methods(flags) => print(&methods::methods(registry, &flags)?),
         Command::Runs(arguments) => runs::runs(registry, &arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Status(arguments) => status::status(registry, &arguments),

@@ -4,6 +4,7 @@ use mtcool_baselines as baselines;
 use mtcool_core::{Aggregator, Combine, Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::direction_scale::DirectionScale;
 use super::gradient::Keys;
 
 /// Implements [`Keys`] for each settings type, from the aggregator that its settings describe.
@@ -34,26 +35,6 @@ aggregators! {
     AlignedMtl => |keys, _| Ok(keys.direction_scale.of(baselines::AlignedMtl::new(keys.scale.into())));
     UpGrad => |keys, _| Ok(keys.direction_scale.of(baselines::UpGrad::new(keys.norm_eps, keys.reg_eps)?));
     DualProj => |keys, _| Ok(keys.direction_scale.of(baselines::DualProj::new(keys.norm_eps, keys.reg_eps)?));
-}
-
-/// How a direction that is a mean of the T gradients is scaled.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum DirectionScale {
-    /// It is multiplied by T, so that a learning rate means the same as for Joint.
-    #[default]
-    Sum,
-    /// It is used as the method's paper defines it.
-    Raw,
-}
-
-impl DirectionScale {
-    fn of(self, aggregator: impl Aggregator + 'static) -> Box<dyn Aggregator> {
-        match self {
-            Self::Sum => Box::new(aggregator),
-            Self::Raw => Box::new(baselines::RawDirection(Box::new(aggregator))),
-        }
-    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -23,6 +23,21 @@ pub(super) trait Keys: Debug + Serialize + DeserializeOwned + Send + Sync + 'sta
     }
 }
 
+/// Checks that the list `values` at `key` has one number per task, or none.
+///
+/// # Errors
+/// If it has another length.
+pub(super) fn one_per_task_or_none(key: &str, values: &[f64], tasks: usize) -> mtcool_core::Result<()> {
+    if [0, tasks].contains(&values.len()) {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        what: format!("`{key}`"),
+        expected: format!("{tasks} numbers, one per task, or none"),
+        got: format!("{values:?}"),
+    })
+}
+
 /// Reads the settings of a gradient method.
 pub(super) fn read<K: Keys>(settings: &Settings, _: &[MethodEntry]) -> Result<Box<dyn MethodSettings>, SettingsError> {
     Ok(Box::new(GradientSettings(settings.read::<K>()?)))
@@ -47,6 +62,11 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
 
     fn combine(&self, seed: u64) -> Option<mtcool_core::Result<Combine>> {
         Some(self.0.combine(seed))
+    }
+
+    fn least_batches(&self, training: &TrainingConfig) -> u64 {
+        let independent = self.0.combine(0).map_or(1, |combine| combine.independent_batches());
+        (training.accumulate * independent) as u64
     }
 }
 

@@ -39,6 +39,12 @@ pub(super) fn planned(
     tasks: usize,
 ) -> Result<PlannedMethod, ConfigError> {
     let name = &variant.name;
+    let least = variant.entry.least_tasks;
+    if tasks < least {
+        return Err(ConfigError::new(format!(
+            "method.{name}: it is defined for at least {least} tasks, but the data set has {tasks}; leave it out of `methods`"
+        )));
+    }
     let settings = read(layers, variant, registry)?;
     let wrong = |error| ConfigError::new(format!("method.{name}: {error}"));
     settings.check_tasks(tasks).map_err(wrong)?;

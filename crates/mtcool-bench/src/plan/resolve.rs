@@ -10,7 +10,7 @@ use super::losses::{PlannedLoss, describe, losses};
 use super::methods::{PlannedMethod, planned};
 use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 use super::source::ExperimentSource;
-use super::variants::Rows;
+use super::variants::{Rows, Variant};
 use crate::suite::{
     ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing, Split, one_line,
 };
@@ -76,7 +76,10 @@ impl Plan {
         let network = registry.network(read.network.kind.as_deref().unwrap_or(&dataset.network))?.clone();
         let losses = losses(&layers, &spec, registry)?;
         let method = |variant| planned(&layers, variant, registry, spec.tasks.len());
-        let methods: Vec<PlannedMethod> = asked.iter().map(method).collect::<Result<_, _>>()?;
+        // `all` means all methods that are defined for the number of tasks.
+        let is_all = read.methods[..] == ["all"];
+        let fits = |variant: &&Variant| !is_all || variant.entry.least_tasks <= spec.tasks.len();
+        let methods: Vec<PlannedMethod> = asked.iter().filter(fits).map(method).collect::<Result<_, _>>()?;
         check_rows(&methods)?;
         let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
         let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();

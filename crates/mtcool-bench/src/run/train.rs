@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use candle_core::{DType, Device};
-use mtcool_core::{BatchSource, Diagnostics, Error, LossValues, Method, Parameters, Point, Problem, Step};
+use mtcool_core::{
+    BatchSource, Diagnostics, EpochSummary, Error, LossValues, Method, Parameters, Point, Problem, Step,
+};
 
 use super::problem::problem;
 use crate::plan::{Plan, PlannedMethod, RunConfig};
@@ -203,7 +205,7 @@ impl Run<'_> {
                 (epochs_done > state.position.epoch, self.stop.load(Ordering::Relaxed) > 0);
             if ends_epoch {
                 state.position.epoch = epochs_done;
-                self.record_epoch(problem, state)?;
+                self.end_epoch(problem, method, state)?;
                 folder.write_rows(&state.rows)?;
             }
             if ends_epoch || is_asked_to_stop || last_checkpoint.elapsed() >= self.checkpoint_every {
@@ -329,11 +331,13 @@ impl Run<'_> {
         Ok(evaluation)
     }
 
-    /// Records the mean training losses of the epoch, then the metrics of the validation split.
-    fn record_epoch(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
+    /// Records the mean training losses of the epoch, then the metrics of the validation split, and tells the method the losses.
+    fn end_epoch(&self, problem: &Problem, method: &mut dyn Method, state: &mut Checkpoint) -> Result<()> {
         let evaluation = self.evaluate(problem, state, Split::Validation, None)?;
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         let names: Vec<&str> = self.plan.spec.tasks.iter().map(|task| &*task.name).collect();
+        let mean = |sums: &TaskSums| if sums.updates > 0 { sums.loss / sums.updates as f64 } else { f64::NAN };
+        let training: Vec<f64> = sums.iter().map(mean).collect();
         for (task, sums) in names.iter().zip(sums) {
             let updates = sums.updates.max(1) as f64;
             state.record("train", task, "loss", sums.loss / updates);
@@ -347,7 +351,13 @@ impl Run<'_> {
         let shown = evaluation.measurements.iter().filter(|measurement| is_column(&measurement.metric));
         let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
         tracing::info!("{} epoch {}: validation {}", self.name(), state.position.epoch, shown.join(", "));
-        Ok(())
+        let loss_of = |task: &&str| {
+            let mut losses = evaluation.measurements.iter().filter(|measurement| measurement.metric == "loss");
+            losses.find(|measurement| *measurement.task == **task).map_or(f64::NAN, |measurement| measurement.value)
+        };
+        let validation: Vec<f64> = names.iter().map(loss_of).collect();
+        let epochs = state.position.epoch;
+        Ok(method.end_epoch(&EpochSummary { epochs, training_losses: &training, validation_losses: &validation })?)
     }
 }
 

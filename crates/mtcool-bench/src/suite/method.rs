@@ -31,6 +31,10 @@ pub struct MethodEntry {
     pub reference: Name,
     /// Whether the tasks share a network.
     pub sharing: Sharing,
+    /// The smallest number of tasks that it is defined for.
+    pub least_tasks: usize,
+    /// What `mtcool methods --explain` says besides.
+    pub details: MethodDetails,
     /// The method whose table `[method.*]` supplies the settings that are missing in this method's own table, as far as this method
     /// has them.
     pub inherits: Option<Name>,
@@ -39,7 +43,7 @@ pub struct MethodEntry {
 }
 
 impl MethodEntry {
-    /// A method on one shared network that inherits no settings; description, needs and reference are `-`.
+    /// A method on one shared network, for at least two tasks, that inherits no settings; description, needs and reference are `-`.
     pub fn new(name: impl Into<Name>, label: impl Into<Name>, kind: MethodKind, settings: ReadMethod) -> Self {
         Self {
             name: name.into(),
@@ -49,15 +53,65 @@ impl MethodEntry {
             needs: "-".into(),
             reference: "-".into(),
             sharing: Sharing::Shared,
+            least_tasks: 2,
+            details: MethodDetails::default(),
             inherits: None,
             settings,
         }
+    }
+
+    /// The same entry with what it does, what it computes in one step, and the paper that introduced it.
+    #[must_use]
+    pub fn described(self, summary: &'static str, needs: &'static str, reference: &'static str) -> Self {
+        Self { summary: summary.into(), needs: needs.into(), reference: reference.into(), ..self }
+    }
+
+    /// The same entry with its formula, what it guarantees, and (key, range, meaning) of each of its settings but the learning rate.
+    #[must_use]
+    pub fn explained(self, formula: &'static str, guarantee: &'static str, settings: &[[&'static str; 3]]) -> Self {
+        let setting = |&[key, range, meaning]: &[&'static str; 3]| SettingHelp { key, range, meaning };
+        let settings = settings.iter().map(setting).collect();
+        Self { details: MethodDetails { formula: formula.into(), guarantee: guarantee.into(), settings }, ..self }
+    }
+
+    /// The same entry with the settings of the method `parent` where its own table has none.
+    #[must_use]
+    pub fn inheriting(self, parent: &'static str) -> Self {
+        Self { inherits: Some(parent.into()), ..self }
     }
 
     /// The tables `[method.*]` that its settings come from; a later table overrides an earlier one.
     pub fn tables(&self) -> impl Iterator<Item = &str> {
         self.inherits.as_deref().into_iter().chain([&*self.name])
     }
+}
+
+/// A method's formula, its guarantee and its settings, as `mtcool methods --explain` prints them.
+#[derive(Clone, Debug)]
+pub struct MethodDetails {
+    /// What it computes, in the notation of the documentation: tasks i, gradients g, losses L, direction d.
+    pub formula: Name,
+    /// What is known about its steps or about where it ends.
+    pub guarantee: Name,
+    /// Its settings besides the learning rate.
+    pub settings: Vec<SettingHelp>,
+}
+
+impl Default for MethodDetails {
+    fn default() -> Self {
+        Self { formula: "-".into(), guarantee: "-".into(), settings: Vec::new() }
+    }
+}
+
+/// One setting of a method. Its default follows from the method's own settings.
+#[derive(Clone, Copy, Debug)]
+pub struct SettingHelp {
+    /// The key in the table `[method.*]`.
+    pub key: &'static str,
+    /// The valid values.
+    pub range: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
 }
 
 /// The method of `entries` called `name`.
@@ -79,11 +133,29 @@ pub enum MethodKind {
     Weighting,
     /// The tasks' gradients are combined.
     Aggregator,
+    /// The direction comes from passes of the method's own, for instance on several independent batches.
+    Passes,
     /// A method that is applied to a weighting or an aggregator.
     Wrapper,
 }
 
 impl MethodKind {
+    /// All families.
+    pub const ALL: [Self; 6] =
+        [Self::Separate, Self::Alternating, Self::Weighting, Self::Aggregator, Self::Passes, Self::Wrapper];
+
+    /// The family's name in flags.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Separate => "separate",
+            Self::Alternating => "alternating",
+            Self::Weighting => "weighting",
+            Self::Aggregator => "aggregator",
+            Self::Passes => "passes",
+            Self::Wrapper => "wrapper",
+        }
+    }
+
     /// The family's name in tables.
     pub fn label(self) -> &'static str {
         match self {
@@ -91,6 +163,7 @@ impl MethodKind {
             Self::Alternating => "tasks in turn",
             Self::Weighting => "loss weighting",
             Self::Aggregator => "aggregator",
+            Self::Passes => "own passes",
             Self::Wrapper => "wrapper",
         }
     }

@@ -29,7 +29,7 @@ pub use figure::{Colour, Drawing, FigureTask, MapPalette, OutlinedClasses};
 pub use inspection::{Inspect, Inspected, Suggest};
 pub use lookup::name_meant;
 pub use loss::{ClassCounts, LossEntry, LossPart, LossSettings, ReadLoss};
-pub use method::{MethodEntry, MethodKind, MethodSettings, ReadMethod, find_method};
+pub use method::{MethodDetails, MethodEntry, MethodKind, MethodSettings, ReadMethod, SettingHelp, find_method};
 pub use name::Name;
 pub use network::{
     ClassifierSetting, ImageHeadSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind,

@@ -151,9 +151,9 @@ fn ldc_weights_follow_their_objective() {
     ldc.weights(&first, 0).unwrap();
     for losses in [[1.9, 0.8, 0.3], [1.5, 0.6, 0.1], [1.0, 0.5, 0.2]] {
         let weights = ldc.weights(&losses, 1).unwrap();
-        for i in 0..3 {
+        for (i, weight) in weights.iter().enumerate() {
             let want = slope(&|by| objective(&nudged(&losses, i, by), &z));
-            assert!((weights[i] - want).abs() < 1e-6, "{} and {want}", weights[i]);
+            assert!((weight - want).abs() < 1e-6, "{weight} and {want}");
         }
         z = (0..3).map(|i| z[i] - rate * slope(&|by| objective(&losses, &nudged(&z, i, by)))).collect();
         let state: Vec<f64> = ldc.state()[..3].iter().map(|(_, value)| *value).collect();

@@ -60,8 +60,8 @@ fn group_means(values: &[f64], groups: usize) -> Vec<f64> {
         let mut next = vec![f64::INFINITY; count + 1];
         let mut cut = vec![0; count + 1];
         for to in used..=count {
-            for from in used - 1..to {
-                let total = best[from] + spread(from, to);
+            for (from, before) in best.iter().enumerate().take(to).skip(used - 1) {
+                let total = before + spread(from, to);
                 if total < next[to] {
                     (next[to], cut[to]) = (total, from);
                 }

@@ -112,11 +112,11 @@ impl Aggregator for Grouped {
     }
 
     fn state(&self) -> Vec<(String, f64)> {
-        let of_group = |(group, aggregator): (&String, &Box<dyn Aggregator>)| {
+        let groups = self.groups.iter().flat_map(|(group, aggregator)| {
             let named = |(name, value): (String, f64)| (format!("{group}{SEPARATOR}{name}"), value);
             aggregator.state().into_iter().map(named).collect::<Vec<_>>()
-        };
-        self.groups.iter().flat_map(of_group).collect()
+        });
+        groups.collect()
     }
 
     fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
@@ -129,13 +129,13 @@ impl Aggregator for Grouped {
     }
 
     fn tensors(&self) -> StateTensors {
-        let of_group = |(group, aggregator): (&String, &Box<dyn Aggregator>)| {
+        let groups = self.groups.iter().flat_map(|(group, aggregator)| {
             let tensors = aggregator.tensors();
             let named =
                 |(name, tensor): (&str, &candle_core::Tensor)| (format!("{group}{SEPARATOR}{name}"), tensor.clone());
             tensors.iter().map(named).collect::<Vec<_>>()
-        };
-        self.groups.iter().flat_map(of_group).collect()
+        });
+        groups.collect()
     }
 
     fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {

@@ -80,8 +80,11 @@ pub fn grouped(by: GroupBy, build: fn() -> Box<dyn Aggregator>) -> Box<dyn Aggre
     Box::new(Grouped::new(by, Box::new(move || Ok(build()))).unwrap())
 }
 
+/// Builds a method in its initial state.
+type Build = fn() -> Combine;
+
 /// The methods that find a direction by passes of their own, most of them around another one.
-pub const SOURCES: [(&str, fn() -> Combine); 9] = [
+pub const SOURCES: [(&str, Build); 9] = [
     ("sdmgrad", || Combine::Direction(Box::new(SdmGrad::new(SdmGradSettings::default()).unwrap()))),
     ("modo", || Combine::Direction(Box::new(MoDo::new(0.1, 0.1).unwrap()))),
     ("momentum_config", || Combine::Direction(Box::new(MomentumConFig::new([0.9, 0.999]).unwrap()))),

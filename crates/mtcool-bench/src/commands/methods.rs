@@ -123,8 +123,9 @@ mod tests {
 
     #[test]
     fn names_and_papers_are_unique() {
+        type Read = fn(&MethodEntry) -> &Name;
         let registry = Registry::builtin();
-        let columns: [(&str, fn(&MethodEntry) -> &Name); 3] =
+        let columns: [(&str, Read); 3] =
             [("name", |entry| &entry.name), ("label", |entry| &entry.label), ("paper", |entry| &entry.reference)];
         for (what, of) in columns {
             let mut seen = BTreeSet::new();

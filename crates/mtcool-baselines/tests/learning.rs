@@ -56,7 +56,10 @@ fn every_further_method_ends_on_the_pareto_front() {
     for (name, build) in further() {
         // Directions that do not become short near the front, noise, and perturbations end at a distance.
         let allowed = match name.as_str() {
-            "pcd" | "moco" | "momentum_config" => 0.02,
+            "pcd" | "moco" => 0.02,
+            // It divides each task's gradient by roots of that task's own second moments and rests where the results are opposite,
+            // which need not be a point of the front; the start is at a distance above 1.
+            "momentum_config" => 0.5,
             name if name.contains(" around ") && !name.contains("mogm") => 0.02,
             _ => 2e-3,
         };

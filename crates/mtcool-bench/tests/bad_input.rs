@@ -33,9 +33,8 @@ fn unknown_names_are_met_with_the_nearest_valid_one() {
         &["unknown key `training.eposch`", "did you mean `epochs`?", "MTCOOL_"],
     );
     // A key is found in whatever table it is, and the last word of a message is an advice that works.
-    for (key, meant) in
-        [("epochs", "`training.epochs`"), ("bound", "`method.mtcool.bound`"), ("Batch-Size", "`training.batch_size`")]
-    {
+    let bounds = "`method.mtcool.bound` or `method.pivrg.bound` or `method.perturbed.bound`";
+    for (key, meant) in [("epochs", "`training.epochs`"), ("bound", bounds), ("Batch-Size", "`training.batch_size`")] {
         let assignment = format!("{key}=3");
         fail(
             &mut lab.reproduce("r", &["--set", &assignment]),

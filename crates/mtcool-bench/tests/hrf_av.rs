@@ -63,16 +63,16 @@ fn photographs_of_any_fitting_width_are_seen_at_the_scale_that_trained() {
     // the same.
     let larger = seen(&of_width(657), "larger");
     assert_eq!((larger["width"].as_u64(), larger["height"].as_u64()), (Some(657), Some(438)));
-    assert!(own["shares"].is_object());
-    assert_eq!(larger["shares"], own["shares"]);
     for kind in ["vessels", "av"] {
         let [own, larger] = ["own/01_g", "larger/own-657"].map(|stem| {
             let path = lab.path().join(format!("{stem}-{kind}.png"));
             ImageReader::open(path).unwrap().decode().unwrap().into_rgb8()
         });
-        // Each mask has the size of its photograph.
+        // Each mask has the size of its photograph. Between the pixels of the network's output the probabilities are interpolated, so
+        // that the classes are the same in the middle of each pixel.
         assert_eq!((own.dimensions(), larger.dimensions()), ((219, 146), (657, 438)));
-        assert!(larger.enumerate_pixels().all(|(x, y, pixel)| pixel == own.get_pixel(x / 3, y / 3)), "{kind}");
+        let is_same = |(x, y, pixel): (u32, u32, &image::Rgb<u8>)| pixel == larger.get_pixel(3 * x + 1, 3 * y + 1);
+        assert!(own.enumerate_pixels().all(is_same), "{kind}");
     }
     for width in [100, 300, 440] {
         let wide = format!("{width} pixels wide");

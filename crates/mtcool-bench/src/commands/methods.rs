@@ -62,7 +62,7 @@ fn explanation(entry: &MethodEntry, registry: &Registry) -> Result<String> {
     {
         text += &format!("{title:<14}{content}\n");
     }
-    if entry.least_tasks > 2 {
+    if entry.least_tasks > 1 {
         text += &format!("{:<14}at least {}\n", "tasks", entry.least_tasks);
     }
     if let Some(parent) = &entry.inherits {
@@ -106,7 +106,11 @@ mod tests {
             assert_eq!(listed.len(), details.settings.len(), "{}: a setting twice", entry.name);
             let read = |settings: &Settings| (entry.settings)(settings, registry.methods());
             for key in &listed {
-                let nonsense = Settings::default().or("learning_rate", 0.1).or(key, [["nonsense"]]);
+                let needed = match entry.kind {
+                    MethodKind::Alternating => Settings::default(),
+                    _ => Settings::default().or("learning_rate", 0.1),
+                };
+                let nonsense = needed.or(key, [["nonsense"]]);
                 let unknown = read(&nonsense).err().and_then(|error| error.unknown_key().map(str::to_owned));
                 assert_eq!(unknown, None, "{}", entry.name);
             }

@@ -43,7 +43,7 @@ pub struct MethodEntry {
 }
 
 impl MethodEntry {
-    /// A method on one shared network, for at least two tasks, that inherits no settings; description, needs and reference are `-`.
+    /// A method on one shared network, for any number of tasks, that inherits no settings; description, needs and reference are `-`.
     pub fn new(name: impl Into<Name>, label: impl Into<Name>, kind: MethodKind, settings: ReadMethod) -> Self {
         Self {
             name: name.into(),
@@ -53,7 +53,7 @@ impl MethodEntry {
             needs: "-".into(),
             reference: "-".into(),
             sharing: Sharing::Shared,
-            least_tasks: 2,
+            least_tasks: 1,
             details: MethodDetails::default(),
             inherits: None,
             settings,

@@ -4,6 +4,25 @@ use super::gradient::{Independent, Joint, read};
 use super::{aggregators, around, fmtl, mtcool, weightings};
 use crate::suite::{MethodEntry, MethodKind, Sharing};
 
+/// A setting for `mtcool methods --explain`: its key, its range, and what it is.
+type Explained = [&'static str; 3];
+
+/// The settings of MT-COOL and of its ablations.
+const MTCOOL: [Explained; 8] = [
+    ["bound", "> 0", "half-width b of the noise and of the clamp"],
+    ["alpha", "> 0", "learning rate of the warm-up"],
+    ["beta", "> 0", "learning rate of the inner iterations"],
+    ["samples", ">= 1", "draws M of the noise"],
+    ["inner_iterations", ">= 1", "inner iterations L per task"],
+    ["warmup_iterations", ">= 0", "iterations T_w of the warm-up"],
+    ["lambda", ">= 0", "weight of the KL term"],
+    ["schedule", "gauss_seidel | jacobi", "whether a task sees the updates of the tasks before it"],
+];
+
+/// The setting of aggregators whose direction is a mean of the gradients.
+const DIRECTION_SCALE: Explained =
+    ["direction_scale", "sum | raw", "multiply by T, so that a learning rate means the same as for Joint, or not"];
+
 /// The first methods.
 pub(super) fn entries() -> Vec<MethodEntry> {
     let independent = MethodEntry::new("independent", "Independent", MethodKind::Separate, read::<Independent>)
@@ -18,20 +37,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "L forward and L backward passes per task",
                 "Wu et al. 2023 (Vanilla)",
             )
-            .explained(
-                "for each task i in turn, L times: psi_i -= alpha grad L_i",
-                "none",
-                &[
-                    ["bound", "> 0", "half-width b of the noise and of the clamp"],
-                    ["alpha", "> 0", "learning rate of the inner iterations"],
-                    ["beta", "> 0", "learning rate of the warm-up"],
-                    ["samples", ">= 1", "draws M of the noise"],
-                    ["inner_iterations", ">= 1", "inner iterations L per task"],
-                    ["warmup_iterations", ">= 0", "iterations T_w of the warm-up"],
-                    ["lambda", ">= 0", "weight of the KL term"],
-                    ["schedule", "gauss_seidel | jacobi", "whether a task sees the updates of the tasks before it"],
-                ],
-            )
+            .explained("for each task i in turn, L times: psi_i -= beta grad L_i", "none", &MTCOOL)
             .inheriting("mtcool"),
         MethodEntry::new("no_regularizer", "Ours (w/o Reg)", MethodKind::Alternating, mtcool::no_regularizer)
             .described(
@@ -40,19 +46,10 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "Wu et al. 2023 (w/o Reg)",
             )
             .explained(
-                "for each task i in turn, L times: psi_i -= alpha grad mean_j L_i(theta_i, phi_i, {theta_k + \
+                "for each task i in turn, L times: psi_i -= beta grad mean_j L_i(theta_i, phi_i, {theta_k + \
                  eps_k^(j)}); theta_i stays within b of its start",
                 "theta_i within b of where the other tasks have last seen it",
-                &[
-                    ["bound", "> 0", "half-width b of the noise and of the clamp"],
-                    ["alpha", "> 0", "learning rate of the inner iterations"],
-                    ["beta", "> 0", "learning rate of the warm-up"],
-                    ["samples", ">= 1", "draws M of the noise"],
-                    ["inner_iterations", ">= 1", "inner iterations L per task"],
-                    ["warmup_iterations", ">= 0", "iterations T_w of the warm-up"],
-                    ["lambda", ">= 0", "weight of the KL term"],
-                    ["schedule", "gauss_seidel | jacobi", "whether a task sees the updates of the tasks before it"],
-                ],
+                &MTCOOL,
             )
             .inheriting("mtcool"),
         MethodEntry::new("mtcool", "MT-COOL (Ours)", MethodKind::Alternating, mtcool::full)
@@ -64,16 +61,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             .explained(
                 "as no_regularizer, with lambda mean_j KL(yhat^(j) || mean_n yhat^(n)) added to the loss",
                 "theta_i within b of where the other tasks have last seen it",
-                &[
-                    ["bound", "> 0", "half-width b of the noise and of the clamp"],
-                    ["alpha", "> 0", "learning rate of the inner iterations"],
-                    ["beta", "> 0", "learning rate of the warm-up"],
-                    ["samples", ">= 1", "draws M of the noise"],
-                    ["inner_iterations", ">= 1", "inner iterations L per task"],
-                    ["warmup_iterations", ">= 0", "iterations T_w of the warm-up"],
-                    ["lambda", ">= 0", "weight of the KL term"],
-                    ["schedule", "gauss_seidel | jacobi", "whether a task sees the updates of the tasks before it"],
-                ],
+                &MTCOOL,
             ),
         MethodEntry::new("joint", "Joint", MethodKind::Weighting, read::<Joint>)
             .described(
@@ -98,11 +86,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 &[
                     ["normalization", "none | l2 | loss | loss+", "s_i: 1, |g_i|, L_i or L_i |g_i|"],
                     ["corner", "0 to 0.5", "weight that the others keep where one task would get all"],
-                    [
-                        "direction_scale",
-                        "sum | raw",
-                        "multiply by T, so that a learning rate means the same as for Joint, or not",
-                    ],
+                    DIRECTION_SCALE,
                 ],
             )
             .inheriting("joint"),
@@ -144,11 +128,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 &[
                     ["c", ">= 0", "radius of the ball"],
                     ["rescale", "0 | 1 | 2", "divide by 1, 1 + c^2, 1 + c"],
-                    [
-                        "direction_scale",
-                        "sum | raw",
-                        "multiply by T, so that a learning rate means the same as for Joint, or not",
-                    ],
+                    DIRECTION_SCALE,
                 ],
             )
             .inheriting("joint"),
@@ -161,11 +141,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             .explained(
                 "w = G^+ (|g_1|, ..., |g_T|) / sum; d = sum_i w_i g_i",
                 "d . g_i / |g_i| is equal for all tasks; it may be negative",
-                &[[
-                    "direction_scale",
-                    "sum | raw",
-                    "multiply by T, so that a learning rate means the same as for Joint, or not",
-                ]],
+                &[DIRECTION_SCALE],
             )
             .inheriting("joint"),
         MethodEntry::new("nash_mtl", "Nash-MTL", MethodKind::Aggregator, read::<aggregators::NashMtl>)
@@ -192,14 +168,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             .explained(
                 "G = V diag(lambda) V^T; d = J^T B (1/T, ..., 1/T), B = sigma V diag(lambda^(-1/2)) V^T",
                 "converges to stationary points of the mean loss",
-                &[
-                    ["scale", "min | median | rmse", "sigma^2: smallest, median or mean eigenvalue"],
-                    [
-                        "direction_scale",
-                        "sum | raw",
-                        "multiply by T, so that a learning rate means the same as for Joint, or not",
-                    ],
-                ],
+                &[["scale", "min | median | rmse", "sigma^2: smallest, median or mean eigenvalue"], DIRECTION_SCALE],
             )
             .inheriting("joint"),
         MethodEntry::new("upgrad", "UPGrad", MethodKind::Aggregator, read::<aggregators::UpGrad>)
@@ -214,11 +183,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 &[
                     ["norm_eps", ">= 0", "below this sum of squared lengths d is the mean gradient"],
                     ["reg_eps", ">= 0", "added to the diagonal of G / tr G"],
-                    [
-                        "direction_scale",
-                        "sum | raw",
-                        "multiply by T, so that a learning rate means the same as for Joint, or not",
-                    ],
+                    DIRECTION_SCALE,
                 ],
             )
             .inheriting("joint"),
@@ -234,11 +199,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 &[
                     ["norm_eps", ">= 0", "below this sum of squared lengths d is the mean gradient"],
                     ["reg_eps", ">= 0", "added to the diagonal of G / tr G"],
-                    [
-                        "direction_scale",
-                        "sum | raw",
-                        "multiply by T, so that a learning rate means the same as for Joint, or not",
-                    ],
+                    DIRECTION_SCALE,
                 ],
             )
             .inheriting("joint"),

@@ -1,11 +1,8 @@
 //! The entries of the first methods, in the order of listings: the methods of the paper's tables come first.
 
-use super::gradient::{Independent, Joint, read};
+use super::gradient::{DIRECTION_SCALE, Explained, Independent, Joint, read};
 use super::{aggregators, around, fmtl, mtcool, weightings};
 use crate::suite::{MethodEntry, MethodKind, Sharing};
-
-/// A setting for `mtcool methods --explain`: its key, its range, and what it is.
-type Explained = [&'static str; 3];
 
 /// The settings of MT-COOL and of its ablations.
 const MTCOOL: [Explained; 8] = [
@@ -18,10 +15,6 @@ const MTCOOL: [Explained; 8] = [
     ["lambda", ">= 0", "weight of the KL term"],
     ["schedule", "gauss_seidel | jacobi", "whether a task sees the updates of the tasks before it"],
 ];
-
-/// The setting of aggregators whose direction is a mean of the gradients.
-const DIRECTION_SCALE: Explained =
-    ["direction_scale", "sum | raw", "multiply by T, so that a learning rate means the same as for Joint, or not"];
 
 /// The first methods.
 pub(super) fn entries() -> Vec<MethodEntry> {

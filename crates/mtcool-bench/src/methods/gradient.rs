@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::suite::{MethodEntry, MethodSettings, Settings, SettingsError, TrainingConfig};
 
+/// A setting for `mtcool methods --explain`: its key, its range, and what it is.
+pub(super) type Explained = [&'static str; 3];
+
+/// The setting of aggregators whose direction is a mean of the gradients.
+pub(super) const DIRECTION_SCALE: Explained =
+    ["direction_scale", "sum | raw", "multiply by T, so that a learning rate means the same as for Joint, or not"];
+
 /// The keys of a gradient method's table.
 pub(super) trait Keys: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The learning rate, positive.

@@ -5,7 +5,7 @@ use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
 use super::direction_scale::DirectionScale;
-use super::gradient::{Keys, read};
+use super::gradient::{DIRECTION_SCALE, Keys, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,14 +43,7 @@ pub(super) fn entry() -> MethodEntry {
             "h_i = e^s_i g_i; d = IMTL-G of the h; s_i -= rate (e^s_i L_i - 1); own parameters move by e^s_i \
              times their gradient",
             "equal projection on every gradient; it may be negative",
-            &[
-                ["weight_rate", "> 0", "learning rate of the scales s"],
-                [
-                    "direction_scale",
-                    "sum | raw",
-                    "multiply by T, so that a learning rate means the same as for Joint, or not",
-                ],
-            ],
+            &[["weight_rate", "> 0", "learning rate of the scales s"], DIRECTION_SCALE],
         )
         .inheriting("joint")
 }

@@ -5,7 +5,7 @@ use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
 use super::direction_scale::DirectionScale;
-use super::gradient::{Keys, read};
+use super::gradient::{DIRECTION_SCALE, Keys, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -70,11 +70,7 @@ pub(super) fn entry() -> MethodEntry {
                 ["n_byzantine", ">= 0; T >= n_byzantine + 3", "number f of gradients that may be arbitrary"],
                 ["n_selected", ">= 1", "number of gradients that are averaged"],
                 ["distance", "euclidean | squared", "what is summed over the neighbours"],
-                [
-                    "direction_scale",
-                    "sum | raw",
-                    "multiply by T, so that a learning rate means the same as for Joint, or not",
-                ],
+                DIRECTION_SCALE,
             ],
         )
         .inheriting("joint");

@@ -5,7 +5,7 @@ use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
 use super::direction_scale::DirectionScale;
-use super::gradient::{Keys, read};
+use super::gradient::{DIRECTION_SCALE, Keys, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,11 +82,7 @@ pub(super) fn entry() -> MethodEntry {
                     "share of its own gain that a secondary task gets",
                 ],
                 ["beta", ">= 0 and < 1", "decay of the running means of squared lengths"],
-                [
-                    "direction_scale",
-                    "sum | raw",
-                    "multiply by T, so that a learning rate means the same as for Joint, or not",
-                ],
+                DIRECTION_SCALE,
             ],
         )
         .inheriting("joint")

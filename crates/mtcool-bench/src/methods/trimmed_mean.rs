@@ -5,7 +5,7 @@ use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
 use super::direction_scale::DirectionScale;
-use super::gradient::{Keys, read};
+use super::gradient::{DIRECTION_SCALE, Keys, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,11 +52,7 @@ pub(super) fn entry() -> MethodEntry {
                     ">= 0; T >= 2 trim_number + 1",
                     "number of largest and of smallest entries that are left out",
                 ],
-                [
-                    "direction_scale",
-                    "sum | raw",
-                    "multiply by T, so that a learning rate means the same as for Joint, or not",
-                ],
+                DIRECTION_SCALE,
             ],
         )
         .inheriting("joint");

@@ -2,13 +2,15 @@
 //!
 //! This is the only module that trains, and the only one that reads the test split. It knows no data set and no method by name.
 
+mod ended;
 mod flatness;
 mod loss;
 mod problem;
 mod sweep;
 mod train;
 
+pub use ended::{Diverged, Interrupted};
 pub use flatness::{FlatnessRequest, measure};
 pub use problem::problem;
 pub use sweep::{Outcome, Sweep};
-pub use train::{Diverged, Interrupted, Run};
+pub use train::Run;

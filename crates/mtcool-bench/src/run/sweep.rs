@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 use candle_core::Device;
 
-use super::train::{Diverged, Interrupted, Run};
+use super::ended::{Diverged, Interrupted};
+use super::train::Run;
 use crate::plan::{Plan, PlannedRun};
 use crate::progress::{Console, SweepProgress};
 use crate::record::{Claim, Environment, RunFolder, RunRecord, Status, StorageError};

@@ -12,7 +12,7 @@ pub(super) const BATCHES: usize = 3;
 ///
 /// # Errors
 /// If a pass fails.
-pub(super) fn cross_gramian(point: &Point<'_>) -> Result<Vec<Vec<f64>>> {
+fn cross_gramian(point: &Point<'_>) -> Result<Vec<Vec<f64>>> {
     let shared = |part| -> Result<Vec<Gradients>> {
         let rows = point.part(part, BATCHES).gradients()?.rows;
         Ok(rows.iter().map(|row| row.filter(ParameterName::is_shared)).collect())
@@ -22,19 +22,22 @@ pub(super) fn cross_gramian(point: &Point<'_>) -> Result<Vec<Vec<f64>>> {
     first.iter().map(products).collect()
 }
 
-/// The direction of the gradients on the third batch with these weights, whose sum is 1.
+/// The direction of the gradients on the third batch, with the weights, whose sum is 1, that `weigh` finds from the products of the first
+/// two. If products are not finite, the weights are equal, and the losses of the step show what happened.
 ///
 /// # Errors
-/// If a pass fails.
-pub(super) fn weighted(point: &Point<'_>, weights: &[f64], iteration: u64) -> Result<Direction> {
+/// If a pass or `weigh` fails.
+pub(super) fn weighted(
+    point: &Point<'_>,
+    iteration: u64,
+    weigh: impl FnOnce(&[Vec<f64>]) -> Result<Vec<f64>>,
+) -> Result<Direction> {
+    let products = cross_gramian(point)?;
+    let is_finite = products.iter().flatten().all(|product| product.is_finite());
+    let weights = if is_finite { weigh(&products)? } else { vec![1.0 / point.tasks() as f64; point.tasks()] };
     let TaskGradients { losses, values, rows } = point.part(2, BATCHES).gradients()?;
-    let (gradients, diagnostics) = Given(weights.to_vec()).combine_all(&rows, &values, iteration)?;
+    let (gradients, diagnostics) = Given(weights).combine_all(&rows, &values, iteration)?;
     Ok(Direction { gradients, losses, diagnostics })
-}
-
-/// Whether all products are finite; otherwise the weights stay as they are, and the losses of the step show what happened.
-pub(super) fn is_finite(products: &[Vec<f64>]) -> bool {
-    products.iter().flatten().all(|product| product.is_finite())
 }
 
 /// Weights that are known already.

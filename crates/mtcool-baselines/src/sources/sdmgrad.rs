@@ -2,7 +2,7 @@
 
 use mtcool_core::{Direction, DirectionSource, Error, Point, Result};
 
-use super::batches::{BATCHES, cross_gramian, is_finite, weighted};
+use super::batches::{BATCHES, weighted};
 use crate::checks::{at_least_zero, one_per_task_or_none, positive, within};
 use crate::memory;
 use crate::solver::{onto_simplex, product};
@@ -97,10 +97,7 @@ impl SdmGrad {
 
 impl DirectionSource for SdmGrad {
     fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
-        let products = cross_gramian(point)?;
-        let equal = vec![1.0 / point.tasks() as f64; point.tasks()];
-        let weights = if is_finite(&products) { self.weights(&products)? } else { equal };
-        weighted(point, &weights, iteration)
+        weighted(point, iteration, |products| self.weights(products))
     }
 
     fn independent_batches(&self) -> usize {

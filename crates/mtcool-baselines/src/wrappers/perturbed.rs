@@ -64,31 +64,5 @@ impl DirectionSource for Perturbed {
         self.inside.direction(&point.at_places(&places), iteration)
     }
 
-    fn state(&self) -> Vec<(String, f64)> {
-        self.inside.state()
-    }
-
-    fn restore(&mut self, state: Vec<(String, f64)>) -> Result<()> {
-        self.inside.restore(state)
-    }
-
-    fn tensors(&self) -> StateTensors {
-        self.inside.tensors()
-    }
-
-    fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
-        self.inside.restore_tensors(tensors)
-    }
-
-    fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
-        self.inside.end_epoch(epoch)
-    }
-
-    fn reads_losses_after(&self) -> bool {
-        self.inside.reads_losses_after()
-    }
-
-    fn observe(&mut self, losses: &[f64]) -> Result<()> {
-        self.inside.observe(losses)
-    }
+    state_of_inside!();
 }

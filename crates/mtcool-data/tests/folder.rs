@@ -383,7 +383,11 @@ fn another_folder_is_a_test_by_the_standards_of_the_first() {
     theirs.text("labels.csv", &table.replace(",age\n", ",years\n").lines().take(9).collect::<Vec<_>>().join("\n"));
     other["tasks"][3]["column"] = json!("years");
     let trained = ours.open(&config).unwrap();
-    let open = |other: &Value| trained.open_for_test(&theirs.root(), &settings(other), &theirs.options(), &|_, _| {});
+    let (ours, statistics) = (trained.config(), trained.statistics());
+    let open = |other: &Value| {
+        let trained = (ours, &statistics);
+        Folder::open_for_test(&theirs.root(), &settings(other), trained, &theirs.options(), &|_, _| {})
+    };
     let external = open(&other).unwrap();
     assert_eq!(Part::ALL.map(|part| external.parts().of(part).len()), [0, 0, 8]);
     assert_eq!(external.normalization(0), trained.normalization(0));
@@ -401,6 +405,37 @@ fn another_folder_is_a_test_by_the_standards_of_the_first() {
     {
         assert!(message.contains(expected), "{message}");
     }
+}
+
+#[test]
+fn a_test_on_another_folder_leaves_out_tasks_without_labels() {
+    let (ours, theirs) = (Files::new(), Files::new());
+    let config = ours.twenty_four();
+    let mut other = theirs.twenty_four();
+    let trained = ours.open(&config).unwrap();
+    let (ours, statistics) = (trained.config(), trained.statistics());
+    let open = |other: &Value| {
+        Folder::open_for_test(&theirs.root(), &settings(other), (ours, &statistics), &theirs.options(), &|_, _| {})
+    };
+    let mask = |other: &mut Value, name: &str| other["tasks"][0]["mask"] = json!(name);
+    mask(&mut other, "elsewhere/{case}.png");
+    other["tasks"][3]["column"] = json!("years");
+    let external = open(&other).unwrap();
+    let labels = |task: usize| external.labelled(task, Part::Test).len();
+    assert_eq!((labels(0), labels(3)), (0, 0));
+    assert!(labels(1) > 0 && external.parts().train.is_empty());
+    let notes = external.notes().join("\n");
+    for expected in ["elsewhere", "years", "not measured"] {
+        assert!(notes.contains(expected), "no `{expected}` in {notes}");
+    }
+    // Without a table, there are masks alone.
+    other["table"] = Value::Null;
+    mask(&mut other, "masks/{case}.png");
+    let external = open(&other).unwrap();
+    assert!(!external.labelled(0, Part::Test).is_empty() && external.labelled(1, Part::Test).is_empty());
+    mask(&mut other, "elsewhere/{case}.png");
+    let message = open(&other).unwrap_err().to_string();
+    assert!(message.contains("has a label of any task") && message.contains("elsewhere"), "{message}");
 }
 
 #[test]

@@ -38,6 +38,8 @@ fn settings_that_cannot_work() {
     check("no task", |_, config| config["tasks"] = json!([]), &["`tasks` is empty", "[[data.settings.tasks]]"]);
     check("channels", |_, config| config["channels"] = json!(17), &["`channels` is 17", "1 to 16"]);
     check("size", |_, config| config["size"] = json!([0, 8]), &["`size` is [0, 8]"]);
+    check("scale", |_, config| config["scale"] = json!(2.0), &["`scale` is 2", "`fit` = \"resize\"", "patches"]);
+    check("no scale", |_, config| config["scale"] = json!(0.0), &["`scale` is 0", "0.015625 to 64"]);
     check("two names", |_, config| config["tasks"][1]["name"] = json!("area"), &["two tasks are named `area`"]);
     check("name", |_, config| config["tasks"][1]["name"] = json!("a b"), &["task `a b`", "letters, digits"]);
     check("one class", |_, config| config["tasks"][1]["classes"] = json!([1]), &["task `grade`", "at least two"]);

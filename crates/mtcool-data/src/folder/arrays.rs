@@ -20,6 +20,8 @@ pub(super) struct Stored {
     entry: Cached,
     /// The array of each case; `None` if it has none.
     places: Vec<Option<usize>>,
+    /// SHA-256 of the files of the cases that have an array.
+    checksums: Vec<String>,
     /// The name of the entry, which follows from the contents of all files and the settings.
     pub(super) key: String,
 }
@@ -35,12 +37,12 @@ impl Stored {
         files: &[Option<&Path>],
         progress: &PhotographProgress<'_>,
     ) -> Result<Self> {
-        let FolderConfig { fit, size, channels, .. } = config;
+        let FolderConfig { channels, .. } = config;
         let key = CacheKey::new(KIND).setting("role", "picture").setting("channels", channels);
-        let key = key.setting("fit", format!("{fit:?} {size:?}"));
+        let key = with_size(key, config);
         Self::new(cache, key, files, progress, |bytes| {
             let Pixels { height, width, channels, is_deep, bytes } =
-                fit.picture(decode(bytes)?.with_channels(*channels)?, *size);
+                config.stored_picture(decode(bytes)?.with_channels(*channels)?);
             let shape = [height, width, channels].into_iter().chain(is_deep.then_some(2)).collect();
             Ok(Array { shape, bytes })
         })
@@ -57,12 +59,11 @@ impl Stored {
         files: &[Option<&Path>],
         progress: &PhotographProgress<'_>,
     ) -> Result<Self> {
-        let FolderConfig { fit, size, .. } = config;
         let key = CacheKey::new(KIND).setting("role", "mask").setting("coding", format!("{coding:?}"));
-        let key = key.setting("fit", format!("{fit:?} {size:?}"));
+        let key = with_size(key, config);
         Self::new(cache, key, files, progress, |bytes| {
             let mask = MaskPixels::new(decode(bytes)?)?;
-            let (bytes, shape) = fit.classes(mask.classes(coding), [mask.height, mask.width], *size);
+            let (bytes, shape) = config.stored_classes(mask.classes(coding), [mask.height, mask.width]);
             Ok(Array { shape: shape.to_vec(), bytes })
         })
     }
@@ -75,7 +76,8 @@ impl Stored {
         make: impl Fn(&[u8]) -> Result<Array, String> + Sync,
     ) -> Result<Self> {
         let existing: Vec<&Path> = files.iter().flatten().copied().collect();
-        let key = checksums(cache, &existing)?.iter().fold(key, |key, checksum| key.setting("file", checksum));
+        let checksums = checksums(cache, &existing)?;
+        let key = checksums.iter().fold(key, |key, checksum| key.setting("file", checksum));
         let done = std::sync::atomic::AtomicUsize::new(0);
         let entry = cache.entry_of(&key, existing.len(), |index| {
             let file = existing[index];
@@ -91,7 +93,7 @@ impl Stored {
         })?;
         let mut next = 0..;
         let places = files.iter().map(|file| file.and_then(|_| next.next())).collect();
-        Ok(Self { entry, places, key: key.name() })
+        Ok(Self { entry, places, checksums, key: key.name() })
     }
 
     /// Dimensions and bytes of the array of `case`.
@@ -99,4 +101,17 @@ impl Stored {
         let place = (*self.places.get(case)?)?;
         Some((self.entry.shape(place), self.entry.bytes(place)))
     }
+
+    /// SHA-256 of the file of `case`.
+    pub(super) fn checksum(&self, case: usize) -> Option<&str> {
+        let place = (*self.places.get(case)?)?;
+        self.checksums.get(place).map(String::as_str)
+    }
+}
+
+/// `key` with everything that determines the sizes of the arrays.
+fn with_size(key: CacheKey, config: &FolderConfig) -> CacheKey {
+    let FolderConfig { fit, size, scale, .. } = config;
+    let key = key.setting("fit", format!("{fit:?} {size:?}"));
+    if *scale == 1.0 { key } else { key.setting("scale", scale) }
 }

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::config::FolderConfig;
 use super::label::Label;
+use super::notes::Found;
 use super::pattern::{CASE, Listings, Pattern};
+use super::purpose::Purpose;
 use super::sources::{Source, SourceFiles, check_places};
 use super::table::{Row, Table};
 use super::task::{TaskConfig, TaskKind};
@@ -56,14 +58,16 @@ pub(super) fn case_name(cell: &str) -> &str {
     }
 }
 
-/// Reads all cases of `config`, whose settings are correct, and adds what is wrong to `problems`.
+/// Reads all cases of `config`, whose settings are correct, and adds what is wrong to `found`.
 pub(super) fn read_cases(
     root: &Path,
     config: &FolderConfig,
     table: Option<&Table>,
-    sources: &[Source],
-    problems: &mut Problems,
+    (sources, purpose): (&[Source], Purpose),
+    found: &mut Found<'_>,
 ) -> Vec<CaseEntry> {
+    let Found { problems, notes } = found;
+    let (problems, notes) = (&mut **problems, &mut **notes);
     let masks: Vec<Option<Pattern>> = config.tasks.iter().map(mask_pattern).collect();
     for source in sources {
         if let SourceFiles::Pattern(pattern) = &source.files {
@@ -79,7 +83,8 @@ pub(super) fn read_cases(
         CaseReader { root, config, sources, masks, columns: Columns::default(), listings: Listings::default() };
     let cases: Vec<CaseEntry> = match table {
         Some(table) => {
-            reader.columns = Columns::find(config, sources, table, problems);
+            let mut found = Found { problems: &mut *problems, notes: &mut *notes };
+            reader.columns = Columns::find(config, (sources, purpose), table, &mut found);
             if !problems.is_empty() {
                 return Vec::new();
             }
@@ -112,7 +117,22 @@ struct Columns {
 }
 
 impl Columns {
-    fn find(config: &FolderConfig, sources: &[Source], table: &Table, problems: &mut Problems) -> Self {
+    /// For [`Purpose::ExternalTest`], a task whose columns are not there has no labels.
+    fn find(
+        config: &FolderConfig,
+        (sources, purpose): (&[Source], Purpose),
+        table: &Table,
+        found: &mut Found<'_>,
+    ) -> Self {
+        let mut labelled = vec![true; config.tasks.len()];
+        if purpose == Purpose::ExternalTest {
+            for (task, labelled) in config.tasks.iter().zip(&mut labelled) {
+                let missing = task.kind.columns().into_iter().find_map(|name| table.column(name).err());
+                *labelled = missing.is_none();
+                found.notes.extend(missing.map(|reason| format!("{}{reason}", task.place())));
+            }
+        }
+        let problems = &mut *found.problems;
         let mut find = |key: String, name: &str| match table.column(name) {
             Ok(index) => index,
             Err(reason) => {
@@ -122,8 +142,8 @@ impl Columns {
         };
         let stratify = config.split.stratify.as_deref();
         let is_column = |name: &&str| *name != "none" && !config.tasks.iter().any(|task| task.name == *name);
-        let labels = config.tasks.iter().map(|task| {
-            let columns = task.kind.columns().into_iter();
+        let labels = config.tasks.iter().zip(labelled).map(|(task, is_labelled)| {
+            let columns = task.kind.columns().into_iter().filter(|_| is_labelled);
             columns.map(|name| find(format!("{}column", task.place()), name)).collect()
         });
         Self {

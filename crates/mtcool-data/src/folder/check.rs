@@ -2,18 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use super::config::{FolderConfig, SplitConfig, TestPart};
+use super::config::{Fit, FolderConfig, SplitConfig, TestPart};
 use super::label::MOST_CLASSES;
 use super::pattern::Pattern;
+use super::purpose::Purpose;
 use super::task::{TaskConfig, TaskKind};
 use crate::problems::Problems;
 
 /// The largest number of channels.
 const MOST_CHANNELS: usize = 16;
+/// The smallest factor by which pictures are scaled.
+const LEAST_SCALE: f64 = 1.0 / 64.0;
 
 impl FolderConfig {
     /// Everything in the settings that cannot work, whatever the files are.
     pub fn check(&self) -> Problems {
+        self.check_for(Purpose::Experiment)
+    }
+
+    /// As [`Self::check`]. For a test of networks that were trained on another folder, labels of a task may be missing as a whole.
+    pub(super) fn check_for(&self, purpose: Purpose) -> Problems {
         let mut problems = Problems::default();
         if self.tasks.is_empty() {
             problems.add("`tasks` is empty", "add a table `[[data.settings.tasks]]` for each task");
@@ -24,6 +32,18 @@ impl FolderConfig {
         }
         if self.size.contains(&0) {
             problems.add(format!("`size` is {:?}", self.size), "give rows and columns, for example [256, 256]");
+        }
+        if !(LEAST_SCALE..=1.0 / LEAST_SCALE).contains(&self.scale) {
+            let most = 1.0 / LEAST_SCALE;
+            problems.add(format!("`scale` is {}", self.scale), format!("give a factor from {LEAST_SCALE} to {most}"));
+        } else if self.scale != 1.0 && self.fit == Fit::Resize {
+            problems.add(
+                format!(
+                    "`scale` is {}, but `fit` = \"resize\" gives every picture the size of the network's input",
+                    self.scale
+                ),
+                "leave `scale` out, or take `fit` = \"patches\" or \"crop\"",
+            );
         }
         if let Err(error) = self.augmentation.check() {
             problems.add(format!("`augmentation`: {error}"), "correct the amount");
@@ -47,14 +67,15 @@ impl FolderConfig {
             }
         }
         if self.table.is_none() {
-            self.check_without_table(&mut problems);
+            self.check_without_table(purpose, &mut problems);
         }
         self.split.check(&mut problems);
         problems
     }
 
-    fn check_without_table(&self, problems: &mut Problems) {
-        let columns = self.tasks.iter().flat_map(|task| {
+    fn check_without_table(&self, purpose: Purpose, problems: &mut Problems) {
+        let of_tasks = self.tasks.iter().filter(|_| purpose == Purpose::Experiment);
+        let columns = of_tasks.flat_map(|task| {
             let own = task.image_column.iter().map(String::as_str);
             own.chain(task.kind.columns()).map(move |column| format!("{}column `{column}`", task.place()))
         });

@@ -44,6 +44,9 @@ pub struct FolderConfig {
     /// How pictures get that size.
     #[serde(default)]
     pub fit: Fit,
+    /// The factor by which the sides of pictures and masks are multiplied as they are read, for [`Fit::Crop`] and [`Fit::Patches`].
+    #[serde(default = "unscaled", skip_serializing_if = "is_unscaled")]
+    pub scale: f64,
     /// How training pictures are changed at random; what is not named is not changed.
     #[serde(default = "unchanged", deserialize_with = "changes")]
     pub augmentation: Augmentation,
@@ -61,6 +64,14 @@ fn case_column() -> String {
 
 fn three() -> usize {
     3
+}
+
+fn unscaled() -> f64 {
+    1.0
+}
+
+fn is_unscaled(scale: &f64) -> bool {
+    *scale == unscaled()
 }
 
 fn unchanged() -> Augmentation {
@@ -89,6 +100,16 @@ pub enum Fit {
     Crop,
     /// Training takes patches at random places of the picture at its own resolution; an evaluation takes the whole picture.
     Patches,
+}
+
+impl FolderConfig {
+    /// Height and width of a picture or mask of `size` after [`Self::scale`].
+    pub fn scaled(&self, size: [usize; 2]) -> [usize; 2] {
+        match is_unscaled(&self.scale) {
+            true => size,
+            false => size.map(|side| ((side as f64 * self.scale).round() as usize).max(1)),
+        }
+    }
 }
 
 /// Which cases are for training, for selection and for the test: by a column, or drawn.

@@ -6,22 +6,24 @@ use std::path::{Path, PathBuf};
 use super::cases::CaseEntry;
 use super::config::FolderConfig;
 use super::label::Label;
-use super::notes::{counted, listed};
+use super::notes::{Found, counted, listed};
 use super::pattern::Listings;
+use super::purpose::Purpose;
 use super::sources::Source;
 use super::task::TaskKind;
-use crate::problems::Problems;
 
 /// Marks masks that exist as labels, takes those that do not out of `cases`, as well as labels of pictures that a case does not
-/// have, and tells what is missing. The notes say what is no mistake.
+/// have, and tells what is missing. For [`Purpose::ExternalTest`], masks of a task and pictures of some tasks may be missing as a
+/// whole.
 pub(super) fn check_files(
     root: &Path,
     config: &FolderConfig,
-    sources: &[Source],
+    (sources, purpose): (&[Source], Purpose),
     cases: &mut [CaseEntry],
-    problems: &mut Problems,
-) -> Vec<String> {
-    let mut notes = Vec::new();
+    found: &mut Found<'_>,
+) {
+    let Found { problems, notes } = found;
+    let is_test = purpose == Purpose::ExternalTest;
     let mut listings = Listings::default();
     notes.extend(unused(cases, &mut listings));
     for (index, source) in sources.iter().enumerate() {
@@ -29,7 +31,10 @@ pub(super) fn check_files(
         let missing: Vec<(String, PathBuf)> = missing(files);
         let wanted = cases.iter().filter(|case| case.pictures[index].is_some()).count();
         let key = source.key();
-        if wanted == 0 && !cases.is_empty() {
+        if is_test && sources.len() > 1 && missing.len() == wanted {
+            cases.iter_mut().for_each(|case| case.pictures[index] = None);
+            notes.push(format!("{key}: no case has a picture"));
+        } else if wanted == 0 && !cases.is_empty() {
             problems.add(format!("{key}: no case has a picture"), "fill in the column");
         } else if missing.len() == wanted && wanted > 1 {
             problems.add(
@@ -70,8 +75,11 @@ pub(super) fn check_files(
                 Some(first) => nothing_fits(&key, root, first, &mut listings),
                 None => format!("{key} names no file: a column in it is empty for every case"),
             };
-            problems.add(nothing, "correct the pattern, or the names of the files");
-            continue;
+            if !is_test {
+                problems.add(nothing, "correct the pattern, or the names of the files");
+                continue;
+            }
+            notes.push(nothing);
         }
         for case in cases.iter_mut() {
             case.masks[index] = case.masks[index].take().filter(|file| file.is_file());
@@ -84,7 +92,6 @@ pub(super) fn check_files(
         let counts = counted(unlabelled.len(), "case");
         notes.push(format!("{counts} without a label of any task, which nothing uses: {}", listed(&unlabelled, 5)));
     }
-    notes
 }
 
 /// The files that do not exist, with their cases.

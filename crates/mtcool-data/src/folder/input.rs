@@ -22,7 +22,7 @@ pub fn network_input(file: &Path, config: &FolderConfig, normalization: &Normali
         return Err(Error::OutOfRange { key: "channels", value: channels, expected });
     }
     let picture = Pixels::read(file, channels)?;
-    let Pixels { height, width, is_deep, bytes, .. } = config.fit.picture(picture.clone(), config.size);
+    let Pixels { height, width, is_deep, bytes, .. } = config.stored_picture(picture.clone());
     let mut values = vec![0.0; channels * height * width];
     let crop = Crop { center: [width, height].map(|side| side as f64 / 2.0), size: [height, width] };
     Change::NONE.channels(SampleView { bytes: &bytes, height, width, channels, is_deep }, crop, &mut values);

@@ -1,5 +1,15 @@
 //! Parts of messages: names that are similar to a mistyped one, numbers of things, short lists.
 
+use crate::problems::Problems;
+
+/// Where mistakes and notes are collected.
+pub(super) struct Found<'a> {
+    /// What must be mended.
+    pub(super) problems: &'a mut Problems,
+    /// What is worth knowing, one sentence each.
+    pub(super) notes: &'a mut Vec<String>,
+}
+
 /// Which of `names` the writer of `wrong` may have meant, or the names that there are.
 pub(super) fn near_names(wrong: &str, names: &[&str], what: &str) -> String {
     let lower = wrong.to_lowercase();

@@ -3,13 +3,27 @@
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Luma};
 
-use super::config::Fit;
+use super::config::{Fit, FolderConfig};
 use super::label::IGNORED;
 use super::pixels::Pixels;
 
+impl FolderConfig {
+    /// The picture as it is stored: scaled, and in the size of the network's input, unless this takes patches.
+    pub(super) fn stored_picture(&self, pixels: Pixels) -> Pixels {
+        let size = self.scaled([pixels.height, pixels.width]);
+        self.fit.picture(Fit::Resize.picture(pixels, size), self.size)
+    }
+
+    /// The classes of a mask of size `from` as they are stored, with their size; as for the picture.
+    pub(super) fn stored_classes(&self, classes: Vec<u8>, from: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
+        let (classes, size) = Fit::Resize.classes(classes, from, self.scaled(from));
+        self.fit.classes(classes, size, self.size)
+    }
+}
+
 impl Fit {
-    /// The picture as it is stored: in `size`, or as it is for patches.
-    pub(super) fn picture(self, pixels: Pixels, size: [usize; 2]) -> Pixels {
+    /// The picture in `size`, or as it is for patches.
+    fn picture(self, pixels: Pixels, size: [usize; 2]) -> Pixels {
         match self {
             Self::Patches => pixels,
             _ if [pixels.height, pixels.width] == size => pixels,
@@ -18,8 +32,8 @@ impl Fit {
         }
     }
 
-    /// The classes `[H, W]` of a mask as they are stored, with their size.
-    pub(super) fn classes(self, classes: Vec<u8>, from: [usize; 2], size: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
+    /// The classes `[H, W]` of a mask in `size`, or as they are for patches, with their size.
+    fn classes(self, classes: Vec<u8>, from: [usize; 2], size: [usize; 2]) -> (Vec<u8>, [usize; 2]) {
         let [height, width] = from;
         match self {
             Self::Patches => (classes, from),
@@ -34,18 +48,6 @@ impl Fit {
                     |row: usize| (0..size[1]).map(move |column| row * width + nearest(column, size[1], width));
                 (rows.flat_map(columns).map(|place| classes[place]).collect(), size)
             }
-        }
-    }
-
-    /// The classes that a network predicted for a stored picture of size `from`, in the size `to` of its file. Pixels that a crop
-    /// left out are class 0.
-    pub fn restore(self, classes: &[u8], from: [usize; 2], to: [usize; 2]) -> Vec<u8> {
-        let [height, width] = from;
-        let mask = Pixels { height, width, channels: 1, is_deep: false, bytes: classes.to_vec() };
-        match self {
-            _ if from == to => mask.bytes,
-            Self::Patches | Self::Crop => middle(&mask, to, 0).bytes,
-            Self::Resize => Self::Resize.classes(mask.bytes, from, to).0,
         }
     }
 }
@@ -146,16 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn predicted_classes_return_to_the_size_of_the_file() {
-        assert_eq!(Fit::Resize.restore(&[1, 2], [1, 2], [2, 4]), [1, 1, 2, 2, 1, 1, 2, 2]);
-        assert_eq!(Fit::Crop.restore(&[1, 2], [1, 2], [3, 4]), [0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0]);
-        assert_eq!(Fit::Patches.restore(&[1, 2], [1, 2], [1, 2]), [1, 2]);
-        // What a crop keeps comes back to its place.
-        let source: Vec<u8> = (0..35).collect();
-        let (cut, size) = Fit::Crop.classes(source.clone(), [5, 7], [3, 4]);
-        let restored = Fit::Crop.restore(&cut, size, [5, 7]);
-        let kept = restored.iter().zip(&source).filter(|(got, class)| got == class && **class > 0).count();
-        assert_eq!((kept, restored.iter().filter(|class| **class == 0).count()), (12, 23));
+    fn pictures_and_masks_are_scaled_before_they_are_cut() {
+        let text = r#"{ "size": [2, 2], "fit": "crop", "scale": 0.5 }"#;
+        let config: FolderConfig = serde_json::from_str(text).unwrap();
+        let blocks =
+            |values: [u8; 4]| -> Vec<u8> { (0..8).flat_map(|_| values.into_iter().flat_map(|v| [v, v])).collect() };
+        let source = Pixels { height: 8, width: 8, channels: 1, is_deep: false, bytes: blocks([10, 20, 30, 40]) };
+        let cut = config.stored_picture(source.clone());
+        assert_eq!((cut.height, cut.width), (2, 2));
+        assert!(cut.bytes[0] < cut.bytes[1] && (15..=35).contains(&cut.bytes[0]), "{:?}", cut.bytes);
+        assert_eq!(config.stored_classes(blocks([1, 2, 3, 4]), [8, 8]), (vec![2, 3, 2, 3], [2, 2]));
+        let patches = FolderConfig { fit: Fit::Patches, scale: 1.25, ..config };
+        let enlarged = patches.stored_picture(source);
+        assert_eq!([enlarged.height, enlarged.width], [10, 10]);
+        assert_eq!(patches.stored_classes(blocks([1, 2, 3, 4]), [8, 8]).1, [10, 10]);
+        assert_eq!(patches.scaled([3, 1]), [4, 1]);
     }
 
     #[test]

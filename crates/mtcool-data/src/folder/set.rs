@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::arrays::Stored;
-use super::config::{Fit, FolderConfig};
+use super::config::{Fit, FolderConfig, SplitConfig};
 use super::coverage::Coverage;
 use super::label::Label;
 use super::mask::MaskCoding;
 use super::normalization::{ChannelSums, Normalization};
 use super::parts::{Part, Parts, collect};
 use super::pixels::Pixels;
-use super::survey::{OpenOptions, Purpose, Survey};
+use super::purpose::Purpose;
+use super::statistics::TrainingStatistics;
+use super::survey::{OpenOptions, Survey};
 use super::task::{TaskConfig, TaskKind};
 use crate::error::{Error, Result};
 use crate::files::sha256;
@@ -59,6 +61,22 @@ pub struct FolderTask {
     pub counts: Vec<u64>,
 }
 
+impl FolderTask {
+    /// The tasks of `config`, as networks know them that were trained with `statistics`; without counts.
+    pub fn trained(config: &FolderConfig, statistics: &TrainingStatistics) -> Vec<Self> {
+        let tasks = config.tasks.iter().zip(config.picture_sources()).zip(&statistics.scale);
+        let task = |((task, source), scale): ((&TaskConfig, usize), &[f64; 2])| Self {
+            name: task.name.clone(),
+            kind: task.kind.clone(),
+            outputs: task.kind.outputs(),
+            source,
+            scale: matches!(task.kind, TaskKind::Regression { .. }).then_some(*scale),
+            counts: Vec::new(),
+        };
+        tasks.map(task).collect()
+    }
+}
+
 /// A case of a folder.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -88,26 +106,27 @@ impl Folder {
         Self::of(Survey::new(root, config, Purpose::Experiment, options, progress)?, None, progress)
     }
 
-    /// Reads the folder `root` as a further test of networks that were trained on this one: all cases with a label are its test
-    /// part, whatever its split says, and pictures and numbers are standardised as here. The tasks must be the same; a task
-    /// without any label is not measured.
+    /// Reads the folder `root` as a test of networks that were trained on another folder, which had the settings `ours` and the
+    /// training part `statistics`: all cases with a label are its test part, whatever its split says, and pictures and numbers are
+    /// standardised as there. The tasks must be the same; a task without any label is not measured, which a note says.
     ///
     /// # Errors
-    /// As for [`Self::open`], also if `config` differs from this folder's in what the network sees.
+    /// As for [`Self::open`], also if `config` differs from `ours` in what the network sees, or no case has a label.
     pub fn open_for_test(
-        &self,
         root: &Path,
         config: &FolderConfig,
+        (ours, statistics): (&FolderConfig, &TrainingStatistics),
         options: &OpenOptions,
         progress: &PhotographProgress<'_>,
     ) -> Result<Self> {
-        let mut survey = Survey::new(root, config, Purpose::ExternalTest, options, progress)?;
-        survey.problems.extend(differences(&self.0.config, config));
-        Self::of(survey, Some(self), progress)
+        let config = FolderConfig { group: None, split: SplitConfig::default(), ..config.clone() };
+        let mut survey = Survey::new(root, &config, Purpose::ExternalTest, options, progress)?;
+        survey.problems.extend(differences(ours, &config));
+        Self::of(survey, Some(statistics), progress)
     }
 
-    /// The folder of `survey`, standardised as `like`, or by its own training part.
-    fn of(survey: Survey, like: Option<&Self>, progress: &PhotographProgress<'_>) -> Result<Self> {
+    /// The folder of `survey`, standardised by the training part with the statistics `like`, or by its own.
+    fn of(survey: Survey, like: Option<&TrainingStatistics>, progress: &PhotographProgress<'_>) -> Result<Self> {
         if !survey.problems.is_empty() {
             return Err(Error::Problems(Box::new(survey.problems)));
         }
@@ -115,10 +134,8 @@ impl Folder {
         let sources = survey.sources.iter().enumerate().map(|(index, source)| {
             let files: Vec<_> = survey.cases.iter().map(|case| case.pictures[index].as_deref()).collect();
             let stored = Stored::pictures(&survey.cache, config, &files, progress)?;
-            let normalization = match (like, source.tasks.first()) {
-                (Some(like), Some(&task)) => like.normalization(task).clone(),
-                _ => normalization(&survey, index),
-            };
+            let known = like.zip(source.tasks.first()).and_then(|(like, &task)| like.normalization.get(task));
+            let normalization = known.cloned().unwrap_or_else(|| normalization(&survey, index));
             Ok(SourcePictures { stored, normalization })
         });
         let masks = config.tasks.iter().enumerate().map(|(index, task)| {
@@ -127,11 +144,10 @@ impl Folder {
             Stored::masks(&survey.cache, config, &coding, &files, progress).map(Some)
         });
         let (sources, masks) = (sources.collect::<Result<Vec<_>>>()?, masks.collect::<Result<Vec<_>>>()?);
-        let tasks = (0..config.tasks.len()).map(|index| match like {
-            Some(like) => FolderTask { scale: like.0.tasks[index].scale, ..task(&survey, index) },
-            None => task(&survey, index),
-        });
-        let tasks = tasks.collect();
+        let tasks = match like {
+            Some(like) => FolderTask::trained(config, like),
+            None => (0..config.tasks.len()).map(|index| task(&survey, index)).collect(),
+        };
         let keys = sources.iter().map(|source| &source.stored.key).chain(masks.iter().flatten().map(|mask| &mask.key));
         let fingerprint = fingerprint(&survey, keys);
         let parts = collect(&survey.parts);
@@ -193,6 +209,19 @@ impl Folder {
     /// SHA-256 of everything that the samples follow from: the contents of all files, labels, parts, and the settings.
     pub fn fingerprint(&self) -> &str {
         &self.0.fingerprint
+    }
+
+    /// What the training part says about inputs and targets.
+    pub fn statistics(&self) -> TrainingStatistics {
+        TrainingStatistics {
+            normalization: (0..self.0.tasks.len()).map(|task| self.normalization(task).clone()).collect(),
+            scale: self.0.tasks.iter().map(|task| task.scale.unwrap_or([0.0, 1.0])).collect(),
+        }
+    }
+
+    /// SHA-256 of the file of the picture of case `case` for task `task`; `None` if there is none.
+    pub fn picture_sha256(&self, task: usize, case: usize) -> Option<&str> {
+        self.0.sources[self.0.tasks.get(task)?.source].stored.checksum(case)
     }
 
     /// Mean and standard deviation of the training pictures of task `task`.

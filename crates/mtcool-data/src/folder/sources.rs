@@ -23,6 +23,15 @@ pub(super) enum SourceFiles {
     Column(String),
 }
 
+impl FolderConfig {
+    /// For each task a number: tasks with the same number have the same pictures.
+    pub fn picture_sources(&self) -> Vec<usize> {
+        let sources = Source::all(self);
+        let of_task = |task: usize| sources.iter().position(|source| source.tasks.contains(&task)).unwrap_or(0);
+        (0..self.tasks.len()).map(of_task).collect()
+    }
+}
+
 impl Source {
     /// All sources of `config`, whose settings are correct. The first one is that of the folder, if any task uses it.
     pub(super) fn all(config: &FolderConfig) -> Vec<Self> {

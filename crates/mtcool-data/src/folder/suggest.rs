@@ -82,6 +82,7 @@ impl Suggestion {
             channels: look.channels.iter().copied().max().unwrap_or(3).min(16),
             size: [SCALED; 2],
             fit: Fit::Resize,
+            scale: 1.0,
             augmentation: Augmentation {
                 mirror: true,
                 rotation: 10.0,

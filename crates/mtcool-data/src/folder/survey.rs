@@ -9,8 +9,9 @@ use super::coverage::check_labels;
 use super::existing::check_files;
 use super::facts::{MaskFacts, PictureFacts, mask_facts, picture_facts};
 use super::mask::MaskCoding;
-use super::notes::counted;
+use super::notes::{Found, counted, listed};
 use super::parts::{Part, assign, check_copies};
+use super::purpose::Purpose;
 use super::sources::Source;
 use super::table::{ReadParquet, Table};
 use crate::cache::Cache;
@@ -25,15 +26,6 @@ pub struct OpenOptions {
     pub cache: PathBuf,
     /// Reads tables in Parquet files, which this crate does not read itself.
     pub read_parquet: Option<ReadParquet>,
-}
-
-/// What the cases of a folder are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// They are divided as the settings say.
-    Experiment,
-    /// Networks that were trained on another folder are measured on all of them.
-    ExternalTest,
 }
 
 /// Everything that is known of a folder before its pictures are used.
@@ -76,7 +68,7 @@ impl Survey {
             pictures: Vec::new(),
             masks: Vec::new(),
             parts: Vec::new(),
-            problems: config.check(),
+            problems: config.check_for(purpose),
             notes: Vec::new(),
         };
         if !root.is_dir() {
@@ -85,7 +77,7 @@ impl Survey {
         if !survey.problems.is_empty() {
             return Ok(survey);
         }
-        survey.read_cases(options.read_parquet);
+        survey.read_cases(purpose, options.read_parquet);
         survey.examine_files(progress)?;
         survey.check_pictures();
         survey.check_masks();
@@ -95,6 +87,7 @@ impl Survey {
         if purpose == Purpose::ExternalTest {
             let is_labelled = |case: &CaseEntry| case.labels.iter().any(Option::is_some);
             survey.parts = survey.cases.iter().map(|case| is_labelled(case).then_some(Part::Test)).collect();
+            survey.check_labels_for_test();
             return Ok(survey);
         }
         survey.parts = assign(config, &survey.cases, &mut survey.problems, &mut survey.notes);
@@ -104,8 +97,8 @@ impl Survey {
         Ok(survey)
     }
 
-    fn read_cases(&mut self, read_parquet: Option<ReadParquet>) {
-        let Self { root, config, problems, .. } = self;
+    fn read_cases(&mut self, purpose: Purpose, read_parquet: Option<ReadParquet>) {
+        let Self { root, config, problems, notes, .. } = self;
         let table = config.table.as_ref().map(|name| {
             let file = root.join(name);
             if !file.is_file() {
@@ -121,9 +114,25 @@ impl Survey {
             }
         };
         self.sources = Source::all(config);
-        self.cases = read_cases(root, config, table.as_ref(), &self.sources, problems);
+        let mut found = Found { problems, notes };
+        self.cases = read_cases(root, config, table.as_ref(), (&self.sources, purpose), &mut found);
         if !self.cases.is_empty() {
-            self.notes = check_files(root, config, &self.sources, &mut self.cases, problems);
+            check_files(root, config, (&self.sources, purpose), &mut self.cases, &mut found);
+        }
+    }
+
+    /// Notes which tasks have no label in any case; all of them are a problem.
+    fn check_labels_for_test(&mut self) {
+        let Self { config, cases, problems, notes, .. } = self;
+        let has_label = |task: usize| cases.iter().any(|case| case.labels[task].is_some());
+        let without = config.tasks.iter().enumerate().filter(|(task, _)| !has_label(*task));
+        let without: Vec<&str> = without.map(|(_, task)| task.name.as_str()).collect();
+        if without.len() == config.tasks.len() {
+            let reasons = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+            let what = format!("no case of `{}` has a label of any task{reasons}", self.root.display());
+            problems.add(what, "say where its labels are");
+        } else if !without.is_empty() {
+            notes.push(format!("no label of {}: not measured", listed(&without, 12)));
         }
     }
 

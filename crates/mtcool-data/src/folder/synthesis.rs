@@ -183,6 +183,7 @@ impl FolderSynthesis {
             channels: 3,
             size: [self.side; 2],
             fit: Default::default(),
+            scale: 1.0,
             augmentation: Augmentation { mirror: true, flip: true, right_angles: true, ..Augmentation::NONE },
             split: SplitConfig::default(),
             tasks: tasks.into_iter().map(task).collect(),

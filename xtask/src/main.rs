@@ -22,6 +22,7 @@ cargo xtask COMMAND
   runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
   compare [EXPERIMENT] A B         compare two runs, rows or configurations
   predict --run RUN IMAGE          write masks and probabilities for your own photographs
+  evaluate --run RUN --data DIR    measure finished runs on a labelled folder that they were not trained on
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
   bench [--json] [CASE ...]        time training steps, operations and methods, or only the named cases; --json: one line per case
@@ -32,15 +33,16 @@ cargo xtask COMMAND
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
   gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
 
-`cargo xtask COMMAND --help` shows the flags of the first nine commands.
+`cargo xtask COMMAND --help` shows the flags of the first ten commands.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
-        Some("reproduce" | "report" | "flatness" | "predict" | "data" | "methods" | "runs" | "compare" | "status") => {
-            mtcool(&arguments)
-        }
+        Some(
+            "reproduce" | "report" | "flatness" | "predict" | "evaluate" | "data" | "methods" | "runs" | "compare"
+            | "status",
+        ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),

@@ -28,8 +28,10 @@ pub(crate) enum Command {
     Report(Report),
     /// Measure how much the losses of finished runs rise when their weights are moved at random.
     Flatness(Flatness),
-    /// Apply the network of a finished run to your own photographs: masks, and probabilities of classes.
+    /// Apply the network of a finished run to your own photographs: masks, probabilities of classes, numbers.
     Predict(Predict),
+    /// Measure finished runs on a labelled folder that they were not trained on.
+    Evaluate(Evaluate),
     /// Download, draw or check a data set.
     #[command(subcommand)]
     Data(Data),
@@ -145,18 +147,39 @@ pub(crate) struct Flatness {
 /// `mtcool predict`.
 #[derive(Args, Debug)]
 pub(crate) struct Predict {
-    /// The folder of a finished run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`.
-    #[arg(long, value_name = "FOLDER", alias = "checkpoint")]
-    pub(crate) run: PathBuf,
+    /// The folder of a finished run, such as `results/table2/runs/mtcool-s0-1a2b3c4d`. If it is given several times, or as a
+    /// pattern in quotes, such as `'results/own/runs/joint-*'`, the networks of all these runs predict together: probabilities and
+    /// numbers are averaged.
+    #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
     /// The folder for masks, numbers and the table of all photographs in it.
     #[arg(long, default_value = "predictions")]
     pub(crate) out: PathBuf,
     /// Also write the probability of each class at each pixel, as 16-bit grey pictures.
     #[arg(long)]
     pub(crate) probabilities: bool,
-    /// Photographs of the same size as the photographs that the run was trained on.
+    /// Photographs like those that the run was trained on, of the same size if they are not resized for the network.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
+}
+
+/// `mtcool evaluate`.
+#[derive(Args, Debug)]
+pub(crate) struct Evaluate {
+    /// The folder of a finished run; may be given several times, or as a pattern in quotes, such as `'results/own/runs/joint-*'`.
+    /// Each run is measured by itself.
+    #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// A folder with pictures and labels of the same tasks. A task without labels is left out.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// A setting in which the folder's layout differs from that of the training data, such as `images=test/{case}.png` or
+    /// `tasks.disc.mask=truth/{case}.png`; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+    /// The file for the figures, as CSV.
+    #[arg(long, value_name = "FILE", default_value = "evaluation.csv")]
+    pub(crate) out: PathBuf,
 }
 
 /// An experiment and the folder in which its runs are.

@@ -9,7 +9,8 @@
 //! - [`plan`]: builds one checked plan from TOML, variables and flags;
 //! - [`record`]: the only module that writes results of runs;
 //! - [`run`]: the only module that trains and reads the test split;
-//! - [`report`], [`predict`]: tables and figures of finished runs, and predictions of their networks for other photographs;
+//! - [`report`], [`predict`], [`external`]: tables and figures of finished runs, predictions of their networks for other photographs,
+//!   and their metrics on other labelled data;
 //! - [`main_with`]: the command line for everything in a [`Registry`].
 //!
 //! A program with your own data sets, networks, methods and losses is this crate and one line:
@@ -25,6 +26,7 @@
 mod cli;
 mod commands;
 pub mod datasets;
+pub mod external;
 mod logging;
 pub mod losses;
 pub mod methods;

@@ -89,3 +89,74 @@ fn a_run_that_holds_nothing_out_has_no_validation_figures() {
     assert_eq!(rows.iter().filter(|row| row.split == "test").count(), 8);
     assert!(rows.iter().any(|row| row.split == "train" && row.metric == "loss" && row.value.is_finite()));
 }
+
+/// The photographs `cases` in the layout of DRIVE, `shrink` times smaller.
+fn as_drive(lab: &Lab, folder: &str, cases: &[(String, f64)], shrink: u32) {
+    let (images, labels) = (lab.path().join(folder).join("test/images"), lab.path().join(folder).join("test/labels"));
+    std::fs::create_dir_all(&images).unwrap();
+    std::fs::create_dir_all(&labels).unwrap();
+    let source = lab.path().join("data/hrf-av-synth");
+    for (number, (case, _)) in cases.iter().enumerate() {
+        let entries = std::fs::read_dir(source.join("images")).unwrap().map(|entry| entry.unwrap().path());
+        let photograph = entries.into_iter().find(|path| path.file_stem().unwrap() == case.as_str()).unwrap();
+        for (from, to) in [
+            (photograph, images.join(format!("{number:02}.png"))),
+            (source.join(format!("HRF_AV_GT/{case}_AVmanual.png")), labels.join(format!("{number:02}_AVmanual.png"))),
+        ] {
+            let picture = ImageReader::open(from).unwrap().with_guessed_format().unwrap().decode().unwrap().into_rgb8();
+            let (width, height) = (picture.width() / shrink, picture.height() / shrink);
+            resize(&picture, width, height, FilterType::Nearest).save(to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn photographs_in_the_layout_of_drive_are_an_external_test() {
+    let lab = Lab::new();
+    succeed(&mut reproduce(&lab, "results", "joint"));
+    let run = run_folder(&lab, "results", "joint-s0");
+    let cases = read_scores(&run, "binary", "accuracy").unwrap();
+    as_drive(&lab, "drive", &cases, 1);
+    as_drive(&lab, "small", &cases, 2);
+    let entry = |name: &str, scale: &str| {
+        let patterns = "images = \"test/images/{case}.png\", labels = \"test/labels/{case}_AVmanual.png\"";
+        format!("{{ name = \"{name}\", folder = \"{name}\", {patterns}{scale} }}")
+    };
+    let external = format!("external=[{}, {}]", entry("drive", ", scale = 1.0"), entry("small", ", scale = 2.0"));
+    let shown = succeed(reproduce(&lab, "results", "joint").args(["--set", &external]));
+    for title in ["### External test: drive (`drive`)", "### External test: small (`small`)"] {
+        assert!(shown.contains(title), "no `{title}` in:\n{shown}");
+    }
+    // The same photographs have the same figures, and half as large ones nearly the same, where the scale makes up for it.
+    let found = |name: &str| mtcool_bench::record::read_external(&run, name).unwrap().unwrap();
+    let own = read_rows(&run.join("metrics.parquet")).unwrap();
+    for row in own.iter().filter(|row| row.split == "test" && row.value.is_finite()) {
+        let [same, enlarged] = ["drive", "small"].map(|name| found(name).value(&row.task, &row.metric));
+        assert_eq!(same, Some(row.value), "{} {}", row.task, row.metric);
+        let is_accuracy = row.metric.ends_with("accuracy");
+        assert!(
+            !is_accuracy || (enlarged.unwrap() - row.value).abs() < 5.0,
+            "{} {enlarged:?} {}",
+            row.metric,
+            row.value
+        );
+    }
+    let set = |assignment: &str, parts: &[&str]| {
+        fail(reproduce(&lab, "results", "joint").args(["--set", assignment]), parts);
+    };
+    set(
+        &format!("external=[{}]", entry("drive", "")),
+        &["external.drive", "missing field `scale`", "vessels are as wide"],
+    );
+    set(
+        &format!("external=[{}]", entry("nowhere", ", scale = 1.0")),
+        &["external.nowhere", "there is no folder `nowhere`"],
+    );
+    let evaluate = ["evaluate", "--run", run.to_str().unwrap(), "--data", "drive"];
+    let layout = ["images=test/images/{case}.png", "labels=test/labels/{case}_AVmanual.png", "scale=1.0"];
+    let mut command = lab.mtcool(&evaluate);
+    layout.iter().for_each(|assignment| {
+        command.args(["--set", assignment]);
+    });
+    assert!(succeed(&mut command).contains("av_f1"));
+}

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use mtcool_ops::open_device;
 
 use super::ended::Ended;
+use super::external;
 use super::flags::overrides;
 use super::interrupt;
 use super::nothing::nothing_matches;
@@ -77,6 +78,7 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
         stop: &stop,
     };
     sweep.check()?;
+    external::check(&plan, &data)?;
     let Overrides { profile, assignments } = overrides;
     let (table, files) = (plan.table_id(&data), Vec::new());
     let record = SweepRecord { profile, assignments, data, caveats: [suite.caveats(), notes].concat(), table, files };
@@ -96,9 +98,11 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     {
         return Err(Ended::left_to_others(elsewhere).into());
     }
+    let measured = external::measure(registry, &plan, &record.data, &folder);
     let written = write_table(&plan, &record, &folder, Some(suite.as_ref()), arguments.force);
     let failures = outcome?.failures;
     written?;
+    measured?;
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
     Ok(())
 }
@@ -111,6 +115,9 @@ pub(super) fn report(registry: &Registry, arguments: &Report) -> Result<()> {
     logging::start(&Console::default(), None)?;
     let Remembered { plan, record, folder } =
         remembered(registry, &arguments.experiment, &arguments.config, &arguments.results)?;
+    if let Err(error) = external::measure(registry, &plan, &record.data, &folder) {
+        tracing::warn!("runs may lack results on external folders: {error:#}");
+    }
     let suite = open_again(&plan, &record.data);
     write_table(&plan, &record, &folder, suite.as_deref(), arguments.force)
 }

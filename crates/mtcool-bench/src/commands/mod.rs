@@ -6,6 +6,7 @@ mod conditions;
 mod data;
 mod ended;
 mod experiment;
+mod external;
 mod flags;
 mod flatness;
 mod interrupt;
@@ -23,7 +24,8 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use self::ended::Ended;
-use crate::cli::{Cli, Command, Predict, command_line, predict_options};
+use crate::cli::{Cli, Command, Evaluate, Predict, command_line, predict_options};
+use crate::external::EvaluateRequest;
 use crate::logging;
 use crate::output::{complain, print};
 use crate::predict::{self, PredictRequest};
@@ -58,8 +60,13 @@ fn run(registry: &Registry) -> Result<()> {
         Command::Flatness(arguments) => flatness::flatness(registry, &arguments),
         Command::Predict(arguments) => {
             logging::start(&Console::default(), None)?;
-            let Predict { run, out, probabilities, images } = &arguments;
-            predict::run(registry, &PredictRequest { run, out, images, probabilities: *probabilities, options })
+            let Predict { runs, out, probabilities, images } = &arguments;
+            predict::run(registry, &PredictRequest { runs, out, images, probabilities: *probabilities, options })
+        }
+        Command::Evaluate(arguments) => {
+            logging::start(&Console::default(), None)?;
+            let Evaluate { runs, data, assignments, out } = &arguments;
+            crate::external::run(registry, &EvaluateRequest { runs, data, assignments, out })
         }
         Command::Data(arguments) => data::data(registry, arguments),
         Command::Methods(flags) => print(&methods::methods(registry, &flags)?),

@@ -7,6 +7,7 @@ use figment::value::Dict;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
+use super::external::ExternalConfig;
 use super::roles::Roles;
 use super::seeds::Seeds;
 use crate::suite::{DatasetEntry, NetworkConfig, PrecisionSetting, Split, SyntheticConfig, TrainingConfig};
@@ -74,6 +75,9 @@ pub struct Experiment {
     /// this method except for its own ones, and is a row of its own.
     #[serde(default)]
     pub method: BTreeMap<String, Dict>,
+    /// Labelled folders beside the training data, on which finished runs are measured. Like titles, they change no run.
+    #[serde(default)]
+    pub external: Vec<ExternalConfig>,
     /// How the paper obtained its results; required if `reference` has any.
     pub paper: Option<PaperSetting>,
     /// What the paper says in words, as comparisons that the report judges.

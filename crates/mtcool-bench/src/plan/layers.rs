@@ -218,7 +218,7 @@ impl figment::Provider for NamedToml {
 }
 
 /// The assignment `a.b=value` as TOML; a value that is not valid TOML is taken as a string.
-fn assignment_as_toml(assignment: &str) -> Result<String, ConfigError> {
+pub(super) fn assignment_as_toml(assignment: &str) -> Result<String, ConfigError> {
     let refused = || Err(ConfigError::new(format!("`{assignment}`: expected KEY=VALUE, such as training.epochs=5")));
     let Some((key, value)) = assignment.split_once('=') else { return refused() };
     if format!("{key} = 0").parse::<toml::Table>().is_err() {

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::check::{check, check_columns_of_claims};
 use super::experiment::Experiment;
+use super::external::check_external;
 use super::layers::{Layers, Overrides, read};
 use super::losses::{PlannedLoss, describe, losses};
 use super::methods::{PlannedMethod, planned};
@@ -70,6 +71,7 @@ impl Plan {
         layers.first_block.clone_from(&first_block);
         let read = &layers.experiment;
         let dataset = registry.dataset(&read.dataset)?.clone();
+        check_external(&read.external, &dataset)?;
         let data_settings = data_settings(&layers, &dataset)?;
         let spec = (dataset.spec)(&data_settings).map_err(|error| ConfigError::new(format!("{error:#}")))?;
         check_columns_of_claims(read, &spec.columns)?;

@@ -13,6 +13,8 @@ pub struct StoredConfig {
     pub dataset: String,
     /// The name of a method of the registry.
     pub method: String,
+    /// Its seed.
+    pub seed: u64,
     /// Sizes of the network.
     pub network: NetworkConfig,
     /// The precision of the operands of convolutions and linear layers.

@@ -1,9 +1,11 @@
 //! `mtcool predict`: predictions of a finished run for the user's own photographs.
 
+mod ensemble;
 mod known;
 mod overview;
 mod paint;
 mod png;
+mod runs;
 mod trained;
 mod written;
 
@@ -11,38 +13,35 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use mtcool_data::picture::Picture;
 use serde_json::{Map, Value, json};
 
 use crate::output::Output;
-use crate::record::{read, read_data_record};
-use crate::suite::{MapClass, PredictOptions, PredictedMap, Predictor, Registry, one_line};
-use known::KnownPhotographs;
+use crate::record::read;
+use crate::suite::{MapClass, PredictOptions, PredictedMap, Registry, one_line};
+use ensemble::Ensemble;
 use paint::Overlay;
-use trained::{predictor_of, read_trained};
 use written::{Written, sha256};
+
+pub(crate) use runs::find_runs;
+pub(crate) use trained::{no_hook, read_trained};
 
 /// The arguments of `mtcool predict`.
 pub struct PredictRequest<'a> {
-    /// The folder of a finished run.
-    pub run: &'a Path,
+    /// The folders of finished runs, which predict together. `*` in the last part of a path stands for any text.
+    pub runs: &'a [PathBuf],
     /// The folder for pictures and numbers.
     pub out: &'a Path,
     /// The photographs.
     pub images: &'a [PathBuf],
     /// Whether to write the probabilities of the classes as pictures, too.
     pub probabilities: bool,
-    /// The given flags for the predictor of the run's data set.
+    /// The given flags for the predictor of the runs' data set.
     pub options: PredictOptions,
 }
 
 /// What is the same for all photographs.
-struct Session<'a> {
-    predictor: Box<dyn Predictor>,
-    run: &'a Path,
-    /// The kind of data that the network was trained on.
-    trained_on: Value,
-    known: KnownPhotographs,
+struct Session {
+    ensemble: Ensemble,
     with_probabilities: bool,
 }
 
@@ -53,28 +52,13 @@ const DRAWN: &str =
 /// Executes `mtcool predict`: prints one line of JSON per photograph and writes all files into the folder.
 ///
 /// # Errors
-/// If the run cannot be used, or if a photograph failed; in the second case all other photographs are processed first.
+/// If a run cannot be used, or if a photograph failed; in the second case all other photographs are processed first.
 pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
-    let (dataset, model) = read_trained(registry, request.run)?;
-    let build = predictor_of(registry, dataset)?;
-    for name in request.options.keys() {
-        ensure!(
-            dataset.predict_options.iter().any(|option| option.name == name),
-            "`--{name}` does not apply to a run on `{}`: leave it out",
-            dataset.name
-        );
-    }
-    let trained_on = if model.origin.is_null() { json!("real photographs") } else { model.origin.clone() };
-    if !model.origin.is_null() {
+    let ensemble = Ensemble::open(registry, &find_runs(request.runs)?, &request.options)?;
+    if ensemble.is_drawn() {
         tracing::warn!("{DRAWN}");
     }
-    let session = Session {
-        predictor: build(model, &request.options).with_context(|| format!("`{}`", request.run.display()))?,
-        run: request.run,
-        trained_on,
-        known: KnownPhotographs::of(&read_data_record(request.run)?.unwrap_or_default()),
-        with_probabilities: request.probabilities,
-    };
+    let session = Session { ensemble, with_probabilities: request.probabilities };
     let names = names(request.images)?;
     let mut written = Written::open(request.out)?;
     let mut output = Output::default();
@@ -110,11 +94,18 @@ pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
 /// The name of each image's results: the file name without the extension.
 ///
 /// # Errors
-/// If two images have the same name.
+/// If two images have the same name, or one is a folder.
 fn names(images: &[PathBuf]) -> Result<Vec<String>> {
     let mut taken: BTreeMap<String, &Path> = BTreeMap::new();
     let mut names = Vec::with_capacity(images.len());
     for image in images {
+        if image.join("config.toml").is_file() {
+            bail!(
+                "`{}` is the folder of a run and no photograph: name each run with a `--run` of its own, or all of them with a \
+                 pattern in quotes, such as `--run 'results/own/runs/joint-*'`",
+                image.display()
+            );
+        }
         let stem = image.file_stem().with_context(|| format!("`{}` is not a photograph", image.display()))?;
         let name = stem.to_string_lossy().into_owned();
         if let Some(other) = taken.insert(name.clone(), image) {
@@ -130,35 +121,39 @@ fn names(images: &[PathBuf]) -> Result<Vec<String>> {
     Ok(names)
 }
 
-impl Session<'_> {
+impl Session {
     /// Predicts for one image and writes the results to files whose names begin with `name`.
     fn predict(&self, image: &Path, name: &str, written: &mut Written) -> Result<Value> {
-        let photograph = Picture::read_rgb(image)?;
-        let [width, height] = photograph.size();
-        let known = self.known.get(&sha256(&read(image)?));
-        let mut notices: Vec<String> = self.predictor.warning(&photograph).into_iter().collect();
-        notices.extend(known.and_then(|known| known.notice()));
+        let known = self.ensemble.known(&sha256(&read(image)?));
+        let mut notices: Vec<String> = known.and_then(|known| known.notice()).into_iter().collect();
         for notice in &notices {
             tracing::warn!("`{}`: {notice}", image.display());
         }
-        if !self.trained_on.is_string() {
+        let mut warn = |warning: String| {
+            if !notices.contains(&warning) {
+                tracing::warn!("`{}`: {warning}", image.display());
+                notices.push(warning);
+            }
+        };
+        let predicted = self.ensemble.predict(image, &mut warn)?;
+        if self.ensemble.is_drawn() {
             notices.push(DRAWN.to_owned());
         }
-        let predicted = self.predictor.predict(photograph)?;
+        let [height, width] = predicted.size;
         let mut line = Map::new();
         line.insert("image".into(), image.display().to_string().into());
-        line.insert("run".into(), self.run.display().to_string().into());
-        line.insert("trained_on".into(), self.trained_on.clone());
+        line.insert("run".into(), self.ensemble.runs());
+        line.insert("trained_on".into(), self.ensemble.trained_on());
         line.insert("known_as".into(), json!(known.map(|known| json!({ "case": known.case, "part": known.part }))));
         line.insert("notices".into(), notices.into());
         line.insert("width".into(), width.into());
         line.insert("height".into(), height.into());
         let (mut shares, mut legends, mut planes) = (Map::new(), Map::new(), Map::new());
-        for map in &predicted.maps {
-            let overlay = Overlay::new(map, [height, width])?;
+        for maps in predicted.maps() {
+            let (overlay, map) = (Overlay::new(&maps, [height, width])?, maps[0]);
             let classes = overlay.classes();
-            let mask = png::mask(&classes, [height, width], &map.classes)?;
-            let path = written.write(&format!("{name}-{}.png", map.kind), &mask)?;
+            let path =
+                written.write(&format!("{name}-{}.png", map.kind), &png::mask(&classes, [height, width], map)?)?;
             line.insert(map.kind.to_string(), path.display().to_string().into());
             legends.insert(map.kind.to_string(), legend(map));
             shares.insert(map.kind.to_string(), shares_of(map, &classes));
@@ -166,7 +161,8 @@ impl Session<'_> {
                 let mut files = Map::new();
                 for (at, class) in map.classes.iter().enumerate() {
                     let plane = png::probabilities(&overlay.probabilities(at), [height, width])?;
-                    let path = written.write(&format!("{name}-{}-{}.png", map.kind, class.name), &plane)?;
+                    let path =
+                        written.write(&format!("{name}-{}-{}.png", map.kind, file_part(&class.name, at)), &plane)?;
                     files.insert(class.name.to_string(), path.display().to_string().into());
                 }
                 planes.insert(map.kind.to_string(), files.into());
@@ -186,6 +182,14 @@ impl Session<'_> {
     }
 }
 
+/// The name of class number `at` as a part of a file's name.
+fn file_part(name: &str, at: usize) -> String {
+    let usual = |letter: char| if letter.is_alphanumeric() || "._- ".contains(letter) { letter } else { '_' };
+    let part: String = name.chars().map(usual).collect();
+    // Two names may differ in unusual letters alone.
+    if part == name { part } else { format!("{part}-{at}") }
+}
+
 /// The share of each class among the pixels of `mask`, which is not empty.
 fn shares_of(map: &PredictedMap, mask: &[u8]) -> Value {
     let mut counts = [0u64; 256];
@@ -196,7 +200,7 @@ fn shares_of(map: &PredictedMap, mask: &[u8]) -> Value {
 
 /// The classes of a mask: value of the pixels, name and colour.
 fn legend(map: &PredictedMap) -> Value {
-    let entry = |(value, class): (usize, &MapClass)| {
+    let entry = |(value, class): (u8, &MapClass)| {
         let [red, green, blue] = class.colour;
         json!({
             "value": value,
@@ -204,5 +208,5 @@ fn legend(map: &PredictedMap) -> Value {
             "colour": format!("#{red:02x}{green:02x}{blue:02x}"),
         })
     };
-    map.classes.iter().enumerate().map(entry).collect()
+    map.values().into_iter().zip(&map.classes).map(entry).collect()
 }

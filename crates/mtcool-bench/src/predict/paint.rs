@@ -30,18 +30,14 @@ fn places(length: usize, count: usize, corner: i64, scale: f64, is_whole: bool) 
 }
 
 /// A predicted map, laid over its photograph.
-pub(super) struct Overlay<'a> {
+struct Layer<'a> {
     map: &'a PredictedMap,
     rows: Vec<Option<Between>>,
     columns: Vec<Option<Between>>,
 }
 
-impl<'a> Overlay<'a> {
-    /// `map` on a photograph of `height` x `width` pixels.
-    ///
-    /// # Errors
-    /// If the map contradicts itself, or its probabilities are not finite.
-    pub(super) fn new(map: &'a PredictedMap, [height, width]: [usize; 2]) -> Result<Self> {
+impl<'a> Layer<'a> {
+    fn new(map: &'a PredictedMap, [height, width]: [usize; 2]) -> Result<Self> {
         let ([rows, columns], kinds) = (map.size, map.classes.len());
         ensure!(
             rows > 0 && columns > 0 && (1..=256).contains(&kinds) && map.probabilities.len() == kinds * rows * columns,
@@ -70,29 +66,72 @@ impl<'a> Overlay<'a> {
         })
     }
 
+    /// Adds the probabilities of `class` along row `row` of the photograph to `line`. Outside of the map, class 0 has probability 1.
+    fn add(&self, class: usize, row: usize, line: &mut [f32]) {
+        let outside = if class == 0 { 1.0 } else { 0.0 };
+        let Some(row) = self.rows[row] else {
+            line.iter_mut().for_each(|probability| *probability += outside);
+            return;
+        };
+        let [height, width] = self.map.size;
+        let plane = &self.map.probabilities[class * height * width..][..height * width];
+        let (above, below) = (&plane[row.first * width..][..width], &plane[row.second * width..][..width]);
+        let mix = |first: f32, second: f32, weight: f32| first + (second - first) * weight;
+        for (probability, column) in line.iter_mut().zip(&self.columns) {
+            *probability += match column {
+                Some(column) => {
+                    let at = |at: usize| mix(above[at], below[at], row.weight);
+                    mix(at(column.first), at(column.second), column.weight)
+                }
+                None => outside,
+            };
+        }
+    }
+}
+
+/// The maps of one kind that one or several networks predicted for a photograph: its probabilities are their means.
+pub(super) struct Overlay<'a> {
+    layers: Vec<Layer<'a>>,
+    size: [usize; 2],
+    /// Number of classes.
+    kinds: usize,
+}
+
+impl<'a> Overlay<'a> {
+    /// `maps`, which have the same classes, on a photograph of `size`, height and width.
+    ///
+    /// # Errors
+    /// If a map contradicts itself or has other classes than the first one, or its probabilities are not finite.
+    pub(super) fn new(maps: &[&'a PredictedMap], size: [usize; 2]) -> Result<Self> {
+        let kinds = maps.first().map_or(0, |map| map.classes.len());
+        for map in maps {
+            ensure!(
+                map.classes == maps[0].classes,
+                "the map `{}` has other classes in one run than in another: expected runs with the same tasks",
+                map.kind
+            );
+        }
+        let layers = maps.iter().copied().map(|map| Layer::new(map, size)).collect::<Result<_>>()?;
+        Ok(Self { layers, size, kinds })
+    }
+
     /// The most probable class of each pixel of the photograph, `[H * W]`; of equally probable classes the first. Pixels outside
     /// of the map have class 0.
     pub(super) fn classes(&self) -> Vec<u8> {
-        let width = self.columns.len();
-        let mut classes = Vec::with_capacity(self.rows.len() * width);
-        let mut best = vec![0.0f32; width];
-        let mut line = vec![0.0f32; width];
-        for row in &self.rows {
-            let start = classes.len();
-            classes.resize(start + width, 0);
-            let Some(row) = row else { continue };
-            for class in 0..self.map.classes.len() {
-                self.line(class, *row, &mut line);
-                for ((best, found), &probability) in best.iter_mut().zip(&mut classes[start..]).zip(&line) {
+        let [height, width] = self.size;
+        let mut classes = vec![0; height * width];
+        let (mut best, mut line) = (vec![0.0f32; width], vec![0.0f32; width]);
+        for (row, found) in classes.chunks_exact_mut(width.max(1)).enumerate() {
+            if self.layers.iter().all(|layer| layer.rows[row].is_none()) {
+                continue;
+            }
+            for class in 0..self.kinds {
+                self.line(class, row, &mut line);
+                for ((best, found), &probability) in best.iter_mut().zip(&mut *found).zip(&line) {
                     if class == 0 || probability > *best {
                         (*best, *found) = (probability, class as u8);
                     }
                 }
-            }
-        }
-        for (at, column) in self.columns.iter().enumerate() {
-            if column.is_none() {
-                classes[at..].iter_mut().step_by(width).for_each(|class| *class = 0);
             }
         }
         classes
@@ -100,31 +139,18 @@ impl<'a> Overlay<'a> {
 
     /// The probability of `class` at each pixel of the photograph, `[H * W]`. Outside of the map, class 0 has probability 1.
     pub(super) fn probabilities(&self, class: usize) -> Vec<f32> {
-        let outside = if class == 0 { 1.0 } else { 0.0 };
-        let width = self.columns.len();
-        let mut all = vec![outside; self.rows.len() * width];
-        for (row, line) in self.rows.iter().zip(all.chunks_exact_mut(width)) {
-            if let Some(row) = row {
-                self.line(class, *row, line);
-                let beyond = line.iter_mut().zip(&self.columns).filter(|(_, column)| column.is_none());
-                beyond.for_each(|(probability, _)| *probability = outside);
-            }
-        }
+        let [height, width] = self.size;
+        let mut all = vec![0.0; height * width];
+        all.chunks_exact_mut(width.max(1)).enumerate().for_each(|(row, line)| self.line(class, row, line));
         all
     }
 
-    /// The probabilities of `class` along one row of the photograph; unspecified in columns outside of the map.
-    fn line(&self, class: usize, row: Between, line: &mut [f32]) {
-        let [height, width] = self.map.size;
-        let plane = &self.map.probabilities[class * height * width..][..height * width];
-        let (above, below) = (&plane[row.first * width..][..width], &plane[row.second * width..][..width]);
-        let mix = |first: f32, second: f32, weight: f32| first + (second - first) * weight;
-        for (probability, column) in line.iter_mut().zip(&self.columns) {
-            if let Some(column) = column {
-                let at = |at: usize| mix(above[at], below[at], row.weight);
-                *probability = mix(at(column.first), at(column.second), column.weight);
-            }
-        }
+    /// The probabilities of `class` along row `row` of the photograph.
+    fn line(&self, class: usize, row: usize, line: &mut [f32]) {
+        line.fill(0.0);
+        self.layers.iter().for_each(|layer| layer.add(class, row, line));
+        let count = self.layers.len() as f32;
+        line.iter_mut().for_each(|probability| *probability /= count);
     }
 }
 
@@ -196,7 +222,7 @@ mod tests {
         ] {
             let map = map([3, 4], 3, place, values);
             let size = [14, 13];
-            let overlay = Overlay::new(&map, size).unwrap();
+            let overlay = Overlay::new(&[&map], size).unwrap();
             let (classes, planes) = (overlay.classes(), [0, 1, 2].map(|class| overlay.probabilities(class)));
             for at in 0..size[0] * size[1] {
                 let pixel = [at / size[1], at % size[1]];
@@ -216,7 +242,7 @@ mod tests {
         let values = |class: usize, row: usize, column: usize| f32::from(u8::from((row * 5 + column) % 3 == class));
         let whole = map([4, 5], 3, MapPlace::Whole { scale: [1.0, 1.0] }, values);
         let want: Vec<u8> = (0..20).map(|at| (at % 3) as u8).collect();
-        assert_eq!(Overlay::new(&whole, [4, 5]).unwrap().classes(), want);
+        assert_eq!(Overlay::new(&[&whole], [4, 5]).unwrap().classes(), want);
     }
 
     #[test]
@@ -224,7 +250,7 @@ mod tests {
         // Everything inside is class 1.
         let place = MapPlace::Part { corner: [-1, 1], scale: [2.0, 2.0] };
         let part = map([2, 2], 2, place, |class, _, _| class as f32);
-        let classes = Overlay::new(&part, [4, 6]).unwrap().classes();
+        let classes = Overlay::new(&[&part], [4, 6]).unwrap().classes();
         let row = [0, 1, 1, 1, 1, 0];
         assert_eq!(classes, [row, row, row, [0; 6]].concat());
     }
@@ -233,11 +259,33 @@ mod tests {
     fn a_map_that_contradicts_itself_is_refused() {
         let whole = MapPlace::Whole { scale: [1.0, 1.0] };
         let good = map([2, 2], 2, whole, |_, _, _| 0.5);
-        let message = |map: PredictedMap| Overlay::new(&map, [2, 2]).err().unwrap().to_string();
+        let message = |map: PredictedMap| Overlay::new(&[&map], [2, 2]).err().unwrap().to_string();
         assert!(message(PredictedMap { size: [2, 3], ..good.clone() }).contains("8 probabilities for 2 classes"));
         let place = MapPlace::Whole { scale: [0.0, 1.0] };
         assert!(message(PredictedMap { place, ..good.clone() }).contains("positive"));
         let probabilities = vec![f32::NAN; 8];
         assert!(message(PredictedMap { probabilities, ..good }).contains("not finite"));
+    }
+
+    #[test]
+    fn several_maps_are_averaged_wherever_they_lie() {
+        let values = |class: usize, row: usize, column: usize| ((7 * class + 3 * row + 5 * column) % 11) as f32 / 11.0;
+        let first = map([3, 4], 2, MapPlace::Whole { scale: [4.0, 3.0] }, values);
+        let second = map([2, 2], 2, MapPlace::Part { corner: [3, 4], scale: [2.0, 3.0] }, |class, _, _| class as f32);
+        let size = [12, 12];
+        let alone = [&first, &second].map(|map| Overlay::new(&[map], size).unwrap());
+        let both = Overlay::new(&[&first, &second], size).unwrap();
+        let planes = [0, 1].map(|class| both.probabilities(class));
+        for (class, plane) in planes.iter().enumerate() {
+            let of_each = alone.each_ref().map(|overlay| overlay.probabilities(class));
+            for (at, got) in plane.iter().enumerate() {
+                assert!((got - (of_each[0][at] + of_each[1][at]) / 2.0).abs() < 1e-6, "{class} {at}");
+            }
+        }
+        let most: Vec<u8> = planes[0].iter().zip(&planes[1]).map(|(first, second)| u8::from(second > first)).collect();
+        assert_eq!(both.classes(), most);
+        let other = map([2, 2], 3, MapPlace::Whole { scale: [6.0, 6.0] }, |_, _, _| 0.5);
+        let message = Overlay::new(&[&first, &other], size).err().unwrap().to_string();
+        assert!(message.contains("other classes"), "{message}");
     }
 }

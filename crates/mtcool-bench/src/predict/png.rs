@@ -3,7 +3,7 @@
 use anyhow::Result;
 use png::{BitDepth, ColorType, Encoder};
 
-use crate::suite::MapClass;
+use crate::suite::PredictedMap;
 
 /// Height and width of a picture.
 pub(super) type Size = [usize; 2];
@@ -11,19 +11,26 @@ pub(super) type Size = [usize; 2];
 /// The largest level of a probability map, which stands for probability 1.
 pub(super) const FULL: u16 = u16::MAX;
 
-/// A mask `[H * W]` with one palette entry for each of `classes`: the value of a pixel is the number of its class, and viewers show
-/// the class's colour.
+/// A mask of the classes `[H * W]`, by number, of `map`: a pixel has its class's value, and the palette lets viewers show the
+/// class's colour.
 ///
 /// # Errors
-/// If the mask is not made of `size` pixels.
-pub(super) fn mask(mask: &[u8], [height, width]: Size, classes: &[MapClass]) -> Result<Vec<u8>> {
+/// If there are not `size` pixels.
+pub(super) fn mask(classes: &[u8], [height, width]: Size, map: &PredictedMap) -> Result<Vec<u8>> {
+    let values = map.values();
+    let largest = values.iter().copied().max().unwrap_or(0);
+    let mut palette = vec![0; 3 * (usize::from(largest) + 1)];
+    for (&value, class) in values.iter().zip(&map.classes) {
+        palette[3 * usize::from(value)..][..3].copy_from_slice(&class.colour);
+    }
+    let mask: Vec<u8> = classes.iter().map(|&class| values[usize::from(class)]).collect();
     let mut file = Vec::new();
     let mut encoder = Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(ColorType::Indexed);
     encoder.set_depth(BitDepth::Eight);
-    encoder.set_palette(classes.iter().flat_map(|class| class.colour).collect::<Vec<u8>>());
+    encoder.set_palette(palette);
     let mut writer = encoder.write_header()?;
-    writer.write_image_data(mask)?;
+    writer.write_image_data(&mask)?;
     writer.finish()?;
     Ok(file)
 }
@@ -48,19 +55,38 @@ pub(super) fn probabilities(probabilities: &[f32], [height, width]: Size) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suite::{MapClass, MapPlace};
 
-    #[test]
-    fn a_mask_has_class_numbers_as_values_and_colours_for_the_eye() {
-        let classes = [("background", [0, 0, 0]), ("rim", [9, 8, 7]), ("cup", [1, 2, 3])];
-        let classes = classes.map(|(name, colour)| MapClass::new(name, colour));
-        let file = mask(&[0, 1, 2, 2, 1, 0], [2, 3], &classes).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(&file)).read_info().unwrap();
+    fn values(file: &[u8]) -> Vec<u8> {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(file)).read_info().unwrap();
         let mut values = vec![0; 6];
         reader.next_frame(&mut values).unwrap();
-        assert_eq!(values, [0, 1, 2, 2, 1, 0]);
-        let seen = image::load_from_memory(&file).unwrap().into_rgb8();
-        assert_eq!((seen.dimensions(), seen.get_pixel(1, 0).0, seen.get_pixel(2, 0).0), ((3, 2), [9, 8, 7], [1, 2, 3]));
-        assert!(mask(&[0; 5], [2, 3], &classes).is_err());
+        values
+    }
+
+    #[test]
+    fn a_mask_has_numbers_or_own_values_of_classes_and_colours_for_the_eye() {
+        let classes = [("background", [0, 0, 0]), ("rim", [9, 8, 7]), ("cup", [1, 2, 3])];
+        let classes = classes.map(|(name, colour)| MapClass::new(name, colour));
+        let map = |classes: [MapClass; 3]| PredictedMap {
+            kind: "mask".into(),
+            classes: classes.into(),
+            size: [2, 3],
+            probabilities: vec![0.0; 18],
+            place: MapPlace::Whole { scale: [1.0; 2] },
+        };
+        let shown = |file: &[u8]| {
+            let seen = image::load_from_memory(file).unwrap().into_rgb8();
+            (seen.dimensions(), seen.get_pixel(1, 0).0, seen.get_pixel(2, 0).0)
+        };
+        let by_number = map(classes.clone());
+        let file = mask(&[0, 1, 2, 2, 1, 0], [2, 3], &by_number).unwrap();
+        assert_eq!((values(&file), shown(&file)), (vec![0, 1, 2, 2, 1, 0], ((3, 2), [9, 8, 7], [1, 2, 3])));
+        assert!(mask(&[0; 5], [2, 3], &by_number).is_err());
+        let [background, rim, cup] = classes;
+        let by_value = map([background.with_value(255), rim.with_value(128), cup.with_value(7)]);
+        let file = mask(&[0, 1, 2, 2, 1, 0], [2, 3], &by_value).unwrap();
+        assert_eq!((values(&file), shown(&file)), (vec![255, 128, 7, 7, 128, 255], ((3, 2), [9, 8, 7], [1, 2, 3])));
     }
 
     #[test]

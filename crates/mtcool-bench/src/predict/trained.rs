@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Device};
 use mtcool_core::Parameters;
 
@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 ///
 /// # Errors
 /// If `run` is not the folder of a finished run, a file is damaged, or a weight is not a finite number.
-pub(super) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'a DatasetEntry, TrainedModel)> {
+pub(crate) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'a DatasetEntry, TrainedModel)> {
     let path = run.join("config.toml");
     if !path.is_file() {
         return Err(no_run(run));
@@ -42,6 +42,7 @@ pub(super) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'
         origin: stored.origin,
         files: stored.files,
         data_settings: stored.data,
+        seed: stored.seed,
     };
     Ok((dataset, model))
 }
@@ -105,16 +106,20 @@ fn runs_below(given: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// If the data set has none.
 pub(super) fn predictor_of(registry: &Registry, dataset: &DatasetEntry) -> Result<crate::suite::BuildPredictor> {
-    if let Some(build) = dataset.predictor {
-        return Ok(build);
-    }
-    let able = registry.datasets().iter().filter(|dataset| dataset.predictor.is_some());
+    let build = dataset.predictor;
+    build.ok_or_else(|| no_hook(registry, dataset, "predict for photographs", |able| able.predictor.is_some()))
+}
+
+/// The error for a run on a data set that cannot `act`, with the data sets that can.
+pub(crate) fn no_hook(
+    registry: &Registry,
+    dataset: &DatasetEntry,
+    act: &str,
+    can: fn(&DatasetEntry) -> bool,
+) -> anyhow::Error {
+    let able = registry.datasets().iter().filter(|dataset| can(dataset));
     let able: Vec<&str> = able.map(|dataset| &*dataset.name).collect();
-    bail!(
-        "a run on `{}` cannot predict for photographs: expected a run on one of these data sets: {}",
-        dataset.name,
-        able.join(", ")
-    )
+    anyhow!("a run on `{}` cannot {act}: expected a run on one of these data sets: {}", dataset.name, able.join(", "))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod checkpoint;
 mod diagnostics;
 mod environment;
 mod experiment_folder;
+mod external;
 mod file_list;
 mod files;
 mod flatness;
@@ -26,6 +27,7 @@ pub use checkpoint::{Checkpoint, Position, TaskSums, newest_position, read_model
 pub use diagnostics::DiagnosticSums;
 pub use environment::{Environment, RunRecord, read_data_record, shell_word};
 pub use experiment_folder::ExperimentFolder;
+pub use external::{ExternalResult, ExternalValue, read_external, write_external};
 pub use file_list::{damaged_files, read_intact};
 pub use files::{StorageError, create_folder, read, write_whole};
 pub use flatness::{Moved, MovedLoss, read_flatness, write_flatness};

@@ -6,6 +6,7 @@ use anyhow::Result;
 use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 
 use super::environment::{Environment, read_data_record};
+use super::external::read_external;
 use super::metrics::{Row, final_rows, read_rows};
 use super::run_index::StoredRun;
 use super::timestamp::utc_text;
@@ -33,6 +34,18 @@ impl RecordedRun {
         let data = read_data_record(&stored.folder)?;
         let rows = read_rows(&stored.folder.join("metrics.parquet"))?;
         Ok(Self { stored, environment, data, rows })
+    }
+
+    /// Adds what was measured of it on the folder `external` beside the training data, if anything was, to its metrics.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub fn add_external(&mut self, external: &str) -> Result<()> {
+        if let Some(result) = read_external(&self.stored.folder, external)? {
+            let status = &self.stored.status;
+            self.rows.extend(result.rows(external, status.step, status.epoch));
+        }
+        Ok(())
     }
 
     /// A digest of the content of its data's files; `None` if it is not known.

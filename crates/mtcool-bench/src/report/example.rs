@@ -35,6 +35,7 @@ impl Table {
             split: "test",
             roles: Roles::default(),
             comparisons: Vec::new(),
+            external: Vec::new(),
             claims: Vec::new(),
             paper_obstacle: obstacle.map(str::to_owned),
             notes: vec!["A note.".into()],

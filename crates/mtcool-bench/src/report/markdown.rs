@@ -1,6 +1,7 @@
 //! The table as Markdown that is aligned for a terminal, with notes and the paired comparison below it.
 
 use super::claims_sheet::ClaimsSheet;
+use super::external_sheet::ExternalSheet;
 use super::grid::grid;
 use super::paired_sheet::PairedSheet;
 use super::sheet::{Entry, Sheet};
@@ -19,7 +20,7 @@ pub(super) fn markdown(table: &Table) -> String {
     for note in [sheet.legend].iter().chain(&table.notes).chain(&sheet.best) {
         text += &format!("\n- {note}");
     }
-    text + "\n" + &claims(table) + &paired(table) + &table.provenance.markdown()
+    text + "\n" + &external(table) + &claims(table) + &paired(table) + &table.provenance.markdown()
 }
 
 fn text(entry: &Entry) -> String {
@@ -27,6 +28,16 @@ fn text(entry: &Entry) -> String {
         Some(verdict) => format!("{} {}", entry.text, verdict.mark()),
         None => entry.text.clone(),
     }
+}
+
+/// The results on external folders; empty if there are none.
+fn external(table: &Table) -> String {
+    let block = |ExternalSheet { title, head, lines, notes }: ExternalSheet| {
+        let lines = if lines.is_empty() { String::new() } else { grid(&head, &lines) };
+        let notes: String = notes.iter().map(|note| format!("\n- {note}")).collect();
+        format!("\n### {title}\n\n{lines}{notes}\n")
+    };
+    ExternalSheet::all(table).into_iter().map(block).collect()
 }
 
 /// The judged claims; empty if there are none.

@@ -8,6 +8,8 @@ mod comparison;
 mod context;
 #[cfg(test)]
 mod example;
+mod external;
+mod external_sheet;
 pub mod figure;
 mod flatness;
 mod frame;
@@ -35,6 +37,8 @@ pub use against_paper::AgainstPaper;
 pub use claims::{Finding, JudgedClaim, JudgedPair};
 pub use comparison::{Comparison, Paired, compare_runs};
 pub use context::TableContext;
+pub use external::{ExternalRow, ExternalTable};
+pub(crate) use grid::grid;
 pub use provenance::{Provenance, RowOrigin};
 pub use row::TableRow;
 pub use table::Table;
@@ -48,9 +52,8 @@ pub fn flatness_markdown(table: &Table) -> Result<String> {
     Ok(flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default())
 }
 
-/// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`, and, if the data is available and
-/// has dense tasks,
-/// `figure.svg` and `figure.png`. Returns the Markdown.
+/// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`; if the experiment names external
+/// folders, `external.csv`; and, if the data is available and has dense tasks, `figure.svg` and `figure.png`. Returns the Markdown.
 ///
 /// # Errors
 /// If a run's files cannot be read or the table cannot be written.
@@ -60,6 +63,9 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
     write_whole(&context.folder.join("table.md"), markdown.as_bytes())?;
     write_whole(&context.folder.join("table.csv"), &frame::csv(&table)?)?;
     write_whole(&context.folder.join("table.parquet"), &parquet_bytes(frame::frame(&table)?)?)?;
+    if !table.external.is_empty() {
+        write_whole(&context.folder.join("external.csv"), &external_sheet::csv(&table)?)?;
+    }
     let runs = runs_frame(&table.runs)?;
     write_whole(&context.folder.join("runs.csv"), &csv_bytes(runs.clone())?)?;
     write_whole(&context.folder.join("runs.parquet"), &parquet_bytes(runs)?)?;

@@ -7,6 +7,7 @@ use super::against_paper::{AgainstPaper, obstacle};
 use super::claims::{JudgedClaim, judge};
 use super::comparison::{Comparison, compare};
 use super::context::TableContext;
+use super::external::ExternalTable;
 use super::notes::notes;
 use super::provenance::Provenance;
 use super::row::TableRow;
@@ -31,6 +32,8 @@ pub struct Table {
     pub roles: Roles,
     /// Paired comparisons of the subject, or of the first row, with each other row.
     pub comparisons: Vec<Comparison>,
+    /// The results on labelled data beside the training data.
+    pub external: Vec<ExternalTable>,
     /// The claims of the paper, judged by these runs.
     pub claims: Vec<JudgedClaim>,
     /// Why no result can be compared with the paper, if that is so.
@@ -61,13 +64,18 @@ impl Table {
                 rows.push(row);
             }
         }
-        let runs = recorded_runs(&rows)?;
+        let external = &plan.experiment.external;
+        let mut runs = recorded_runs(&rows)?;
+        for run in &mut runs {
+            external.iter().try_for_each(|external| run.add_external(&external.name))?;
+        }
         Ok(Self {
             title: plan.experiment.title.clone(),
             is_synthetic: !context.data.origin.is_null(),
             split: plan.experiment.report.name(),
             comparisons: compare(&rows, &columns, &plan.experiment.roles.subject)?,
             roles: plan.experiment.roles.clone(),
+            external: ExternalTable::all(external, &columns, &rows)?,
             claims: judge(&plan.experiment, &rows, &columns, plan.experiment.report.name())?,
             paper_obstacle: obstacle(context),
             notes: notes(context, &columns, &rows)?,

@@ -74,13 +74,12 @@ impl Sweep<'_> {
     /// The first error that would affect the other runs as well, such as a full disk; the sweep then stops.
     pub fn execute(&self, console: &Console) -> Result<Outcome> {
         let environment = Environment::of_process(&self.plan.experiment.device);
-        let record = RunRecord { environment, data: self.suite.record() };
         let mut pending: Vec<Run<'_>> = self.all().collect();
         let mut progress = console.sweep(pending.iter().map(Run::budget).fold(0, u64::saturating_add));
         let mut outcome = Outcome::default();
         while !pending.is_empty() && !outcome.is_stopped {
             let before = pending.len();
-            pending = self.pass(pending, &record, &mut progress, &mut outcome)?;
+            pending = self.pass(pending, &environment, &mut progress, &mut outcome)?;
             if pending.len() == before && !outcome.is_stopped {
                 if !self.waits {
                     break;
@@ -97,7 +96,7 @@ impl Sweep<'_> {
     fn pass<'a>(
         &'a self,
         pending: Vec<Run<'a>>,
-        record: &RunRecord,
+        environment: &Environment,
         progress: &mut SweepProgress,
         outcome: &mut Outcome,
     ) -> Result<Vec<Run<'a>>> {
@@ -122,7 +121,9 @@ impl Sweep<'_> {
                 }
                 Claim::Ours(held) => held,
             };
-            match run.execute(&held, record, progress) {
+            // With cross-validation, the parts depend on the seed.
+            let record = RunRecord { environment: environment.clone(), data: run.suite.record() };
+            match run.execute(&held, &record, progress) {
                 Ok(()) => {
                     tracing::info!("{} is finished", run.name());
                     outcome.finished += 1;

@@ -1,6 +1,6 @@
 //! [`DataRecord`]: the files and the samples that a run was made of, as its folder names them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,4 +18,37 @@ pub struct DataRecord {
     pub validation: Vec<String>,
     /// Names of the samples of the test split.
     pub test: Vec<String>,
+}
+
+impl DataRecord {
+    /// How many of the files with the checksums `others` are pictures of the training part, and of the validation part.
+    pub fn seen<'a>(&self, others: impl IntoIterator<Item = &'a String>) -> [usize; 2] {
+        let of = |part: &[String]| part.iter().filter_map(|case| self.files.get(case)).collect::<BTreeSet<_>>();
+        let parts = [of(&self.train), of(&self.validation)];
+        let mut counts = [0; 2];
+        for other in others {
+            parts.iter().zip(&mut counts).for_each(|(part, count)| *count += usize::from(part.contains(other)));
+        }
+        counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_are_known_by_their_checksums() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let files = [("a", "sha256:1"), ("b", "sha256:2"), ("c", "sha256:3")];
+        let record = DataRecord {
+            files: files.map(|(case, sum)| (case.to_owned(), sum.to_owned())).into(),
+            train: names(&["a"]),
+            validation: names(&["b"]),
+            test: names(&["c"]),
+            ..DataRecord::default()
+        };
+        assert_eq!(record.seen(&names(&["sha256:1", "sha256:2", "sha256:3", "sha256:4", "sha256:2"])), [1, 2]);
+        assert_eq!(DataRecord::default().seen(&names(&["sha256:1"])), [0, 0]);
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::external::OpenExternal;
 use super::inspection::{Inspect, Suggest};
 use super::name::Name;
 use super::predictor::{PredictOption, PredictOptions, Predictor, TrainedModel};
@@ -61,6 +62,8 @@ pub struct DatasetEntry {
     pub inspect: Option<Inspect>,
     /// Writes an experiment's file for a folder, for data sets of the user's own files.
     pub suggest: Option<Suggest>,
+    /// Opens labelled data beside the training data, on which finished runs are measured, if the data set supports this.
+    pub external: Option<OpenExternal>,
     /// Builds the predictor for the user's own photographs, if the data set supports this.
     pub predictor: Option<BuildPredictor>,
     /// Flags of `mtcool predict` that only the predictor of this data set understands.
@@ -92,6 +95,7 @@ impl DatasetEntry {
             verify: |folder| Ok(format!("files that this data set does not check ({})", folder.display())),
             inspect: None,
             suggest: None,
+            external: None,
             predictor: None,
             predict_options: &[],
         }

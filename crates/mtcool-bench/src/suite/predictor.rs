@@ -1,12 +1,12 @@
 //! The predictions of a trained network for the user's own photographs.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use mtcool_core::{Network, Parameters};
-use mtcool_data::picture::Picture;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::figure::Colour;
 use super::name::Name;
@@ -28,6 +28,8 @@ pub struct TrainedModel {
     pub files: Value,
     /// Settings of the data set.
     pub data_settings: Value,
+    /// The run's seed, which may determine its part of the data.
+    pub seed: u64,
 }
 
 impl TrainedModel {
@@ -61,12 +63,20 @@ pub struct MapClass {
     pub name: Name,
     /// Its colour in the mask.
     pub colour: Colour,
+    /// The value of its pixels in the mask; the number of the class if `None`.
+    pub value: Option<u8>,
 }
 
 impl MapClass {
     /// The class `name`, shown in `colour`.
     pub fn new(name: impl Into<Name>, colour: Colour) -> Self {
-        Self { name: name.into(), colour }
+        Self { name: name.into(), colour, value: None }
+    }
+
+    /// The same, whose pixels in the mask have the value `value`.
+    #[must_use]
+    pub fn with_value(self, value: u8) -> Self {
+        Self { value: Some(value), ..self }
     }
 }
 
@@ -84,6 +94,13 @@ pub struct PredictedMap {
     pub probabilities: Vec<f32>,
     /// Where the map lies in the photograph.
     pub place: MapPlace,
+}
+
+impl PredictedMap {
+    /// The value of each class in the mask.
+    pub fn values(&self) -> Vec<u8> {
+        (0..=u8::MAX).zip(&self.classes).map(|(number, class)| class.value.unwrap_or(number)).collect()
+    }
 }
 
 /// Where a predicted map lies in its photograph.
@@ -108,24 +125,27 @@ pub enum MapPlace {
 /// The predictions for one photograph.
 #[derive(Clone, Debug)]
 pub struct Predicted {
+    /// Height and width of the photograph.
+    pub size: [usize; 2],
     /// One map for each dense task.
     pub maps: Vec<PredictedMap>,
-    /// Everything else, as a JSON object. A quantity that has no meaning for this photograph is `null`.
+    /// Everything else, as a JSON object. A quantity that has no meaning for this photograph is `null`. If several networks predict
+    /// together, the numbers are averaged.
     pub facts: Value,
 }
 
 /// A trained network that makes predictions for photographs.
 pub trait Predictor {
-    /// The reason why a prediction for `photograph` is less reliable than one for a photograph like those of the training set;
-    /// `None` if there is no such reason.
-    fn warning(&self, photograph: &Picture) -> Option<String> {
-        let _ = photograph;
-        None
-    }
-
-    /// Predicts maps and facts for `photograph`.
+    /// Predicts maps and facts for the photograph in `file`. `warn` is told why a prediction is less reliable than one for a
+    /// photograph like those of the training set.
     ///
     /// # Errors
     /// If the photograph cannot be used, for example because the region of interest is not found.
-    fn predict(&self, photograph: Picture) -> Result<Predicted>;
+    fn predict(&self, file: &Path, warn: &mut dyn FnMut(String)) -> Result<Predicted>;
+
+    /// What follows from the facts of one network, or from the means of several networks' facts, as a JSON object.
+    fn conclusions(&self, facts: &Value) -> Value {
+        let _ = facts;
+        json!({})
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mtcool_core::{BatchSource, batches};
-use mtcool_data::folder::{Folder, FolderSamples, Part};
+use mtcool_data::folder::{Folder, FolderSamples, FolderTask, Part};
 use mtcool_data::{LoaderConfig, SharedLoader};
 
 use super::super::batches::batch;
@@ -23,11 +23,16 @@ pub(super) struct Group {
 impl Group {
     /// The groups of all tasks of `folder`.
     pub(super) fn all(folder: &Folder) -> Vec<Self> {
+        Self::of_tasks(folder.tasks(), &(0..folder.tasks().len()).collect::<Vec<_>>())
+    }
+
+    /// The groups of the tasks `asked`, ascending, among `tasks`.
+    pub(super) fn of_tasks(tasks: &[FolderTask], asked: &[usize]) -> Vec<Self> {
         let mut groups: Vec<(usize, Self)> = Vec::new();
-        for (task, described) in folder.tasks().iter().enumerate() {
-            match groups.iter_mut().find(|(source, _)| *source == described.source) {
+        for &task in asked {
+            match groups.iter_mut().find(|(source, _)| *source == tasks[task].source) {
                 Some((_, group)) => group.tasks.push(task),
-                None => groups.push((described.source, Self { tasks: vec![task] })),
+                None => groups.push((tasks[task].source, Self { tasks: vec![task] })),
             }
         }
         groups.into_iter().map(|(_, group)| group).collect()

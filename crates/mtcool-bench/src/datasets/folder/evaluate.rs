@@ -16,6 +16,15 @@ const BATCH: usize = 8;
 /// Whole pictures are padded to a multiple of this number of pixels, which the poolings of every usual network divide.
 const MULTIPLE: usize = 64;
 
+/// The network that is measured.
+#[derive(Clone, Copy)]
+pub(super) struct Measured<'a> {
+    pub(super) network: &'a dyn Network,
+    pub(super) parameters: &'a Parameters,
+    /// The losses of the tasks, if they are measured, too.
+    pub(super) losses: Option<&'a Problem>,
+}
+
 /// Computes all metrics on `part`.
 ///
 /// # Errors
@@ -23,10 +32,10 @@ const MULTIPLE: usize = 64;
 pub(super) fn evaluate(
     folder: &Folder,
     part: Part,
-    problem: &Problem,
-    parameters: &Parameters,
+    measured: Measured<'_>,
     mut maps: Option<&mut MapSink<'_>>,
 ) -> Result<Evaluation> {
+    let Measured { network, parameters, losses } = measured;
     let mut evaluation = Evaluation::default();
     let mut measures: Vec<TaskMeasure> = folder.tasks().iter().map(TaskMeasure::new).collect();
     for group in Group::all(folder) {
@@ -39,8 +48,8 @@ pub(super) fn evaluate(
             let draws: Vec<SampleDraw> = indices.iter().map(|&index| SampleDraw::plain(index)).collect();
             let batch = samples.read(&draws)?;
             let outputs = match is_whole {
-                true => whole(problem.network(), parameters, &group.tasks, &batch.inputs)?,
-                false => forward(problem.network(), parameters, &group.tasks, &batch.inputs)?,
+                true => whole(network, parameters, &group.tasks, &batch.inputs)?,
+                false => forward(network, parameters, &group.tasks, &batch.inputs)?,
             };
             for ((&task, output), target) in group.tasks.iter().zip(&outputs).zip(&batch.targets) {
                 let labelled: Vec<(usize, u32)> = indices
@@ -53,10 +62,18 @@ pub(super) fn evaluate(
                     continue;
                 }
                 let name = &folder.tasks()[task].name;
-                let loss = problem.loss(task, output, target)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
-                // The loss is checked, since the class with the largest logit exists even if logits are not finite.
-                NonFinite::check(name.clone(), "loss", loss)?;
-                measures[task].loss += loss * labelled.len() as f64;
+                // The class with the largest logit exists even if logits are not finite.
+                match losses {
+                    Some(problem) => {
+                        let loss = problem.loss(task, output, target)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+                        NonFinite::check(name.clone(), "loss", loss)?;
+                        measures[task].loss += loss * labelled.len() as f64;
+                    }
+                    None => {
+                        let sum = output.to_dtype(DType::F64)?.sum_all()?.to_scalar::<f64>()?;
+                        NonFinite::check(name.clone(), "sum of all outputs", sum)?;
+                    }
+                }
                 measures[task].count += labelled.len();
                 let answers = Answers::of(&folder.tasks()[task], output)?;
                 let mut scores = Scores::new(name, &mut evaluation);
@@ -73,7 +90,9 @@ pub(super) fn evaluate(
     for (measure, task) in measures.iter().zip(folder.tasks()) {
         let mut scores = Scores::new(&task.name, &mut evaluation);
         if measure.count > 0 {
-            scores.measure("loss", measure.loss / measure.count as f64);
+            if losses.is_some() {
+                scores.measure("loss", measure.loss / measure.count as f64);
+            }
             measure.finish(&mut scores)?;
         }
     }

@@ -3,8 +3,11 @@
 
 mod batches;
 mod evaluate;
+mod external;
+mod files;
 mod inspect;
 mod measure;
+mod predict;
 mod sheet;
 mod spec;
 mod suite;
@@ -12,7 +15,9 @@ mod tables;
 mod template;
 
 use crate::suite::{DatasetEntry, Settings, SyntheticConfig};
+use external::FolderExternal;
 use mtcool_data::folder::FolderConfig;
+use predict::FolderPredictor;
 use spec::spec;
 use suite::FolderSuite;
 
@@ -23,6 +28,9 @@ pub(super) fn entry() -> DatasetEntry {
         synthetic: SyntheticConfig { train: 100, test: 20, seed: 0, shrink: 1 },
         inspect: Some(inspect::inspect),
         suggest: Some(inspect::suggest),
+        external: Some(|trained, external| Ok(Box::new(FolderExternal::open(trained, external)?))),
+        predictor: Some(|model, options| Ok(Box::new(FolderPredictor::new(model, options)?))),
+        predict_options: &predict::OPTIONS,
         ..DatasetEntry::new("folder", "unet", spec, |folder, settings| {
             Ok(Box::new(FolderSuite::open(folder, settings)?))
         })

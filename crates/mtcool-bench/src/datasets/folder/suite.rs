@@ -6,13 +6,13 @@ use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::folder::{
-    Folder, FolderConfig, FolderSynthesis, Label, Normalization, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
+    Folder, FolderConfig, FolderSynthesis, Label, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::batches::{Group, training_batches};
-use super::evaluate::evaluate;
+use super::evaluate::{Measured, evaluate};
+use super::files::{FolderFiles, checksums};
 use super::spec::config;
 use super::tables::read_parquet;
 use crate::progress::counter;
@@ -26,34 +26,6 @@ const SIDE: usize = 64;
 /// How folders are opened.
 pub(super) fn options() -> OpenOptions {
     OpenOptions { cache: PathBuf::from("data/cache"), read_parquet: Some(read_parquet) }
-}
-
-/// The identity of a folder's content, and what a prediction needs of the training part: `files` in a run's configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct FolderFiles {
-    /// SHA-256 of everything that the samples follow from.
-    pub(super) sha256: String,
-    /// The statistics of the training part, for each fold; a single entry without folds.
-    pub(super) training: Vec<TrainingStatistics>,
-}
-
-/// What the training part says about inputs and targets.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct TrainingStatistics {
-    /// Of each task's pictures.
-    pub(super) normalization: Vec<Normalization>,
-    /// Mean and standard deviation of each regression, `[0, 1]` for other tasks.
-    pub(super) scale: Vec<[f64; 2]>,
-}
-
-impl TrainingStatistics {
-    fn of(folder: &Folder) -> Self {
-        let tasks = 0..folder.tasks().len();
-        Self {
-            normalization: tasks.map(|task| folder.normalization(task).clone()).collect(),
-            scale: folder.tasks().iter().map(|task| task.scale.unwrap_or([0.0, 1.0])).collect(),
-        }
-    }
 }
 
 /// A folder; with cross-validation, the folder of its first fold and all folds.
@@ -122,8 +94,8 @@ impl Suite for FolderSuite {
 
     fn identity(&self) -> Value {
         let training = match &self.folds[..] {
-            [] => vec![TrainingStatistics::of(self.folder())],
-            folds => folds.iter().map(|fold| TrainingStatistics::of(fold.folder())).collect(),
+            [] => vec![self.folder().statistics()],
+            folds => folds.iter().map(|fold| fold.folder().statistics()).collect(),
         };
         json!(FolderFiles { sha256: self.folder().fingerprint().to_owned(), training })
     }
@@ -133,6 +105,7 @@ impl Suite for FolderSuite {
         let names = |cases: &[u32]| cases.iter().map(|&case| folder.cases()[case as usize].name.clone()).collect();
         DataRecord {
             digest: Some(folder.fingerprint().to_owned()),
+            files: checksums(folder),
             train: names(&parts.train),
             validation: names(&parts.validation),
             test: names(&parts.test),
@@ -206,7 +179,8 @@ impl Suite for FolderSuite {
             Split::Validation => Part::Validation,
             Split::Test => Part::Test,
         };
-        evaluate(self.folder(), part, problem, parameters, maps)
+        let measured = Measured { network: problem.network(), parameters, losses: Some(problem) };
+        evaluate(self.folder(), part, measured, maps)
     }
 
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {

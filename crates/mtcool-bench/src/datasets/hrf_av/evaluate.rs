@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use anyhow::Result;
 use candle_core::DType;
-use mtcool_core::{Network, Parameters, Problem};
+use mtcool_core::{Network, Parameters};
 use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{CLASS, Class, FIELD, Photograph, VESSEL};
 use mtcool_models::{Tile, Tiling};
@@ -64,32 +64,47 @@ const TARGETS: [Target; 4] = [
     },
 ];
 
+/// A photograph with its truth.
+#[derive(Clone)]
+pub(super) struct Marked<'a> {
+    /// The case's name.
+    pub(super) case: String,
+    /// Red, green and blue `[H, W, 3]`.
+    pub(super) pixels: PixelView<'a>,
+    /// One [`Mark`](mtcool_data::hrf_av::Mark) per pixel, `[H, W]`.
+    pub(super) marks: PixelView<'a>,
+}
+
+impl<'a> Marked<'a> {
+    pub(super) fn of(photograph: &'a Photograph) -> Self {
+        Self { case: photograph.id.to_string(), pixels: photograph.pixels(), marks: photograph.marks() }
+    }
+}
+
 /// Predicts whole photographs and computes all metrics.
-pub(super) fn evaluate(
-    photographs: &[std::sync::Arc<Photograph>],
+pub(super) fn evaluate<'a>(
+    photographs: impl IntoIterator<Item = Marked<'a>>,
     settings: &HrfAvSettings,
     standard: Standard,
-    problem: &Problem,
-    parameters: &Parameters,
+    (network, parameters): (&dyn Network, &Parameters),
     mut maps: Option<&mut MapSink<'_>>,
 ) -> Result<Evaluation> {
     let mut pooled = [Confusion::default(); TARGETS.len()];
     let mut scores = Vec::new();
-    for photograph in photographs {
-        let predicted = predict(photograph.pixels(), standard, settings.tiling(), problem.network(), parameters)?;
-        let marks = photograph.marks().bytes;
+    for Marked { case, pixels, marks } in photographs {
+        let predicted = predict(pixels, standard, settings.tiling(), network, parameters)?;
         for (target, pooled) in TARGETS.iter().zip(&mut pooled) {
-            let counts = count(target, &predicted[target.task], marks, settings)?;
+            let counts = count(target, &predicted[target.task], marks.bytes, settings)?;
             *pooled = [*pooled, counts].into_iter().sum();
             for (metric, value) in [(target.accuracy, counts.accuracy()), (target.f1, counts.f1())] {
-                let (task, case) = (TASKS[target.task].into(), photograph.id.to_string());
+                let (task, case) = (TASKS[target.task].into(), case.clone());
                 scores.push(CaseScore { task, case, metric: metric.into(), value: 100.0 * value });
             }
         }
         if let Some(maps) = maps.as_mut() {
             for (task, classes) in TASKS.into_iter().zip(predicted) {
-                let (height, width) = (photograph.height(), photograph.width());
-                maps(CaseMap { task: task.into(), case: photograph.id.to_string(), height, width, classes })?;
+                let (height, width) = (pixels.height, pixels.width);
+                maps(CaseMap { task: task.into(), case: case.clone(), height, width, classes })?;
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod batches;
 mod evaluate;
+mod external;
 mod predict;
 mod settings;
 mod spec;
@@ -30,6 +31,7 @@ use crate::suite::{
     SyntheticConfig,
 };
 use batches::PatchBatches;
+use evaluate::Marked;
 use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
 use spec::{TASKS, spec};
 use standard::Standard;
@@ -52,6 +54,7 @@ pub(super) fn entry() -> DatasetEntry {
             ensure!(report.problems.is_empty(), "{report}");
             Ok(format!("HRF-AV: {report}"))
         },
+        external: Some(|trained, external| Ok(Box::new(external::HrfAvExternal::open(trained, external)?))),
         predictor: Some(|model, _| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
         ..DatasetEntry::new("hrf-av", "unet", spec, |folder, settings| {
             Ok(Box::new(HrfAvSuite::open(folder, &Cache::new("data/cache"), settings)?))
@@ -234,7 +237,9 @@ impl Suite for HrfAvSuite {
         if photographs.is_empty() {
             return Ok(Evaluation::default());
         }
-        evaluate::evaluate(photographs, &self.settings, Standard::new(self.statistics), problem, parameters, maps)
+        let marked = photographs.iter().map(|photograph| Marked::of(photograph));
+        let (standard, network) = (Standard::new(self.statistics), problem.network());
+        evaluate::evaluate(marked, &self.settings, standard, (network, parameters), maps)
     }
 
     fn picture(&self, case: &str) -> Result<Option<CasePicture>> {

@@ -1,5 +1,7 @@
 //! Predictions for the user's own photographs: vessels, and which of them are arteries or veins.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use candle_core::Tensor;
 use mtcool_core::{Network, Parameters};
@@ -41,7 +43,8 @@ impl HrfAvPredictor {
 }
 
 impl Predictor for HrfAvPredictor {
-    fn predict(&self, photograph: Picture) -> Result<Predicted> {
+    fn predict(&self, file: &Path, _: &mut dyn FnMut(String)) -> Result<Predicted> {
+        let photograph = Picture::read_rgb(file)?;
         let full = [photograph.height, photograph.width];
         let picture = self.reduced(photograph)?;
         let size = [picture.height, picture.width];
@@ -66,6 +69,6 @@ impl Predictor for HrfAvPredictor {
         let vessels = vessels.map(|(name, colour)| MapClass::new(name, colour)).into();
         let maps = [("vessels", vessels), ("av", kinds)].into_iter().zip(&probabilities);
         let maps = maps.map(|(shown, probabilities)| map(shown, probabilities)).collect::<Result<_>>()?;
-        Ok(Predicted { maps, facts: json!({}) })
+        Ok(Predicted { size: full, maps, facts: json!({}) })
     }
 }

@@ -1,5 +1,7 @@
 //! Predictions for the user's own photographs: find the disc, cut a square around it, segment it, and predict glaucoma.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::DType;
 use mtcool_core::{Network, Parameters};
@@ -229,7 +231,8 @@ fn fullest(values: &[Vec<f64>], side: usize) -> (f64, [usize; 2]) {
     best
 }
 
-impl Predictor for RefugePredictor {
+impl RefugePredictor {
+    /// The reason why the photograph may show another part of the retina than the training photographs do.
     fn warning(&self, photograph: &Picture) -> Option<String> {
         let ([width, height], [shortest, longest]) = (photograph.size(), self.trained.sides);
         // The size of a photograph that was cut out before does not tell its scale.
@@ -243,8 +246,12 @@ impl Predictor for RefugePredictor {
             )
         })
     }
+}
 
-    fn predict(&self, photograph: Picture) -> Result<Predicted> {
+impl Predictor for RefugePredictor {
+    fn predict(&self, file: &Path, warn: &mut dyn FnMut(String)) -> Result<Predicted> {
+        let photograph = Picture::read_rgb(file)?;
+        self.warning(&photograph).into_iter().for_each(warn);
         let center = match self.place {
             Place::Unknown => self.find(&photograph)?,
             Place::Middle => [photograph.height / 2, photograph.width / 2],
@@ -280,7 +287,7 @@ impl Predictor for RefugePredictor {
             probabilities,
             place: MapPlace::Part { corner: center.map(|at| at as i64 - (crop / 2) as i64), scale: [shrink as f64; 2] },
         };
-        Ok(Predicted { maps: vec![mask], facts })
+        Ok(Predicted { size: [photograph.height, photograph.width], maps: vec![mask], facts })
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
                 }
                 main {
                     section { (tables::results(table)) }
+                    @for external in tables::external(table) { section { (external) } }
                     @if let Some(claims) = tables::claims(table) { section { (claims) } }
                     (section("Every run", &charts.runs, "A dot is a run, the line its method's mean, the bar the mean's 95 % interval over \
                         seeds (Student's t); a diamond is the paper's mean."))

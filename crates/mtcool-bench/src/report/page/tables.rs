@@ -6,6 +6,7 @@ use crate::plan::Direction;
 use crate::report::chart::interval_mark;
 use crate::report::claims::{Finding, JudgedClaim};
 use crate::report::claims_sheet::ClaimsSheet;
+use crate::report::external_sheet::ExternalSheet;
 use crate::report::paired_sheet::PairedSheet;
 use crate::report::places::Place;
 use crate::report::sheet::{Entry, Sheet};
@@ -121,6 +122,25 @@ fn claim_line(
             }
         }
     }
+}
+
+/// The results on the external folders, one by one.
+pub(super) fn external(table: &Table) -> Vec<Markup> {
+    let block = |ExternalSheet { title, head, lines, notes }: ExternalSheet| {
+        html! {
+            h2 { (title) }
+            @if !lines.is_empty() {
+                div.scroll {
+                    table {
+                        thead { tr { @for name in &head { th { (name) } } } }
+                        tbody { @for line in &lines { tr { @for cell in line { td { (cell) } } } } }
+                    }
+                }
+            }
+            ul.notes { @for note in &notes { li { (note) } } }
+        }
+    };
+    ExternalSheet::all(table).into_iter().map(block).collect()
 }
 
 /// The paired comparison; `None` if there is none.

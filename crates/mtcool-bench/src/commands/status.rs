@@ -49,7 +49,7 @@ fn text(listing: &Listing, planned: &[PlannedName], now: SystemTime) -> String {
     ];
     let counts: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
-    let mut lines = vec![["run", "status", "epoch", "details"].map(str::to_owned).to_vec()];
+    let mut lines = vec![["run", "status", "epochs done", "details"].map(str::to_owned).to_vec()];
     for run in &shown {
         let status = status_word(run.stored.status.status).to_owned();
         lines.push(vec![run.stored.name(), status, run.epochs(), details(run, now)]);

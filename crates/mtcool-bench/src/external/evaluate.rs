@@ -106,6 +106,9 @@ fn shown(measured: &[(String, ExternalResult)]) -> String {
     grid(&head.collect::<Vec<_>>(), &keys(measured).into_iter().map(line).collect::<Vec<_>>())
 }
 
+/// Task, number of cases and metric of a value.
+type Key<'a> = (&'a str, usize, &'a str);
+
 /// The file: one line per run and metric.
 fn csv(data: &str, measured: &[(String, ExternalResult)]) -> Result<Vec<u8>> {
     let keys = keys(measured);
@@ -115,7 +118,7 @@ fn csv(data: &str, measured: &[(String, ExternalResult)]) -> Result<Vec<u8>> {
             known.map(move |(key, value)| (run.as_str(), key, value))
         })
     };
-    let text = |name: &str, pick: &dyn Fn(&str, &(&str, usize, &str)) -> String| {
+    let text = |name: &str, pick: &dyn Fn(&str, &Key<'_>) -> String| {
         Column::new(name.into(), lines().map(|(run, key, _)| pick(run, key)).collect::<Vec<String>>())
     };
     let columns = vec![

@@ -69,7 +69,7 @@ fn adapted(ours: &FolderConfig, layout: &Map<String, Value>) -> Result<FolderCon
     let mut settings = serde_json::to_value(plain)?;
     for (key, value) in layout {
         if !LAYOUT.contains(&key.as_str()) {
-            return Err(ConfigError::unknown("key", key, &LAYOUT))?;
+            return Err(ConfigError::unknown("key", key, &LAYOUT).into());
         }
         if key == "tasks" {
             tasks(&mut settings["tasks"], value)?;
@@ -95,14 +95,14 @@ fn tasks(tasks: &mut Value, layout: &Value) -> Result<()> {
     for (name, settings) in of_tasks.into_iter().flatten() {
         let Some(task) = known.get_mut(name) else {
             let names: Vec<&str> = known.keys().map(String::as_str).collect();
-            return Err(ConfigError::unknown("task", name, &names).within("`tasks`"))?;
+            return Err(ConfigError::unknown("task", name, &names).within("`tasks`").into());
         };
         let place = format!("`tasks.{name}`");
         let settings = settings.as_object();
         ensure!(settings.is_some(), "{place} is no table: expected settings such as `tasks.{name}.mask`");
         for (key, value) in settings.into_iter().flatten() {
             if !LAYOUT_OF_TASK.contains(&key.as_str()) {
-                return Err(ConfigError::unknown("key", key, &LAYOUT_OF_TASK).within(place))?;
+                return Err(ConfigError::unknown("key", key, &LAYOUT_OF_TASK).within(place).into());
             }
             replace(task, key, value);
         }

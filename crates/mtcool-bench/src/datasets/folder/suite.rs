@@ -109,7 +109,6 @@ impl Suite for FolderSuite {
             train: names(&parts.train),
             validation: names(&parts.validation),
             test: names(&parts.test),
-            ..DataRecord::default()
         }
     }
 

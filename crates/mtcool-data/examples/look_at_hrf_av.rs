@@ -16,7 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scratch = tempfile::tempdir()?;
     for scale in [4, 2, 1] {
         let cache = Cache::new(scratch.path());
-        let config = HrfAvConfig { shape: SetShape::OFFICIAL, scale, on_damage: OnDamage::LeaveOut };
+        let config =
+            HrfAvConfig { shape: SetShape::OFFICIAL, scale, on_damage: OnDamage::LeaveOut, allows_copies: false };
         let timer = Instant::now();
         HrfAv::open(folder, &cache, config)?;
         let decoded = timer.elapsed();

@@ -20,6 +20,8 @@ pub enum ProblemKind {
     Mislabelled,
     /// A synthetic file is not marked as synthetic, or has changed since it was drawn.
     Synthetic,
+    /// The file can be used, but there is something to know about it.
+    Unusual,
     /// The file belongs to no photograph of the set.
     Foreign,
 }
@@ -34,6 +36,7 @@ impl fmt::Display for ProblemKind {
             ProblemKind::WronglySized => "wrongly sized",
             ProblemKind::Mislabelled => "mislabelled",
             ProblemKind::Synthetic => "synthetic",
+            ProblemKind::Unusual => "unusual",
             ProblemKind::Foreign => "foreign",
         })
     }

@@ -43,7 +43,10 @@ mod files;
 mod finding;
 pub mod folder;
 pub mod fundus;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hrf_av;
+mod jpeg;
 mod loader;
 mod manifest;
 pub mod mnist;
@@ -55,6 +58,7 @@ mod problems;
 mod progress;
 pub mod refuge;
 mod shared;
+mod sheets;
 
 pub use augment::{Augmentation, Change};
 pub use cutter::Cutter;

@@ -1,11 +1,17 @@
-//! Photographs and masks from files of any usual format. Truncated files are refused, drawn photographs are recognised, and
-//! pictures can be reduced by whole factors.
+//! Photographs and masks from files of any usual format, turned as they are to be shown. Truncated files are refused, drawn
+//! photographs are recognised, and pictures can be reduced by whole factors.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use image::DynamicImage;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder, ImageReader};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, at};
+use crate::files::hex;
+use crate::jpeg::check_whole;
 
 /// An 8-bit picture `[H, W, C]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +32,7 @@ impl Picture {
         [self.width, self.height]
     }
 
-    /// Reads `file` as red, green and blue.
+    /// Reads `file` as red, green and blue, upright as its file says that it is to be shown.
     ///
     /// # Errors
     /// [`Error::Corrupt`] if it is not a picture, or a truncated one; [`Error::Io`] if it cannot be read.
@@ -34,7 +40,7 @@ impl Picture {
         read(file).map(Self::rgb)
     }
 
-    /// Reads `file` as grey.
+    /// Reads `file` as grey, upright as its file says that it is to be shown.
     ///
     /// # Errors
     /// As for [`Self::read_rgb`].
@@ -97,7 +103,7 @@ pub(crate) fn reduced_size(height: usize, width: usize, scale: usize) -> Result<
 
 fn read(file: &Path) -> Result<DynamicImage> {
     let bytes = std::fs::read(file).map_err(at(file))?;
-    decode(&bytes).map_err(|got| Error::Corrupt {
+    decode_upright(&bytes).map(|(picture, _)| picture).map_err(|got| Error::Corrupt {
         file: file.to_owned(),
         expected: "a whole picture".into(),
         got,
@@ -110,37 +116,42 @@ fn read(file: &Path) -> Result<DynamicImage> {
 /// # Errors
 /// A description of what is wrong, if it is not a picture or was cut off.
 pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
-    // The decoder would fill the missing part with grey without an error.
-    if bytes.starts_with(&[0xff, 0xd8]) && !jpeg_ends(bytes) {
-        return Err(format!("a JPEG file truncated after {} bytes", bytes.len()));
+    if bytes.starts_with(&[0xff, 0xd8]) {
+        check_whole(bytes)?;
     }
     let format = image::guess_format(bytes).map_err(|_| "a file of no known picture format".to_owned())?;
     image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string())
 }
 
-/// Whether there is an end-of-image marker, found by walking through the segments and the entropy-coded scans between them
-/// (ITU T.81, annex B).
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut place = 2;
-    loop {
-        // Inside a scan, 0xff stands before 0 (stuffing) or 0xd0..=0xd7 (restart); any byte may fill the gap before a marker.
-        let Some(offset) =
-            bytes[place..].windows(2).position(|w| w[0] == 0xff && !matches!(w[1], 0 | 0xd0..=0xd7 | 0xff))
-        else {
-            return false;
-        };
-        place += offset + 2;
-        if bytes[place - 1] == END_OF_IMAGE {
-            return true;
-        }
-        // A segment begins with its length. The content of a scan after its header is skipped by the search above.
-        let Some(&[high, low]) = bytes[place..].first_chunk::<2>() else { return false };
-        place += usize::from(u16::from_be_bytes([high, low]));
-        if place >= bytes.len() {
-            return false;
-        }
-    }
+/// The picture in `bytes`, turned as its file says that it is to be shown, and the orientation that the file names.
+///
+/// # Errors
+/// As for [`decode`].
+pub(crate) fn decode_upright(bytes: &[u8]) -> Result<(DynamicImage, Orientation), String> {
+    let mut picture = decode(bytes)?;
+    let orientation = orientation(bytes);
+    picture.apply_orientation(orientation);
+    Ok((picture, orientation))
+}
+
+/// The orientation that the file `bytes` names (the tag of EXIF or TIFF); no transformation if it names none.
+pub(crate) fn orientation(bytes: &[u8]) -> Orientation {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
+    let decoder = reader.and_then(|reader| reader.into_decoder().ok());
+    decoder.and_then(|mut decoder| decoder.orientation().ok()).unwrap_or(Orientation::NoTransforms)
+}
+
+/// The orientation that a file's `bytes` name, as EXIF numbers it: 1 if the picture is upright as it is stored, up to 8.
+pub fn exif_orientation(bytes: &[u8]) -> u8 {
+    orientation(bytes).to_exif()
+}
+
+/// SHA-256 of the sides and the samples of a picture: the same for copies in other formats without losses.
+pub(crate) fn pixels_sha256(sides: [usize; 3], samples: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    sides.iter().for_each(|&side| hash.update((side as u64).to_le_bytes()));
+    hash.update(samples);
+    hex(hash.finalize().as_slice())
 }
 
 /// The comment in every synthetic photograph; it survives copying and renaming of the file.
@@ -186,6 +197,37 @@ mod tests {
             assert!(message.contains("photograph.jpg") && message.contains("intact copy"), "{message}");
         }
         assert!(Picture::read_rgb(&folder.path().join("none.jpg")).unwrap_err().to_string().contains("none.jpg"));
+    }
+
+    /// `jpeg` with a tag of EXIF that gives the orientation, as cameras write it.
+    fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let entry = [0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0];
+        let exif = [&b"Exif\0\0II*\0\x08\0\0\0\x01\0"[..], &entry, &[0; 4]].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn a_photograph_is_turned_as_its_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("photograph.jpg");
+        noise(40, 24).save(&file).unwrap();
+        let (plain, bytes) = (Picture::read_rgb(&file).unwrap(), std::fs::read(&file).unwrap());
+        let at = |picture: &Picture, row: usize, column: usize| {
+            picture.bytes[3 * (row * picture.width + column)..][..3].to_vec()
+        };
+        std::fs::write(&file, with_orientation(&bytes, 6)).unwrap();
+        let turned = Picture::read_rgb(&file).unwrap();
+        assert_eq!(turned.size(), [24, 40]);
+        // 6: the stored rows run from right to left, each from top to bottom.
+        for (row, column) in [(0, 0), (5, 3), (39, 23)] {
+            assert_eq!(at(&turned, row, column), at(&plain, 23 - column, row));
+        }
+        std::fs::write(&file, with_orientation(&bytes, 3)).unwrap();
+        let turned = Picture::read_rgb(&file).unwrap();
+        assert_eq!((turned.size(), at(&turned, 0, 0)), ([40, 24], at(&plain, 23, 39)));
+        std::fs::write(&file, with_orientation(&bytes, 1)).unwrap();
+        assert_eq!(Picture::read_rgb(&file).unwrap(), plain);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod hrf_av_set;
 use std::path::Path;
 use std::sync::Arc;
 
-use hrf_av_set::{SMALL, class, in_field, path, picture, write, write_image, write_vessels};
+use hrf_av_set::{SMALL, class, in_field, path, picture, with_orientation, write, write_image, write_vessels};
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
     CLASS, ChannelStatistics, Class, FIELD, HrfAvConfig, OnDamage, PatchConfig, Patches, Photograph, Role, VESSEL,
@@ -33,7 +33,11 @@ impl Set {
     }
 
     fn open_as(&self, scale: usize, on_damage: OnDamage) -> Result<HrfAv> {
-        HrfAv::open(self.path(), &Cache::new(self.path().join("cache")), HrfAvConfig { shape: SMALL, scale, on_damage })
+        HrfAv::open(
+            self.path(),
+            &Cache::new(self.path().join("cache")),
+            HrfAvConfig { shape: SMALL, scale, on_damage, allows_copies: false },
+        )
     }
 
     fn open(&self, scale: usize) -> HrfAv {
@@ -92,7 +96,8 @@ fn a_photograph_at_half_the_size_has_the_means_of_its_pixels() {
 fn manual_vessels_decide_on_the_binary_task_where_they_are() {
     let set = Set::new();
     let ids: Vec<_> = SMALL.photographs().collect();
-    write_vessels(set.path(), ids[2], |x, y| (x + y) % 5 == 0);
+    let vessel = |x: u32, y: u32| class(ids[2], x + 1, y) != Class::Background;
+    write_vessels(set.path(), ids[2], vessel);
     let report = verify(set.path(), SMALL).unwrap().to_string();
     assert!(report.contains("1 with `manual1`\n  note: `manual1` holds 1 of 9 photographs"), "{report}");
     let loaded = set.open(1);
@@ -102,7 +107,7 @@ fn manual_vessels_decide_on_the_binary_task_where_they_are() {
         for (index, mark) in photograph.marks().bytes.iter().enumerate() {
             let (x, y) = ((index % 48) as u32, (index / 48) as u32);
             let by_class = class(photograph.id, x, y) != Class::Background;
-            let want = if photograph.id == ids[2] { (x + y) % 5 == 0 } else { by_class };
+            let want = if photograph.id == ids[2] { vessel(x, y) } else { by_class };
             assert_eq!((mark & VESSEL != 0, mark & CLASS), (want, class(photograph.id, x, y) as u8));
         }
     }
@@ -239,7 +244,7 @@ fn a_key_follows_what_a_photograph_is_loaded_from() {
     assert_eq!(first, keys(1));
     assert!(first.iter().zip(keys(2)).all(|(one, two)| *one != two));
     let ids: Vec<_> = SMALL.photographs().collect();
-    write_vessels(set.path(), ids[3], |x, _| x % 5 == 0);
+    write_vessels(set.path(), ids[3], |x, y| class(ids[3], x + 1, y) != Class::Background);
     let changed: Vec<usize> = (0..9).zip(keys(1)).filter(|(at, key)| first[*at] != *key).map(|(at, _)| at).collect();
     assert_eq!(changed, [3]);
 }
@@ -292,9 +297,10 @@ fn change_last_mark(entry: &Path, with_checksums: bool) {
     let (mut arrays, mut table): (_, serde_json::Value) = (arrays.to_vec(), serde_json::from_slice(table).unwrap());
     *arrays.last_mut().unwrap() ^= 0x80;
     if with_checksums {
-        let marks = &arrays[3 * SMALL.size[0] * SMALL.size[1]..];
+        // The checksum of the pixels and the pixels come before.
+        let marks = &arrays[64 + 3 * SMALL.size[0] * SMALL.size[1]..];
         let hash: String = Sha256::digest(marks).iter().map(|byte| format!("{byte:02x}")).collect();
-        table["arrays"][1]["sha256"] = hash.into();
+        table["arrays"][2]["sha256"] = hash.into();
     }
     let table = table.to_string().into_bytes();
     let tail = [&(table.len() as u64).to_le_bytes(), Sha256::digest(&table).as_slice(), magic].concat();
@@ -327,6 +333,62 @@ fn nothing_is_decoded_twice_but_a_changed_file_is() {
     // A file that was damaged since then is noticed, although its decoded form is still in the cache.
     std::fs::write(path(set.path(), Role::Labels, "02_g"), b"damaged").unwrap();
     assert!(set.open_as(1, OnDamage::Refuse).is_err());
+}
+
+#[test]
+fn inverted_and_foreign_vessels_are_refused_with_their_agreement() {
+    let set = Set::new();
+    let ids: Vec<_> = SMALL.photographs().collect();
+    write_vessels(set.path(), ids[0], |x, y| class(ids[0], x, y) == Class::Background);
+    write_vessels(set.path(), ids[1], |x, y| (1..4).contains(&x) && y > 3);
+    write_vessels(set.path(), ids[2], |x, y| class(ids[2], x, y) != Class::Background);
+    let problems = set.problems();
+    assert_eq!(problems.len(), 2, "{problems:#?}");
+    let expected =
+        "wrongly coded: expected white vessels on black, those of `HRF_AV_GT`, got a picture that agrees with it on";
+    for (problem, name) in problems.iter().zip(["01_dr", "01_g"]) {
+        assert!(problem.starts_with(&format!("`manual1/{name}.tif`: {expected}")), "{problem}");
+    }
+    assert!(problems[0].contains("on 0 % of the pixels") && problems[0].contains("100 % of the pixels: invert it"));
+    assert!(problems[1].contains("and on 2 % of the vessels; it belongs to another photograph"), "{}", problems[1]);
+    assert!(set.open_as(1, OnDamage::Refuse).is_err());
+}
+
+#[test]
+fn the_same_photograph_under_two_names_is_refused_unless_it_is_allowed() {
+    let set = Set::new();
+    let file = |role: Role, id: &str| path(set.path(), role, id);
+    // The same pixels in a file of another format.
+    std::fs::remove_file(file(Role::Image, "03_h")).unwrap();
+    let pixels = image::open(file(Role::Image, "01_dr")).unwrap();
+    pixels.save(file(Role::Image, "03_h").with_extension("png")).unwrap();
+    let expected = "`images/03_h.png`: doubled: 03_h is the same photograph as 01_dr";
+    let problems = set.problems();
+    assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:#?}");
+    let message = set.open_as(1, OnDamage::LeaveOut).err().unwrap().to_string();
+    assert!(message.contains(expected) && message.contains("`--set data.settings.on_copies=allow`"), "{message}");
+    let config = HrfAvConfig { shape: SMALL, scale: 1, on_damage: OnDamage::Refuse, allows_copies: true };
+    let allowed = HrfAv::open(set.path(), &Cache::new(set.path().join("cache")), config).unwrap();
+    assert_eq!((allowed.all().len(), allowed.copies().len()), (9, 1));
+}
+
+#[test]
+fn a_photograph_that_is_to_be_turned_is_turned_and_told() {
+    let set = Set::new();
+    let file = path(set.path(), Role::Image, "02_g");
+    let plain = set.open(1).all()[4].pixels().bytes.to_vec();
+    let jpeg = std::fs::read(&file).unwrap();
+    std::fs::write(&file, with_orientation(&jpeg, 3)).unwrap();
+    let set_turned = set.open(1);
+    let turned = set_turned.all()[4].pixels().bytes.to_vec();
+    let upside_down: Vec<u8> = plain.chunks_exact(3).rev().flatten().copied().collect();
+    assert!(turned == upside_down);
+    let notes = set_turned.notes();
+    assert!(notes.len() == 1 && notes[0].contains("(EXIF): 02_g; their labels are taken as"), "{notes:?}");
+    assert!(verify(set.path(), SMALL).unwrap().to_string().contains("turned as their files say (EXIF): 02_g"));
+    // A quarter turn exchanges the sides.
+    std::fs::write(&file, with_orientation(&jpeg, 6)).unwrap();
+    assert!(set.problems()[0].contains("wrongly sized: expected 48x36, got 36x48"));
 }
 
 const PLAIN: PatchConfig = PatchConfig { side: 9, batch_size: 2, seed: 5, augment: Augmentation::NONE, workers: 1 };

@@ -29,7 +29,7 @@ fn a_drawn_set_loads_like_the_published_one_and_says_what_it_is() {
     assert_eq!(shape, SMALL.shape);
     let report = verify(folder.path(), shape).unwrap();
     assert_eq!((report.intact, report.problems, report.snapped), (9, vec![], vec![]));
-    let config = HrfAvConfig { shape, scale: 1, on_damage: OnDamage::Refuse };
+    let config = HrfAvConfig { shape, scale: 1, on_damage: OnDamage::Refuse, allows_copies: false };
     let set = HrfAv::open(folder.path(), &Cache::new(folder.path().join("cache")), config).unwrap();
     for photograph in set.all() {
         let marks = photograph.marks().bytes;
@@ -86,7 +86,13 @@ fn without_its_manifest_a_drawn_set_is_not_taken_for_the_published_one() {
     let folder = tempfile::tempdir().unwrap();
     synthesize(folder.path(), SMALL).unwrap();
     let cache = Cache::new(folder.path().join("cache"));
-    let open = |on_damage| HrfAv::open(folder.path(), &cache, HrfAvConfig { shape: SMALL.shape, scale: 1, on_damage });
+    let open = |on_damage| {
+        HrfAv::open(
+            folder.path(),
+            &cache,
+            HrfAvConfig { shape: SMALL.shape, scale: 1, on_damage, allows_copies: false },
+        )
+    };
     // The set was read while it still had its manifest, so all of it is in the cache.
     assert_eq!(open(OnDamage::Refuse).unwrap().all().len(), 9);
     let manifest = folder.path().join("synthetic.json");

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::io::Write;
 use std::path::Path;
 
 use mtcool_data::digits::{DigitsConfig, write_digits};
-use mtcool_data::mnist::{fetch, verify};
-use mtcool_data::{Dataset, Error, Mnist, Origin};
+use mtcool_data::mnist::{fetch, verify, write};
+use mtcool_data::{Dataset, Error, Labelled, Mnist, Origin};
 
 const SMALL: DigitsConfig = DigitsConfig { train: 600, test: 100, seed: 3 };
 
@@ -80,7 +81,9 @@ fn a_missing_folder_and_a_missing_file_are_named() {
     let folder = folder_of_digits();
     std::fs::remove_file(folder.path().join("t10k-labels-idx1-ubyte")).unwrap();
     let message = verify(folder.path()).unwrap_err().to_string();
-    assert!(message.contains("t10k-labels-idx1-ubyte not found") && !message.contains("train-images"), "{message}");
+    assert!(message.contains("idx1-ubyte (also looked for with `.gz`"), "{message}");
+    assert!(message.contains("t10k-labels") && !message.contains("train-labels-idx1-ubyte (also"), "{message}");
+    assert!(message.contains("in the folder lies synthetic.json, t10k-images-idx3-ubyte, train-images"), "{message}");
 }
 
 #[test]
@@ -146,4 +149,78 @@ fn a_fetch_that_no_source_serves_says_where_the_files_belong() {
     let folder = tempfile::tempdir().unwrap();
     let message = fetch(&folder.path().join("mnist"), &[]).unwrap_err().to_string();
     assert!(message.contains("mnist") && message.contains("--data synth"), "{message}");
+}
+
+/// The names and places in which programs leave the files, also packed by gzip.
+#[test]
+fn files_are_found_packed_with_dots_and_where_torchvision_leaves_them() {
+    let plain = folder_of_digits();
+    let expected = Mnist::read(plain.path()).unwrap();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    for (place, packed, dotted) in
+        [("", true, false), ("", false, true), ("raw", true, true), ("MNIST/raw", false, false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(place)).unwrap();
+        for entry in std::fs::read_dir(plain.path()).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let bytes = std::fs::read(&file).unwrap();
+            if name == "synthetic.json" {
+                std::fs::write(folder.path().join(name), bytes).unwrap();
+                continue;
+            }
+            let name = if dotted { name.replace("-idx", ".idx") } else { name.to_owned() };
+            let (name, bytes) = if packed { (name + ".gz", gzip(&bytes)) } else { (name, bytes) };
+            std::fs::write(folder.path().join(place).join(name), bytes).unwrap();
+        }
+        let found = Mnist::read(folder.path()).unwrap();
+        assert_eq!((found.checksums, found.training_images), (expected.checksums.clone(), expected.training_images));
+        let values = |data: &Labelled| {
+            let sample = data.read(&(0..data.len() as u32).collect::<Vec<_>>()).unwrap();
+            sample.inputs.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        assert!(values(&found.test[1]) == values(&expected.test[1]), "{place}");
+    }
+    std::fs::write(plain.path().join("t10k-labels-idx1-ubyte.gz"), b"no gzip").unwrap();
+    std::fs::remove_file(plain.path().join("t10k-labels-idx1-ubyte")).unwrap();
+    let message = verify(plain.path()).unwrap_err().to_string();
+    assert!(message.contains("idx1-ubyte.gz`: expected a file compressed by gzip"), "{message}");
+}
+
+/// Writes four files as a synthetic set, with these labels.
+fn with_labels(train: &[u8], test: &[u8]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let idx = |sides: &[usize], bytes: &[u8]| {
+        let sides = sides.iter().flat_map(|&side| (side as u32).to_be_bytes());
+        let head = [0, 0, 8, u8::try_from(sides.clone().count() / 4).unwrap()];
+        head.into_iter().chain(sides).chain(bytes.iter().copied()).collect::<Vec<u8>>()
+    };
+    let images = |labels: &[u8]| idx(&[labels.len(), 28, 28], &vec![7; 784 * labels.len()]);
+    let labels = |labels: &[u8]| idx(&[labels.len()], labels);
+    let files = [images(train), labels(train), images(test), labels(test)];
+    let origin = Origin::Synthetic { seed: 1, generator: 1 };
+    write(folder.path(), files.each_ref().map(Vec::as_slice), &origin).unwrap();
+    folder
+}
+
+#[test]
+fn a_part_without_a_task_or_a_digit_is_told() {
+    let all: Vec<u8> = (0..60).map(|index| index % 10).collect();
+    let whole = with_labels(&all, &all);
+    assert_eq!(Mnist::read(whole.path()).unwrap().absent, Vec::<String>::new());
+    let without = |digit: u8| all.iter().map(|&label| if label == digit { 0 } else { label }).collect::<Vec<u8>>();
+    let absent = Mnist::read(with_labels(&all, &without(7)).path()).unwrap().absent;
+    assert_eq!(absent, ["the test part has no digit 7"]);
+    let even: Vec<u8> = all.iter().map(|label| label / 2 * 2).collect();
+    let message = Mnist::read(with_labels(&all, &even).path()).err().unwrap().to_string();
+    assert!(message.contains("no odd digit in the test part, which has 60 images"), "{message}");
+    let mut wrong = all.clone();
+    wrong[3] = 10;
+    let message = Mnist::read(with_labels(&wrong, &all).path()).err().unwrap().to_string();
+    assert!(message.contains("the label 10, which is no digit"), "{message}");
 }

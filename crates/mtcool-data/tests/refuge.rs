@@ -8,16 +8,22 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mtcool_data::refuge::{CropPlacement, Refuge, RefugeConfig, RefugePart, RefugeReport, verify};
+use mtcool_data::refuge::{CropPlacement, MaskCodes, Refuge, RefugeConfig, RefugePart, RefugeReport, verify};
 use mtcool_data::{Error, Finding, Origin, ProblemKind};
-use refuge_files::{Coding, Layout, SIZE, jpeg, mask, plain, sheet, write_set};
+use refuge_files::{Coding, Layout, SIZE, jpeg, mask, plain, sheet, with_orientation, write_set};
 
 fn look(folder: &Path) -> RefugeReport {
     verify(folder, &|_, _| {}).unwrap()
 }
 
 fn open(folder: &Path, cache: &Path) -> mtcool_data::Result<Refuge> {
-    let config = RefugeConfig { crop: 16, side: 16, placement: CropPlacement::CENTRED, cache: cache.to_owned() };
+    let config = RefugeConfig {
+        crop: 16,
+        side: 16,
+        placement: CropPlacement::CENTRED,
+        allows_copies: false,
+        cache: cache.to_owned(),
+    };
     Refuge::open(folder, &config, &|_, _| {})
 }
 
@@ -60,7 +66,7 @@ fn the_official_folders_are_read() {
     for refuge in [&refuge, &again] {
         assert_eq!(refuge.notes().len(), 4, "{:?}", refuge.notes());
         assert!(refuge.notes().iter().all(|note| note.problem == ProblemKind::WronglySized && !note.is_defect));
-        assert!((0..1200).all(|index| refuge.size(index) == [24, 32] && !refuge.is_recoded(index)));
+        assert!((0..1200).all(|index| refuge.size(index) == [24, 32]));
     }
     assert_eq!(refuge.fingerprint(), again.fingerprint());
 
@@ -119,6 +125,8 @@ fn copies_coded_otherwise_are_read_and_told() {
     for (coding, text) in [
         (Coding::BackgroundZero, "a copy coded 0 background, 1 rim, 2 cup; read as such"),
         (Coding::CupZero, "a copy coded 2 background, 1 rim, 0 cup; read as such"),
+        (Coding::Swapped, "a copy coded 0 background, 128 rim, 255 cup; read as such"),
+        (Coding::Other, "a copy coded 1 background, 3 rim, 2 cup; read as such"),
     ] {
         let (_root, data, cache) = folders();
         write_set(&data, &Layout { coding, ..Layout::default() });
@@ -132,10 +140,243 @@ fn copies_coded_otherwise_are_read_and_told() {
         let refuge = open(&data, &cache).unwrap();
         for index in (0..1200).step_by(37) {
             assert_eq!(refuge.classes(index), plain(&refuge.cases()[index].name).1);
-            assert!(refuge.is_recoded(index));
         }
+        assert_ne!(refuge.mask_codes(), MaskCodes::OFFICIAL);
         let noted = refuge.notes().iter().filter(|note| note.detail.starts_with(text)).count();
         assert_eq!(noted, 5, "{:?}", refuge.notes());
+    }
+}
+
+/// The masks of all photographs in the official set.
+fn masks(data: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![data.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "bmp" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn masks_of_sixteen_bits_keep_their_values_and_one_rule_holds_for_the_folder() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    for path in masks(&data) {
+        let picture = image::open(&path).unwrap().into_luma8();
+        let deep = image::ImageBuffer::from_fn(picture.width(), picture.height(), |x, y| {
+            let value: u16 = match picture[(x, y)][0] {
+                255 => 0,
+                128 => 128,
+                _ => 255,
+            };
+            image::Luma([value])
+        });
+        fs::remove_file(&path).unwrap();
+        deep.save(path.with_extension("png")).unwrap();
+    }
+    let refuge = open(&data, &cache).unwrap();
+    assert_eq!(refuge.mask_codes(), MaskCodes { background: 0, rim: 128, cup: 255 });
+    assert_eq!(refuge.classes(3), plain(&refuge.cases()[3].name).1);
+
+    // Other codes in some of the masks are refused, also with the same values.
+    let file = data.join("REFUGE-Test-GT/Disc_Cup_Masks/N/T0006.png");
+    fs::write(&file, mask(SIZE, |class| [255, 128, 0][usize::from(class)])).unwrap();
+    let report = look(&data);
+    let defects: Vec<String> = report.defects().map(ToString::to_string).collect();
+    let expected = "T0006.png`: wrongly coded: by the places of its values coded 255 background, 128 rim, 0 cup, but the folder is \
+                    coded 0 background, 128 rim, 255 cup";
+    assert!(defects.len() == 1 && defects[0].contains(expected), "{defects:?}");
+}
+
+#[test]
+fn a_folder_without_any_cup_or_any_rule_is_refused() {
+    for (codes, part) in [([1, 2, 2], "two values, such as 1 around and 2 inside"), ([7, 7, 7], "got [7]")] {
+        let (_root, data, cache) = folders();
+        write_set(&data, &Layout::default());
+        let masks = masks(&data);
+        let bytes = mask(SIZE, |class| codes[usize::from(class)]);
+        masks.iter().for_each(|path| fs::write(path, &bytes).unwrap());
+        let report = look(&data);
+        let defects: Vec<String> = report.defects().map(ToString::to_string).collect();
+        assert!(defects.len() == 1 && defects[0].contains(part), "{defects:?}");
+        let message = open(&data, &cache).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn specks_move_no_crop_and_are_told_with_file_and_size() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let clean = open(&data, &cache).unwrap();
+    let file = data.join("Annotation-Training400/Disc_Cup_Masks/Glaucoma/g0002.bmp");
+    let mut picture = image::open(&file).unwrap().into_luma8();
+    for (x, y) in [(31, 23), (30, 22), (0, 23)] {
+        picture[(x, y)] = image::Luma([128]);
+    }
+    picture.save(&file).unwrap();
+    let expected = "g0002.bmp`: unusual: parts of 2, 1 pixels apart from the disc are taken as background";
+    assert!(look(&data).to_string().contains(expected));
+    let refuge = open(&data, &cache).unwrap();
+    let index = refuge.cases().iter().position(|case| case.name == "g0002").unwrap();
+    assert_eq!((refuge.classes(index), refuge.pixels(index)), (clean.classes(index), clean.pixels(index)));
+    assert_eq!((refuge.specks(index), clean.specks(index)), (3, 0));
+    assert!(refuge.notes().iter().any(|note| note.to_string().contains(expected)), "{:?}", refuge.notes());
+}
+
+#[test]
+fn the_same_photograph_twice_is_refused_unless_it_is_allowed() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    // T0001 and T0002 have the same diagnosis, and T0010 has glaucoma.
+    for (from, to) in [("Test400/T0001", "Test400/T0002"), ("Test400/T0001", "Test400/T0010")] {
+        fs::copy(data.join(format!("{from}.jpg")), data.join(format!("{to}.jpg"))).unwrap();
+    }
+    // The same pixels in a file of another format.
+    let copy = data.join("REFUGE-Validation400/V0007");
+    image::open(data.join("Training400/Glaucoma/g0001.jpg")).unwrap().save(copy.with_extension("png")).unwrap();
+    fs::remove_file(copy.with_extension("jpg")).unwrap();
+    let report = look(&data);
+    let told: Vec<(bool, String)> =
+        findings(&report).into_iter().map(|finding| (finding.is_defect, finding.to_string())).collect();
+    let expected = [
+        (
+            true,
+            "V0007.png`: doubled: V0007 (Validation, no glaucoma) is the same photograph as g0001 (Train, glaucoma)",
+        ),
+        (false, "T0002.jpg`: doubled: T0002 (Test, no glaucoma) is the same photograph as T0001 (Test, no glaucoma)"),
+        (true, "T0010.jpg`: doubled: T0010 (Test, glaucoma) is the same photograph as T0001 (Test, no glaucoma)"),
+    ];
+    assert_eq!(told.len(), 3, "{told:#?}");
+    for (is_defect, part) in expected {
+        assert!(told.iter().any(|(defect, text)| *defect == is_defect && text.contains(part)), "{part}\n{told:#?}");
+    }
+    let message = open(&data, &cache).unwrap_err().to_string();
+    assert!(message.contains("2 defects") && message.contains("`--set data.settings.on_copies=allow`"), "{message}");
+    let config = RefugeConfig { crop: 16, side: 16, placement: CropPlacement::CENTRED, allows_copies: true, cache };
+    let refuge = Refuge::open(&data, &config, &|_, _| {}).unwrap();
+    let names = refuge.copies().into_iter().map(|pair| pair.map(|index| refuge.cases()[index].name.clone()));
+    assert_eq!(names.collect::<Vec<_>>(), [["V0007", "g0001"], ["T0002", "T0001"], ["T0010", "T0001"]]);
+    assert!(refuge.notes().iter().all(|note| !note.is_defect));
+}
+
+#[test]
+fn a_photograph_that_is_to_be_turned_takes_its_mask_along_where_that_fits() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let clean = open(&data, &cache).unwrap();
+    let (image, truth) = ("Training400/Glaucoma/g0002.jpg", "Annotation-Training400/Disc_Cup_Masks/Glaucoma/g0002.bmp");
+    let index = clean.cases().iter().position(|case| case.name == "g0002").unwrap();
+    let plain = fs::read(data.join(image)).unwrap();
+    let stored = image::open(data.join(truth)).unwrap();
+    let turned_by = |orientation: u8, mask: &image::DynamicImage, detail: &str| {
+        fs::write(data.join(image), with_orientation(&plain, orientation)).unwrap();
+        mask.to_luma8().save(data.join(truth)).unwrap();
+        let refuge = open(&data, &cache).unwrap();
+        let note = refuge.notes().iter().find(|note| note.detail.contains("EXIF")).unwrap().to_string();
+        assert!(
+            note.contains(&format!("g0002.jpg`: unusual: turned as its file says (EXIF orientation {orientation})"))
+        );
+        assert!(note.contains(detail), "{note}");
+        (refuge.size(index), refuge.classes(index), refuge.pixels(index))
+    };
+    // The disc is square and its crop as well, so that a crop is turned as a whole.
+    let (size, classes, pixels) = turned_by(6, &stored, "its mask fits the photograph only as it is stored");
+    assert_eq!((size, &classes), ([32, 24], &clean.classes(index)));
+    let upright = turned_by(6, &stored.rotate90(), "its mask has the size of the turned photograph");
+    assert_eq!(upright, (size, classes, pixels.clone()));
+    let side = 16;
+    let quarter = |at: usize| {
+        let (row, column) = (at / side, at % side);
+        clean.pixels(index)[3 * ((side - 1 - column) * side + row)..][..3].to_vec()
+    };
+    // The centre of an even number of pixels may lie one pixel off.
+    let matches = (0..side * side).filter(|&at| pixels[3 * at..3 * at + 3] == quarter(at)).count();
+    assert!(matches > 150, "{matches}");
+    turned_by(3, &stored, "its mask fits both ways and is taken as drawn on the turned photograph");
+}
+
+#[test]
+fn photographs_and_masks_may_have_other_formats() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let official = open(&data, &cache).unwrap();
+    let resave = |folder: &str, extension: &str| {
+        for entry in fs::read_dir(data.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                image::open(&path).unwrap().save(path.with_extension(extension)).unwrap();
+                fs::remove_file(path).unwrap();
+            }
+        }
+    };
+    resave("Test400", "png");
+    resave("REFUGE-Test-GT/Disc_Cup_Masks/G", "tif");
+    resave("REFUGE-Test-GT/Disc_Cup_Masks/N", "tif");
+    resave("Training400/Glaucoma", "tif");
+    assert_eq!(findings(&look(&data)), Vec::<&Finding>::new());
+    let refuge = open(&data, &cache).unwrap();
+    for index in (0..1200).step_by(37) {
+        assert_eq!(refuge.pixels(index), official.pixels(index));
+        assert_eq!(refuge.classes(index), official.classes(index));
+    }
+}
+
+#[test]
+fn a_grey_photograph_is_read_and_told() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let file = data.join("Test400/T0008.jpg");
+    image::open(&file).unwrap().into_luma8().save(&file).unwrap();
+    let refuge = open(&data, &cache).unwrap();
+    let index = refuge.cases().iter().position(|case| case.name == "T0008").unwrap();
+    assert!(refuge.is_grey(index) && !refuge.is_grey(0));
+    let expected = "`Test400/T0008.jpg`: unusual: a grey photograph; read as equal red, green and blue";
+    assert!(refuge.notes().iter().any(|note| note.to_string() == expected), "{:?}", refuge.notes());
+}
+
+#[test]
+fn a_photograph_that_was_cut_off_before_its_end_marker_is_refused() {
+    let (_root, data, _cache) = folders();
+    write_set(&data, &Layout::default());
+    let file = data.join("Test400/T0009.jpg");
+    let whole = fs::read(&file).unwrap();
+    fs::write(&file, [&whole[..whole.len() - 12], &[0, 0xff, 0xd9]].concat()).unwrap();
+    let defects: Vec<String> = look(&data).defects().map(ToString::to_string).collect();
+    assert!(defects.len() == 1 && defects[0].contains("T0009.jpg`: unreadable: a truncated JPEG file"), "{defects:?}");
+}
+
+#[test]
+fn spreadsheets_of_open_programs_are_no_data_and_renamed_columns_are_found_or_told() {
+    let (_root, data, cache) = folders();
+    write_set(&data, &Layout::default());
+    let official = open(&data, &cache).unwrap();
+    let place = "REFUGE-Validation400-GT";
+    fs::write(data.join(place).join("~$Fovea_locations.xlsx"), b"\x05owner").unwrap();
+    fs::write(data.join(place).join(".~lock.Fovea_locations.xlsx#"), b"owner").unwrap();
+    assert_eq!(findings(&look(&data)), Vec::<&Finding>::new());
+    let with_header = |header: &[&str]| {
+        let row = |number: u32| {
+            vec![format!("V{number:04}.jpg"), "7".into(), u8::from(number.is_multiple_of(10)).to_string()]
+        };
+        fs::write(data.join(place).join("Fovea_locations.xlsx"), sheet(header, (1..=400).map(row))).unwrap();
+    };
+    with_header(&["photo", "x", "diagnosis"]);
+    assert_eq!(open(&data, &cache).unwrap().cases(), official.cases());
+    with_header(&["photo", "x", "result"]);
+    let report = look(&data).to_string();
+    for part in [
+        "looked for a column of image names (`ImgName`) and one of diagnoses (`Glaucoma Label`), 0 or 1",
+        "`REFUGE-Validation400-GT/Fovea_locations.xlsx` has the columns `photo`, `x`, `result`",
+    ] {
+        assert!(report.contains(part), "no `{part}` in {report}");
     }
 }
 
@@ -174,7 +415,7 @@ fn other_diagnoses_of_the_same_photographs_are_other_samples() {
     fs::write(file, sheet(&["ImgName", "Glaucoma Label"], labels)).unwrap();
     let second = open(&data, &cache).unwrap();
     assert_ne!(second.fingerprint(), first.fingerprint());
-    assert_eq!(fs::read_dir(&cache).unwrap().count(), 2, "nothing was cut again");
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 3, "nothing was cut again");
 }
 
 #[test]
@@ -303,7 +544,7 @@ fn a_defect_inside_a_picture_is_found_while_opening() {
         other => panic!("{other}"),
     }
     let left: Vec<_> = fs::read_dir(&cache).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, ["fingerprints.json"]);
+    assert!(left.iter().all(|name| !name.to_str().unwrap().starts_with("refuge-crops")), "{left:?}");
 }
 
 #[test]
@@ -322,7 +563,8 @@ fn an_empty_folder_says_what_to_do() {
 fn settings_out_of_range_are_named() {
     let (_root, data, cache) = folders();
     for (crop, side, key) in [(0, 1, "crop"), (9000, 1, "crop"), (16, 0, "side"), (16, 3, "side"), (16, 32, "side")] {
-        let config = RefugeConfig { crop, side, placement: CropPlacement::CENTRED, cache: cache.clone() };
+        let config =
+            RefugeConfig { crop, side, placement: CropPlacement::CENTRED, allows_copies: false, cache: cache.clone() };
         let message = Refuge::open(&data, &config, &|_, _| {}).unwrap_err().to_string();
         assert!(message.starts_with(&format!("`{key}` is")), "{message}");
     }

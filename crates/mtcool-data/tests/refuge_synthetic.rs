@@ -20,7 +20,13 @@ fn draw(config: RefugeSynthesis) -> tempfile::TempDir {
 }
 
 fn open(folder: &Path) -> mtcool_data::Result<Refuge> {
-    let config = RefugeConfig { crop: 32, side: 32, placement: CropPlacement::CENTRED, cache: folder.join(".cache") };
+    let config = RefugeConfig {
+        crop: 32,
+        side: 32,
+        placement: CropPlacement::CENTRED,
+        allows_copies: false,
+        cache: folder.join(".cache"),
+    };
     Refuge::open(folder, &config, &|_, _| {})
 }
 
@@ -99,8 +105,13 @@ fn official_sizes_are_drawn_unless_others_are_asked_for() {
         assert_eq!(image::image_dimensions(folder.path().join(path)).unwrap(), size);
         assert_eq!(part.official_size(), [size.1 as usize, size.0 as usize]);
     }
-    let config =
-        RefugeConfig { crop: 512, side: 128, placement: CropPlacement::CENTRED, cache: folder.path().join(".cache") };
+    let config = RefugeConfig {
+        crop: 512,
+        side: 128,
+        placement: CropPlacement::CENTRED,
+        allows_copies: false,
+        cache: folder.path().join(".cache"),
+    };
     let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
     assert_eq!((refuge.side(), refuge.classes(0).len(), refuge.pixels(0).len()), (128, 128 * 128, 3 * 128 * 128));
 }
@@ -118,8 +129,13 @@ fn smaller_photographs_are_each_parts_official_ones_so_many_times_shorter() {
     }
     assert_eq!(verify(folder.path(), &|_, _| {}).unwrap().findings, []);
     // 512 pixels of the official photographs are 32 of these.
-    let config =
-        RefugeConfig { crop: 512, side: 16, placement: CropPlacement::CENTRED, cache: folder.path().join(".cache") };
+    let config = RefugeConfig {
+        crop: 512,
+        side: 16,
+        placement: CropPlacement::CENTRED,
+        allows_copies: false,
+        cache: folder.path().join(".cache"),
+    };
     let refuge = Refuge::open(folder.path(), &config, &|_, _| {}).unwrap();
     assert_eq!((refuge.crop(), refuge.side(), refuge.size(0), refuge.size(5)), (32, 16, [128, 132], [102, 102]));
 }

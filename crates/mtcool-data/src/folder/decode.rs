@@ -1,10 +1,9 @@
 //! Decodes picture files of any usual format.
 
 use std::fs;
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::DynamicImage;
 
 use super::bands;
 use super::pixels::Pixels;
@@ -63,14 +62,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
     };
     let channels = usize::from(color.channel_count());
     let pixels = Pixels { height, width, channels, is_deep, bytes: picture.into_bytes() };
-    Ok(Decoded { pixels: pixels.upright(orientation(bytes)), has_alpha: color.has_alpha() })
-}
-
-/// The orientation that the file names, 1 if it names none.
-fn orientation(bytes: &[u8]) -> u8 {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().ok();
-    let decoder = reader.and_then(|reader| reader.into_decoder().ok());
-    decoder.and_then(|mut decoder| decoder.orientation().ok()).map_or(1, |orientation| orientation.to_exif())
+    Ok(Decoded { pixels: pixels.upright(picture::orientation(bytes).to_exif()), has_alpha: color.has_alpha() })
 }
 
 impl Decoded {

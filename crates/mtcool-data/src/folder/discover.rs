@@ -9,6 +9,7 @@ use image::ImageReader;
 use super::decode::decode;
 use super::mask::MaskPixels;
 use super::value::MaskValue;
+use crate::files::is_transient;
 
 /// How deep folders are looked into.
 const DEPTH: usize = 3;
@@ -41,7 +42,7 @@ impl Files {
         names.sort();
         for name in names {
             let text = name.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            if text.starts_with('.') || text.starts_with('~') {
+            if is_transient(&text) {
                 continue;
             }
             if root.join(&name).is_dir() {

@@ -10,11 +10,11 @@ use super::mask::MaskPixels;
 use super::value::MaskValue;
 use crate::cache::{Array, Cache, CacheKey};
 use crate::error::{Error, Result, at};
-use crate::files::sha256;
+use crate::picture::pixels_sha256;
 use crate::progress::PhotographProgress;
 
 /// Names what makes the cache entries and in which version; it changes when files are examined in another way.
-const KIND: &str = "folder-facts 1";
+const KIND: &str = "folder-facts 2";
 
 /// What is known of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,14 +63,13 @@ pub(super) fn picture_facts(
                 sums[1] += sample * sample;
             }
         }
-        let sizes = [pixels.height, pixels.width, pixels.channels].map(|side| (side as u64).to_le_bytes()).concat();
         Ok(PictureFacts {
             height: pixels.height,
             width: pixels.width,
             channels: has,
             white: pixels.white(),
             sums,
-            pixels: sha256(&[&sizes[..], &pixels.bytes[..]].concat()),
+            pixels: pixels_sha256([pixels.height, pixels.width, pixels.channels], &pixels.bytes),
         })
     })
 }

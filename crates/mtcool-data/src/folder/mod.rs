@@ -65,3 +65,18 @@ pub use synthesis::{FolderSynthesis, drawn, synthesize};
 pub use table::{ReadParquet, Row, Table};
 pub use task::{TaskConfig, TaskKind};
 pub use value::{CellText, MaskValue};
+
+/// The parsers of this module, for the fuzz tests.
+pub(crate) mod fuzzing {
+    use super::decode::decode;
+    use super::mask::MaskPixels;
+
+    pub(crate) fn picture(bytes: &[u8]) {
+        for channels in [1, 3] {
+            drop(decode(bytes).and_then(|decoded| decoded.with_channels(channels)));
+        }
+        if let Ok(mask) = decode(bytes).and_then(MaskPixels::new) {
+            drop(mask.counts());
+        }
+    }
+}

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::files::is_transient;
+
 /// A file name with places for the case's name and the cells of its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
@@ -136,10 +138,12 @@ impl Listings {
     }
 }
 
-/// The files in `folder`, sorted; none if there is no such folder.
+/// The files in `folder`, sorted, without those that programs write for themselves; none if there is no such folder.
 fn files_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().filter_map(std::result::Result::ok);
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+    let is_data = |entry: &std::fs::DirEntry| !is_transient(&entry.file_name().to_string_lossy());
+    let mut files: Vec<PathBuf> =
+        entries.filter(is_data).map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     files
 }
@@ -173,6 +177,10 @@ mod tests {
         assert_eq!(find(folder.path(), "{case}.*"), Ok(Some(file("a.*"))), "as it is missed");
         std::fs::write(file("a.png"), "").unwrap();
         std::fs::write(file("ab.jpg"), "").unwrap();
+        // Files of programs are no cases.
+        for name in ["~$c.png", ".d.png", "e.jpg.part"] {
+            std::fs::write(file(name), "").unwrap();
+        }
         assert_eq!(find(folder.path(), "{case}.*"), Ok(Some(file("a.png"))));
         assert_eq!(
             Pattern::parse("{case}.*").unwrap().cases(folder.path()).into_keys().collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! The table of cases: a header, and rows of text.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use calamine::{Data, Reader, open_workbook_auto};
@@ -7,6 +8,7 @@ use csv_core::ReadRecordResult;
 
 use super::notes::near_names;
 use crate::error::{Error, Result, at};
+use crate::sheets::{MOST_CELLS, sheet_cells};
 
 /// Reads a table of a format that this crate does not read itself: the header, then the rows, every cell as text, empty if there
 /// is none.
@@ -70,12 +72,14 @@ impl Table {
         if header.is_empty() {
             return Err("no header in its first row".into());
         }
-        if let Some((_, name)) =
-            header.iter().enumerate().find(|(index, name)| !name.is_empty() && header[..*index].contains(name))
-        {
+        let mut seen = BTreeSet::new();
+        if let Some(name) = header.iter().find(|name| !name.is_empty() && !seen.insert(name.as_str())) {
             return Err(format!("two columns named `{name}`"));
         }
         let columns = header.len();
+        if columns.saturating_mul(rows.len()) > MOST_CELLS {
+            return Err(format!("{columns} columns and {} rows, far more than a table of cases has", rows.len()));
+        }
         let mut checked = Vec::new();
         for (number, cells) in (2..).zip(rows) {
             let mut cells: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
@@ -162,7 +166,7 @@ fn workbook_rows(file: &Path, sheet: Option<&str>) -> Result<Vec<Vec<String>>, S
         Some(sheet) => return Err(format!("no sheet `{sheet}`, but {}", names.join(", "))),
         None => names.first().cloned().ok_or("a workbook without sheets")?,
     };
-    let cells = workbook.worksheet_range(&name).map_err(|error| error.to_string())?;
+    let cells = sheet_cells(&mut workbook, &name)?;
     let [above, left] = cells.start().map_or([0; 2], |(row, column)| [row as usize, column as usize]);
     let rows = cells.rows().map(|row| {
         let texts = row.iter().map(|cell| match cell {
@@ -227,6 +231,8 @@ mod tests {
             let message = refused("labels.csv", content.as_bytes());
             assert!(message.contains(reason) && message.contains("labels.csv"), "{message}");
         }
+        let wide = format!("{}\n{}", ",".repeat(9_999) + "z", "a\n".repeat(2_000));
+        assert!(refused("labels.csv", wide.as_bytes()).contains("10000 columns and 2000 rows, far more"));
         assert!(refused("labels.csv", b"case,sex\na,\xe4\n").contains("not UTF-8 in row 2"));
         assert!(refused("labels.doc", b"").contains("extension `doc`"));
         assert!(refused("labels.xlsx", b"case,age\na,1").contains("labels.xlsx"));

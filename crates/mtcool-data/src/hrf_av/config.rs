@@ -21,4 +21,6 @@ pub struct HrfAvConfig {
     pub scale: usize,
     /// What to do with photographs whose files are damaged.
     pub on_damage: OnDamage,
+    /// Whether the same photograph may be there several times under different names.
+    pub allows_copies: bool,
 }

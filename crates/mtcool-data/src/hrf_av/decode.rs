@@ -1,21 +1,25 @@
 //! Decodes the files of a photograph to its pixels and marks, and lists every problem of every file.
 
-use std::io::Read;
 use std::path::Path;
 
+use image::metadata::Orientation;
+
+use super::agreement::Agreement;
 use super::labels::{Labels, marks};
 use super::layout::{Layout, PhotographPaths};
 use crate::cache::{Array, CacheKey};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, ProblemKind};
-use crate::picture::{Picture, is_marked_as_drawn};
+use crate::picture::{Picture, is_marked_as_drawn, orientation, pixels_sha256};
 
 /// Names what makes the cache entries and in which version; it changes when files are decoded in another way.
-const KIND: &str = "hrf-av 2";
+const KIND: &str = "hrf-av 3";
 
 /// A photograph at full size.
 pub(super) struct Decoded {
     pub(super) labels: Labels,
+    /// Whether the photograph's file asks to be turned, so that its labels may have been drawn on the unturned one.
+    pub(super) is_turned: bool,
     picture: Picture,
     field: Vec<bool>,
     vessels: Option<Vec<bool>>,
@@ -25,9 +29,13 @@ impl Decoded {
     /// Reads all files, each of which should have `size` (width, height), or lists every problem.
     pub(super) fn read(layout: &Layout, files: &PhotographPaths, size: [usize; 2]) -> Result<Self, Vec<Finding>> {
         let mut problems = Vec::new();
-        if !layout.is_drawn && says_it_was_drawn(&files.image) {
+        // A file that cannot be read is told below.
+        let bytes = std::fs::read(&files.image).unwrap_or_default();
+        if !layout.is_drawn && is_marked_as_drawn(&bytes) {
             problems.push(layout.undeclared(&files.image));
         }
+        let is_turned = orientation(&bytes) != Orientation::NoTransforms;
+        drop(bytes);
         let mut checked = |file: &Path, picture: Result<Picture>| match sized(picture, size) {
             Ok(picture) => Some(picture),
             Err((problem, detail)) => {
@@ -60,20 +68,36 @@ impl Decoded {
         }
         if let (true, Some(file)) = (all_dark(&vessels), &files.vessels) {
             miscoded(file, "white vessels on black", "black alone".into());
+        } else if let (Some(labels), Some(vessels), Some(file)) = (&labels, &vessels, &files.vessels)
+            && let Some(got) = Agreement::of(vessels, labels).contradiction()
+        {
+            miscoded(file, "white vessels on black, those of `HRF_AV_GT`", got);
         }
         match (picture, field, labels) {
             (Some(picture), Some(field), Some(labels)) if problems.is_empty() => {
-                Ok(Self { labels, picture, field, vessels })
+                Ok(Self { labels, is_turned, picture, field, vessels })
             }
             _ => Err(problems),
         }
     }
 
-    /// The photograph `[H, W, 3]` and its marks `[H, W]`, with sides that are `scale` times shorter.
+    /// SHA-256 of the photograph's pixels.
+    pub(super) fn pixels_sha256(&self) -> String {
+        pixels_sha256([self.picture.height, self.picture.width, 3], &self.picture.bytes)
+    }
+
+    /// SHA-256 of the photograph's pixels with `*` after it if the photograph was turned, then the photograph `[H, W, 3]` and its
+    /// marks `[H, W]`, with sides that are `scale` times shorter.
     pub(super) fn arrays(self, scale: usize) -> Result<Vec<Array>> {
         let marks = marks(&self.labels, &self.field, self.vessels.as_deref(), scale)?;
+        let identity = self.pixels_sha256() + if self.is_turned { "*" } else { "" };
         let Picture { height, width, bytes, .. } = self.picture.reduced(scale)?;
-        Ok(vec![Array { shape: vec![height, width, 3], bytes }, Array { shape: vec![height, width], bytes: marks }])
+        let identity = Array { shape: vec![identity.len()], bytes: identity.into_bytes() };
+        Ok(vec![
+            identity,
+            Array { shape: vec![height, width, 3], bytes },
+            Array { shape: vec![height, width], bytes: marks },
+        ])
     }
 }
 
@@ -96,14 +120,6 @@ pub(super) fn key(
         }
     }
     if problems.is_empty() { Ok(key) } else { Err(problems) }
-}
-
-/// Whether the file is marked as drawn; `false` if it cannot be read.
-fn says_it_was_drawn(photograph: &Path) -> bool {
-    const BEGINNING: u64 = 64;
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(photograph).and_then(|file| file.take(BEGINNING).read_to_end(&mut bytes));
-    read.is_ok() && is_marked_as_drawn(&bytes)
 }
 
 /// The picture if it has the size `expected` (width, height), or else what is wrong with it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::checksums;
 use super::manifest::origin;
-use super::names::Role;
+use super::names::{Role, SetShape};
 use crate::download::{Patience, Watch, download};
 use crate::error::{Error, Result, at};
 use crate::files::{sha256, sha256_of, write_whole};
@@ -172,6 +172,9 @@ fn store(folder: &Path, path: &Path, bytes: &[u8], config: &FetchConfig) -> Resu
     }
 }
 
+/// More bytes than any file of the set has.
+const LARGEST: u64 = 1 << 27;
+
 /// Extracts `wanted` and the files of `manual1` from the archive, wherever their folders are in it.
 fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf]) -> Result<()> {
     let damaged = |got: String| Error::Corrupt {
@@ -196,7 +199,11 @@ fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf
         let is_wanted = wanted.contains(&path);
         if entry.is_file() && (is_wanted || path.starts_with(Role::Vessels.folder())) {
             let mut bytes = Vec::new();
-            entry.read_to_end(&mut bytes).map_err(|error| damaged(format!("`{}`: {error}", path.display())))?;
+            let read = entry.by_ref().take(LARGEST + 1).read_to_end(&mut bytes);
+            read.map_err(|error| damaged(format!("`{}`: {error}", path.display())))?;
+            if bytes.len() as u64 > LARGEST {
+                return Err(damaged(format!("`{}` with more than {LARGEST} bytes", path.display())));
+            }
             store(folder, &path, &bytes, config)?;
             missing.retain(|other| **other != path);
         }
@@ -205,6 +212,17 @@ fn unpack(archive: &Path, folder: &Path, config: &FetchConfig, wanted: &[PathBuf
         None => Ok(()),
         Some(first) => Err(damaged(format!("one without {} files, such as `{}`", missing.len(), first.display()))),
     }
+}
+
+/// Extracts all files with official places; for the fuzz tests.
+///
+/// # Errors
+/// If the archive is damaged.
+pub(super) fn unpack_all(archive: &Path, folder: &Path) -> Result<()> {
+    let config = FetchConfig { checksums: Default::default(), ..FetchConfig::default() };
+    let wanted = [Role::Image, Role::Vessels]
+        .map(|role| SetShape::OFFICIAL.photographs().next().map(|id| role.path(id)).unwrap_or_default());
+    unpack(archive, folder, &config, &wanted)
 }
 
 /// The last two parts of an entry's name if they are the folder of a role and a plain file name; so nothing is ever written to

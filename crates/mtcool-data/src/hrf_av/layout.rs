@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::checksums;
 use super::manifest::origin;
 use super::names::{PhotographId, Role};
 use crate::error::{Error, Result, at};
+use crate::files::{is_transient, sha256_of};
 use crate::finding::{Defects, Finding, ProblemKind};
 use crate::manifest::MANIFEST;
 use crate::origin::Origin;
@@ -21,6 +23,16 @@ pub(super) struct PhotographPaths {
     pub(super) labels: PathBuf,
     /// Its vessels, if the folder has them.
     pub(super) vessels: Option<PathBuf>,
+}
+
+impl PhotographPaths {
+    /// The files whose content is not that of the published files of `id`. A file that cannot be read counts as one of them.
+    pub(super) fn unpublished(&self, id: PhotographId) -> Vec<PathBuf> {
+        let files = [(Role::Image, &self.image), (Role::Field, &self.field), (Role::Labels, &self.labels)];
+        let is_other =
+            |(role, file): &(Role, &PathBuf)| sha256_of(file).ok().as_deref() != checksums::of(&role.path(id));
+        files.into_iter().filter(is_other).map(|(_, file)| file.clone()).collect()
+    }
 }
 
 /// All files in a folder that play a role, whatever the case of their names and the format of the pictures.
@@ -55,6 +67,9 @@ impl Layout {
             }
             for entry in std::fs::read_dir(&part).map_err(at(&part))? {
                 let path = entry.map_err(at(&part))?.path();
+                if path.file_name().is_some_and(|name| is_transient(&name.to_string_lossy())) {
+                    continue;
+                }
                 let lower = |text: Option<&std::ffi::OsStr>| Some(text?.to_str()?.to_ascii_lowercase());
                 let extension = lower(path.extension());
                 let is_picture = matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png" | "tif" | "tiff"));
@@ -140,6 +155,17 @@ pub(super) fn mixed_vessels(with_vessels: usize, all: usize) -> Option<String> {
         format!(
             "`manual1` holds {with_vessels} of {all} photographs: the binary truth of the others is every coloured pixel of \
              `HRF_AV_GT`, so it comes from two sources; complete `manual1`, or remove it"
+        )
+    })
+}
+
+/// What to say of photographs that were `turned` because their files say so.
+pub(super) fn turned(turned: &[PhotographId]) -> Option<String> {
+    let names = turned.iter().map(ToString::to_string).collect::<Vec<_>>();
+    (!names.is_empty()).then(|| {
+        format!(
+            "turned as their files say (EXIF): {}; their labels are taken as drawn on the turned photographs: look at them",
+            names.join(", ")
         )
     })
 }

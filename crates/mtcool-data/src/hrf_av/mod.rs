@@ -3,8 +3,10 @@
 //! Photographs and fields of view: High-Resolution Fundus Image Database (Budai et al. 2013). Artery/vein labels: Hemelings et
 //! al. 2019. A folder holds them under their official names, see [`Role`].
 
+mod agreement;
 mod checksums;
 mod config;
+mod copies;
 mod decode;
 mod fetch;
 mod labels;
@@ -31,3 +33,12 @@ pub use split::{Partition, SplitRule};
 pub use statistics::ChannelStatistics;
 pub use synth::{SynthConfig, synthesize};
 pub use verify::{HrfAvReport, verify};
+
+/// The parsers of this module, for the fuzz tests.
+pub(crate) mod fuzzing {
+    use std::path::Path;
+
+    pub(crate) fn archive(file: &Path, folder: &Path) {
+        drop(super::fetch::unpack_all(file, folder));
+    }
+}

@@ -1,12 +1,13 @@
 //! The photographs of a folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::config::{HrfAvConfig, OnDamage};
-use super::layout::{Layout, mixed_vessels};
+use super::copies::copies;
+use super::layout::{Layout, mixed_vessels, turned};
 use super::names::PhotographId;
 use super::photograph::Photograph;
 use crate::cache::Cache;
@@ -17,6 +18,7 @@ use crate::finding::Finding;
 pub struct HrfAv {
     photographs: Vec<Arc<Photograph>>,
     left_out: Vec<Finding>,
+    copies: Vec<Finding>,
 }
 
 impl HrfAv {
@@ -43,10 +45,18 @@ impl HrfAv {
         if !left_out.is_empty() && config.on_damage == OnDamage::Refuse {
             return Err(layout.partly_defective(left_out));
         }
+        let mut same = copies(
+            &layout,
+            photographs.iter().map(|photograph| (photograph.id, photograph.file.as_path(), photograph.pixels_sha256())),
+        );
+        if !same.is_empty() && !config.allows_copies {
+            return Err(layout.defective(same));
+        }
+        same.iter_mut().for_each(|finding| finding.is_defect = false);
         for problem in &left_out {
             tracing::warn!(%problem, "photograph left out");
         }
-        Ok(Self { photographs, left_out })
+        Ok(Self { photographs, left_out, copies: same })
     }
 
     /// The photographs of `ids` that were loaded, in the order of `ids`.
@@ -65,9 +75,26 @@ impl HrfAv {
         &self.left_out
     }
 
+    /// Photographs that are the same as others, if copies are allowed.
+    pub fn copies(&self) -> &[Finding] {
+        &self.copies
+    }
+
+    /// Files of intact photographs whose content is not that of the published ones; empty for sets of another shape.
+    pub fn unpublished(&self) -> Vec<&Path> {
+        let all = self.photographs.iter().flat_map(|photograph| &photograph.unpublished);
+        all.map(PathBuf::as_path).collect()
+    }
+
     /// Notes on intact photographs that a user should know.
     pub fn notes(&self) -> Vec<String> {
         let with_vessels = self.photographs.iter().filter(|photograph| photograph.has_vessels).count();
-        mixed_vessels(with_vessels, self.photographs.len()).into_iter().collect()
+        let ids: Vec<PhotographId> = self
+            .photographs
+            .iter()
+            .filter(|photograph| photograph.is_turned())
+            .map(|photograph| photograph.id)
+            .collect();
+        mixed_vessels(with_vessels, self.photographs.len()).into_iter().chain(turned(&ids)).collect()
     }
 }

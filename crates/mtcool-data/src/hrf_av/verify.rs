@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::checksums;
+use super::copies::copies;
 use super::decode::Decoded;
-use super::layout::{Layout, PhotographPaths, mixed_vessels};
-use super::names::{PhotographId, Role, SetShape};
+use super::layout::{Layout, PhotographPaths, mixed_vessels, turned};
+use super::names::{PhotographId, SetShape};
 use crate::error::Result;
-use crate::files::sha256_of;
 use crate::finding::Finding;
 
 /// What a folder holds.
@@ -28,6 +27,8 @@ pub struct HrfAvReport {
     pub snapped: Vec<(PathBuf, usize)>,
     /// Files of intact photographs whose content is not that of the published ones; empty for sets of another shape.
     pub unpublished: Vec<PathBuf>,
+    /// Photographs that were turned because their files say so.
+    pub turned: Vec<PhotographId>,
 }
 
 impl fmt::Display for HrfAvReport {
@@ -42,14 +43,20 @@ impl fmt::Display for HrfAvReport {
         for file in &self.unpublished {
             write!(f, "\n  note: `{}`: intact, but not the published file", file.display())?;
         }
+        if let Some(turned) = turned(&self.turned) {
+            write!(f, "\n  note: {turned}")?;
+        }
         self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
 /// What was found about one intact photograph.
 struct SeenPhotograph {
+    id: PhotographId,
     files: PhotographPaths,
     snapped: usize,
+    is_turned: bool,
+    pixels: String,
     unpublished: Vec<PathBuf>,
 }
 
@@ -68,7 +75,9 @@ pub fn verify(folder: &Path, shape: SetShape) -> Result<HrfAvReport> {
         problems: Vec::new(),
         snapped: Vec::new(),
         unpublished: Vec::new(),
+        turned: Vec::new(),
     };
+    let mut known = Vec::new();
     for seen in seen {
         match seen {
             Err(problems) => report.problems.extend(problems),
@@ -79,23 +88,19 @@ pub fn verify(folder: &Path, shape: SetShape) -> Result<HrfAvReport> {
                     report.snapped.push((seen.files.labels, seen.snapped));
                 }
                 report.unpublished.extend(seen.unpublished);
+                report.turned.extend(seen.is_turned.then_some(seen.id));
+                known.push((seen.id, seen.files.image, seen.pixels));
             }
         }
     }
+    report.problems.extend(copies(&layout, known.iter().map(|(id, file, pixels)| (*id, &**file, pixels.as_bytes()))));
     Ok(report)
 }
 
 fn see(layout: &Layout, id: PhotographId, shape: SetShape) -> Result<SeenPhotograph, Vec<Finding>> {
     let files = layout.files(id)?;
-    let snapped = Decoded::read(layout, &files, shape.size)?.labels.snapped;
-    let mut unpublished = Vec::new();
-    if shape == SetShape::OFFICIAL {
-        for (role, file) in [(Role::Image, &files.image), (Role::Field, &files.field), (Role::Labels, &files.labels)] {
-            // The file was decoded a moment ago, so it can be read; if it cannot, it counts as not published.
-            if sha256_of(file).ok().as_deref() != checksums::of(&role.path(id)) {
-                unpublished.push(file.clone());
-            }
-        }
-    }
-    Ok(SeenPhotograph { files, snapped, unpublished })
+    let decoded = Decoded::read(layout, &files, shape.size)?;
+    let (snapped, is_turned, pixels) = (decoded.labels.snapped, decoded.is_turned, decoded.pixels_sha256());
+    let unpublished = if shape == SetShape::OFFICIAL { files.unpublished(id) } else { Vec::new() };
+    Ok(SeenPhotograph { id, files, snapped, is_turned, pixels, unpublished })
 }

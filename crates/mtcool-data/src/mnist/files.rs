@@ -1,12 +1,15 @@
 //! The four IDX files: their checksums, reading and writing them, and how a synthetic set differs from the real one.
 
-use std::path::Path;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
+use candle_core::{DType, Device, Tensor};
+use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result, at};
-use crate::files::{hex, write_whole};
+use crate::files::{hex, is_transient, write_whole};
 use crate::manifest::{MANIFEST, read_manifest, write_manifest};
 use crate::origin::Origin;
 
@@ -30,29 +33,27 @@ struct MnistManifest {
     md5: Vec<String>,
 }
 
-/// Checks that `folder` holds the four files, whole and with the right checksums, and returns their origin.
+/// Checks that `folder` holds the four files, whole and with the right checksums, and returns their origin. They may also be
+/// compressed (`.gz`), have a dot in their names (`train-images.idx3-ubyte`), or lie in `raw` or `MNIST/raw` below the folder, as
+/// torchvision leaves them.
 ///
 /// # Errors
 /// [`Error::Missing`] naming the files that are not there, [`Error::Corrupt`] naming the first that is truncated, has no IDX
 /// header or another checksum.
 pub fn verify(folder: &Path) -> Result<Origin> {
-    let missing: Vec<&str> = FILES.into_iter().filter(|file| !folder.join(file).is_file()).collect();
-    if !missing.is_empty() {
-        return Err(Error::Missing {
-            dataset: "MNIST",
-            folder: folder.to_owned(),
-            missing: missing.join(", "),
-            remedy: "run `cargo xtask data fetch mnist`, or name the folder with `--data DIR`, or use `--data synth`",
-        });
-    }
+    read_verified(folder).map(|(origin, _)| origin)
+}
+
+/// As [`verify`]; also the contents of the files, in the order of [`FILES`].
+///
+/// # Errors
+/// As for [`verify`].
+pub(super) fn read_verified(folder: &Path) -> Result<(Origin, [Vec<u8>; 4])> {
     let manifest = read_mnist_manifest(folder)?;
-    let expected: Vec<&str> = match &manifest {
-        Some(manifest) => manifest.md5.iter().map(String::as_str).collect(),
-        None => CANONICAL_MD5.to_vec(),
-    };
-    for (index, (name, expected)) in FILES.into_iter().zip(expected).enumerate() {
-        let file = folder.join(name);
-        let bytes = std::fs::read(&file).map_err(at(&file))?;
+    let files = locate(folder)?;
+    let mut contents = [const { Vec::new() }; 4];
+    for (index, file) in files.into_iter().enumerate() {
+        let bytes = content(&file)?;
         let corrupt =
             |expected: String, got: String| Error::Corrupt { file: file.clone(), expected, got, remedy: REFETCH };
         let dimensions = if index % 2 == 0 { 3 } else { 1 };
@@ -63,13 +64,107 @@ pub fn verify(folder: &Path) -> Result<Origin> {
             let state = if bytes.len() < size { "truncated" } else { "too long" };
             return Err(corrupt(format!("{size} bytes by its own header"), format!("{} bytes ({state})", bytes.len())));
         }
+        let expected = manifest.as_ref().map_or(CANONICAL_MD5[index], |manifest| &manifest.md5[index]);
         let got = md5_hex(&bytes);
         if got != expected {
             return Err(corrupt(format!("MD5 {expected}"), got));
         }
+        contents[index] = bytes;
     }
-    Ok(manifest
-        .map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed, generator: manifest.generator }))
+    let origin = manifest
+        .map_or(Origin::Real, |manifest| Origin::Synthetic { seed: manifest.seed, generator: manifest.generator });
+    Ok((origin, contents))
+}
+
+/// Where programs leave the files below the folder that users name.
+const PLACES: [&str; 5] = ["", "raw", "MNIST/raw", "MNIST", "mnist"];
+/// More bytes than a file of digits has.
+pub(super) const LARGEST: u64 = 1 << 30;
+/// The number of names that a message lists.
+const SHOWN: usize = 6;
+
+/// The files of [`FILES`] in the first place that has all of them, under any of their usual names.
+fn locate(folder: &Path) -> Result<[PathBuf; 4]> {
+    let find = |place: &str, name: &str| {
+        let dotted = name.replace("-idx", ".idx");
+        let names = [name.to_owned(), dotted.clone(), format!("{name}.gz"), format!("{dotted}.gz")];
+        names.into_iter().map(|name| folder.join(place).join(name)).find(|file| file.is_file())
+    };
+    let mut missing: Vec<&str> = FILES.to_vec();
+    for place in PLACES {
+        let found = FILES.map(|name| find(place, name));
+        if found.iter().all(Option::is_some) {
+            return Ok(found.map(Option::unwrap_or_default));
+        }
+        let lacking: Vec<&str> =
+            FILES.into_iter().zip(&found).filter(|(_, file)| file.is_none()).map(|(name, _)| name).collect();
+        if lacking.len() < missing.len() {
+            missing = lacking;
+        }
+    }
+    let mut lying: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !is_transient(name))
+        .collect();
+    lying.sort();
+    let more = if lying.len() > SHOWN { ", ..." } else { "" };
+    lying.truncate(SHOWN);
+    let lying = if lying.is_empty() { "nothing".to_owned() } else { lying.join(", ") + more };
+    Err(Error::Missing {
+        dataset: "MNIST",
+        folder: folder.to_owned(),
+        missing: format!(
+            "{} (also looked for with `.gz`, with a dot before `idx`, and in `raw` and `MNIST/raw`; in the folder lies {lying})",
+            missing.join(", ")
+        ),
+        remedy: "run `cargo xtask data fetch mnist`, or name the folder with `--data DIR`, or use `--data synth`",
+    })
+}
+
+/// The content of `file`, unpacked if its name ends with `.gz`.
+///
+/// # Errors
+/// If it cannot be read or unpacked, or is larger than any file of digits.
+pub(super) fn content(file: &Path) -> Result<Vec<u8>> {
+    let packed = std::fs::read(file).map_err(at(file))?;
+    if file.extension().is_none_or(|extension| extension != "gz") {
+        return Ok(packed);
+    }
+    let corrupt = |got: String| Error::Corrupt {
+        file: file.to_owned(),
+        expected: "a file compressed by gzip".into(),
+        got,
+        remedy: REFETCH,
+    };
+    let mut bytes = Vec::new();
+    let unpacked = GzDecoder::new(&packed[..]).take(LARGEST + 1).read_to_end(&mut bytes);
+    unpacked.map_err(|error| corrupt(error.to_string()))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(corrupt(format!("more than {LARGEST} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Images `[N, 784]` f32 in 0..1 and digits `[N]` in the contents of an image file and a label file whose headers were checked.
+///
+/// # Errors
+/// What is wrong if they do not fit together.
+pub(super) fn digits(images: &[u8], labels: &[u8]) -> Result<Result<(Tensor, Vec<u8>), String>> {
+    let (sides, digits) = (&images[4..16], labels[8..].to_vec());
+    let pixels = &images[16..];
+    if sides[4..] != [0, 0, 0, 28, 0, 0, 0, 28] {
+        return Ok(Err("images of another size than 28x28".into()));
+    }
+    if pixels.len() != 784 * digits.len() {
+        return Ok(Err(format!("{} images with {} labels", pixels.len() / 784, digits.len())));
+    }
+    if let Some(label) = digits.iter().find(|&&digit| digit > 9) {
+        return Ok(Err(format!("the label {label}, which is no digit")));
+    }
+    let bytes = Tensor::from_slice(pixels, (digits.len(), 784), &Device::Cpu)?;
+    Ok(Ok(((bytes.to_dtype(DType::F32)? / 255.0)?, digits)))
 }
 
 /// The MD5 of each of the four files by its name, as [`verify`] requires it.
@@ -132,6 +227,17 @@ fn header_size(bytes: &[u8], dimensions: usize) -> Option<usize> {
     let sizes =
         sizes.chunks_exact(4).map(|size| size.iter().fold(0usize, |value, &byte| value << 8 | usize::from(byte)));
     sizes.into_iter().try_fold(1usize, usize::checked_mul)?.checked_add(4 + 4 * dimensions)
+}
+
+/// Reads the contents of an image file and a label file as far as they are whole; for the fuzz tests.
+pub(super) fn parse(images: &[u8], labels: &[u8]) {
+    let is_whole = |bytes: &[u8], dimensions| header_size(bytes, dimensions) == Some(bytes.len());
+    if is_whole(images, 3) {
+        drop(digits(images, &idx(&[0], &[])));
+    }
+    if is_whole(labels, 1) {
+        drop(digits(&idx(&[1, 28, 28], &[0; 784]), labels));
+    }
 }
 
 fn read_mnist_manifest(folder: &Path) -> Result<Option<MnistManifest>> {

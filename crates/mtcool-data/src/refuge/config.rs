@@ -15,6 +15,8 @@ pub struct RefugeConfig {
     pub side: usize,
     /// Where crops lie around the disc.
     pub placement: CropPlacement,
+    /// Whether the same photograph may be there several times under different names.
+    pub allows_copies: bool,
     /// Folder of the cached squares; may be deleted at any time.
     pub cache: PathBuf,
 }

@@ -3,18 +3,22 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::codes::{MaskCodes, Vote, rule};
 use super::config::RefugeConfig;
+use super::examine::vote;
 use super::facts::Facts;
 use super::inventory::Inventory;
 use super::mask::Mask;
 use crate::cache::{Array, Cache, CacheKey, Cached};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, at};
 use crate::fundus::BACKGROUND;
 use crate::picture::Picture;
 use crate::progress::PhotographProgress;
 
 /// Names what makes the cache entries and in which version; it changes when squares are cut in another way.
-const KIND: &str = "refuge crops 3";
+const KIND: &str = "refuge crops 4";
+/// The same for the entries with what masks say about the meaning of their values.
+const VOTES: &str = "refuge masks 1";
 
 /// How the photographs of one scale are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub(super) fn open(
         inventory.found.iter().flat_map(|found| [&found.image, &found.mask]).flatten().map(AsRef::as_ref).collect();
     // The files have gigabytes, so they are not read before every training.
     let checksums = cache.checksums(&files)?;
+    let codes = codes(inventory, &cache, &checksums)?;
     let key = CacheKey::new(KIND).setting("crop", cut.crop).setting("shrink", cut.shrink);
     // Files are examined differently if the set says that it is synthetic.
     let mut key = key.setting("synthetic", inventory.manifest.is_some());
@@ -75,23 +80,42 @@ pub(super) fn open(
     }
     let done = AtomicUsize::new(0);
     let cached = cache.entry_of(&key, inventory.found.len(), |index| {
-        let examined = inventory.examine(&inventory.found[index]);
+        let examined = inventory.examine(&inventory.found[index], Some(codes));
         let has_defect = examined.findings.iter().any(|finding| finding.is_defect);
-        match (examined.image, examined.mask) {
-            (Some(image), Some(mask)) if !has_defect => {
+        match examined.decoded {
+            Some((image, mask, facts)) if !has_defect => {
                 progress(done.fetch_add(1, Ordering::Relaxed) + 1, inventory.found.len());
-                cut_out(&image, &mask, cut)
+                cut_out(&image, &mask, &facts, cut)
             }
             _ => Err(inventory.report(examined.findings).into_error()),
         }
     })?;
-    let images = checksums.into_iter().step_by(2).collect();
+    let images = checksums.chunks(2).map(|pair| pair[0].clone()).collect();
     Ok((cached, key.name(), images))
+}
+
+/// The meaning of the values in all masks, which follows from the masks of all photographs together.
+///
+/// # Errors
+/// [`Error::Defective`] if no rule explains them.
+fn codes(inventory: &Inventory, cache: &Cache, checksums: &[String]) -> Result<MaskCodes> {
+    let masks = checksums.iter().skip(1).step_by(2);
+    let key = masks.fold(CacheKey::new(VOTES), |key, checksum| key.setting("mask", checksum));
+    let entry = cache.entry_of(&key, inventory.found.len(), |index| {
+        let vote = inventory.found[index].mask.as_deref().and_then(vote);
+        let bytes = serde_json::to_vec(&vote).map_err(|error| at(Path::new(VOTES))(error.into()))?;
+        Ok(vec![Array { shape: vec![bytes.len()], bytes }])
+    })?;
+    let read =
+        |index: usize| serde_json::from_slice(entry.bytes(index)).map_err(|error| at(Path::new(VOTES))(error.into()));
+    let votes: Vec<Option<Vote>> = (0..entry.arrays()).map(read).collect::<Result<_>>()?;
+    rule(votes.iter().flatten())
+        .map_err(|reason| inventory.report(inventory.without_rule(&reason).into_iter().collect()).into_error())
 }
 
 /// The square around the centre of the disc's bounding box, padded with black and background, then reduced: image, classes and
 /// facts.
-fn cut_out(image: &Picture, mask: &Mask, SquareCut { crop, shrink }: SquareCut) -> Result<Vec<Array>> {
+fn cut_out(image: &Picture, mask: &Mask, facts: &Facts, SquareCut { crop, shrink }: SquareCut) -> Result<Vec<Array>> {
     let center = disc_center(mask);
     let picture = square(image, center, crop, shrink)?;
     let inside = pixel_of(mask.size, center, crop);
@@ -102,7 +126,7 @@ fn cut_out(image: &Picture, mask: &Mask, SquareCut { crop, shrink }: SquareCut) 
     Ok(vec![
         Array { shape: vec![side, side, 3], bytes: picture.bytes },
         Array { shape: vec![side, side], bytes: classes },
-        Facts { size: [image.height, image.width], coding: mask.coding, has_cup: mask.has_cup }.to_array(),
+        facts.to_array()?,
     ])
 }
 
@@ -149,7 +173,7 @@ fn disc_center(mask: &Mask) -> [usize; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mask::Coding;
+    use super::super::facts::Turn;
     use super::super::placement::CropPlacement;
     use super::*;
     use crate::fundus::{CUP, RIM};
@@ -164,12 +188,18 @@ mod tests {
             _ => BACKGROUND,
         };
         let classes = (0..240).map(class).collect();
-        (image, Mask { size: [12, 20], classes, coding: Coding::Official, has_cup: true })
+        (image, Mask { size: [12, 20], classes, has_cup: true, specks: Vec::new() })
+    }
+
+    fn facts() -> Facts {
+        let codes = MaskCodes::OFFICIAL;
+        let (size, pixels, specks) = ([12, 20], String::new(), Vec::new());
+        Facts { size, pixels, is_grey: false, turn: Turn::None, codes, has_cup: true, specks }
     }
 
     /// The crop's image and classes, one after the other.
     fn record(image: &Picture, mask: &Mask, crop: usize, shrink: usize) -> Vec<u8> {
-        cut_out(image, mask, SquareCut { crop, shrink })
+        cut_out(image, mask, &facts(), SquareCut { crop, shrink })
             .unwrap()
             .into_iter()
             .take(2)
@@ -180,7 +210,8 @@ mod tests {
     #[test]
     fn a_crop_is_the_same_part_of_photographs_of_every_scale() {
         let cut = |crop, side, scale| {
-            SquareCut::new(&RefugeConfig { crop, side, placement: CropPlacement::CENTRED, cache: "c".into() }, scale)
+            let placement = CropPlacement::CENTRED;
+            SquareCut::new(&RefugeConfig { crop, side, placement, allows_copies: false, cache: "c".into() }, scale)
         };
         assert_eq!(cut(512, 128, 1).unwrap(), SquareCut { crop: 512, shrink: 4 });
         assert_eq!(cut(512, 128, 4).unwrap(), SquareCut { crop: 128, shrink: 1 });
@@ -208,8 +239,8 @@ mod tests {
         let (image, mask) = photograph();
         for (shrink, margin) in [(1, 3), (2, 1), (2, 4)] {
             let cut = SquareCut { crop: 4, shrink };
-            let wide = cut_out(&image, &mask, cut.widened(margin)).unwrap();
-            let plain = cut_out(&image, &mask, cut).unwrap();
+            let wide = cut_out(&image, &mask, &facts(), cut.widened(margin)).unwrap();
+            let plain = cut_out(&image, &mask, &facts(), cut).unwrap();
             let (side, stored) = (4 / shrink, 4 / shrink + 2 * margin);
             for (array, channels) in [(0, 3), (1, 1)] {
                 let row =

@@ -1,41 +1,56 @@
 //! Facts about a photograph's files that are stored beside its square, since the files are not decoded again.
 
-use super::mask::Coding;
-use crate::cache::Array;
+use serde::{Deserialize, Serialize};
 
-/// The size of a photograph and the coding of its mask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use super::codes::MaskCodes;
+use crate::cache::Array;
+use crate::error::{Result, at};
+
+/// What is known of a photograph and its mask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Facts {
-    /// (height, width).
+    /// (height, width) of the upright photograph.
     pub(super) size: [usize; 2],
-    pub(super) coding: Coding,
+    /// SHA-256 of the upright photograph's pixels.
+    pub(super) pixels: String,
+    /// Whether red, green and blue are equal everywhere.
+    pub(super) is_grey: bool,
+    pub(super) turn: Turn,
+    pub(super) codes: MaskCodes,
     pub(super) has_cup: bool,
+    /// The pixels of each part of the mask that was left out.
+    pub(super) specks: Vec<usize>,
 }
 
-/// The number that stands for the official coding; other codings are stored as the value of their background.
-const OFFICIAL: u8 = 255;
+/// How photograph and mask were turned because of the orientation that the photograph's file names (EXIF, 1 to 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Turn {
+    /// The photograph is upright as it is stored.
+    None,
+    /// The photograph was turned; the mask has the size of the turned one only, and was left as it is.
+    Photograph(u8),
+    /// The photograph was turned; the mask would fit the stored one as well, and was left as it is.
+    PhotographPerhaps(u8),
+    /// The photograph was turned, and the mask, which fits the stored one only, as well.
+    Both(u8),
+}
 
 impl Facts {
-    /// The bytes for the cache: height and width with four bytes each, then coding and cup.
-    pub(super) fn to_array(self) -> Array {
-        let [height, width] = self.size.map(|side| (side as u32).to_le_bytes());
-        let coding = match self.coding {
-            Coding::Official => OFFICIAL,
-            Coding::Indexed { background } => background,
-        };
-        let bytes = [&height[..], &width, &[coding, u8::from(self.has_cup)]].concat();
-        Array { shape: vec![bytes.len()], bytes }
+    /// The bytes for the cache.
+    ///
+    /// # Errors
+    /// Never for any value of this type.
+    pub(super) fn to_array(&self) -> Result<Array> {
+        let bytes = serde_json::to_vec(self).map_err(|error| at("facts".as_ref())(error.into()))?;
+        Ok(Array { shape: vec![bytes.len()], bytes })
     }
 
     /// The facts in the bytes of [`Self::to_array`], whose checksum the cache has verified.
-    pub(super) fn of(bytes: &[u8]) -> Self {
-        let number =
-            |at: usize| bytes[at..at + 4].iter().rev().fold(0usize, |sum, &byte| (sum << 8) | usize::from(byte));
-        let coding = match bytes[8] {
-            OFFICIAL => Coding::Official,
-            background => Coding::Indexed { background },
-        };
-        Self { size: [number(0), number(4)], coding, has_cup: bytes[9] != 0 }
+    ///
+    /// # Errors
+    /// If they are no facts.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|error| at("facts".as_ref())(error.into()))
     }
 }
 
@@ -45,9 +60,17 @@ mod tests {
 
     #[test]
     fn facts_come_back() {
-        for coding in [Coding::Official, Coding::Indexed { background: 0 }, Coding::Indexed { background: 2 }] {
-            let facts = Facts { size: [2056, 70_000], coding, has_cup: coding == Coding::Official };
-            assert_eq!(Facts::of(&facts.to_array().bytes), facts);
+        for turn in [Turn::None, Turn::Photograph(6), Turn::PhotographPerhaps(3), Turn::Both(8)] {
+            let facts = Facts {
+                size: [2056, 70_000],
+                pixels: "a1".into(),
+                is_grey: false,
+                turn,
+                codes: MaskCodes::OFFICIAL,
+                has_cup: true,
+                specks: vec![7, 1],
+            };
+            assert_eq!(Facts::of(&facts.to_array().unwrap().bytes).unwrap(), facts);
         }
     }
 }

@@ -81,7 +81,7 @@ mod tests {
 
     fn frame(crop: usize, side: usize, translation: usize, jitter: usize) -> Result<CropFrame> {
         let placement = CropPlacement { translation, jitter, seed: 3 };
-        CropFrame::new(&RefugeConfig { crop, side, placement, cache: "c".into() })
+        CropFrame::new(&RefugeConfig { crop, side, placement, allows_copies: false, cache: "c".into() })
     }
 
     #[test]

@@ -22,17 +22,18 @@ pub(super) fn find(
     expected: &BTreeSet<Name>,
 ) -> Result<BTreeMap<Name, bool>> {
     let mut findings = Vec::new();
-    let mut claims = from_spreadsheets(inventory, files, &mut findings)?;
+    let (mut claims, seen) = from_spreadsheets(inventory, files, &mut findings)?;
     from_folders(files, &mut claims);
     let mut glaucoma = BTreeMap::new();
     for part in RefugePart::ALL {
         let names = || expected.iter().copied().filter(move |name| name.part() == part);
         if part != RefugePart::Train && !names().any(|name| claims.contains_key(&name)) {
-            let detail =
-                "no readable spreadsheet says who has glaucoma in this part; unpack the official archive again";
+            let detail = format!(
+                "no readable spreadsheet says who has glaucoma in this part: looked for a column of image names (`ImgName`) and \
+                 one of diagnoses (`Glaucoma Label`), 0 or 1, {seen}; unpack the official archive again, or rename the columns"
+            );
             let place = Path::new(part.spreadsheet());
-            findings
-                .extend(names().next().map(|_| inventory.finding(place, ProblemKind::Missing, true, detail.into())));
+            findings.extend(names().next().map(|_| inventory.finding(place, ProblemKind::Missing, true, detail)));
             continue;
         }
         for name in names() {
@@ -71,12 +72,13 @@ fn contradiction(inventory: &Inventory, name: Name, first: &DiagnosisClaim, othe
     inventory.finding(&other.source, ProblemKind::Mislabelled, true, detail)
 }
 
-/// What the rows of all spreadsheets say.
+/// What the rows of all spreadsheets say, and a text that lists spreadsheets without diagnoses.
 fn from_spreadsheets(
     inventory: &Inventory,
     files: &FoundFiles,
     findings: &mut Vec<Finding>,
-) -> Result<BTreeMap<Name, Vec<DiagnosisClaim>>> {
+) -> Result<(BTreeMap<Name, Vec<DiagnosisClaim>>, String)> {
+    let mut others = Vec::new();
     let mut claims: BTreeMap<Name, Vec<DiagnosisClaim>> = BTreeMap::new();
     for source in &files.spreadsheets {
         let bytes = std::fs::read(source).map_err(at(source))?;
@@ -92,7 +94,9 @@ fn from_spreadsheets(
                 continue;
             }
         };
-        for diagnosis in diagnoses {
+        let inside = source.strip_prefix(&inventory.folder).unwrap_or(source).display();
+        others.extend(diagnoses.other_headers.iter().map(|header| format!("`{inside}` has the columns {header}")));
+        for diagnosis in diagnoses.rows {
             let Some(name) = Name::parse(&diagnosis.stem) else { continue };
             match diagnosis.glaucoma {
                 Ok(glaucoma) => {
@@ -105,7 +109,12 @@ fn from_spreadsheets(
             }
         }
     }
-    Ok(claims)
+    let seen = match (&files.spreadsheets[..], &others[..]) {
+        ([], _) => "but there is no spreadsheet in the folder".to_owned(),
+        (_, []) => "but no spreadsheet has rows of this part".to_owned(),
+        _ => format!("but {}", others.join("; ")),
+    };
+    Ok((claims, seen))
 }
 
 /// What the folders say into which photographs and masks are sorted.

@@ -44,7 +44,11 @@ impl RefugeManifest {
         let expected = format!("the manifest of a synthetic set of version {VERSION}");
         read_manifest(folder, &expected, REMEDY, |value| {
             match value.get("version").and_then(Value::as_u64).unwrap_or(1) {
-                VERSION => serde_json::from_value(value).map_err(|error| error.to_string()),
+                VERSION => {
+                    let manifest: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
+                    manifest.config.check().map_err(|error| error.to_string())?;
+                    Ok(manifest)
+                }
                 version => Err(format!("one of version {version}")),
             }
         })

@@ -1,17 +1,15 @@
-//! Masks of disc and cup, in the official coding and in the 0/1/2 coding of some copies.
+//! Masks of disc and cup: the classes of their pixels by the codes of the folder, and the one part that is the disc.
 
 use image::DynamicImage;
 
+use super::codes::{MaskCodes, Vote};
+use super::values::MaskValues;
 use crate::fundus::{BACKGROUND, CUP, RIM};
 
-/// The values by which a mask encodes its classes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    /// 0 cup, 128 rim, 255 background.
-    Official,
-    /// 0, 1 and 2, from background to cup or from cup to background.
-    Indexed { background: u8 },
-}
+/// The smallest and the largest share of a picture that a disc has.
+const SHARES: [f64; 2] = [1e-4, 0.75];
+/// A further part counts as a speck if it has at most this share of the disc's pixels.
+const SPECK: f64 = 0.1;
 
 /// A decoded mask.
 #[derive(Debug)]
@@ -19,60 +17,102 @@ pub(super) struct Mask {
     pub(super) size: [usize; 2],
     /// [`BACKGROUND`], [`RIM`] or [`CUP`], `[H, W]`.
     pub(super) classes: Vec<u8>,
-    pub(super) coding: Coding,
     pub(super) has_cup: bool,
+    /// The pixels of each part that was taken as background, since it hangs not together with the disc; the largest first.
+    pub(super) specks: Vec<usize>,
 }
 
-/// The classes of a decoded picture.
+/// The classes of a decoded picture, by the codes that hold for its folder.
 ///
 /// # Errors
-/// A description of the values that were found, if they belong to no known coding.
-pub(super) fn decode(picture: &DynamicImage) -> Result<Mask, String> {
-    let rgb = picture.to_rgb8();
-    let mut counts = [0usize; 256];
-    for pixel in rgb.pixels() {
-        let [red, green, blue] = pixel.0;
-        if red != green || green != blue {
-            return Err(format!("expected grey values, got the colour ({red}, {green}, {blue})"));
-        }
-        counts[usize::from(red)] += 1;
+/// A description of what was found, if the codes do not explain it or it shows no disc.
+pub(super) fn decode(picture: &DynamicImage, codes: MaskCodes) -> Result<Mask, String> {
+    let values = MaskValues::of(picture)?;
+    let MaskCodes { background, rim, cup } = codes;
+    if values.palette.iter().any(|&value| !codes.contains(value)) {
+        let got = values.listed();
+        return Err(format!("expected the values {background} (background), {rim} (rim) and {cup} (cup), got {got}"));
     }
-    let (coding, map) = coding(&counts)?;
-    let classes: Vec<u8> = rgb.pixels().map(|pixel| map[usize::from(pixel.0[0])]).collect();
-    let has_cup = classes.contains(&CUP);
+    if let Some(own) = Vote::of(&values).contradiction(codes) {
+        return Err(format!(
+            "by the places of its values coded {own}, but the folder is coded {codes}; save it in these codes"
+        ));
+    }
+    let class = |value: u16| match value {
+        value if value == cup => CUP,
+        value if value == rim => RIM,
+        _ => BACKGROUND,
+    };
+    let map: Vec<u8> = values.palette.iter().map(|&value| class(value)).collect();
+    let mut classes: Vec<u8> = values.indices.iter().map(|&index| map[usize::from(index)]).collect();
     for (class, what) in [(RIM, "rim"), (BACKGROUND, "background")] {
         if !classes.contains(&class) {
             return Err(format!("expected a disc with a rim on a background, got no {what}"));
         }
     }
-    Ok(Mask { size: [rgb.height() as usize, rgb.width() as usize], classes, coding, has_cup })
+    let specks = keep_disc(&mut classes, values.size)?;
+    let has_cup = classes.contains(&CUP);
+    Ok(Mask { size: values.size, classes, has_cup, specks })
 }
 
-/// The coding of a mask in which value v occurs `counts[v]` times, and the class of each value.
-fn coding(counts: &[usize; 256]) -> Result<(Coding, [u8; 256]), String> {
-    let values: Vec<u8> = (0..=255).filter(|&value| counts[usize::from(value)] > 0).collect();
-    let only = |allowed: [u8; 3]| values.iter().all(|value| allowed.contains(value));
-    let mut map = [BACKGROUND; 256];
-    if only([0, 1, 2]) && values.len() > 1 {
-        // Most of a photograph is background.
-        let background = if counts[0] >= counts[2] { 0 } else { 2 };
-        map[usize::from(background)] = BACKGROUND;
-        map[1] = RIM;
-        map[usize::from(2 - background)] = CUP;
-        return Ok((Coding::Indexed { background }, map));
+/// Keeps the largest part of the disc in `classes`; the other parts become background, and their sizes are returned.
+///
+/// # Errors
+/// If the largest part is no disc, or another part could be one as well.
+fn keep_disc(classes: &mut [u8], [height, width]: [usize; 2]) -> Result<Vec<usize>, String> {
+    let mut parts = parts(classes, [height, width]);
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    let Some((disc, specks)) = parts.split_first() else { return Ok(Vec::new()) };
+    let share = disc.len() as f64 / classes.len() as f64;
+    if share > SHARES[1] {
+        return Err(format!(
+            "a disc that fills {:.0} % of the picture; photographs and masks must show the surroundings of the disc",
+            100.0 * share
+        ));
     }
-    if only([0, 128, 255]) && values.len() > 1 {
-        (map[0], map[128]) = (CUP, RIM);
-        return Ok((Coding::Official, map));
+    if share < SHARES[0] {
+        return Err(format!("a disc of {} pixels, {:.4} % of the picture, is no disc", disc.len(), 100.0 * share));
     }
-    let (shown, rest) = values.split_at(values.len().min(8));
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-    Err(format!("expected the values 0 (cup), 128 (rim) and 255 (background), got {shown:?}{more}"))
+    if let Some(second) = specks.first().filter(|second| second.len() as f64 > SPECK * disc.len() as f64) {
+        return Err(format!(
+            "two discs, of {} and {} pixels; expected one disc, which hangs together",
+            disc.len(),
+            second.len()
+        ));
+    }
+    specks.iter().flatten().for_each(|&at| classes[at] = BACKGROUND);
+    Ok(specks.iter().map(Vec::len).collect())
+}
+
+/// The pixels of each part of the disc; pixels that touch at a side or a corner hang together.
+fn parts(classes: &[u8], [height, width]: [usize; 2]) -> Vec<Vec<usize>> {
+    let mut is_left: Vec<bool> = classes.iter().map(|&class| class != BACKGROUND).collect();
+    let mut parts = Vec::new();
+    for start in 0..classes.len() {
+        if !std::mem::take(&mut is_left[start]) {
+            continue;
+        }
+        let (mut part, mut next) = (vec![start], 0);
+        while let Some(&at) = part.get(next) {
+            next += 1;
+            let (row, column) = (at / width, at % width);
+            for row in row.saturating_sub(1)..height.min(row + 2) {
+                for column in column.saturating_sub(1)..width.min(column + 2) {
+                    let other = row * width + column;
+                    if std::mem::take(&mut is_left[other]) {
+                        part.push(other);
+                    }
+                }
+            }
+        }
+        parts.push(part);
+    }
+    parts
 }
 
 #[cfg(test)]
 mod tests {
-    use image::{GrayImage, RgbImage};
+    use image::{GrayImage, Luma, RgbImage};
 
     use super::*;
 
@@ -81,40 +121,75 @@ mod tests {
         GrayImage::from_raw(values.len() as u32, 1, values.to_vec()).unwrap().into()
     }
 
+    fn official(picture: &DynamicImage) -> Result<Mask, String> {
+        decode(picture, MaskCodes::OFFICIAL)
+    }
+
     #[test]
-    fn the_three_codings_mean_the_same() {
+    fn any_coding_means_the_same() {
         let expected = [BACKGROUND, BACKGROUND, BACKGROUND, RIM, CUP];
-        let codings = [
-            ([255, 255, 255, 128, 0], Coding::Official),
-            ([0, 0, 0, 1, 2], Coding::Indexed { background: 0 }),
-            ([2, 2, 2, 1, 0], Coding::Indexed { background: 2 }),
-        ];
-        for (values, coding) in codings {
-            let mask = decode(&row(&values)).unwrap();
-            assert_eq!((mask.classes, mask.coding, mask.size, mask.has_cup), (expected.to_vec(), coding, [1, 5], true));
+        for codes in [[255, 128, 0], [0, 1, 2], [2, 1, 0], [0, 128, 255], [0, 2, 1]] {
+            let [background, rim, cup] = codes;
+            let picture = row(&[background, background, background, rim, cup]);
+            let codes = MaskCodes { background: background.into(), rim: rim.into(), cup: cup.into() };
+            let mask = decode(&picture, codes).unwrap();
+            assert_eq!((mask.classes, mask.size, mask.has_cup, mask.specks), (expected.to_vec(), [1, 5], true, vec![]));
         }
         // The same values in three equal channels.
         let rgb = RgbImage::from_fn(5, 1, |x, _| image::Rgb([[255, 255, 255, 128, 0][x as usize]; 3]));
-        assert_eq!(decode(&rgb.into()).unwrap().classes, expected);
+        assert_eq!(official(&rgb.into()).unwrap().classes, expected);
     }
 
     #[test]
     fn a_mask_without_a_cup_is_told() {
-        assert!(!decode(&row(&[255, 255, 128])).unwrap().has_cup);
-        assert!(!decode(&row(&[0, 0, 1])).unwrap().has_cup);
+        assert!(!official(&row(&[255, 255, 128])).unwrap().has_cup);
     }
 
     #[test]
-    fn other_values_are_named() {
-        let message = |values: &[u8]| decode(&row(values)).unwrap_err();
-        assert!(message(&[255, 254, 128, 0]).contains("got [0, 128, 254, 255]"));
-        assert!(message(&[0, 1, 2, 3]).contains("got [0, 1, 2, 3]"));
+    fn other_values_and_other_roles_are_named() {
+        let message = |values: &[u8]| official(&row(values)).unwrap_err();
+        assert!(message(&[255, 255, 254, 128, 0]).contains("got [0, 128, 254, 255]"));
         assert!(message(&[0, 10, 20, 30, 40, 50, 60, 70, 80, 90]).contains("and 2 more"));
-        for nothing in [&[255, 255][..], &[0, 0], &[255, 0], &[128, 0], &[0, 2]] {
+        assert!(
+            message(&[0, 0, 0, 128, 255]).contains("coded 0 background, 128 rim, 255 cup, but the folder is coded 255")
+        );
+        assert!(message(&[128, 128, 128, 255]).contains("coded 128 background, 255 disc"));
+        for nothing in [&[255, 255][..], &[0, 0], &[255, 255, 0], &[128, 0]] {
             let message = message(nothing);
-            assert!(message.contains("got no ") || message.contains("got ["), "{nothing:?}: {message}");
+            assert!(message.contains("got no ") || message.contains("coded "), "{nothing:?}: {message}");
         }
-        let rgb = RgbImage::from_pixel(2, 1, image::Rgb([255, 0, 0]));
-        assert!(decode(&rgb.into()).unwrap_err().contains("the colour (255, 0, 0)"));
+    }
+
+    /// A picture of 40 x 30 pixels with a disc of 10 x 10 around a cup of 4 x 4, and further discs.
+    fn with_specks(specks: &[(u32, u32)]) -> DynamicImage {
+        let class = |x: u32, y: u32| {
+            let within =
+                |margin: u32| (10 + margin..20 - margin).contains(&x) && (5 + margin..15 - margin).contains(&y);
+            usize::from(within(0) || specks.contains(&(x, y))) + usize::from(within(3))
+        };
+        GrayImage::from_fn(40, 30, |x, y| Luma([[255, 128, 0][class(x, y)]])).into()
+    }
+
+    #[test]
+    fn the_disc_is_the_largest_part_and_specks_are_told() {
+        let clean = official(&with_specks(&[])).unwrap();
+        let mask = official(&with_specks(&[(39, 29), (0, 0), (1, 1), (0, 1)])).unwrap();
+        assert_eq!((mask.classes, mask.specks), (clean.classes, vec![3, 1]));
+        // A pixel at a corner of the disc belongs to it.
+        assert_eq!(official(&with_specks(&[(20, 15)])).unwrap().specks, Vec::<usize>::new());
+        let second: Vec<(u32, u32)> = (0..11).map(|k| (30 + k % 4, 20 + k / 4)).collect();
+        assert!(official(&with_specks(&second)).unwrap_err().contains("two discs, of 100 and 11 pixels"));
+    }
+
+    #[test]
+    fn a_disc_has_a_plausible_size() {
+        let disc = |side: u32| {
+            let inside = |x: u32, y: u32| (10..10 + side).contains(&x) && (10..10 + side).contains(&y);
+            let picture = GrayImage::from_fn(200, 200, |x, y| Luma([if inside(x, y) { 128 } else { 255 }]));
+            official(&picture.into()).map(|mask| mask.specks.len())
+        };
+        assert_eq!(disc(2), Ok(0));
+        assert!(disc(1).unwrap_err().contains("a disc of 1 pixels"));
+        assert!(disc(180).unwrap_err().contains("a disc that fills 81 % of the picture"));
     }
 }

@@ -8,6 +8,7 @@ use super::labels;
 use super::manifest::RefugeManifest;
 use super::names::{Counts, Name};
 use crate::error::{Error, Result, at};
+use crate::files::is_transient;
 use crate::finding::ProblemKind;
 
 /// Folders that are nested more deeply than this are ignored.
@@ -32,7 +33,9 @@ pub(super) fn scan(folder: &Path) -> Result<Inventory> {
     }
     let manifest = RefugeManifest::read(folder)?;
     let mut files = FoundFiles::default();
-    walk(folder, 0, &mut files)?;
+    let mut lossless = BTreeMap::new();
+    walk(folder, 0, &mut files, &mut lossless)?;
+    sort_lossless(folder, lossless, &mut files);
     if files.images.is_empty() {
         return Err(missing());
     }
@@ -41,20 +44,22 @@ pub(super) fn scan(folder: &Path) -> Result<Inventory> {
     Ok(inventory)
 }
 
-fn walk(folder: &Path, depth: usize, files: &mut FoundFiles) -> Result<()> {
+/// Files of formats without losses, of which some are masks.
+type Lossless = BTreeMap<Name, Vec<PathBuf>>;
+
+fn walk(folder: &Path, depth: usize, files: &mut FoundFiles, lossless: &mut Lossless) -> Result<()> {
     let entries =
         std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>).map_err(at(folder))?;
     let mut paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        // Hidden files come from file managers, for instance `._g0001.jpg`.
-        if name.starts_with('.') || OTHER_FOLDERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
+        if is_transient(&name) || OTHER_FOLDERS.iter().any(|other| name.eq_ignore_ascii_case(other)) {
             continue;
         }
         if path.is_dir() {
             if depth < DEEPEST {
-                walk(&path, depth + 1, files)?;
+                walk(&path, depth + 1, files, lossless)?;
             }
             continue;
         }
@@ -62,13 +67,35 @@ fn walk(folder: &Path, depth: usize, files: &mut FoundFiles) -> Result<()> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
         match (extension.as_str(), stem) {
             ("jpg" | "jpeg", Some(name)) => files.images.entry(name).or_default().push(path),
-            ("bmp" | "png", Some(name)) => files.masks.entry(name).or_default().push(path),
-            ("jpg" | "jpeg" | "bmp" | "png", None) => files.unknown.push(path),
+            ("bmp" | "png" | "tif" | "tiff", Some(name)) => lossless.entry(name).or_default().push(path),
+            ("jpg" | "jpeg" | "bmp" | "png" | "tif" | "tiff", None) => files.unknown.push(path),
             ("xlsx" | "xls", _) => files.spreadsheets.push(path),
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Tells masks from photographs. A file in a folder of masks is a mask; of the others, one is a photograph if there is no JPEG
+/// file of its name.
+fn sort_lossless(root: &Path, lossless: Lossless, files: &mut FoundFiles) {
+    for (name, paths) in lossless {
+        let has_photograph = files.images.contains_key(&name);
+        for path in paths {
+            let kind = if has_photograph || is_among_masks(root, &path) { &mut files.masks } else { &mut files.images };
+            kind.entry(name).or_default().push(path);
+        }
+    }
+}
+
+/// Whether a folder below `root` in which `file` lies is called as folders of masks are.
+fn is_among_masks(root: &Path, file: &Path) -> bool {
+    const WORDS: [&str; 4] = ["mask", "annotation", "label", "segmentation"];
+    let inside = file.strip_prefix(root).unwrap_or(file).parent().unwrap_or(Path::new(""));
+    inside.iter().any(|folder| {
+        let folder = folder.to_string_lossy().to_ascii_lowercase();
+        WORDS.iter().any(|word| folder.contains(word)) || folder.ends_with("gt")
+    })
 }
 
 impl Inventory {

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::case::Case;
+use super::codes::MaskCodes;
 use super::config::RefugeConfig;
+use super::copies::copies;
 use super::crops::{self, SquareCut};
 use super::facts::Facts;
 use super::frame::CropFrame;
 use super::inventory::Found;
 use super::manifest::RefugeManifest;
-use super::mask::Coding;
 use super::placement::CropPlacement;
 use super::report::RefugeReport;
 use super::scan::scan;
@@ -34,6 +35,7 @@ pub struct Refuge {
     fingerprint: String,
     /// SHA-256 of each case's image file.
     images: Arc<Vec<String>>,
+    facts: Arc<Vec<Facts>>,
     notes: Vec<Finding>,
 }
 
@@ -64,12 +66,19 @@ impl Refuge {
         let case =
             |found: &Found| Some(Case { name: found.name.text(), part: found.name.part(), glaucoma: found.glaucoma? });
         let cases: Vec<Case> = inventory.found.iter().filter_map(case).collect();
-        let told = (0usize..).zip(&inventory.found);
-        let told = told.flat_map(|(index, found)| inventory.notes_of(found, Facts::of(squares.bytes(3 * index + 2))));
-        let (origin, notes) = (inventory.origin(), inventory.report(told.collect()).findings);
+        let facts = (0..inventory.found.len()).map(|index| Facts::of(squares.bytes(3 * index + 2)));
+        let facts: Vec<Facts> = facts.collect::<Result<_>>()?;
+        let pixels: Vec<Option<String>> = facts.iter().map(|facts| Some(facts.pixels.clone())).collect();
+        let mut told = copies(&inventory, &pixels, config.allows_copies);
+        if told.iter().any(|finding| finding.is_defect) {
+            return Err(inventory.report(told).into_error());
+        }
+        told.extend(inventory.found.iter().zip(&facts).flat_map(|(found, facts)| inventory.notes_of(found, facts)));
+        let (origin, notes) = (inventory.origin(), inventory.report(told).findings);
         let fingerprint = fingerprint(&key, config, &cases);
-        let (cases, squares, images) = (Arc::new(cases), Arc::new(squares), Arc::new(images));
-        Ok(Self { cases, squares, frame, crop: cut.crop, origin, fingerprint, images, notes })
+        let (cases, squares) = (Arc::new(cases), Arc::new(squares));
+        let (images, facts) = (Arc::new(images), Arc::new(facts));
+        Ok(Self { cases, squares, frame, crop: cut.crop, origin, fingerprint, images, facts, notes })
     }
 
     /// All photographs, ordered by part and name.
@@ -119,12 +128,32 @@ impl Refuge {
 
     /// (height, width) of the photograph of case `index`.
     pub fn size(&self, index: usize) -> [usize; 2] {
-        Facts::of(self.squares.bytes(3 * index + 2)).size
+        self.facts[index].size
     }
 
-    /// Whether the mask of case `index` is coded 0, 1, 2, as in some copies, and not 0, 128, 255.
-    pub fn is_recoded(&self, index: usize) -> bool {
-        Facts::of(self.squares.bytes(3 * index + 2)).coding != Coding::Official
+    /// The codes by which all masks of the folder were read.
+    pub fn mask_codes(&self) -> MaskCodes {
+        self.facts.first().map_or(MaskCodes::OFFICIAL, |facts| facts.codes)
+    }
+
+    /// The number of pixels of the mask of case `index` that hang not together with the disc; they are read as background.
+    pub fn specks(&self, index: usize) -> usize {
+        self.facts[index].specks.iter().sum()
+    }
+
+    /// Whether the photograph of case `index` is grey.
+    pub fn is_grey(&self, index: usize) -> bool {
+        self.facts[index].is_grey
+    }
+
+    /// The pairs of cases whose photographs are the same, as indices: the later one and the first one.
+    pub fn copies(&self) -> Vec<[usize; 2]> {
+        let mut first = std::collections::BTreeMap::new();
+        let pairs = self.facts.iter().enumerate().filter_map(|(index, facts)| {
+            let earlier = *first.entry(facts.pixels.as_str()).or_insert(index);
+            (earlier != index).then_some([index, earlier])
+        });
+        pairs.collect()
     }
 
     /// Divides the cases: 800 to train and select on, of which a stratified tenth, drawn from `seed`, is for selection; 400 to

@@ -71,3 +71,12 @@ pub(crate) fn path(folder: &Path, role: Role, id: &str) -> PathBuf {
     let id = SMALL.photographs().find(|other| other.to_string() == id).unwrap();
     folder.join(role.path(id))
 }
+
+/// `jpeg` with a tag of EXIF that gives the orientation, as cameras write it.
+#[allow(dead_code, reason = "not every test file needs it")]
+pub(crate) fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let entry = [0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0];
+    let exif = [&b"Exif\0\0II*\0\x08\0\0\0\x01\0"[..], &entry, &[0; 4]].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
+}

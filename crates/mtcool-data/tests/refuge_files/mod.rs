@@ -14,6 +14,10 @@ pub(crate) enum Coding {
     Official,
     BackgroundZero,
     CupZero,
+    /// The values of the official coding in other roles.
+    Swapped,
+    /// Values of no usual coding.
+    Other,
 }
 
 /// Where files lie and how masks are coded.
@@ -56,6 +60,30 @@ pub(crate) fn jpeg(color: [u8; 3], [height, width]: [u32; 2]) -> Vec<u8> {
     let mut file = Cursor::new(Vec::new());
     RgbImage::from_pixel(width, height, image::Rgb(color)).write_to(&mut file, ImageFormat::Jpeg).unwrap();
     file.into_inner()
+}
+
+/// The photograph `name` as a JPEG file: of one colour, except for blocks at the left and right that tell its name, so that no
+/// two photographs are the same.
+pub(crate) fn photograph(name: &str) -> Vec<u8> {
+    let [height, width] = SIZE;
+    let (color, number) = (plain(name).0.color, name[1..].parse::<u32>().unwrap());
+    let letter = "gnVT".find(&name[..1]).unwrap() as u32;
+    let pixel = |x: u32, y: u32| match (x / 8, y / 8) {
+        (0, block) => image::Rgb([(8 + 16 * (number >> (4 * block) & 15)) as u8; 3]),
+        (3, 0) => image::Rgb([(8 + 64 * letter) as u8; 3]),
+        _ => image::Rgb(color),
+    };
+    let mut file = Cursor::new(Vec::new());
+    RgbImage::from_fn(width, height, pixel).write_to(&mut file, ImageFormat::Jpeg).unwrap();
+    file.into_inner()
+}
+
+/// `jpeg` with a tag of EXIF that gives the orientation, as cameras write it.
+pub(crate) fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+    let entry = [0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0];
+    let exif = [&b"Exif\0\0II*\0\x08\0\0\0\x01\0"[..], &entry, &[0; 4]].concat();
+    let length = (exif.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
 /// A mask as a BMP file, with `code` of each class as its value.
@@ -113,6 +141,8 @@ pub(crate) fn write_set(folder: &Path, layout: &Layout<'_>) {
         Coding::Official => [255, 128, 0],
         Coding::BackgroundZero => [0, 1, 2],
         Coding::CupZero => [2, 1, 0],
+        Coding::Swapped => [0, 128, 255],
+        Coding::Other => [1, 3, 2],
     };
     let mask = mask(SIZE, |class| codes[usize::from(class)]);
     let (train, validation, test) = ("Annotation-Training400", "REFUGE-Validation400-GT", "REFUGE-Test-GT");
@@ -127,7 +157,7 @@ pub(crate) fn write_set(folder: &Path, layout: &Layout<'_>) {
                 (_, true) => ("Test400", format!("{test}/Disc_Cup_Masks/G")),
                 (_, false) => ("Test400", format!("{test}/Disc_Cup_Masks/N")),
             };
-            write(format!("{images}/{name}.jpg"), &jpeg(plain.color, SIZE));
+            write(format!("{images}/{name}.jpg"), &photograph(&name));
             write(format!("{masks}/{name}.bmp"), &mask);
         }
     }

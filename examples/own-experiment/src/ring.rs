@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
 use mtcool_bench::suite::{
-    CaseScore, Column, DatasetEntry, DatasetSpec, Evaluation, MapSink, Split, Suite, TaskOutput, TaskSpec,
+    CaseScore, Column, DataPlace, DatasetEntry, DatasetSpec, Evaluation, MapSink, Split, Suite, TaskOutput, TaskSpec,
 };
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Batch, BatchSource, Parameters, Problem, batches};
@@ -14,7 +14,7 @@ use serde_json::Value;
 const COUNTS: [usize; 3] = [2000, 500, 500];
 
 pub(crate) fn entry() -> DatasetEntry {
-    let open = |_: &std::path::Path, _: &Value| -> Result<Box<dyn Suite>> {
+    let open = |_: DataPlace<'_>, _: &Value| -> Result<Box<dyn Suite>> {
         let draw = |part: usize| {
             let mut generator = stream(part as u64, Purpose::Method, [0; 4], "points");
             uniform(&mut generator, 1.0, &(COUNTS[part], 2).into(), DType::F32, &Device::Cpu)

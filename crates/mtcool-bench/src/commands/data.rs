@@ -21,7 +21,7 @@ pub(super) fn data(registry: &Registry, arguments: Data) -> Result<()> {
     logging::start(&Console::default(), None)?;
     let place = |dataset: &str, folder: Option<PathBuf>, source| -> Result<_> {
         let entry = registry.dataset(dataset)?;
-        let config = DataConfig { source, folder, synthetic: None, settings: Dict::new() };
+        let config = DataConfig { source, folder, cache: None, synthetic: None, settings: Dict::new() };
         Ok((entry, config.folder_of(entry)))
     };
     let (entry, folder) = match arguments {

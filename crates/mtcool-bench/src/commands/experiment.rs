@@ -1,10 +1,12 @@
 //! `mtcool reproduce` and `mtcool report`: the runs and the table of an experiment.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use mtcool_data::Error as DataError;
 use mtcool_ops::open_device;
 
 use super::ended::Ended;
@@ -20,7 +22,7 @@ use crate::progress::Console;
 use crate::record::{ExperimentFolder, Published, SweepRecord, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
-use crate::suite::{Registry, Suite};
+use crate::suite::{DataPlace, Registry, Suite};
 
 /// The longest time between checkpoints: a year.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -172,12 +174,34 @@ pub(super) fn remembered(
 fn prepare(plan: &Plan) -> Result<Box<dyn Suite>> {
     let (config, dataset) = (&plan.experiment.data, &plan.dataset);
     let folder = config.folder_of(dataset);
-    match config.source {
-        DataSource::Fetch => (dataset.fetch)(&folder)?,
-        DataSource::Synth => (dataset.synthesize)(&folder, config.synthetic.unwrap_or(dataset.synthetic))?,
-        DataSource::Folder => {}
+    let obtained = match config.source {
+        DataSource::Fetch => (dataset.fetch)(&folder),
+        DataSource::Synth => (dataset.synthesize)(&folder, config.synthetic.unwrap_or(dataset.synthetic)),
+        DataSource::Folder => Ok(()),
+    };
+    obtained.map_err(|error| unwritable(error, &folder, "the folder of the data", "data.folder"))?;
+    open(plan)
+}
+
+/// Opens the data in its folder.
+fn open(plan: &Plan) -> Result<Box<dyn Suite>> {
+    let config = &plan.experiment.data;
+    let (folder, cache) = (config.folder_of(&plan.dataset), config.cache());
+    let opened = (plan.dataset.open)(DataPlace { folder: &folder, cache }, &plan.data_settings);
+    opened.map_err(|error| unwritable(error, cache, "the folder for decoded pictures", "data.cache"))
+}
+
+/// The `error`; if it says that `folder` cannot be used, with what the folder is for and the setting that names another one.
+pub(super) fn unwritable(error: anyhow::Error, folder: &Path, what: &str, key: &str) -> anyhow::Error {
+    let is_inside = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<DataError>() {
+        Some(DataError::Io { path, source }) => path.starts_with(folder) && source.kind() != ErrorKind::NotFound,
+        _ => false,
+    };
+    if !error.chain().any(is_inside) {
+        return error;
     }
-    (dataset.open)(&folder, &plan.data_settings)
+    let remedy = format!("choose another folder with `--set {key}=DIR`, or make this one writable");
+    error.context(format!("{what}, `{}`, cannot be used: {remedy}", folder.display()))
 }
 
 fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
@@ -190,7 +214,7 @@ fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
 /// # Errors
 /// If it cannot be read, or if it is other data.
 pub(super) fn open_data(plan: &Plan, data: &DataIdentity) -> Result<Box<dyn Suite>> {
-    let suite = (plan.dataset.open)(&plan.experiment.data.folder_of(&plan.dataset), &plan.data_settings)?;
+    let suite = open(plan)?;
     ensure!(identity_of(plan, suite.as_ref()).is_same(data), "this data is not the data that the runs were trained on");
     Ok(suite)
 }

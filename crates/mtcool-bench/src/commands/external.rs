@@ -7,8 +7,8 @@ use crate::plan::{DataIdentity, ExternalConfig, Plan};
 use crate::record::{ExperimentFolder, Status, StoredRun, stored_runs};
 use crate::suite::{ExternalFolder, Registry, TrainedOn};
 
-fn folder_of(external: &ExternalConfig) -> ExternalFolder<'_> {
-    ExternalFolder { folder: &external.folder, layout: &external.layout }
+fn folder_of<'a>(plan: &'a Plan, external: &'a ExternalConfig) -> ExternalFolder<'a> {
+    ExternalFolder { folder: &external.folder, cache: plan.experiment.data.cache(), layout: &external.layout }
 }
 
 /// Opens each folder as for the runs that are to come, so that a mistake is found before training.
@@ -20,7 +20,7 @@ pub(super) fn check(plan: &Plan, data: &DataIdentity) -> Result<()> {
     for external in &plan.experiment.external {
         let seed = plan.experiment.seeds.all().first().copied().unwrap_or(0);
         let trained = TrainedOn { settings: &plan.data_settings, files: &data.files, seed };
-        let set = open(trained, folder_of(external)).with_context(|| format!("external.{}", external.name))?;
+        let set = open(trained, folder_of(plan, external)).with_context(|| format!("external.{}", external.name))?;
         for note in set.notes() {
             tracing::warn!("external.{}: {note}", external.name);
         }
@@ -44,7 +44,7 @@ pub(super) fn measure(registry: &Registry, plan: &Plan, data: &DataIdentity, fol
     let work = || -> Result<()> {
         for external in &plan.experiment.external {
             for run in &runs {
-                let kept = measure_and_keep(registry, &run.folder, &external.name, folder_of(external));
+                let kept = measure_and_keep(registry, &run.folder, &external.name, folder_of(plan, external));
                 kept.with_context(|| format!("external.{}", external.name))?;
             }
         }

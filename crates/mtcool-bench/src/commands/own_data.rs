@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::experiment::unwritable;
 use super::flags::overrides;
 use crate::cli::{Init, Inspect};
 use crate::plan::Plan;
 use crate::record::write_whole;
-use crate::suite::Registry;
+use crate::suite::{DataPlace, Registry};
 
 /// Prints what is in the folder of an experiment, and writes a page with pictures.
 ///
@@ -20,7 +21,9 @@ pub(super) fn inspect(registry: &Registry, arguments: &Inspect) -> Result<()> {
         format!("`{}` is checked by `mtcool data verify {0}`; `inspect` is for your own files", plan.dataset.name)
     })?;
     let folder = plan.experiment.data.folder_of(&plan.dataset);
-    let found = inspect(&folder, &plan.data_settings)?;
+    let cache = plan.experiment.data.cache();
+    let found = inspect(DataPlace { folder: &folder, cache }, &plan.data_settings)
+        .map_err(|error| unwritable(error, cache, "the folder for decoded pictures", "data.cache"))?;
     write_whole(&arguments.page, found.page.as_bytes())?;
     println!("{}\nPictures with their masks and labels: {}", found.text, arguments.page.display());
     ensure!(found.is_usable, "`{}` cannot be used yet: see the problems above", folder.display());

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::batches::batch;
 use crate::suite::{
-    Column, DataRecord, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite, SyntheticConfig,
-    TaskOutput, TaskSpec,
+    Caveat, Column, DataPlace, DataRecord, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite,
+    SyntheticConfig, TaskOutput, TaskSpec,
 };
 
 pub(super) fn entry() -> DatasetEntry {
@@ -45,7 +45,7 @@ fn spec() -> DatasetSpec {
     }
 }
 
-fn open(folder: &Path, _: &serde_json::Value) -> Result<Box<dyn Suite>> {
+fn open(DataPlace { folder, .. }: DataPlace<'_>, _: &serde_json::Value) -> Result<Box<dyn Suite>> {
     Ok(Box::new(MnistSuite { digits: Mnist::read(folder)?, on_card: OnceLock::new() }))
 }
 
@@ -142,6 +142,10 @@ impl Suite for MnistSuite {
             validation: images("train", *training_images, count(validation)),
             test: images("t10k", 0, count(test)),
         }
+    }
+
+    fn caveats(&self) -> Vec<Caveat> {
+        self.digits.absent.iter().map(|text| Caveat { text: text.clone(), is_comparable: false }).collect()
     }
 
     fn samples(&self, task: usize) -> usize {

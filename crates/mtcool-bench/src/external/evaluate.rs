@@ -7,7 +7,7 @@ use polars::prelude::{Column, DataFrame};
 
 use super::measure_run;
 use crate::output::print;
-use crate::plan::layout;
+use crate::plan::{CACHE, layout};
 use crate::predict::find_runs;
 use crate::record::{ExternalResult, csv_bytes, read, write_whole};
 use crate::report::grid;
@@ -36,7 +36,7 @@ pub fn run(registry: &Registry, request: &EvaluateRequest<'_>) -> Result<()> {
     let EvaluateRequest { data, out, .. } = request;
     check_place(out)?;
     let layout = layout(request.assignments)?;
-    let external = ExternalFolder { folder: data, layout: &layout };
+    let external = ExternalFolder { folder: data, cache: Path::new(CACHE), layout: &layout };
     let mut measured: Vec<(String, ExternalResult)> = Vec::new();
     let mut noted: Vec<String> = Vec::new();
     for run in find_runs(request.runs)? {

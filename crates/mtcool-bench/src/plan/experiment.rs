@@ -88,6 +88,9 @@ pub struct Experiment {
     pub reference: BTreeMap<String, Reference>,
 }
 
+/// The folder for decoded pictures unless `data.cache` names another one.
+pub const CACHE: &str = "data/cache";
+
 /// The source of the data.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +99,9 @@ pub struct DataConfig {
     pub source: DataSource,
     /// The folder of the data; by default a folder below `data/` named after the data set.
     pub folder: Option<PathBuf>,
+    /// The folder for decoded pictures, by default `data/cache`. It changes no result, and may be deleted at any time.
+    #[serde(default)]
+    pub cache: Option<PathBuf>,
     /// Size and seed of a synthetic set; by default those of `mtcool data synth`.
     #[serde(default)]
     pub synthetic: Option<SyntheticConfig>,
@@ -112,6 +118,11 @@ impl DataConfig {
             (None, DataSource::Synth) => Path::new("data").join(format!("{}-synth", dataset.name)),
             (None, _) => Path::new("data").join(&*dataset.name),
         }
+    }
+
+    /// The folder for decoded pictures: the configured folder or the default one.
+    pub fn cache(&self) -> &Path {
+        self.cache.as_deref().unwrap_or(Path::new(CACHE))
     }
 }
 

@@ -24,7 +24,7 @@ mod variables;
 mod variants;
 
 pub use claims::{Claim, Direction};
-pub use experiment::{Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
+pub use experiment::{CACHE, Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
 pub use external::ExternalConfig;
 pub use layers::Overrides;
 pub use layout::layout;
@@ -36,3 +36,5 @@ pub use run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 pub use seeds::Seeds;
 pub use source::ExperimentSource;
 pub use stored::{StoredConfig, StoredSettings};
+#[doc(hidden)]
+pub use variables::assignments_of;

@@ -1,5 +1,7 @@
 //! `MTCOOL_*` variables, which are read as the assignments of `--set`.
 
+use std::ffi::OsString;
+
 use crate::suite::ConfigError;
 
 /// `MTCOOL_*` variables that are not configuration keys.
@@ -20,7 +22,12 @@ pub(super) struct Variable {
 /// # Errors
 /// If the value of such a variable is not valid Unicode.
 pub(super) fn variables() -> Result<Vec<Variable>, ConfigError> {
-    let ours = std::env::vars_os().filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value)));
+    variables_of(std::env::vars_os())
+}
+
+/// As [`variables`], for these names and values.
+fn variables_of(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Variable>, ConfigError> {
+    let ours = all.filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value)));
     let keyed = ours.filter_map(|(name, value)| {
         let key = name.strip_prefix("MTCOOL_")?.to_lowercase().replace("__", ".");
         (!OTHERS.contains(&key.as_str())).then_some((name, key, value))
@@ -34,4 +41,12 @@ pub(super) fn variables() -> Result<Vec<Variable>, ConfigError> {
     let mut all = assigned.collect::<Result<Vec<_>, _>>()?;
     all.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(all)
+}
+
+/// The assignments of variables with these names and values, for the fuzz tests.
+///
+/// # Errors
+/// As for the variables of the process.
+pub fn assignments_of(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<String>, ConfigError> {
+    Ok(variables_of(all)?.into_iter().map(|variable| variable.assignment).collect())
 }

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use mtcool_data::picture::exif_orientation;
 use serde_json::{Map, Value, json};
 
 use crate::output::Output;
@@ -124,8 +125,15 @@ fn names(images: &[PathBuf]) -> Result<Vec<String>> {
 impl Session {
     /// Predicts for one image and writes the results to files whose names begin with `name`.
     fn predict(&self, image: &Path, name: &str, written: &mut Written) -> Result<Value> {
-        let known = self.ensemble.known(&sha256(&read(image)?));
+        let bytes = read(image)?;
+        let known = self.ensemble.known(&sha256(&bytes));
         let mut notices: Vec<String> = known.and_then(|known| known.notice()).into_iter().collect();
+        let orientation = exif_orientation(&bytes);
+        if orientation != 1 {
+            notices.push(format!(
+                "turned as its file says (EXIF orientation {orientation}): sizes, places and masks are those of the turned photograph"
+            ));
+        }
         for notice in &notices {
             tracing::warn!("`{}`: {notice}", image.display());
         }

@@ -66,7 +66,12 @@ pub fn create_folder(path: &Path) -> Result<(), StorageError> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let failed = |error| StorageError::new("write", path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(failed)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tmp-");
+    // As for any new file, the process's umask decides who may read it.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(folder)
@@ -91,6 +96,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>, StorageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_of_any_new_file() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let [plain, whole] = ["plain", "whole"].map(|name| folder.path().join(name));
+        std::fs::write(&plain, b"").unwrap();
+        write_whole(&whole, b"").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&whole), mode(&plain), "{:o} and {:o}", mode(&whole), mode(&plain));
+    }
 
     #[test]
     fn what_is_in_the_way_is_named_with_a_remedy() {

@@ -18,7 +18,7 @@ pub struct Interrupted {
     pub epochs: u64,
 }
 
-/// Training diverged. The run is marked as failed, and the sweep continues with the other runs.
+/// Training cannot go on. The run is marked as failed, and the sweep continues with the other runs.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Diverged {
@@ -32,6 +32,17 @@ pub enum Diverged {
         /// The task's name.
         task: Name,
         /// The loss that is not finite.
+        source: Error,
+    },
+
+    /// The method refuses the losses or gradients of a step, and would refuse them again.
+    #[error("{run}: step {step}: the method cannot go on")]
+    Method {
+        /// The run's name: method and seed.
+        run: String,
+        /// Number of steps before.
+        step: u64,
+        /// What the method refuses.
         source: Error,
     },
 

@@ -211,7 +211,11 @@ impl Run<'_> {
         budget: u64,
     ) -> Result<Vec<LossValues>> {
         let progress = position.batches as f64 / budget as f64;
-        let report = method.step(Step { problem, parameters, batches, progress })?;
+        let report = method.step(Step { problem, parameters, batches, progress });
+        let report = report.map_err(|source| match is_final(&source) {
+            true => anyhow::Error::from(Diverged::Method { run: self.name(), step: position.step, source }),
+            false => source.into(),
+        })?;
         match report.check_finite() {
             Err(source @ Error::NonFiniteLoss { task, .. }) => {
                 Err(Diverged::Step { run: self.name(), step: position.step, task: self.task_name(task), source })?
@@ -322,6 +326,12 @@ fn progress_of(position: &Position) -> RunProgress {
     RunProgress { epoch, step, batches, train_seconds }
 }
 
+/// Whether a step failed because of its losses or gradients, so that it would fail again. Storage, memory and batches are no such
+/// reasons.
+fn is_final(error: &Error) -> bool {
+    matches!(error, Error::Mismatch { .. } | Error::OutOfRange { .. } | Error::NonFiniteLoss { .. })
+}
+
 /// Whether an evaluation failed because of a value that is not finite, so that it would fail again.
 fn is_divergence(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -353,7 +363,17 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+    use mtcool_core::{Aggregator, Jacobian};
     use mtcool_metrics::BinaryScores;
+
+    #[test]
+    fn a_method_that_refuses_its_losses_is_over_but_a_missing_batch_is_not() {
+        let mut grad_norm = mtcool_baselines::GradNorm::new(1.5, 0.025).unwrap();
+        let refused = grad_norm.combine(&Jacobian::new(&[], &[1.0, 0.0]), 0);
+        assert!(is_final(&refused.unwrap_err()));
+        let source = Box::new(std::io::Error::other("the disk is full"));
+        assert!(!is_final(&Error::Batch { task: 0, source }));
+    }
 
     #[test]
     fn only_what_is_not_finite_is_a_divergence() {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::external::OpenExternal;
 use super::inspection::{Inspect, Suggest};
 use super::name::Name;
+use super::place::DataPlace;
 use super::predictor::{PredictOption, PredictOptions, Predictor, TrainedModel};
 use super::settings::{Settings, SettingsError};
 use super::task::DatasetSpec;
@@ -49,7 +50,7 @@ pub struct DatasetEntry {
     /// Returns tasks, columns and input size for checked settings.
     pub spec: fn(&Value) -> Result<DatasetSpec>,
     /// Opens a folder with checked settings.
-    pub open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
+    pub open: fn(DataPlace<'_>, &Value) -> Result<Box<dyn Suite>>,
     /// Downloads the data set into a folder, or checks the files that are already there.
     pub fetch: fn(&Path) -> Result<()>,
     /// Draws a synthetic set into a folder.
@@ -76,7 +77,7 @@ impl DatasetEntry {
         name: impl Into<Name>,
         network: impl Into<Name>,
         spec: fn(&Value) -> Result<DatasetSpec>,
-        open: fn(&Path, &Value) -> Result<Box<dyn Suite>>,
+        open: fn(DataPlace<'_>, &Value) -> Result<Box<dyn Suite>>,
     ) -> Self {
         Self {
             name: name.into(),

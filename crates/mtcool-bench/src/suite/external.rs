@@ -26,6 +26,8 @@ pub struct TrainedOn<'a> {
 pub struct ExternalFolder<'a> {
     /// The folder.
     pub folder: &'a Path,
+    /// The folder for decoded pictures; all files in it may be deleted at any time.
+    pub cache: &'a Path,
     /// The settings in which its layout differs from that of the training data, or that only an external test has.
     pub layout: &'a Map<String, Value>,
 }

@@ -5,8 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::Value;
 
+use super::place::DataPlace;
+
 /// Looks at every file of a folder, with checked settings.
-pub type Inspect = fn(&Path, &Value) -> Result<Inspected>;
+pub type Inspect = fn(DataPlace<'_>, &Value) -> Result<Inspected>;
 
 /// Looks at the files of a folder and returns the text of an experiment's file for it.
 pub type Suggest = fn(&Path) -> Result<String>;

@@ -15,6 +15,7 @@ mod loss;
 mod method;
 mod name;
 mod network;
+mod place;
 mod predictor;
 mod registry;
 mod settings;
@@ -37,6 +38,7 @@ pub use network::{
     ClassifierSetting, ImageHeadSetting, MapGradientSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind,
     PrecisionSetting, Sharing,
 };
+pub use place::DataPlace;
 pub use predictor::{
     MapClass, MapPlace, PredictOption, PredictOptions, Predicted, PredictedMap, Predictor, TrainedModel,
 };

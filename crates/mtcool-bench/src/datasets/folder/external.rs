@@ -30,7 +30,8 @@ impl FolderExternal {
         let theirs = adapted(&ours, external.layout)?;
         let statistics = FolderFiles::statistics(trained.files, trained.seed, ours.tasks.len())?;
         let progress = counter("reading pictures");
-        let folder = Folder::open_for_test(external.folder, &theirs, (&ours, &statistics), &options(), &progress)?;
+        let folder =
+            Folder::open_for_test(external.folder, &theirs, (&ours, &statistics), &options(external.cache), &progress)?;
         Ok(Self(folder))
     }
 }

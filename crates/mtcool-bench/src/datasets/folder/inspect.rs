@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::sheet::{SheetPicture, page};
 use super::spec::config;
 use super::suite::options;
+use super::tables::read_parquet;
 use super::template::template;
 use crate::progress::counter;
-use crate::suite::Inspected;
+use crate::suite::{DataPlace, Inspected};
 
 /// Number of cases on the contact sheet.
 const EXAMPLES: usize = 24;
@@ -20,9 +21,9 @@ const EXAMPLES: usize = 24;
 ///
 /// # Errors
 /// If the cache cannot be written, or a picture cannot be encoded; mistakes in the folder are in the text.
-pub(super) fn inspect(root: &Path, settings: &Value) -> Result<Inspected> {
+pub(super) fn inspect(DataPlace { folder: root, cache }: DataPlace<'_>, settings: &Value) -> Result<Inspected> {
     let config = config(settings)?;
-    let inspection = Inspection::of(root, &config, &options(), &counter("reading pictures"))?;
+    let inspection = Inspection::of(root, &config, &options(cache), &counter("reading pictures"))?;
     let text = inspection.to_string();
     let pictures: Vec<SheetPicture> = inspection.examples(EXAMPLES).into_iter().flat_map(pictures).collect();
     let dense = |task: &&TaskConfig| matches!(task.kind, TaskKind::Segmentation { .. });
@@ -60,5 +61,5 @@ fn pictures(example: Example) -> Vec<SheetPicture> {
 /// If there is nothing in the folder that could be predicted.
 pub(super) fn suggest(root: &Path) -> Result<String> {
     ensure!(root.is_dir(), "there is no folder `{}`", root.display());
-    template(root, &Suggestion::for_folder(root, options().read_parquet)?)
+    template(root, &Suggestion::for_folder(root, Some(read_parquet))?)
 }

@@ -31,8 +31,6 @@ pub(super) fn entry() -> DatasetEntry {
         external: Some(|trained, external| Ok(Box::new(FolderExternal::open(trained, external)?))),
         predictor: Some(|model, options| Ok(Box::new(FolderPredictor::new(model, options)?))),
         predict_options: &predict::OPTIONS,
-        ..DatasetEntry::new("folder", "unet", spec, |folder, settings| {
-            Ok(Box::new(FolderSuite::open(folder, settings)?))
-        })
+        ..DatasetEntry::new("folder", "unet", spec, |place, settings| Ok(Box::new(FolderSuite::open(place, settings)?)))
     }
 }

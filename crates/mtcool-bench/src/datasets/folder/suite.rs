@@ -1,6 +1,6 @@
 //! [`FolderSuite`]: a folder's cases for training and evaluation.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 use candle_core::Device;
@@ -17,15 +17,16 @@ use super::spec::config;
 use super::tables::read_parquet;
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataRecord, Evaluation, MapSink, NetworkConfig, Split, Suite, SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, Evaluation, MapSink, NetworkConfig, Split, Suite,
+    SyntheticConfig,
 };
 
 /// Height and width of the pictures of the example that the program draws.
 const SIDE: usize = 64;
 
 /// How folders are opened.
-pub(super) fn options() -> OpenOptions {
-    OpenOptions { cache: PathBuf::from("data/cache"), read_parquet: Some(read_parquet) }
+pub(super) fn options(cache: &Path) -> OpenOptions {
+    OpenOptions { cache: cache.to_owned(), read_parquet: Some(read_parquet) }
 }
 
 /// A folder; with cross-validation, the folder of its first fold and all folds.
@@ -38,7 +39,7 @@ pub(super) struct FolderSuite {
 }
 
 impl FolderSuite {
-    pub(super) fn open(root: &Path, settings: &Value) -> Result<Self> {
+    pub(super) fn open(DataPlace { folder: root, cache }: DataPlace<'_>, settings: &Value) -> Result<Self> {
         let config = config(settings)?;
         ensure!(
             config.root.is_none(),
@@ -49,7 +50,7 @@ impl FolderSuite {
         let fold = |fold: usize| {
             let mut config: FolderConfig = config.clone();
             config.split.fold = fold;
-            Folder::open(root, &config, &options(), &progress)
+            Folder::open(root, &config, &options(cache), &progress)
         };
         let folder = fold(0)?;
         for note in folder.notes() {

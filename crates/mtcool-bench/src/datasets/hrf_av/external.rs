@@ -2,7 +2,6 @@
 //! measured that were trained on HRF-AV.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use mtcool_core::{Network, Parameters};
@@ -101,7 +100,7 @@ fn open(external: ExternalFolder<'_>, layout: &Layout, settings: &HrfAvSettings)
     // Standardised as in training when tiles are cut.
     let unchanged = Normalization { mean: vec![0.0; 3], deviation: vec![1.0; 3] };
     let statistics = TrainingStatistics { normalization: vec![unchanged], scale: vec![[0.0, 1.0]] };
-    let options = OpenOptions { cache: PathBuf::from("data/cache"), read_parquet: None };
+    let options = OpenOptions { cache: external.cache.to_owned(), read_parquet: None };
     let progress = counter("reading photographs");
     Ok(Folder::open_for_test(external.folder, &config, (&config, &statistics), &options, &progress)?)
 }

@@ -2,6 +2,7 @@
 //! U-Net.
 
 mod batches;
+mod caveats;
 mod evaluate;
 mod external;
 mod predict;
@@ -31,8 +32,9 @@ use crate::suite::{
     SyntheticConfig,
 };
 use batches::PatchBatches;
+use caveats::{departures, lacks};
 use evaluate::Marked;
-use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
+use settings::{Copies, HrfAvSettings, MOST_POOLINGS, own_scale};
 use spec::{TASKS, spec};
 use standard::Standard;
 
@@ -56,8 +58,8 @@ pub(super) fn entry() -> DatasetEntry {
         },
         external: Some(|trained, external| Ok(Box::new(external::HrfAvExternal::open(trained, external)?))),
         predictor: Some(|model, _| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
-        ..DatasetEntry::new("hrf-av", "unet", spec, |folder, settings| {
-            Ok(Box::new(HrfAvSuite::open(folder, &Cache::new("data/cache"), settings)?))
+        ..DatasetEntry::new("hrf-av", "unet", spec, |place, settings| {
+            Ok(Box::new(HrfAvSuite::open(place.folder, &Cache::new(place.cache), settings)?))
         })
     }
 }
@@ -88,7 +90,7 @@ struct HrfAvSuite {
     settings: HrfAvSettings,
     origin: (Origin, SetShape),
     /// Facts about the files that a reader of the table must know.
-    notes: Vec<String>,
+    caveats: Vec<Caveat>,
     /// The statistics of the training photographs.
     statistics: ChannelStatistics,
     training: Vec<Arc<Photograph>>,
@@ -111,7 +113,9 @@ impl HrfAvSuite {
                 SetShape::OFFICIAL.size[0].div_ceil(own)
             ))
         })?;
-        let config = HrfAvConfig { shape: origin.1, scale, on_damage: settings.on_damage.policy() };
+        let allows_copies = settings.on_copies == Copies::Allow;
+        let on_damage = settings.on_damage.policy();
+        let config = HrfAvConfig { shape: origin.1, scale, on_damage, allows_copies };
         let set = HrfAv::open(folder, cache, config)?;
         let notes = set.notes();
         for note in &notes {
@@ -122,9 +126,18 @@ impl HrfAvSuite {
         for (part, photographs) in [("train", &training), ("test", &held_out[1])] {
             ensure!(!photographs.is_empty(), "`{}` has no intact photograph for the {part} part", folder.display());
         }
+        let mut caveats = departures(&set, origin.1.photographs().count());
+        for (part, planned, photographs) in [
+            ("training", &partition.train, &training),
+            ("validation", &partition.validation, &held_out[0]),
+            ("test", &partition.test, &held_out[1]),
+        ] {
+            caveats.extend(lacks(part, planned.len(), photographs));
+        }
+        caveats.extend(notes.into_iter().map(|text| Caveat { text, is_comparable: true }));
         let statistics = ChannelStatistics::of(&training);
         let on_card = Sent::default();
-        Ok(Self { settings, origin, notes, statistics, training, on_card, held_out })
+        Ok(Self { settings, origin, caveats, statistics, training, on_card, held_out })
     }
 
     fn photographs(&self, split: Split) -> &[Arc<Photograph>] {
@@ -170,7 +183,7 @@ impl Suite for HrfAvSuite {
     }
 
     fn caveats(&self) -> Vec<Caveat> {
-        self.notes.iter().map(|note| Caveat { text: note.clone(), is_comparable: true }).collect()
+        self.caveats.clone()
     }
 
     fn samples(&self, _: usize) -> usize {
@@ -289,7 +302,9 @@ mod tests {
         // Change the annotation of one photograph.
         let test = first.held_out[1][0].id;
         std::fs::create_dir(set.join(Role::Vessels.folder())).unwrap();
-        std::fs::copy(set.join(Role::Field.path(test)), set.join(Role::Vessels.path(test))).unwrap();
+        let mut vessels = image::open(set.join(Role::Labels.path(test))).unwrap().into_rgb8();
+        vessels.pixels_mut().for_each(|pixel| pixel.0 = if pixel.0 == [0; 3] { [0; 3] } else { [255; 3] });
+        vessels.save(set.join(Role::Vessels.path(test))).unwrap();
         let second = open();
         assert_ne!(second.identity()["digest"], first.identity()["digest"]);
 
@@ -297,6 +312,8 @@ mod tests {
         std::fs::remove_file(set.join(Role::Image.path(test))).unwrap();
         let third = open();
         assert_eq!(third.held_out[1].len(), 5);
+        let told = &third.caveats()[0];
+        assert!(told.text.starts_with("1 of 9 photographs were left out") && !told.is_comparable, "{}", told.text);
         assert!(third.identity() != first.identity() && third.identity() != second.identity());
         assert_eq!(third.statistics, first.statistics);
     }

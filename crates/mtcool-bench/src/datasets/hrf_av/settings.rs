@@ -27,6 +27,9 @@ pub(super) struct HrfAvSettings {
     pub held_out: usize,
     /// How damaged or missing files are treated.
     pub on_damage: Damage,
+    /// How the same photograph under several names is treated. The default is left out of a run's identity.
+    #[serde(skip_serializing_if = "Copies::is_default")]
+    pub on_copies: Copies,
     /// The random changes of patches.
     pub augmentation: Augmentation,
     /// The side of a tile, in pixels, for the prediction of whole photographs.
@@ -70,6 +73,7 @@ impl Default for HrfAvSettings {
             split: PartitionRule::Stratified { seed: 0 },
             held_out: 1,
             on_damage: Damage::Refuse,
+            on_copies: Copies::Refuse,
             augmentation: AUGMENTATION,
             tile: 2048,
             overlap: 256,
@@ -118,6 +122,23 @@ impl Damage {
             Self::Refuse => OnDamage::Refuse,
             Self::LeaveOut => OnDamage::LeaveOut,
         }
+    }
+}
+
+/// How the same photograph under several names is treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Copies {
+    /// Refuse the data set with an error that names all of them.
+    #[default]
+    Refuse,
+    /// Use all of them.
+    Allow,
+}
+
+impl Copies {
+    fn is_default(&self) -> bool {
+        *self == Self::Refuse
     }
 }
 

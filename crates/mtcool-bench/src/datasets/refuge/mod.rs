@@ -6,7 +6,7 @@ mod predict;
 mod settings;
 mod spec;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,13 +21,13 @@ use super::batches::batch;
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split, Suite,
-    SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split,
+    Suite, SyntheticConfig,
 };
 use evaluate::{Photographs, evaluate};
 use photographs::PhotographFiles;
 use predict::search_tiling;
-use settings::RefugeSettings;
+use settings::{Copies, RefugeSettings};
 use spec::{CLASSES, TASKS, spec};
 
 pub(super) fn entry() -> DatasetEntry {
@@ -50,9 +50,7 @@ pub(super) fn entry() -> DatasetEntry {
         },
         predictor: Some(|model, options| Ok(Box::new(predict::RefugePredictor::new(model, options)?))),
         predict_options: &predict::OPTIONS,
-        ..DatasetEntry::new("refuge", "unet", spec, |folder, settings| {
-            Ok(Box::new(RefugeSuite::open(folder, settings)?))
-        })
+        ..DatasetEntry::new("refuge", "unet", spec, |place, settings| Ok(Box::new(RefugeSuite::open(place, settings)?)))
     }
 }
 
@@ -109,10 +107,11 @@ struct RefugeSuite {
 }
 
 impl RefugeSuite {
-    fn open(folder: &Path, settings: &Value) -> Result<Self> {
+    fn open(DataPlace { folder, cache }: DataPlace<'_>, settings: &Value) -> Result<Self> {
         let settings: RefugeSettings = serde_json::from_value(settings.clone()).context("data.settings")?;
-        let RefugeSettings { crop, side, .. } = settings;
-        let config = RefugeConfig { crop, side, placement: settings.placement(), cache: PathBuf::from("data/cache") };
+        let RefugeSettings { crop, side, on_copies, .. } = settings;
+        let (placement, allows_copies) = (settings.placement(), on_copies == Copies::Allow);
+        let config = RefugeConfig { crop, side, placement, allows_copies, cache: cache.to_owned() };
         let refuge = Refuge::open(folder, &config, &counter("cutting photographs")).map_err(with_key)?;
         for note in refuge.notes() {
             tracing::warn!("{note}");
@@ -124,6 +123,16 @@ impl RefugeSuite {
             folder.display(),
             refuge.cases().len()
         );
+        let has =
+            |part: &[u32], glaucoma| part.iter().any(|&index| refuge.cases()[index as usize].glaucoma == glaucoma);
+        for (glaucoma, diagnosis) in [(true, "with glaucoma"), (false, "without glaucoma")] {
+            ensure!(
+                has(&splits.train, glaucoma),
+                "`{}` has no photograph {diagnosis} to train on, so that the task `{}` cannot be learned",
+                folder.display(),
+                TASKS[1]
+            );
+        }
         let training = Arc::new(FundusSamples::training(&refuge, splits.train.clone(), settings.augmentation)?);
         let held_out =
             [&splits.selection, &splits.test].map(|indices| FundusSamples::evaluation(&refuge, indices.clone()));
@@ -156,7 +165,9 @@ impl Suite for RefugeSuite {
 
     fn caveats(&self) -> Vec<Caveat> {
         let placement = Caveat { text: self.settings.placement_note(), is_comparable: true };
-        photographs::caveats(&self.refuge).into_iter().chain([placement]).collect()
+        let parts = [("validation", &self.splits.selection[..]), ("test", &self.splits.test[..])];
+        let of_parts = photographs::one_sided(&self.refuge, &parts);
+        photographs::caveats(&self.refuge).into_iter().chain(of_parts).chain([placement]).collect()
     }
 
     fn samples(&self, _: usize) -> usize {

@@ -5,6 +5,7 @@ mod acceptance;
 mod check;
 mod commands;
 mod cuda;
+mod fuzz;
 mod pack;
 mod tidy;
 
@@ -28,6 +29,7 @@ cargo xtask COMMAND
   bench [--json] [CASE ...]        time training steps, operations and methods, or only the named cases; --json: one line per case
   check [--fast|--cuda]            check format, tidiness, lints, docs and tests; --fast leaves out docs and tests; --cuda: lints
                                    and tests of the build for NVIDIA cards, on a card or on the emulated one
+  fuzz [TARGET] [--minutes N]      feed the parsers with damaged files, a minute for each unless told otherwise
   tidy [FOLDER]                    check what no compiler checks, in a second: sizes of files, dependencies, circles of modules
   cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),
+        Some("fuzz") => fuzz::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("cuda-toolkit") => cuda::fetch_toolkit(&arguments[1..]),
         Some("pack") => pack::run_from(&arguments[1..]),

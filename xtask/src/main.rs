@@ -18,6 +18,7 @@ cargo xtask COMMAND
 
   reproduce EXPERIMENT [FLAGS]     train every method of a table, continue interrupted runs, and print the table
   report EXPERIMENT                write and print the table again from the finished runs
+  search EXPERIMENT [FLAGS]        find good settings of the methods by the validation split
   flatness EXPERIMENT              measure how much the losses of finished runs rise when their weights are moved at random
   status EXPERIMENT                show what is done, running, waiting, interrupted and failed
   runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
@@ -42,8 +43,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some(
-            "reproduce" | "report" | "flatness" | "predict" | "evaluate" | "data" | "methods" | "runs" | "compare"
-            | "status",
+            "reproduce" | "report" | "search" | "flatness" | "predict" | "evaluate" | "data" | "methods" | "runs"
+            | "compare" | "status",
         ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),

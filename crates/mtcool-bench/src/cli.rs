@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Reproduce(Reproduce),
     /// Write and print an experiment's table from the finished runs, without training.
     Report(Report),
+    /// Find good settings of the methods by the validation split, with the same number of trials for each method.
+    Search(Search),
     /// Measure how much the losses of finished runs rise when their weights are moved at random.
     Flatness(Flatness),
     /// Apply the network of a finished run to your own photographs: masks, probabilities of classes, numbers.
@@ -74,6 +76,20 @@ pub(crate) struct ConfigFlags {
     pub(crate) assignments: Vec<String>,
 }
 
+/// Flags of the commands that train, which change no result.
+#[derive(Args, Debug)]
+pub(crate) struct TrainingFlags {
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Number of threads, by default one per core. Results do not depend on it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Seconds between checkpoints.
+    #[arg(long, default_value_t = 30.0)]
+    pub(crate) checkpoint_seconds: f64,
+}
+
 /// `mtcool reproduce`.
 #[derive(Args, Debug)]
 #[command(
@@ -87,15 +103,9 @@ pub(crate) struct Reproduce {
     /// Its configuration.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The folder for results.
-    #[arg(long, default_value = "results")]
-    pub(crate) results: PathBuf,
-    /// Number of threads, by default one per core. Results do not depend on it.
-    #[arg(long)]
-    pub(crate) threads: Option<usize>,
-    /// Seconds between checkpoints.
-    #[arg(long, default_value_t = 30.0)]
-    pub(crate) checkpoint_seconds: f64,
+    /// How it trains.
+    #[command(flatten)]
+    pub(crate) training: TrainingFlags,
     /// Wait for runs that other processes execute, and write the table in the end. Without it, a process ends as soon as nothing is
     /// left to take.
     #[arg(long)]
@@ -120,6 +130,31 @@ pub(crate) struct Report {
     /// Replace a table that has more results.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `mtcool search`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The experiment's file says which values are tried, such as `[default.search.joint]` with `learning_rate = { log = [0.001, \
+                  0.1] }`; `[default.search]` has `trials`, `seed`, `rungs`, `keep` and `objective`. Interrupt it at any time, and start it \
+                  again or in several processes: the trials are the same."
+)]
+pub(crate) struct Search {
+    /// An experiment: a name such as `table1`, or the path of a TOML file.
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) experiment: String,
+    /// Its configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+    /// How it trains.
+    #[command(flatten)]
+    pub(crate) training: TrainingFlags,
+    /// Number of trials of each method: `search.trials` of the experiment's file.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) trials: Option<usize>,
+    /// Write the best settings into the experiment's file; for an experiment that comes with the program, print the lines to write.
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 /// `mtcool flatness`.

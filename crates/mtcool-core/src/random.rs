@@ -20,6 +20,8 @@ pub enum Purpose {
     CooperativeNoise = 3,
     /// A method's own choices, such as the order of projections.
     Method = 4,
+    /// The settings that a search tries.
+    Search = 5,
 }
 
 /// The generator for `purpose` that follows from `seed`, from the numbers `at` (such as iteration, task and draw) and from
@@ -34,6 +36,11 @@ pub fn stream(seed: u64, purpose: Purpose, at: [u32; 4], name: &str) -> ChaCha8R
     let mut generator = ChaCha8Rng::from_seed(key);
     generator.set_stream(fnv1a(name));
     generator
+}
+
+/// The next number of U(0, 1) from `generator`; 0 is possible, 1 is not.
+pub fn unit(generator: &mut ChaCha8Rng) -> f64 {
+    (generator.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// A tensor of `shape` with independent elements of U(-bound, bound), drawn on the host. `dtype` is f32 or f64.
@@ -73,6 +80,15 @@ fn fnv1a(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unit_numbers_fill_their_interval() {
+        let mut generator = stream(1, Purpose::Search, [0; 4], "x");
+        let drawn: Vec<f64> = (0..4096).map(|_| unit(&mut generator)).collect();
+        assert!(drawn.iter().all(|number| (0.0..1.0).contains(number)));
+        let mean = drawn.iter().sum::<f64>() / 4096.0;
+        assert!((mean - 0.5).abs() < 0.02, "mean {mean}");
+    }
 
     #[test]
     fn uniform_numbers_fill_their_interval_and_follow_from_the_key() {

@@ -14,7 +14,7 @@ use super::external;
 use super::flags::overrides;
 use super::interrupt;
 use super::nothing::nothing_matches;
-use crate::cli::{ConfigFlags, Report, Reproduce};
+use crate::cli::{ConfigFlags, Report, Reproduce, TrainingFlags};
 use crate::logging;
 use crate::output::print;
 use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
@@ -42,25 +42,10 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     let overrides = overrides.with_variables()?;
     // The device is opened before any data is read, for the same reason.
     let device = open_device(&plan.experiment.device)?;
-    let every = Duration::try_from_secs_f64(arguments.checkpoint_seconds);
-    let every = every.ok().filter(|every| *every <= LONGEST_INTERVAL).with_context(|| {
-        format!(
-            "`--checkpoint-seconds` is {}: expected a number of seconds from 0 to {}",
-            arguments.checkpoint_seconds,
-            LONGEST_INTERVAL.as_secs()
-        )
-    })?;
-    if let Some(threads) = arguments.threads {
-        ensure!((1..=MOST_THREADS).contains(&threads), "`--threads` is {threads}: expected 1 to {MOST_THREADS}");
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
-    }
-    let folder = ExperimentFolder::create(&arguments.results, &plan.source)?;
+    let every = checkpoint_interval(&arguments.training)?;
+    let folder = ExperimentFolder::create(&arguments.training.results, &plan.source)?;
     logging::start(&console, Some(&folder.path().join("log.jsonl")))?;
-    for method in &plan.methods {
-        if let Some(warning) = method.settings.warning() {
-            tracing::warn!("method.{}: {warning}", method.entry.name);
-        }
-    }
+    warn(&plan);
     let suite = prepare(&plan)?;
     let data = identity_of(&plan, suite.as_ref());
     let notes = plan.notes(&data);
@@ -89,11 +74,11 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     sweep.stop = &stop;
     // The sweep runs inside the thread pool, so that the parallel parts of a step do not have to change the thread.
     let outcome = rayon::scope(|_| sweep.execute(&console));
-    if let Ok(Outcome { is_stopped: true, finished, interrupted, .. }) = &outcome {
-        let kept = interrupted.as_ref().map(|run| format!("{run}; ")).unwrap_or_default();
-        let finished = format!("{finished} of {} runs are finished", runs.len());
-        let message = format!("interrupted: {kept}{finished}. Nothing is lost: the same command goes on");
-        return Err(Ended { message, status: interrupt::exit_status(stop.load(Ordering::Relaxed)) }.into());
+    if let Ok(outcome) = &outcome
+        && let Some(ended) =
+            stopped(outcome, &format!("{} of {} runs are finished", outcome.finished, runs.len()), &stop)
+    {
+        return Err(ended.into());
     }
     if let Ok(Outcome { elsewhere, .. }) = &outcome
         && !elsewhere.is_empty()
@@ -107,6 +92,42 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     measured?;
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
     Ok(())
+}
+
+/// The time between checkpoints that `flags` ask for; also sets the number of threads.
+///
+/// # Errors
+/// If a flag is out of range.
+pub(super) fn checkpoint_interval(flags: &TrainingFlags) -> Result<Duration> {
+    let every = Duration::try_from_secs_f64(flags.checkpoint_seconds);
+    let every = every.ok().filter(|every| *every <= LONGEST_INTERVAL).with_context(|| {
+        format!(
+            "`--checkpoint-seconds` is {}: expected a number of seconds from 0 to {}",
+            flags.checkpoint_seconds,
+            LONGEST_INTERVAL.as_secs()
+        )
+    })?;
+    if let Some(threads) = flags.threads {
+        ensure!((1..=MOST_THREADS).contains(&threads), "`--threads` is {threads}: expected 1 to {MOST_THREADS}");
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
+    }
+    Ok(every)
+}
+
+/// Warns of settings that are valid but probably a mistake.
+pub(super) fn warn(plan: &Plan) {
+    for method in &plan.methods {
+        if let Some(warning) = method.settings.warning() {
+            tracing::warn!("method.{}: {warning}", method.entry.name);
+        }
+    }
+}
+
+/// The end of a process that a signal has asked to stop; `None` if it was not asked. `done` says what is finished.
+pub(super) fn stopped(outcome: &Outcome, done: &str, stop: &AtomicUsize) -> Option<Ended> {
+    let kept = outcome.interrupted.as_ref().map(|run| format!("{run}; ")).unwrap_or_default();
+    let message = format!("interrupted: {kept}{done}. Nothing is lost: the same command goes on");
+    outcome.is_stopped.then(|| Ended { message, status: interrupt::exit_status(stop.load(Ordering::Relaxed)) })
 }
 
 /// Writes and prints the table again from the finished runs.
@@ -171,7 +192,7 @@ pub(super) fn remembered(
 }
 
 /// Obtains the data from the configured source and opens it.
-fn prepare(plan: &Plan) -> Result<Box<dyn Suite>> {
+pub(super) fn prepare(plan: &Plan) -> Result<Box<dyn Suite>> {
     let (config, dataset) = (&plan.experiment.data, &plan.dataset);
     let folder = config.folder_of(dataset);
     let obtained = match config.source {
@@ -204,7 +225,8 @@ pub(super) fn unwritable(error: anyhow::Error, folder: &Path, what: &str, key: &
     error.context(format!("{what}, `{}`, cannot be used: {remedy}", folder.display()))
 }
 
-fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
+/// The identity of the data of `suite`.
+pub(super) fn identity_of(plan: &Plan, suite: &dyn Suite) -> DataIdentity {
     let samples = (0..plan.spec.tasks.len()).map(|task| suite.samples(task) as u64).collect();
     DataIdentity { origin: suite.origin(), files: suite.identity(), samples }
 }

@@ -16,6 +16,7 @@ mod nothing;
 mod own_data;
 mod planned;
 mod runs;
+mod search;
 mod status;
 
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn run(registry: &Registry) -> Result<()> {
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
         Command::Report(arguments) => experiment::report(registry, &arguments),
+        Command::Search(arguments) => search::search(registry, &arguments),
         Command::Flatness(arguments) => flatness::flatness(registry, &arguments),
         Command::Predict(arguments) => {
             logging::start(&Console::default(), None)?;

@@ -29,6 +29,9 @@ pub struct Experiment {
     /// Lists of values for settings of methods, such as `method.mtcool.bound = [0.01, 0.02]`: a row for each value.
     #[serde(default)]
     pub grid: Dict,
+    /// What `mtcool search` tries: settings of the search, and for each method a table with the values of its settings.
+    #[serde(default)]
+    pub search: Dict,
     /// `cpu`, or a name such as `cuda:0`.
     pub device: String,
     /// What this profile has in common with the paper's experiment and what not: phrases for the note below the table. Data,

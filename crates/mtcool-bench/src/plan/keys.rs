@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::experiment::{DataConfig, Experiment};
 use super::ranges::merged;
+use super::spaces::SearchKeys;
 use crate::suite::{MethodEntry, NetworkConfig, Registry, Settings, SettingsError, SyntheticConfig, TrainingConfig};
 
 /// No table has a key of this name, so that reading it fails with a list of the keys that it may have.
@@ -22,6 +23,7 @@ pub(super) fn known_keys(figment: &Figment, registry: &Registry) -> Vec<String> 
     table("", fields_of::<Experiment>());
     table("training", fields_of::<TrainingConfig>());
     table("network", fields_of::<NetworkConfig>());
+    table("search", fields_of::<SearchKeys>());
     table("data", fields_of::<DataConfig>());
     table("data.synthetic", fields_of::<SyntheticConfig>());
     let dataset = figment.extract_inner::<String>("dataset").ok();
@@ -64,9 +66,9 @@ fn expected(error: Option<SettingsError>) -> Vec<&'static str> {
     }
 }
 
-/// The keys of `value`, which is at `key`, except those of the paper's results.
+/// The keys of `value`, which is at `key`, except those of the paper's results and those of a search.
 fn collect(key: String, value: &Value, keys: &mut Vec<String>) {
-    let inner: Option<&Dict> = value.as_dict().filter(|_| key != "reference" && key != "paper");
+    let inner: Option<&Dict> = value.as_dict().filter(|_| !["reference", "paper", "search"].contains(&key.as_str()));
     match inner {
         Some(table) => table.iter().for_each(|(name, value)| collect(format!("{key}.{name}"), value, keys)),
         None => keys.push(key),
@@ -92,6 +94,7 @@ mod tests {
             "data.settings.patches_per_photograph",
             "method.mtcool.warmup_iterations",
             "method.cagrad.c",
+            "search.trials",
             "method.mtcool",
         ] {
             assert!(keys.iter().any(|known| known == key), "no `{key}` among {keys:?}");

@@ -11,6 +11,7 @@ use super::grid::{GridPoint, points};
 use super::keys::known_keys;
 use super::ranges::all_finite;
 use super::source::ExperimentSource;
+use super::spaces::{SearchKeys, Space, spaces};
 use super::variables::variables;
 use crate::suite::{ConfigError, Registry, Settings, name_meant};
 
@@ -38,6 +39,20 @@ impl Layers {
     /// The table `key`, whose content another part of the program checks.
     pub(super) fn table(&self, key: &str) -> Settings {
         Settings::new(self.figment.focus(key))
+    }
+
+    /// The table `search`: its own keys, and the spaces of the methods.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the first key or value that is wrong.
+    pub(super) fn search(&self) -> Result<(SearchKeys, Vec<Space>), ConfigError> {
+        let spaces = spaces(&self.experiment.search)?;
+        let hidden: Vec<&str> = spaces.iter().map(|space| space.method.as_str()).collect();
+        let table = Without { table: self.figment.focus("search"), hidden: &hidden };
+        let keys = Settings::new(Figment::from(table)).read::<SearchKeys>();
+        let keys = keys.map_err(|error| ConfigError::from_settings(error, "search"))?;
+        keys.check()?;
+        Ok((keys, spaces))
     }
 
     /// The settings of a method: `tables`, merged, then the settings of a point of the grid; later ones override earlier ones.

@@ -17,11 +17,14 @@ mod ranges;
 mod resolve;
 mod roles;
 mod run_config;
+mod search;
 mod seeds;
 mod source;
+mod spaces;
 mod stored;
 mod variables;
 mod variants;
+mod winners;
 
 pub use claims::{Claim, Direction};
 pub use experiment::{CACHE, Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
@@ -33,8 +36,11 @@ pub use methods::PlannedMethod;
 pub use resolve::{Plan, PlannedRun};
 pub use roles::Roles;
 pub use run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
+pub use search::Search;
 pub use seeds::Seeds;
 pub use source::ExperimentSource;
+pub use spaces::{Rung, Space, Trial};
 pub use stored::{StoredConfig, StoredSettings};
 #[doc(hidden)]
 pub use variables::assignments_of;
+pub use winners::{Winner, with_winners};

@@ -62,22 +62,33 @@ impl Plan {
     pub fn load(registry: &Registry, experiment: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
         let source = ExperimentSource::find(experiment)?;
         let mut layers = read(&source, overrides, registry)?;
+        Self::of_layers(registry, source, &mut layers)
+    }
+
+    /// The same for the merged layers of `source`.
+    pub(super) fn of_layers(
+        registry: &Registry,
+        source: ExperimentSource,
+        layers: &mut Layers,
+    ) -> Result<Self, ConfigError> {
         let rows = Rows { experiment: &layers.experiment, points: &layers.points, registry };
         check(&rows)?;
+        layers.search()?;
         let (asked, first_block, mut further) = (rows.asked(), rows.expand(&layers.first_block), rows.all());
         further.retain(|name| !asked.contains(name));
         let find = |names: Vec<String>| names.iter().map(|name| rows.find(name)).collect::<Result<Vec<_>, _>>();
         let (asked, further) = (find(asked)?, find(further)?);
         layers.first_block.clone_from(&first_block);
+        let layers = &*layers;
         let read = &layers.experiment;
         let dataset = registry.dataset(&read.dataset)?.clone();
         check_external(&read.external, &dataset)?;
-        let data_settings = data_settings(&layers, &dataset)?;
+        let data_settings = data_settings(layers, &dataset)?;
         let spec = (dataset.spec)(&data_settings).map_err(|error| ConfigError::new(format!("{error:#}")))?;
         check_columns_of_claims(read, &spec.columns)?;
         let network = registry.network(read.network.kind.as_deref().unwrap_or(&dataset.network))?.clone();
-        let losses = losses(&layers, &spec, registry)?;
-        let method = |variant| planned(&layers, variant, registry, spec.tasks.len());
+        let losses = losses(layers, &spec, registry)?;
+        let method = |variant| planned(layers, variant, registry, spec.tasks.len());
         // `all` means all methods that are defined for the number of tasks.
         let is_all = read.methods[..] == ["all"];
         let fits = |variant: &&Variant| !is_all || variant.entry.least_tasks <= spec.tasks.len();
@@ -85,7 +96,7 @@ impl Plan {
         check_rows(&methods)?;
         let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
         let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();
-        let mut experiment = layers.experiment;
+        let mut experiment = layers.experiment.clone();
         if !spec.has_test {
             experiment.report = Split::Validation;
             experiment.notes.push(NO_TEST.into());

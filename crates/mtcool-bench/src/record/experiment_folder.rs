@@ -59,6 +59,11 @@ impl ExperimentFolder {
         self.path.join("runs")
     }
 
+    /// The folder of its search.
+    pub fn search(&self) -> PathBuf {
+        self.path.join("search")
+    }
+
     fn owner(&self) -> PathBuf {
         self.path.join("experiment.json")
     }

@@ -21,6 +21,7 @@ mod settings;
 mod tables;
 mod tabular;
 mod timestamp;
+mod trials;
 
 pub use cases::{read_map, read_scores};
 pub use checkpoint::{Checkpoint, Position, TaskSums, newest_position, read_model};
@@ -44,3 +45,4 @@ pub use settings::{Settings, differing_keys, settings_of};
 pub use tables::{Published, SweepRecord};
 pub use tabular::{csv_bytes, parquet_bytes};
 pub use timestamp::{parse_utc, utc_text};
+pub use trials::{TrialRecord, trials_frame, write_trials};

@@ -24,6 +24,7 @@ mod places;
 mod provenance;
 mod row;
 mod scores;
+mod search;
 mod sheet;
 mod table;
 mod verdict;
@@ -41,6 +42,7 @@ pub use external::{ExternalRow, ExternalTable};
 pub(crate) use grid::grid;
 pub use provenance::{Provenance, RowOrigin};
 pub use row::TableRow;
+pub use search::SearchReport;
 pub use table::Table;
 pub use verdict::Verdict;
 

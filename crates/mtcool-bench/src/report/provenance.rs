@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::TableContext;
 use super::row::TableRow;
+use crate::plan::{ExperimentSource, Overrides};
 use crate::record::{RecordedRun, Settings, differing_keys, settings_of, shell_word};
 
 /// Where the numbers of a table come from.
@@ -177,22 +178,26 @@ fn data(context: &TableContext<'_>, runs: &[RecordedRun]) -> Vec<String> {
     counted(runs.iter().map(of_run)).into_iter().map(|(facts, _)| facts).collect()
 }
 
-/// The command line that makes the runs of the table again, with the name of this program.
+/// The command line that makes the runs of the table again.
 fn command(context: &TableContext<'_>) -> String {
+    command_line("reproduce", &context.plan.source, &context.overrides)
+}
+
+/// The command line `verb` for the experiment of `source` with the flags of `overrides`, with the name of this program.
+pub(super) fn command_line(verb: &str, source: &ExperimentSource, overrides: &Overrides) -> String {
     let program = std::env::args_os().next().map(PathBuf::from);
     let program = program.and_then(|path| Some(path.file_stem()?.to_string_lossy().into_owned()));
-    let source = &context.plan.source;
     let experiment = match &source.file {
         Some(file) if *file != Path::new("experiments").join(format!("{}.toml", source.name)) => {
             file.display().to_string()
         }
         _ => source.name.clone(),
     };
-    let mut words = vec![program.unwrap_or_else(|| "mtcool".into()), "reproduce".into(), experiment];
-    if let Some(profile) = &context.overrides.profile {
+    let mut words = vec![program.unwrap_or_else(|| "mtcool".into()), verb.into(), experiment];
+    if let Some(profile) = &overrides.profile {
         words.extend(["--profile".into(), profile.clone()]);
     }
-    for assignment in each_key_once(&context.overrides.assignments) {
+    for assignment in each_key_once(&overrides.assignments) {
         words.extend(["--set".into(), assignment.clone()]);
     }
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")

@@ -6,11 +6,13 @@ mod ended;
 mod flatness;
 mod loss;
 mod problem;
+mod search;
 mod sweep;
 mod train;
 
 pub use ended::{Diverged, Interrupted};
 pub use flatness::{FlatnessRequest, measure};
 pub use problem::problem;
+pub use search::Halving;
 pub use sweep::{Outcome, Sweep};
 pub use train::Run;

@@ -3,6 +3,7 @@
 mod curves;
 mod scale;
 mod scatter;
+mod slice;
 mod strip;
 
 use maud::{Markup, html};
@@ -10,6 +11,7 @@ use maud::{Markup, html};
 pub(super) use curves::{Curve, curves};
 pub(super) use scale::Scale;
 pub(super) use scatter::{Point, scatter};
+pub(super) use slice::{Sample, slice};
 pub(super) use strip::{Strip, interval_mark, strips};
 
 /// Number of colours; later series repeat them with dashed lines.

@@ -35,46 +35,51 @@ pub(super) struct Parts {
 pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
     let Parts { figure, flatness, appendix } = parts;
     let charts = Charts::of(table, flatness.as_ref())?;
-    let page = html! {
+    let body = html! {
+        header {
+            h1 { (table.title) @if table.is_synthetic { " " span.warning { "SYNTHETIC DATA" } } }
+            p.facts { (facts(table)) }
+        }
+        main {
+            section { (tables::results(table)) }
+            @for external in tables::external(table) { section { (external) } }
+            @if let Some(claims) = tables::claims(table) { section { (claims) } }
+            (section("Every run", &charts.runs, "A dot is a run, the line its method's mean, the bar the mean's 95 % interval over \
+                seeds (Student's t); a diamond is the paper's mean."))
+            (section("Cost and quality", &charts.cost, ""))
+            (section("Learning curves on the validation split", &charts.curves, "Lines are means over the runs, bands the range of \
+                the runs."))
+            (section("Training", &charts.training, "Losses, weights and gradients of the tasks, as means over the steps of an \
+                epoch."))
+            (section("Flatness", &charts.flatness, &flatness_note(flatness.as_ref())))
+            @if let Some(figure) = figure {
+                section {
+                    h2 { "Cases" }
+                    div.scroll.paper-white { (PreEscaped(figure)) }
+                }
+            }
+            @if let Some(paired) = tables::paired(table) { section { (paired) } }
+            (provenance(&table.provenance))
+            (appendix.markup())
+        }
+    };
+    Ok(document(&table.heading(), &body).into_string())
+}
+
+/// A page with this title and body, in the style of all pages.
+pub(super) fn document(title: &str, body: &Markup) -> Markup {
+    html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (table.heading()) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                header {
-                    h1 { (table.title) @if table.is_synthetic { " " span.warning { "SYNTHETIC DATA" } } }
-                    p.facts { (facts(table)) }
-                }
-                main {
-                    section { (tables::results(table)) }
-                    @for external in tables::external(table) { section { (external) } }
-                    @if let Some(claims) = tables::claims(table) { section { (claims) } }
-                    (section("Every run", &charts.runs, "A dot is a run, the line its method's mean, the bar the mean's 95 % interval over \
-                        seeds (Student's t); a diamond is the paper's mean."))
-                    (section("Cost and quality", &charts.cost, ""))
-                    (section("Learning curves on the validation split", &charts.curves, "Lines are means over the runs, bands the range of \
-                        the runs."))
-                    (section("Training", &charts.training, "Losses, weights and gradients of the tasks, as means over the steps of an \
-                        epoch."))
-                    (section("Flatness", &charts.flatness, &flatness_note(flatness.as_ref())))
-                    @if let Some(figure) = figure {
-                        section {
-                            h2 { "Cases" }
-                            div.scroll.paper-white { (PreEscaped(figure)) }
-                        }
-                    }
-                    @if let Some(paired) = tables::paired(table) { section { (paired) } }
-                    (provenance(&table.provenance))
-                    (appendix.markup())
-                }
-            }
+            body { (body) }
         }
-    };
-    Ok(page.into_string())
+    }
 }
 
 /// What the flatness charts show, with the correlations at the largest radius.

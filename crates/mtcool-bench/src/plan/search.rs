@@ -1,0 +1,239 @@
+//! [`Search`]: which settings of which methods a hyperparameter search tries, and for how long.
+
+use super::layers::{Layers, Overrides, read};
+use super::methods::planned;
+use super::resolve::Plan;
+use super::source::ExperimentSource;
+use super::spaces::{Rung, Space, Trial};
+use super::variants::Rows;
+use crate::suite::{Column, ConfigError, Registry};
+
+/// A hyperparameter search by successive halving: the table `search` of an experiment.
+///
+/// Every method has the same number of trials. The runs of the first rung are short. The best trials of a rung, by the validation split,
+/// start again in the next rung with longer runs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Search {
+    /// Number of trials of each method.
+    pub trials: usize,
+    /// The seed from which the settings of the trials are drawn.
+    pub seed: u64,
+    /// The rungs, the shortest runs first.
+    pub rungs: Vec<Rung>,
+    /// The columns of the table, as `task.metric`, whose mean on the validation split is the score.
+    pub objective: Vec<Column>,
+    /// The methods that are searched.
+    pub spaces: Vec<Space>,
+}
+
+impl Search {
+    /// The plan of `source` with the validation split as its reported split, and the search of those of its methods that have a space.
+    ///
+    /// # Errors
+    /// As [`Plan::load`]; [`ConfigError`] with the key if a space has values that its method refuses, if there is no space, or if an
+    /// objective is no column of the table.
+    pub fn load(
+        registry: &Registry,
+        source: &ExperimentSource,
+        overrides: &Overrides,
+    ) -> Result<(Plan, Self), ConfigError> {
+        let overrides = with(overrides, ["report=\"validation\"".to_owned()]);
+        let mut layers = read(source, &overrides, registry)?;
+        let plan = Plan::of_layers(registry, source.clone(), &mut layers)?;
+        if !layers.points.is_empty() {
+            let message = "`grid`: a search has no grid; give the values as `search.METHOD.KEY = { values = [...] }`";
+            return Err(ConfigError::new(message));
+        }
+        let (keys, mut spaces) = layers.search()?;
+        check_spaces(&layers, &spaces, registry, plan.spec.tasks.len())?;
+        let place_of = |space: &Space| plan.methods.iter().position(|method| method.entry.name == space.method);
+        spaces.retain(|space| place_of(space).is_some());
+        spaces.sort_by_key(place_of);
+        if spaces.is_empty() {
+            let names: Vec<&str> = plan.methods.iter().map(|method| &*method.entry.name).collect();
+            return Err(ConfigError::new(format!(
+                "`search` has no space for {}: write which values to try, such as `[default.search.{}]` with `learning_rate = {{ log \
+                 = [0.001, 0.1] }}`",
+                names.join(", "),
+                names[0]
+            )));
+        }
+        let rungs = keys.rungs(plan.experiment.training.epochs);
+        let objective = objective(&keys.objective, &plan.spec.columns)?;
+        let search = Self { trials: keys.trials, seed: keys.seed, rungs, objective, spaces };
+        search.trials()?;
+        Ok((plan, search))
+    }
+
+    /// All trials, method by method.
+    ///
+    /// # Errors
+    /// If a space has too few different settings.
+    pub fn trials(&self) -> Result<Vec<Trial>, ConfigError> {
+        let of_space = |space: &Space| space.trials(self.seed, self.trials);
+        Ok(self.spaces.iter().map(of_space).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
+    /// The plan whose methods are `trials` of `source`, with runs of `epochs` epochs that are judged by the validation split.
+    ///
+    /// # Errors
+    /// If settings of a trial exclude each other.
+    pub fn rung(
+        registry: &Registry,
+        source: &ExperimentSource,
+        overrides: &Overrides,
+        trials: &[Trial],
+        epochs: u64,
+    ) -> Result<Plan, ConfigError> {
+        let names: Vec<String> = trials.iter().map(|trial| format!("\"{}\"", trial.name())).collect();
+        let common = ["report=\"validation\"".to_owned(), format!("training.epochs={epochs}")];
+        let tables = trials.iter().map(|trial| {
+            let table = toml::Value::Table(trial.table());
+            format!("method.{}={table}", trial.name())
+        });
+        let methods = format!("methods=[{}]", names.join(", "));
+        let overrides = with(overrides, common.into_iter().chain(tables).chain([methods]));
+        Plan::of_layers(registry, source.clone(), &mut read(source, &overrides, registry)?)
+    }
+}
+
+fn with(overrides: &Overrides, further: impl IntoIterator<Item = String>) -> Overrides {
+    let assignments = overrides.assignments.iter().cloned().chain(further).collect();
+    Overrides { profile: overrides.profile.clone(), assignments }
+}
+
+/// Checks that each method accepts the extreme values of each of its settings.
+fn check_spaces(layers: &Layers, spaces: &[Space], registry: &Registry, tasks: usize) -> Result<(), ConfigError> {
+    let rows = Rows { experiment: &layers.experiment, points: &layers.points, registry };
+    for space in spaces {
+        let variant = rows.find(&space.method).map_err(|error| error.within("`search`"))?;
+        for (key, value) in space.extremes() {
+            let mut variant = variant.clone();
+            variant.settings.push((key.clone(), value.clone()));
+            planned(layers, &variant, registry, tasks)
+                .map_err(|error| error.within(format!("`search.{}.{key}` with {value}", space.method)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns called `names`, or all columns.
+fn objective(names: &[String], columns: &[Column]) -> Result<Vec<Column>, ConfigError> {
+    if names.is_empty() {
+        return Ok(columns.to_vec());
+    }
+    let name_of = |column: &Column| format!("{}.{}", column.task, column.metric);
+    let valid: Vec<String> = columns.iter().map(name_of).collect();
+    let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
+    let find = |name: &String| {
+        let found = columns.iter().find(|column| name_of(column) == *name).cloned();
+        found.ok_or_else(|| ConfigError::unknown("column", name, &valid).within("`search.objective`"))
+    };
+    names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(assignments: &[&str]) -> Result<(Plan, Search), ConfigError> {
+        let overrides = Overrides { profile: None, assignments: assignments.iter().map(|a| (*a).to_owned()).collect() };
+        Search::load(&Registry::builtin(), &ExperimentSource::find("table1").unwrap(), &overrides)
+    }
+
+    #[test]
+    fn the_spaces_of_every_experiment_are_valid_for_every_profile() {
+        for (name, profiles) in [
+            ("table1", &["smoke", "quick", "paper"][..]),
+            ("table2", &["smoke", "quick", "paper"]),
+            ("table3", &["smoke", "quick", "long"]),
+        ] {
+            let source = ExperimentSource::built_in(name).unwrap();
+            for profile in profiles {
+                let overrides = Overrides { profile: Some((*profile).into()), assignments: Vec::new() };
+                let (plan, search) = Search::load(&Registry::builtin(), &source, &overrides).unwrap();
+                assert_eq!(search.spaces.len(), plan.methods.len(), "{name}: a method without a space");
+                let trials = search.trials().unwrap();
+                let last = search.rungs.last().unwrap();
+                assert_eq!(last.epochs, plan.experiment.training.epochs);
+                Search::rung(&Registry::builtin(), &source, &overrides, &trials, last.epochs).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn the_runs_of_trials_have_their_settings_and_read_no_test_split() {
+        let (_, search) = load(&["methods=[\"joint\", \"mtcool\"]", "search.trials=3"]).unwrap();
+        assert_eq!(search.spaces.iter().map(|space| space.method.as_str()).collect::<Vec<_>>(), ["joint", "mtcool"]);
+        let trials = search.trials().unwrap();
+        let source = ExperimentSource::find("table1").unwrap();
+        let plan = Search::rung(&Registry::builtin(), &source, &Overrides::default(), &trials, 2).unwrap();
+        assert_eq!((plan.experiment.report.name(), plan.experiment.training.epochs), ("validation", 2));
+        assert_eq!(plan.methods.len(), 6);
+        for (method, trial) in plan.methods.iter().zip(&trials) {
+            assert_eq!((method.like.as_str(), &*method.entry.name), (trial.method.as_str(), trial.name().as_str()));
+            let settings = method.settings.describe();
+            for (key, value) in &trial.settings {
+                assert_eq!(settings[key].as_f64(), value.as_float().or(value.as_integer().map(|n| n as f64)), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn rungs_are_shares_of_the_epochs_and_halve_the_trials() {
+        let rungs = |assignments: &[&str]| {
+            let (_, search) = load(assignments).unwrap();
+            search.rungs.iter().map(|rung| (rung.epochs, rung.trials)).collect::<Vec<_>>()
+        };
+        let common = ["methods=[\"joint\"]", "search.trials=5", "search.rungs=[0.25, 0.5, 1.0]"];
+        assert_eq!(rungs(&common), [(2, 5), (4, 3), (8, 2)]);
+        assert_eq!(rungs(&[&common[..], &["search.keep=0.2"]].concat()), [(2, 5), (4, 1), (8, 1)]);
+        assert_eq!(rungs(&[&common[..], &["training.epochs=2"]].concat()), [(1, 5), (2, 3)]);
+    }
+
+    #[test]
+    fn a_flag_and_a_profile_replace_the_values_of_a_setting() {
+        let values = |profile: Option<&str>, assignments: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("x.toml");
+            let further = "\n[quick.search.joint]\nlearning_rate = { values = [0.1, 0.2] }\n";
+            std::fs::write(&path, include_str!("../../../../experiments/table1.toml").to_owned() + further).unwrap();
+            let overrides = Overrides {
+                profile: profile.map(str::to_owned),
+                assignments: assignments.iter().chain(&["search.trials=2"]).map(|a| (*a).to_owned()).collect(),
+            };
+            let source = ExperimentSource::find(path.to_str().unwrap()).unwrap();
+            let (_, search) = Search::load(&Registry::builtin(), &source, &overrides).unwrap();
+            let joint = search.spaces.iter().find(|space| space.method == "joint").unwrap();
+            let (_, values, _) = joint.settings().next().unwrap();
+            values
+        };
+        assert_eq!(values(None, &[]), "0.005 to 0.2, by its logarithm");
+        assert_eq!(values(Some("quick"), &[]), "0.1, 0.2");
+        assert_eq!(values(Some("quick"), &["search.joint.learning_rate={ range = [0.3, 0.4] }"]), "0.3 to 0.4");
+    }
+
+    #[test]
+    fn spaces_and_settings_without_a_meaning_are_refused_with_their_key() {
+        for (assignment, part) in [
+            ("search.trials=0", "`search.trials` is 0: expected 1 to 1000"),
+            ("search.trails=3", "`search.trails`"),
+            ("search.rungs=[0.5, 0.25]", "`search.rungs` is [0.5, 0.25]: expected ascending shares"),
+            ("search.rungs=[0.5, 2.0]", "`search.rungs`"),
+            ("search.keep=0.0", "`search.keep` is 0.0"),
+            ("search.objective=[\"even.acuracy\"]", "`search.objective`: unknown column `even.acuracy`"),
+            ("search.jiont.learning_rate={ log = [0.1, 0.2] }", "`search`: unknown method `jiont`"),
+            ("search.joint.learning_rat={ log = [0.1, 0.2] }", "`search.joint.learning_rat` with 0.1"),
+            ("search.joint.learning_rate={ range = [-0.1, 0.2] }", "`search.joint.learning_rate` with -0.1"),
+            ("search.mtcool.samples={ range = [0, 2] }", "`search.mtcool.samples` with 0"),
+            ("search.mtcool.schedule={ values = [\"jacobbi\"] }", "`search.mtcool.schedule` with \"jacobbi\""),
+            ("search.joint.learning_rate={ log = [0.0, 0.2] }", "`search.joint.learning_rate.log` is [0.0, 0.2]"),
+            ("search.joint=3", "search.joint"),
+            ("grid.method.joint.learning_rate=[0.1, 0.2]", "`grid`: a search has no grid"),
+            ("methods=[\"dwa\"]", "`search` has no space for dwa"),
+        ] {
+            let message = load(&[assignment]).err().map_or_else(|| "accepted".into(), |error| error.to_string());
+            assert!(message.contains(part), "no `{part}` in `{message}`");
+        }
+    }
+}

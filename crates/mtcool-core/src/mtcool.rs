@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::batches::Batch;
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodState, Step, StepReport, TaskLoss};
-use crate::mtcool_config::{MtcoolConfig, UpdateOrder, Variant};
+use crate::mtcool_config::{BoundUnit, MtcoolConfig, UpdateOrder, Variant};
 use crate::noise::{NoiseDraw, NoiseSource};
 use crate::objective;
 use crate::optimizer::Updater;
@@ -25,6 +25,8 @@ use crate::problem::Problem;
 /// 3. `L_i = 1/M sum_j L_i(theta_i, phi_i, {theta_k + eps_k^(j)}) + lambda/M sum_j KL(yhat_i^(j) || mean_n yhat_i^(n))` (6)
 /// 4. `psi_i <- psi_i - beta grad_{psi_i} L_i`
 /// 5. `theta_i <- clamp(theta_i, theta_i^[t-1] - b, theta_i^[t-1] + b)`
+///
+/// b is the same for all parameters, or a multiple of each parameter's initial width ([`BoundUnit`]).
 ///
 /// In the update of one task, the other tasks' parameters are constants, and no gradient is computed for them. An outer
 /// iteration costs L M forward and backward passes per task, times the accumulated batches.
@@ -56,9 +58,29 @@ impl Mtcool {
         self.iteration < self.config.warmup_iterations
     }
 
+    /// The factor of b for the parameter `name`; `None` for 1.
+    ///
+    /// # Errors
+    /// If b is measured in initial widths, and the network does not tell them.
+    fn unit(&self, problem: &Problem, name: &ParameterName) -> Result<Option<f64>> {
+        if self.config.bound_unit == BoundUnit::Absolute {
+            return Ok(None);
+        }
+        match problem.network().initial_width(name) {
+            Some(width) => Ok(Some(width)),
+            None => Err(Error::Mismatch {
+                what: format!("the initial width of `{name}`"),
+                expected: "a number from `Network::initial_width`, since the bound is measured in initial widths"
+                    .into(),
+                got: "none; measure the bound absolutely, or let the network tell it".into(),
+            }),
+        }
+    }
+
     /// `parameters` with noise added to every theta whose name `is_perturbed` selects.
     fn perturb(
         &mut self,
+        problem: &Problem,
         parameters: &Parameters,
         draw: NoiseDraw,
         is_perturbed: impl Fn(&ParameterName) -> bool,
@@ -68,7 +90,11 @@ impl Mtcool {
         }
         parameters.map(|name, tensor| {
             if name.kind == ParameterKind::Theta && is_perturbed(name) {
-                Ok((tensor + self.noise.noise(draw, name, tensor)?)?)
+                let noise = self.noise.noise(draw, name, tensor)?;
+                Ok(match self.unit(problem, name)? {
+                    Some(unit) => (tensor + (noise * unit)?)?,
+                    None => (tensor + noise)?,
+                })
             } else {
                 Ok(tensor.clone())
             }
@@ -87,7 +113,7 @@ impl Mtcool {
         let mut losses: Vec<Vec<Tensor>> = vec![Vec::new(); problem.tasks()];
         for sample in 0..samples {
             let draw = NoiseDraw::Warmup { iteration: self.iteration, sample };
-            let perturbed = self.perturb(parameters, draw, |_| true)?;
+            let perturbed = self.perturb(problem, parameters, draw, |_| true)?;
             for batches in &rounds {
                 // Leaves at the perturbed point: the gradient is taken there.
                 let leaves = perturbed.track(|_| true)?;
@@ -120,7 +146,7 @@ impl Mtcool {
                 report.losses.push(losses);
                 self.updater.update(problem, parameters, gradients, (self.config.beta, progress))?;
                 if self.config.variant != Variant::Vanilla {
-                    parameters.update(clamp(problem, parameters, &before, task, self.config.bound)?);
+                    parameters.update(self.clamp(problem, parameters, &before, task)?);
                 }
             }
         }
@@ -152,7 +178,7 @@ impl Mtcool {
         let iteration = self.iteration - self.config.warmup_iterations;
         let draws = (0..self.samples()).map(|sample| {
             let draw = NoiseDraw::Cooperative { iteration, task, inner, sample };
-            self.perturb(leaves, draw, |name| name.task != task)
+            self.perturb(problem, leaves, draw, |name| name.task != task)
         });
         let draws = draws.collect::<Result<Vec<_>>>()?;
         let regularize = self.config.variant == Variant::Full && self.config.lambda > 0.0;
@@ -172,23 +198,24 @@ impl Mtcool {
         let regularizer = if regularizers.is_empty() { None } else { Some(objective::mean(&regularizers)?) };
         Ok((gradients, TaskLoss { task, loss: objective::mean(&losses)?, regularizer }))
     }
-}
 
-/// theta of `task`, every element at most `bound` away from its value in `before`.
-fn clamp(
-    problem: &Problem,
-    parameters: &Parameters,
-    before: &Parameters,
-    task: usize,
-    bound: f64,
-) -> Result<Parameters> {
-    parameters.filter(|name| name.task == task && name.kind == ParameterKind::Theta).map(|name, tensor| {
-        let center = before.theta(task, &name.layer)?;
-        Ok(match problem.kernels() {
-            Some(kernels) => kernels.clamp(tensor, center, bound)?,
-            None => tensor.maximum(&(center - bound)?)?.minimum(&(center + bound)?)?,
+    /// theta of `task`, every element at most b, in the unit of its parameter, away from its value in `before`.
+    fn clamp(
+        &self,
+        problem: &Problem,
+        parameters: &Parameters,
+        before: &Parameters,
+        task: usize,
+    ) -> Result<Parameters> {
+        parameters.filter(|name| name.task == task && name.kind == ParameterKind::Theta).map(|name, tensor| {
+            let center = before.theta(task, &name.layer)?;
+            let bound = self.config.bound * self.unit(problem, name)?.unwrap_or(1.0);
+            Ok(match problem.kernels() {
+                Some(kernels) => kernels.clamp(tensor, center, bound)?,
+                None => tensor.maximum(&(center - bound)?)?.minimum(&(center + bound)?)?,
+            })
         })
-    })
+    }
 }
 
 /// Fails unless every task owns a parameter and every owner is one of the tasks.

@@ -26,6 +26,17 @@ pub enum UpdateOrder {
     Jacobi,
 }
 
+/// What the bound b is measured in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BoundUnit {
+    /// The unit of the parameters: b itself is the half-width of noise and clamp of every parameter.
+    #[default]
+    Absolute,
+    /// The width that a parameter had initially, [`Network::initial_width`](crate::Network::initial_width): noise and clamp of a
+    /// parameter have b times its initial width.
+    InitialWidth,
+}
+
 /// The settings of [`Mtcool`](crate::Mtcool), under the paper's symbols.
 #[derive(Clone, Debug)]
 pub struct MtcoolConfig {
@@ -33,6 +44,8 @@ pub struct MtcoolConfig {
     pub variant: Variant,
     /// b: half-width of the noise and of the clamp; positive.
     pub bound: f64,
+    /// What b is measured in.
+    pub bound_unit: BoundUnit,
     /// Learning rate of the warm-up; positive.
     pub alpha: f64,
     /// Learning rate of the cooperative updates; positive.
@@ -59,6 +72,7 @@ impl Default for MtcoolConfig {
         Self {
             variant: Variant::Full,
             bound: 0.05,
+            bound_unit: BoundUnit::Absolute,
             alpha: 0.1,
             beta: 0.1,
             samples: 2,

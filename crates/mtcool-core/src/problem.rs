@@ -53,6 +53,14 @@ pub trait Network: Send + Sync {
         Ok(None)
     }
 
+    /// The half-width of the distribution from which the parameter `name` is drawn initially, or 1 for a parameter that begins with
+    /// fixed values, such as the scales and shifts of norms; `None` if the network does not tell it. MT-COOL can measure its bound b
+    /// in it ([`BoundUnit::InitialWidth`](crate::BoundUnit::InitialWidth)).
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        let _ = name;
+        None
+    }
+
     /// Whether weight decay acts on the parameter `name` if the optimiser decays weights only
     /// ([`DecayedParameters::Weights`]). Networks return false for biases and for the scales and shifts of norms.
     ///
@@ -201,6 +209,10 @@ impl Network for PlacedNetwork {
         input: &Tensor,
     ) -> candle_core::Result<Option<Tensor>> {
         self.network.hidden_units(parameters, task, &input.to_device(&self.device)?)
+    }
+
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        self.network.initial_width(name)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

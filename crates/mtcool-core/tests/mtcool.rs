@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    AdamW, Batch, BatchSource, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method, Mtcool,
-    MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind, ParameterName, Parameters, Problem,
-    RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
+    AdamW, Batch, BatchSource, BoundUnit, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method,
+    Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind, ParameterName, Parameters,
+    Problem, RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
 use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};
@@ -262,6 +262,96 @@ fn settings_out_of_range_and_misfits_are_named() {
     let x = Tensor::zeros((1, INPUTS), DType::F64, &Device::Cpu).unwrap();
     let message = Tiny { tasks: 2 }.forward(&Parameters::new(), 0, &x).unwrap_err().to_string();
     assert!(message.contains("`theta.0.hidden.weight`"), "{message}");
+}
+
+/// One outer iteration with M = 1, L = 1 and plain gradient descent by the paper's lines, one parameter after the other, where
+/// `bound(k)` is the half-width of noise and clamp of task k.
+fn outer_iteration_by_hand(
+    problem: &Problem,
+    start: &Parameters,
+    tasks: usize,
+    beta: f64,
+    bound: impl Fn(usize) -> f64,
+) -> Parameters {
+    let mut batches = Points::new((0..tasks as u32).collect());
+    let mut now = start.clone();
+    for task in 0..tasks {
+        let batch = batches.next(task).unwrap();
+        let leaves = now.track(|name| name.task == task).unwrap();
+        let draw = NoiseDraw::Cooperative { iteration: 0, task, inner: 0, sample: 0 };
+        let noisy = leaves.map(|name, tensor| {
+            if name.kind == ParameterKind::Phi || name.task == task {
+                return Ok(tensor.clone());
+            }
+            let mut generator = UniformNoise::new(5, 1.0).unwrap().generator(draw, name);
+            let unit = uniform(&mut generator, 1.0, tensor.shape(), DType::F64, &Device::Cpu)?;
+            Ok((tensor + (unit * bound(name.task))?)?)
+        });
+        let output = problem.network().forward(&noisy.unwrap(), task, &batch.input).unwrap();
+        let gradients = leaves.backward(&problem.loss(task, &output, &batch.target).unwrap()).unwrap();
+        for (name, gradient) in gradients.iter() {
+            let old = start.get(name).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            let gradient = gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            let move_one = |(old, gradient): (&f64, &f64)| {
+                let new = old - beta * gradient;
+                let most = if name.kind == ParameterKind::Theta { bound(name.task) } else { f64::INFINITY };
+                new.clamp(old - most, old + most)
+            };
+            let new: Vec<f64> = old.iter().zip(&gradient).map(move_one).collect();
+            let shape = start.get(name).unwrap().shape().clone();
+            now.insert(name.clone(), Tensor::from_vec(new, shape, &Device::Cpu).unwrap());
+        }
+    }
+    now
+}
+
+#[test]
+fn a_bound_in_initial_widths_is_the_slow_twins_for_every_parameter() {
+    let (tasks, bound, beta) = (3, 0.04, 0.4);
+    let problem = problem(tasks);
+    let start = initial(&problem, 6);
+    let run = |bound_unit| {
+        let updates = UpdateSettings::new(Sgd::default());
+        let config =
+            MtcoolConfig { bound, bound_unit, beta, samples: 1, variant: Variant::NoRegularizer, updates, ..config() };
+        let mut parameters = start.clone();
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
+        parameters
+    };
+    let absolute = run(BoundUnit::Absolute);
+    assert!(distance(&absolute, &outer_iteration_by_hand(&problem, &start, tasks, beta, |_| bound), |_| true) < 1e-12);
+    let relative = run(BoundUnit::InitialWidth);
+    let by_hand = outer_iteration_by_hand(&problem, &start, tasks, beta, |task| bound * 0.7 / (task + 1) as f64);
+    assert!(distance(&relative, &by_hand, |_| true) < 1e-12);
+    // The clamp acts, and it acts on each task at its own width.
+    for task in 0..tasks {
+        let moved = distance(&relative, &start, |name| name.task == task && name.kind == ParameterKind::Theta);
+        assert!((moved - bound * 0.7 / (task + 1) as f64).abs() < 1e-12, "task {task} moved by {moved}");
+    }
+}
+
+#[test]
+fn a_network_that_tells_no_widths_is_named() {
+    struct Silent(Tiny);
+    impl Network for Silent {
+        fn tasks(&self) -> usize {
+            self.0.tasks()
+        }
+        fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters> {
+            self.0.initial_parameters(seed, dtype, device)
+        }
+        fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> candle_core::Result<Tensor> {
+            self.0.forward(parameters, task, input)
+        }
+    }
+    let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
+    let problem = Problem::new(Box::new(Silent(Tiny { tasks: 2 })), losses).unwrap();
+    let mut parameters = initial(&problem, 1);
+    let mut batches = Points::new(vec![0, 1]);
+    let step = Step { problem: &problem, parameters: &mut parameters, batches: &mut batches, progress: 0.0 };
+    let config = MtcoolConfig { bound_unit: BoundUnit::InitialWidth, ..config() };
+    let message = mtcool(config).step(step).unwrap_err().to_string();
+    assert!(message.contains("the initial width of `theta.1.hidden.weight`"), "{message}");
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Network for Independent {
         self.networks[task].hidden_units(&of_task(parameters, task), 0, input)
     }
 
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        let own = ParameterName { task: 0, ..name.clone() };
+        self.networks.get(name.task)?.initial_width(&own)
+    }
+
     fn decays(&self, name: &ParameterName) -> bool {
         let own = ParameterName { task: 0, ..name.clone() };
         self.networks.get(name.task).is_none_or(|network| network.decays(&own))

@@ -7,7 +7,7 @@ use mtcool_ops::{Linear, MaxPool2d, Precision, flatten_features, linear};
 use crate::cooperative::{CooperativeLayer, Transform};
 use crate::fusion::{Features, Fusion};
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, decays, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initial_width, initialize};
 
 /// Sizes and settings of a [`LeNet`].
 #[derive(Clone, Debug, PartialEq)]
@@ -139,6 +139,10 @@ impl Network for LeNet {
             Fusion::CrossStitch => output(parameters)?,
         };
         Ok(outputs.swap_remove(0))
+    }
+
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        initial_width(&self.specs, name)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

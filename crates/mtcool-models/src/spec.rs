@@ -32,6 +32,20 @@ pub(crate) fn decays(specs: &[ParameterSpec], name: &ParameterName) -> bool {
     specs.iter().find(|spec| spec.name == *name).is_none_or(|spec| spec.decays)
 }
 
+/// The half-width of the initial distribution of the parameter `name`, or 1 if it begins with fixed values; `None` if it is none of
+/// `specs`.
+pub(crate) fn initial_width(specs: &[ParameterSpec], name: &ParameterName) -> Option<f64> {
+    let spec = specs.iter().find(|spec| spec.name == *name)?;
+    Some(match &spec.init {
+        Init::FanIn(inputs) => half_width(*inputs),
+        Init::Values(_) => 1.0,
+    })
+}
+
+fn half_width(inputs: usize) -> f64 {
+    1.0 / (inputs as f64).sqrt()
+}
+
 /// The initial parameters of `specs`. Each is drawn from a random stream that follows from `seed` and its name, so that a further
 /// layer changes the values of no other.
 ///
@@ -43,7 +57,7 @@ pub fn initialize(specs: &[ParameterSpec], seed: u64, dtype: DType, device: &Dev
         let tensor = match &spec.init {
             Init::FanIn(inputs) => {
                 let mut generator = stream(seed, Purpose::Initialization, [0; 4], &spec.name.to_string());
-                uniform(&mut generator, 1.0 / (*inputs as f64).sqrt(), &shape, dtype, device)?
+                uniform(&mut generator, half_width(*inputs), &shape, dtype, device)?
             }
             Init::Values(values) => Tensor::from_vec(values.clone(), shape, device)?.to_dtype(dtype)?,
         };

@@ -10,7 +10,7 @@ use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, Statistics, co
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::{allocated, shares};
 use crate::recorded::as_recorded;
-use crate::spec::{Init, ParameterSpec, decays, initialize};
+use crate::spec::{Init, ParameterSpec, decays, initial_width, initialize};
 
 use classification::ClassificationHead;
 pub use config::{Classifier, Head, MapGradient, MapOf, UNetConfig};
@@ -277,6 +277,10 @@ impl Network for UNet {
         let features = self.encode(parameters, input)?;
         let map = self.map_of(parameters, task, &features)?;
         classification.hidden(parameters, &features[self.config.depth], map.as_ref()).map(Some)
+    }
+
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        initial_width(&self.specs, name)
     }
 
     fn decays(&self, name: &ParameterName) -> bool {

@@ -12,9 +12,9 @@ use crate::output::print;
 use crate::plan::Plan;
 use crate::progress::Console;
 use crate::record::{MovedLoss, StoredRun, read_flatness, read_model, stored_runs, write_flatness};
-use crate::report::{Table, TableContext, flatness_markdown};
+use crate::report::{Table, TableContext, TableRow, flatness_markdown};
 use crate::run::{FlatnessRequest, measure, problem};
-use crate::suite::{Name, Registry, Sharing, Suite};
+use crate::suite::{Name, Registry, Suite};
 
 /// Measures the finished runs of the experiment's table that have not been measured in this way, writes the result into their folders
 /// and into the report, and prints it.
@@ -38,7 +38,7 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
     let work = || -> Result<()> {
         for row in &table.rows {
             for run in &row.stored {
-                measure_run(&plan, suite.as_ref(), &device, (run, row.method.sharing), &batches, &request)?;
+                measure_run(&plan, suite.as_ref(), &device, (run, row), &batches, &request)?;
             }
         }
         Ok(())
@@ -60,7 +60,7 @@ fn measure_run(
     plan: &Plan,
     suite: &dyn Suite,
     device: &Device,
-    (run, sharing): (&StoredRun, Sharing),
+    (run, row): (&StoredRun, &TableRow),
     batches: &[Vec<Batch>],
     request: &FlatnessRequest,
 ) -> Result<()> {
@@ -68,7 +68,9 @@ fn measure_run(
         tracing::info!("{} is measured", run.name());
         return Ok(());
     }
-    let problem = problem(plan, suite, sharing, device)?;
+    let of_row = plan.methods.iter().chain(&plan.further).find(|method| *method.entry.name == *row.method.name);
+    let network = of_row.map_or(&plan.experiment.network, |method| &method.network);
+    let problem = problem(plan, network, suite, row.method.sharing, device)?;
     let template = problem.network().initial_parameters(0, DType::F32, device)?;
     let parameters = read_model(&run.folder.join("model.safetensors"), &template)?;
     let tasks: Vec<Name> = plan.spec.tasks.iter().map(|task| task.name.clone()).collect();

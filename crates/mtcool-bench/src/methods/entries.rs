@@ -5,8 +5,9 @@ use super::{aggregators, around, fmtl, mtcool, weightings};
 use crate::suite::{MethodEntry, MethodKind, Sharing};
 
 /// The settings of MT-COOL and of its ablations.
-const MTCOOL: [Explained; 8] = [
+const MTCOOL: [Explained; 9] = [
     ["bound", "> 0", "half-width b of the noise and of the clamp"],
+    ["bound_unit", "absolute | initial_width", "whether b is multiplied by each parameter's initial half-width"],
     ["alpha", "> 0", "learning rate of the warm-up"],
     ["beta", "> 0", "learning rate of the inner iterations"],
     ["samples", ">= 1", "draws M of the noise"],

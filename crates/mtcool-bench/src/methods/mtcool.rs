@@ -1,6 +1,6 @@
 //! Settings of MT-COOL and its ablations.
 
-use mtcool_core::{Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
+use mtcool_core::{BoundUnit, Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
 use mtcool_models::PlacedNoise;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,8 @@ type Read = Result<Box<dyn MethodSettings>, SettingsError>;
 #[serde(deny_unknown_fields)]
 struct Keys {
     bound: f64,
+    #[serde(default, skip_serializing_if = "Unit::is_absolute")]
+    bound_unit: Unit,
     alpha: f64,
     beta: f64,
     samples: usize,
@@ -27,6 +29,21 @@ struct Keys {
 enum Order {
     GaussSeidel,
     Jacobi,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Unit {
+    #[default]
+    Absolute,
+    InitialWidth,
+}
+
+impl Unit {
+    /// The usual unit is left out of the run's identity.
+    fn is_absolute(&self) -> bool {
+        *self == Self::Absolute
+    }
 }
 
 #[derive(Debug)]
@@ -57,6 +74,10 @@ impl MtcoolSettings {
         Ok(MtcoolConfig {
             variant: self.variant,
             bound: keys.bound,
+            bound_unit: match keys.bound_unit {
+                Unit::Absolute => BoundUnit::Absolute,
+                Unit::InitialWidth => BoundUnit::InitialWidth,
+            },
             alpha: keys.alpha,
             beta: keys.beta,
             samples: keys.samples,
@@ -126,6 +147,7 @@ mod tests {
         let (bound, rate) = (0.02, 0.1);
         let keys = Keys {
             bound,
+            bound_unit: Unit::Absolute,
             alpha: rate,
             beta: rate,
             samples: 2,

@@ -62,6 +62,10 @@ impl Network for Shaped {
         self.network.hidden_units(parameters, task, input)
     }
 
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        self.network.initial_width(name)
+    }
+
     fn decays(&self, name: &ParameterName) -> bool {
         self.network.decays(name)
     }

@@ -32,7 +32,7 @@ impl Plan {
         if data.samples.is_empty() {
             return None;
         }
-        let training = &self.experiment.training;
+        let training = &method.training;
         let batches = training.epochs.saturating_mul(training.batches_per_epoch(data.samples.iter().copied()));
         method.settings.shortened(training, batches).map(|(settings, note)| (settings.into(), note))
     }

@@ -62,6 +62,7 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
     check_paper(experiment)?;
     check_roles(rows)?;
     check_claims(rows)?;
+    check_factors(rows)?;
     let asked = rows.asked();
     for (index, method) in asked.iter().enumerate() {
         require(!asked[..index].contains(method), "methods", method, "each method once")?;
@@ -126,6 +127,21 @@ fn check_claims(rows: &Rows<'_>) -> Result<(), ConfigError> {
         };
         if !is_valid {
             return Err(ConfigError::new(format!("`{}` is {}: expected {expected}", key("margin"), claim.margin)));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the table may have every row of every factor.
+fn check_factors(rows: &Rows<'_>) -> Result<(), ConfigError> {
+    for (at, factor) in rows.experiment.factors.iter().enumerate() {
+        if factor.rows.is_empty() {
+            return Err(ConfigError::new(format!("`factors[{at}].rows` is []: expected at least one entry")));
+        }
+        for (list, names) in [("rows", &factor.rows), ("against", &factor.against)] {
+            for name in names {
+                rows.find(name).map_err(|error| error.within(format!("`factors[{at}].{list}`")))?;
+            }
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
 use super::external::ExternalConfig;
+use super::factors::Factor;
 use super::roles::Roles;
 use super::seeds::Seeds;
 use crate::suite::{DatasetEntry, NetworkConfig, PrecisionSetting, Split, SyntheticConfig, TrainingConfig};
@@ -75,7 +76,8 @@ pub struct Experiment {
     #[serde(default)]
     pub loss: BTreeMap<String, Dict>,
     /// Each method's own settings. A table with the key `like` is a variant of the method that `like` names: it has the settings of
-    /// this method except for its own ones, and is a row of its own.
+    /// this method except for its own ones, and is a row of its own. Its tables `training` and `network` replace values of the
+    /// experiment's tables of these names for its row alone.
     #[serde(default)]
     pub method: BTreeMap<String, Dict>,
     /// Labelled folders beside the training data, on which finished runs are measured. Like titles, they change no run.
@@ -86,6 +88,9 @@ pub struct Experiment {
     /// What the paper says in words, as comparisons that the report judges.
     #[serde(default)]
     pub claims: Vec<Claim>,
+    /// Rows that differ in one factor each, which the report shows side by side.
+    #[serde(default)]
+    pub factors: Vec<Factor>,
     /// The paper's results, by method or variant.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,

@@ -55,6 +55,13 @@ impl Layers {
         Ok((keys, spaces))
     }
 
+    /// The experiment's table `key`, with the values that the variants `tables` have in tables of the same name.
+    pub(super) fn of_variants(&self, key: &str, tables: &[&str]) -> Settings {
+        let of_variant = |table: &&str| self.figment.focus(&format!("method.{table}.{key}"));
+        let all = std::iter::once(self.figment.focus(key)).chain(tables.iter().map(of_variant));
+        Settings::new(all.fold(Figment::new(), |all, table| all.merge(Without { table, hidden: &[] })))
+    }
+
     /// The settings of a method: `tables`, merged, then the settings of a point of the grid; later ones override earlier ones.
     ///
     /// # Errors

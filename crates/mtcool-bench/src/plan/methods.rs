@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::layers::{Layers, MethodTable};
-use super::variants::{OWN_KEYS, Variant};
-use crate::suite::{ConfigError, MethodEntry, MethodSettings, Registry, Settings, SettingsError, find_method};
+use super::ranges::check_sizes;
+use super::variants::{NETWORK, OWN_KEYS, TRAINING, Variant};
+use crate::suite::{
+    ConfigError, MethodEntry, MethodSettings, NetworkConfig, Registry, Settings, SettingsError, TrainingConfig,
+    find_method,
+};
 
 /// A method, or a variant of one, with its settings: a row of the table.
 #[derive(Clone, Debug)]
@@ -15,6 +19,10 @@ pub struct PlannedMethod {
     pub like: String,
     /// Its settings, which were checked by building the method once.
     pub settings: Arc<dyn MethodSettings>,
+    /// How it is trained: the experiment's table `training`, with what the variant changes in it.
+    pub training: TrainingConfig,
+    /// The network that it trains: the experiment's table `network`, with what the variant changes in it.
+    pub network: NetworkConfig,
     /// Whether the experiment's file itself names it. These methods form the first block of the table.
     pub is_in_first_block: bool,
 }
@@ -25,9 +33,10 @@ impl PlannedMethod {
         format!("{}-s{seed}", self.entry.name)
     }
 
-    /// Whether both have the same results: the same method of the registry with the same settings.
+    /// Whether both have the same results: the same method of the registry with the same settings, training and network.
     pub(super) fn is_same_as(&self, other: &Self) -> bool {
-        self.like == other.like && self.settings.describe() == other.settings.describe()
+        let common = (&self.like, &self.training, &self.network) == (&other.like, &other.training, &other.network);
+        common && self.settings.describe() == other.settings.describe()
     }
 }
 
@@ -48,10 +57,44 @@ pub(super) fn planned(
     let settings = read(layers, variant, registry)?;
     let wrong = |error| ConfigError::new(format!("method.{name}: {error}"));
     settings.check_tasks(tasks).map_err(wrong)?;
-    settings.build(&layers.experiment.training, 0).map_err(wrong)?;
+    let (training, network) = (training(layers, variant)?, network(layers, variant)?);
+    check_sizes(&training, &network).map_err(|error| error.within(format!("method.{name}")))?;
+    training.updates().map_err(|error| ConfigError::new(format!("method.{name}.training: {error}")))?;
+    settings.build(&training, 0).map_err(wrong)?;
     let entry = MethodEntry { name: name.clone().into(), label: variant.label.clone().into(), ..variant.entry.clone() };
     let is_in_first_block = layers.first_block.contains(name);
-    Ok(PlannedMethod { entry, like: variant.entry.name.to_string(), settings: settings.into(), is_in_first_block })
+    let like = variant.entry.name.to_string();
+    Ok(PlannedMethod { entry, like, settings: settings.into(), training, network, is_in_first_block })
+}
+
+/// The variants among the tables of `variant` that have a table `key`.
+fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Vec<&'a str> {
+    let own = variant.tables.iter().filter(|name| {
+        let table = layers.experiment.method.get(*name);
+        table.is_some_and(|table| table.contains_key("like") && table.contains_key(key))
+    });
+    own.map(String::as_str).collect()
+}
+
+fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, ConfigError> {
+    let tables = with_table(layers, variant, TRAINING);
+    let Some(last) = tables.last() else { return Ok(layers.experiment.training.clone()) };
+    let read = layers.of_variants(TRAINING, &tables).read::<TrainingConfig>();
+    let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{TRAINING}")))?;
+    Ok(read.without_unused())
+}
+
+fn network(layers: &Layers, variant: &Variant) -> Result<NetworkConfig, ConfigError> {
+    let tables = with_table(layers, variant, NETWORK);
+    let common = &layers.experiment.network;
+    let Some(last) = tables.last() else { return Ok(common.clone()) };
+    let read = layers.of_variants(NETWORK, &tables).read::<NetworkConfig>();
+    let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{NETWORK}")))?;
+    if read.kind != common.kind {
+        let message = format!("`method.{last}.{NETWORK}.kind`: all rows of a table have the kind of `network.kind`");
+        return Err(ConfigError::new(message));
+    }
+    Ok(read)
 }
 
 /// Reads the settings. Of the table that the method inherits from another one, it takes only the settings that it has itself.

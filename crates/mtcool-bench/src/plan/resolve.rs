@@ -13,7 +13,8 @@ use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 use super::source::ExperimentSource;
 use super::variants::{Rows, Variant};
 use crate::suite::{
-    ConfigError, DatasetEntry, DatasetSpec, NetworkEntry, NetworkRequest, Registry, Sharing, Split, one_line,
+    ConfigError, DatasetEntry, DatasetSpec, NetworkConfig, NetworkEntry, NetworkRequest, Registry, Sharing, Split,
+    one_line,
 };
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
@@ -106,8 +107,12 @@ impl Plan {
             Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block };
         // Sizes that no network can have are refused before any data is read.
         for method in &plan.methods {
-            let built = plan.build_network(method.entry.sharing);
-            built.map_err(|error| ConfigError::new(one_line(&error)))?;
+            let built = plan.network_of(&method.network, method.entry.sharing);
+            let is_variant = method.network != plan.experiment.network;
+            let within = |error: ConfigError| {
+                if is_variant { error.within(format!("method.{}", method.entry.name)) } else { error }
+            };
+            built.map_err(|error| within(ConfigError::new(one_line(&error))))?;
         }
         Ok(plan)
     }
@@ -139,8 +144,8 @@ impl Plan {
             origin: data.origin.clone(),
             files: data.files.clone(),
             data: self.data_settings.clone(),
-            network: experiment.network.clone(),
-            training: experiment.training.clone(),
+            network: method.network.clone(),
+            training: method.training.clone(),
             loss: describe(&self.losses, &self.spec),
             settings: self.fitted(method, data).settings.describe(),
         }
@@ -174,7 +179,19 @@ impl Plan {
     /// # Errors
     /// If the network's sizes do not fit the tasks.
     pub fn build_network(&self, sharing: Sharing) -> anyhow::Result<Box<dyn mtcool_core::Network>> {
-        let (config, tasks) = (&self.experiment.network, &self.spec.tasks[..]);
+        self.network_of(&self.experiment.network, sharing)
+    }
+
+    /// The same with the sizes `config`, such as those of a variant.
+    ///
+    /// # Errors
+    /// As [`Plan::build_network`].
+    pub fn network_of(
+        &self,
+        config: &NetworkConfig,
+        sharing: Sharing,
+    ) -> anyhow::Result<Box<dyn mtcool_core::Network>> {
+        let tasks = &self.spec.tasks[..];
         let precision = self.experiment.precision;
         let request = NetworkRequest { config, input: self.spec.input, tasks, all_tasks: tasks, precision };
         self.network.network(request, sharing)

@@ -37,6 +37,7 @@ impl Table {
             comparisons: Vec::new(),
             external: Vec::new(),
             claims: Vec::new(),
+            factors: Vec::new(),
             paper_obstacle: obstacle.map(str::to_owned),
             notes: vec!["A note.".into()],
             runs: Vec::new(),

@@ -12,7 +12,7 @@ use super::notes::notes;
 use super::provenance::Provenance;
 use super::row::TableRow;
 use super::scores::run_values;
-use crate::plan::{PlannedMethod, Roles};
+use crate::plan::{Factor, PlannedMethod, Roles};
 use crate::record::{RecordedRun, Status, StoredRun, read_rows};
 use crate::suite::Column;
 
@@ -36,6 +36,8 @@ pub struct Table {
     pub external: Vec<ExternalTable>,
     /// The claims of the paper, judged by these runs.
     pub claims: Vec<JudgedClaim>,
+    /// Rows that differ in one factor each.
+    pub factors: Vec<Factor>,
     /// Why no result can be compared with the paper, if that is so.
     pub paper_obstacle: Option<String>,
     /// Notes that a reader must know before comparing results.
@@ -77,6 +79,7 @@ impl Table {
             roles: plan.experiment.roles.clone(),
             external: ExternalTable::all(external, &columns, &rows)?,
             claims: judge(&plan.experiment, &rows, &columns, plan.experiment.report.name())?,
+            factors: plan.experiment.factors.clone(),
             paper_obstacle: obstacle(context),
             notes: notes(context, &columns, &rows)?,
             provenance: Provenance::collect(context, &rows, &runs),

@@ -52,8 +52,8 @@ impl Run<'_> {
         self.config.training.batches_per_epoch((0..self.tasks()).map(|task| self.suite.samples(task) as u64))
     }
 
-    fn problem(&self, sharing: Sharing) -> Result<Problem> {
-        problem(self.plan, self.suite, sharing, self.device)
+    fn problem(&self) -> Result<Problem> {
+        problem(self.plan, &self.method.network, self.suite, self.method.entry.sharing, self.device)
     }
 
     fn tasks(&self) -> usize {
@@ -69,7 +69,7 @@ impl Run<'_> {
     /// # Errors
     /// If a setting does not fit; the message names it.
     pub fn check(&self) -> Result<()> {
-        self.problem(self.method.entry.sharing)?;
+        self.problem()?;
         self.batches(0)?;
         let (least, budget) = (self.method.settings.least_batches(&self.config.training), self.budget());
         ensure!(
@@ -89,7 +89,7 @@ impl Run<'_> {
     /// [`Diverged`] if a loss or a prediction is not finite; [`Interrupted`] if the process was asked to stop;
     /// [`crate::record::StorageError`] if the results cannot be written.
     pub fn execute(&self, folder: &RunFolder, record: &RunRecord, progress: &mut SweepProgress) -> Result<()> {
-        let problem = self.problem(self.method.entry.sharing)?;
+        let problem = self.problem()?;
         let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, self.device)?;
         let size = NetworkSize { parameters: fresh.element_count(), joint_parameters: self.joint_parameters()? };
         let mut method = self.method.settings.build(&self.config.training, self.config.seed)?;
@@ -137,8 +137,8 @@ impl Run<'_> {
 
     /// Number of parameters of the network that Joint trains: the unit of the Params column.
     fn joint_parameters(&self) -> Result<usize> {
-        let problem = self.problem(Sharing::Shared)?;
-        Ok(problem.network().initial_parameters(0, DType::F32, &Device::Cpu)?.element_count())
+        let network = self.plan.build_network(Sharing::Shared)?;
+        Ok(network.initial_parameters(0, DType::F32, &Device::Cpu)?.element_count())
     }
 
     fn train(

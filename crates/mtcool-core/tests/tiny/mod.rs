@@ -33,6 +33,11 @@ impl Network for Tiny {
         x.matmul(&hidden)?.tanh()?.matmul(parameters.phi(task, "out.weight")?)
     }
 
+    /// A width of its own for each task's theta; none for the heads, which have no bound.
+    fn initial_width(&self, name: &ParameterName) -> Option<f64> {
+        name.is_shared().then(|| 0.7 / (name.task + 1) as f64)
+    }
+
     /// As if the heads were biases.
     fn decays(&self, name: &ParameterName) -> bool {
         name.is_shared()

@@ -26,6 +26,8 @@ pub(super) struct Group {
 pub(super) struct Charts {
     /// Per column: the runs of each method.
     pub(super) runs: Group,
+    /// Per factor and column: the runs of the rows that differ in the factor.
+    pub(super) factors: Group,
     /// Training time against quality.
     pub(super) cost: Group,
     /// Per column: the validation metric over the epochs.
@@ -51,9 +53,12 @@ impl Charts {
     /// # Errors
     /// If an interval cannot be computed.
     pub(super) fn of(table: &Table, flatness: Option<&Flatness>) -> Result<Self> {
-        let runs = table.columns.iter().enumerate().map(|(at, column)| runs(table, at, column));
-        let runs =
-            Group { drawn: runs.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect(), ..Group::default() };
+        let all: Vec<(usize, &TableRow)> = table.rows.iter().enumerate().collect();
+        let of_column = |(at, column): (usize, &Column)| runs(table, &all, at, &column.label);
+        let without_legend =
+            |charts: Vec<Option<Markup>>| Group { drawn: charts.into_iter().flatten().collect(), ..Group::default() };
+        let runs = without_legend(table.columns.iter().enumerate().map(of_column).collect::<Result<_>>()?);
+        let factors = without_legend(factors(table)?);
         let of_column = |column: &Column| {
             let labels = ["epoch", &*column.label];
             curves(&column.label, labels, &series(table, "validation", &column.task, &column.metric))
@@ -61,6 +66,7 @@ impl Charts {
         let curves_of_columns = table.columns.iter().filter_map(of_column).collect();
         Ok(Self {
             runs,
+            factors,
             cost: Group { drawn: cost(table).into_iter().collect(), ..Group::default() },
             curves: with_legend(table, curves_of_columns),
             training: with_legend(table, training(table)),
@@ -75,10 +81,28 @@ fn with_legend(table: &Table, drawn: Vec<Markup>) -> Group {
     Group { legend: rows.map(|(at, row)| (colour(at), row.method.label.to_string())).collect(), drawn }
 }
 
-/// The runs of each method in column `at`.
-fn runs(table: &Table, at: usize, column: &Column) -> Result<Option<Markup>> {
+/// For each factor and each column, the runs of the rows that differ in the factor, then of those to compare them with.
+fn factors(table: &Table) -> Result<Vec<Option<Markup>>> {
+    let mut charts = Vec::new();
+    for factor in &table.factors {
+        let row = |name: &String| table.rows.iter().enumerate().find(|(_, row)| *row.method.name == **name);
+        let rows: Vec<(usize, &TableRow)> = factor.rows.iter().chain(&factor.against).filter_map(row).collect();
+        // A factor of which one value alone has runs shows nothing.
+        if factor.rows.iter().filter_map(row).filter(|(_, row)| row.runs > 0).count() < 2 {
+            continue;
+        }
+        for (at, column) in table.columns.iter().enumerate() {
+            charts.push(runs(table, &rows, at, &format!("{}: {}", factor.title, column.label))?);
+        }
+    }
+    Ok(charts)
+}
+
+/// The runs of each of `rows` in column `at`.
+fn runs(table: &Table, rows: &[(usize, &TableRow)], at: usize, title: &str) -> Result<Option<Markup>> {
+    let column = &table.columns[at];
     let mut lines = Vec::new();
-    for (index, row) in table.rows.iter().enumerate() {
+    for &(index, row) in rows {
         let values = run_values(&row.histories, column, table.split);
         let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         let Some(summary) = Summary::of(&values) else { continue };
@@ -89,7 +113,7 @@ fn runs(table: &Table, at: usize, column: &Column) -> Result<Option<Markup>> {
         let paper = row.against_paper[at].filter(|_| table.paper_obstacle.is_none()).map(|cell| cell.paper.mean);
         lines.push(Strip { label: row.method.label.to_string(), index, values, mean: summary.mean, interval, paper });
     }
-    Ok(strips(&column.label, &lines))
+    Ok(strips(title, &lines))
 }
 
 /// Training time per epoch against delta-m, or against the mean rank where the method that trains each task alone has no runs.

@@ -46,6 +46,8 @@ pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
             @if let Some(claims) = tables::claims(table) { section { (claims) } }
             (section("Every run", &charts.runs, "A dot is a run, the line its method's mean, the bar the mean's 95 % interval over \
                 seeds (Student's t); a diamond is the paper's mean."))
+            (section("One factor at a time", &charts.factors, "As above, for rows that differ in one setting, and below them the rows to \
+                compare them with."))
             (section("Cost and quality", &charts.cost, ""))
             (section("Learning curves on the validation split", &charts.curves, "Lines are means over the runs, bands the range of \
                 the runs."))

@@ -9,7 +9,7 @@ use figment::{Figment, Profile};
 use super::experiment::Experiment;
 use super::grid::{GridPoint, points};
 use super::keys::known_keys;
-use super::ranges::all_finite;
+use super::ranges::{all_finite, merged};
 use super::source::ExperimentSource;
 use super::spaces::{SearchKeys, Space, spaces};
 use super::variables::variables;
@@ -189,7 +189,7 @@ impl Overrides {
     }
 }
 
-/// A table without the keys `hidden`. Each value keeps its source.
+/// A table of the selected profile without the keys `hidden`. Each value keeps its source.
 struct Without<'a> {
     table: Figment,
     hidden: &'a [&'a str],
@@ -201,15 +201,12 @@ impl figment::Provider for Without<'_> {
     }
 
     fn data(&self) -> figment::error::Result<figment::value::Map<Profile, Dict>> {
-        let mut layers = self.table.data()?;
-        for layer in layers.values_mut() {
-            layer.retain(|key, _| !self.hidden.contains(&key.as_str()));
-        }
-        Ok(layers)
-    }
-
-    fn profile(&self) -> Option<Profile> {
-        Some(self.table.profile().clone())
+        self.table.data()?;
+        // The profile is applied here, so that a variant's own value in the file's default table is not lost where the method that it
+        // is like has another value in the profile.
+        let mut table = merged(&self.table);
+        table.retain(|key, _| !self.hidden.contains(&key.as_str()));
+        Ok(BTreeMap::from([(Profile::Default, table)]))
     }
 
     fn __metadata_map(&self) -> Option<figment::value::Map<figment::value::Tag, figment::Metadata>> {

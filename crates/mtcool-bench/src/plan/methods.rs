@@ -68,16 +68,26 @@ pub(super) fn planned(
 }
 
 /// The variants among the tables of `variant` that have a table `key`.
-fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Vec<&'a str> {
-    let own = variant.tables.iter().filter(|name| {
-        let table = layers.experiment.method.get(*name);
-        table.is_some_and(|table| table.contains_key("like") && table.contains_key(key))
-    });
-    own.map(String::as_str).collect()
+///
+/// # Errors
+/// If one of them has something else there.
+fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Result<Vec<&'a str>, ConfigError> {
+    let mut found = Vec::new();
+    for name in &variant.tables {
+        let table = layers.experiment.method.get(name).filter(|table| table.contains_key("like"));
+        let Some(value) = table.and_then(|table| table.get(key)) else { continue };
+        if value.as_dict().is_none() {
+            return Err(ConfigError::new(format!(
+                "`method.{name}.{key}`: expected a table with values for keys of `{key}`, such as `{{ epochs = 16 }}` for `training`"
+            )));
+        }
+        found.push(name.as_str());
+    }
+    Ok(found)
 }
 
 fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, ConfigError> {
-    let tables = with_table(layers, variant, TRAINING);
+    let tables = with_table(layers, variant, TRAINING)?;
     let Some(last) = tables.last() else { return Ok(layers.experiment.training.clone()) };
     let read = layers.of_variants(TRAINING, &tables).read::<TrainingConfig>();
     let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{TRAINING}")))?;
@@ -85,7 +95,7 @@ fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, Config
 }
 
 fn network(layers: &Layers, variant: &Variant) -> Result<NetworkConfig, ConfigError> {
-    let tables = with_table(layers, variant, NETWORK);
+    let tables = with_table(layers, variant, NETWORK)?;
     let common = &layers.experiment.network;
     let Some(last) = tables.last() else { return Ok(common.clone()) };
     let read = layers.of_variants(NETWORK, &tables).read::<NetworkConfig>();

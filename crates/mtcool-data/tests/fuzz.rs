@@ -55,7 +55,7 @@ fn masks() -> Vec<Vec<u8>> {
 }
 
 /// Writes the checksum of each chunk of a PNG file anew.
-fn repair_png(bytes: &mut Vec<u8>) {
+fn repair_png(bytes: &mut [u8]) {
     if !bytes.starts_with(b"\x89PNG") {
         return;
     }

@@ -36,7 +36,7 @@ pub(crate) struct Target {
     /// Pieces that inputs of this kind contain.
     pub(crate) words: &'static [&'static str],
     /// Repairs checksums after a change, so that it reaches the parser behind them.
-    pub(crate) repair: fn(&mut Vec<u8>),
+    pub(crate) repair: fn(&mut [u8]),
     /// Parses an input; the folder is empty, and nothing outside of it may be written.
     pub(crate) run: fn(&[u8], &Path),
 }

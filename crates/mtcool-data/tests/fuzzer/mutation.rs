@@ -22,11 +22,11 @@ pub(super) struct Mutator<'a> {
     name: &'a str,
     seeds: &'a [Vec<u8>],
     words: &'a [&'a str],
-    repair: fn(&mut Vec<u8>),
+    repair: fn(&mut [u8]),
 }
 
 impl<'a> Mutator<'a> {
-    pub(super) fn new(name: &'a str, seeds: &'a [Vec<u8>], words: &'a [&'a str], repair: fn(&mut Vec<u8>)) -> Self {
+    pub(super) fn new(name: &'a str, seeds: &'a [Vec<u8>], words: &'a [&'a str], repair: fn(&mut [u8])) -> Self {
         Self { name, seeds, words, repair }
     }
 

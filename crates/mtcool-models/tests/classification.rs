@@ -5,7 +5,7 @@
 use candle_core::{D, DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
-use mtcool_models::{Classifier, Head, Independent, MapGradient, UNet, UNetConfig};
+use mtcool_models::{Classifier, Head, Independent, MapGradient, MapOf, UNet, UNetConfig};
 use mtcool_ops::{ClassLoss, CrossEntropy, Statistics, class_loss};
 
 const PRIORS: [f64; 3] = [0.7, 0.25, 0.05];
@@ -110,17 +110,51 @@ fn softmax(logits: &Tensor) -> Tensor {
 /// The head again, from candle's own operations.
 #[test]
 fn the_logits_are_those_of_the_formula() {
-    let network = unet(config());
-    let (parameters, images) = (trained(&network), images(DType::F64));
-    let units = network.hidden_units(&parameters, 1, &images).unwrap().unwrap();
-    let map = softmax(&network.forward(&parameters, 0, &images).unwrap());
+    let shared = unet(config());
+    let (parameters, images) = (trained(&shared), images(DType::F64));
+    let map = softmax(&shared.forward(&parameters, 0, &images).unwrap());
     let areas = map.mean(D::Minus1).unwrap().mean(D::Minus1).unwrap();
     let areas = (areas.narrow(1, 1, 3).unwrap() * 16.0).unwrap();
-    let read = Tensor::cat(&[units, areas], 1).unwrap();
-    let weight = parameters.phi(1, "fc.weight").unwrap().t().unwrap();
-    let want = read.matmul(&weight).unwrap().broadcast_add(parameters.phi(1, "fc.bias").unwrap()).unwrap();
-    assert!(largest_difference(&network.forward(&parameters, 1, &images).unwrap(), &want) < 1e-12);
-    assert!(network.hidden_units(&parameters, 0, &images).unwrap().is_none(), "a segmentation has no hidden units");
+    assert_formula(&shared, 1, &parameters, &images, Some(areas));
+    assert!(shared.hidden_units(&parameters, 0, &images).unwrap().is_none(), "a segmentation has no hidden units");
+
+    let without_map = unet(UNetConfig { heads: vec![Head::Image { outputs: 3, map: MapOf::Nothing }], ..config() });
+    assert_formula(&without_map, 0, &trained(&without_map), &images, None);
+}
+
+fn assert_formula(network: &UNet, task: usize, parameters: &Parameters, images: &Tensor, areas: Option<Tensor>) {
+    let units = network.hidden_units(parameters, task, images).unwrap().unwrap();
+    let units = (units.affine(16.0, -16.0 / std::f64::consts::TAU.sqrt())).unwrap();
+    let read: Vec<Tensor> = std::iter::once(units).chain(areas).collect();
+    let weight = parameters.phi(task, "fc.weight").unwrap().t().unwrap();
+    let bias = parameters.phi(task, "fc.bias").unwrap();
+    let want = Tensor::cat(&read, 1).unwrap().matmul(&weight).unwrap().broadcast_add(bias).unwrap();
+    assert!(largest_difference(&network.forward(parameters, task, images).unwrap(), &want) < 1e-12);
+}
+
+/// A map that only this head trains starts with classes of about equal areas, which shall not drown what differs between images.
+#[test]
+fn equal_areas_of_a_map_of_its_own_count_as_zero() {
+    let network = lone();
+    let changed = |area_weights: f64| {
+        let parameters = trained(&network).map(|name, tensor| match &*name.layer {
+            "out.weight" | "out.bias" => Ok(tensor.zeros_like()?),
+            "fc.weight" => {
+                Ok(Tensor::cat(&[tensor.narrow(1, 0, 6)?, tensor.narrow(1, 6, 3)?.affine(0.0, area_weights)?], 1)?)
+            }
+            _ => Ok(tensor.clone()),
+        });
+        network.forward(&parameters.unwrap(), 0, &images(DType::F64)).unwrap()
+    };
+    assert!(largest_difference(&changed(0.0), &changed(5.0)) < 1e-12);
+}
+
+#[test]
+fn a_bottom_of_one_pixel_is_refused() {
+    let network = unet(config());
+    let small = draw("small", 1.0, &[1, 2, 4, 4], DType::F64);
+    let error = network.forward(&trained(&network), 1, &small).unwrap_err().to_string();
+    assert!(error.contains("single pixel") && error.contains("fewer levels"), "{error}");
 }
 
 /// Outputs and gradients of the own backward pass, compared with those of candle's graph over the same operations.
@@ -211,19 +245,17 @@ fn no_kernel_silences_the_units() {
             _ => Ok(tensor.clone()),
         });
         let units = network.hidden_units(&pushed.unwrap(), 1, &images).unwrap().unwrap();
-        values(&units).chunks(3).map(|group| group.iter().any(|unit| *unit > 0.0)).collect::<Vec<bool>>()
+        values(&units).iter().map(|unit| *unit > 0.0).collect::<Vec<bool>>()
     };
     assert!(active(Classifier::Plain).iter().all(|is_active| !is_active));
-    // In each of the 2 groups of 3 units of each of the 3 images, some unit is active.
-    assert_eq!(active(Classifier::Normalized { priors: None }), [true; 6]);
+    assert_eq!(active(Classifier::Normalized { priors: None }), [true; 18], "6 units for each of 3 images");
 }
 
 #[test]
 fn settings_that_do_not_fit_are_named() {
     let refused = |config: UNetConfig| UNet::new(config).unwrap_err().to_string();
-    let groups = refused(UNetConfig { classifier_width: 5, ..config() });
-    assert!(groups.contains("5 channels") && groups.contains("2 groups"), "{groups}");
-    assert!(UNet::new(UNetConfig { classifier_width: 5, classifier: Classifier::Plain, ..config() }).is_ok());
+    assert!(refused(UNetConfig { classifier_width: 0, ..config() }).contains("without channels"));
+    assert!(UNet::new(UNetConfig { classifier_width: 5, ..config() }).is_ok(), "a head's units form no groups");
     for priors in
         [vec![0.5, 0.5], vec![0.5, 0.4, 0.2], vec![1.0, 0.0, 0.0], vec![f64::NAN, 0.5, 0.5], vec![1.5, -0.4, -0.1]]
     {

@@ -7,14 +7,17 @@ use mtcool_ops::{
     join_channels, linear, mean_pixels, pooled_softmax,
 };
 
-use super::config::{Classifier, Head, UNetConfig};
+use super::config::{Classifier, Head, MapOf, UNetConfig};
 use crate::spec::{Init, ParameterSpec};
 
 /// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
 const KERNEL: usize = 3;
-/// Factor of the class areas in front of the last layer. Structures such as an optic cup cover a few hundredths of the map, and without
-/// it gradient descent would learn their weights far more slowly than those of the units, whose means are about 0.4.
-const AREA_SCALE: f64 = 16.0;
+/// Factor of the units' means and of the class areas in front of the last layer. Structures such as an optic cup cover a few hundredths
+/// of the map, so that both differ by a few hundredths from image to image; without the factor, the last layer would need weights
+/// that training does not reach.
+const SCALE: f64 = 16.0;
+/// Mean of max(z, 0) for a normally distributed z of mean 0 and variance 1, 1 / sqrt(2 pi): about the mean of a normalised unit.
+const UNIT_CENTRE: f64 = 0.398_942_280_401_432_7;
 
 /// From the bottom features `[B, C, h, w]` and, unless K is 0, the logits of a map `[B, K, h side, w side]` to the answers for an
 /// image, such as the logits of its classes. [`Classifier`] describes the layers.
@@ -31,6 +34,8 @@ pub(super) struct ClassificationHead {
     side: usize,
     /// Channels of the convolution.
     width: usize,
+    /// What is subtracted from the map's areas.
+    area_centre: f64,
     classifier: Classifier,
     norm: Norm,
     precision: Precision,
@@ -42,7 +47,7 @@ impl ClassificationHead {
     /// # Errors
     /// If the width cannot be divided into groups, or the priors are no probabilities of the classes.
     pub(super) fn new(config: &UNetConfig, task: usize, map: usize) -> Result<Self> {
-        let UNetConfig { classifier_width: width, statistics, eps, precision, .. } = *config;
+        let UNetConfig { classifier_width: width, eps, precision, .. } = *config;
         let (head, mut classifier) = (config.heads[task], config.classifier.clone());
         let outputs = head.outputs();
         // Priors are probabilities of classes.
@@ -50,10 +55,8 @@ impl ClassificationHead {
             *priors = None;
         }
         if let Classifier::Normalized { priors } = &classifier {
-            if let Statistics::Group { groups } = statistics
-                && (groups == 0 || width == 0 || !width.is_multiple_of(groups))
-            {
-                bail!("UNet: the {width} channels of a classification head cannot be divided into {groups} groups");
+            if width == 0 {
+                bail!("UNet: a classification head without channels");
             }
             let is_probability = |prior: &f64| *prior > 0.0 && *prior <= 1.0;
             let add_up = |priors: &[f64]| (priors.iter().sum::<f64>() - 1.0).abs() <= 1e-6;
@@ -71,7 +74,10 @@ impl ClassificationHead {
             side: 1 << config.depth,
             width,
             classifier,
-            norm: Norm { statistics, eps, activation: Activation::Relu },
+            // Only this head's loss trains a map of its own, whose classes start about equally large.
+            area_centre: if matches!(head.reads(), Some(MapOf::Own(_))) { 1.0 / map as f64 } else { 0.0 },
+            // Each channel is a group of its own.
+            norm: Norm { statistics: Statistics::Group { groups: width }, eps, activation: Activation::Relu },
             precision,
         })
     }
@@ -120,9 +126,9 @@ impl ClassificationHead {
     pub(super) fn forward(&self, parameters: &Parameters, bottom: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
         let map = map.map(|map| pooled_softmax(map, self.side)).transpose()?;
         let units = self.units(parameters, bottom, map.as_ref())?;
-        let read = match (&self.classifier, &map) {
-            (Classifier::Normalized { .. }, Some(map)) => self.with_areas(&units, map)?,
-            _ => mean_pixels(&units)?,
+        let read = match &self.classifier {
+            Classifier::Normalized { .. } => self.scaled(&units, map.as_ref())?,
+            Classifier::Plain => mean_pixels(&units)?,
         };
         let (weight, bias) = (self.own(parameters, "fc.weight")?, self.own(parameters, "fc.bias")?);
         linear(&read, weight, bias, Linear { precision: self.precision, ..Linear::default() })
@@ -151,6 +157,13 @@ impl ClassificationHead {
                 conv2d(&joined, kernel, Some(self.own(parameters, "conv.bias")?), conv)
             }
             Classifier::Normalized { .. } => {
+                let (_, _, height, width) = joined.dims4()?;
+                if height * width == 1 {
+                    bail!(
+                        "UNet: the bottom of the network has a single pixel, over which a head with one answer per image cannot \
+                         normalise; take larger images or fewer levels"
+                    );
+                }
                 let weight = Tensor::ones(self.width, joined.dtype(), joined.device())?;
                 let bias = weight.zeros_like()?;
                 let unit = ConvNormUnit { kernel: kernel.clone(), weight, bias, conv };
@@ -159,19 +172,26 @@ impl ClassificationHead {
         }
     }
 
-    /// The mean of each unit over the pixels, and the scaled area of each class but the first, `[B, width + K - 1]`.
-    fn with_areas(&self, units: &Tensor, map: &Tensor) -> Result<Tensor> {
+    /// What the last layer of [`Classifier::Normalized`] reads, `[B, width + K - 1]`: the mean of each unit over the pixels and the area
+    /// of each class but the first, centred and scaled. Without a map, `[B, width]`.
+    fn scaled(&self, units: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
         // The blocks of the pooled map tile the map, so that the mean of their means is the mean over the whole map.
-        let means = mean_pixels(&join_channels(units, map)?)?;
-        let (inputs, outputs) = (self.width + self.map, self.width + self.map - 1);
-        let mut selection = vec![0.0f64; outputs * inputs];
+        let (means, areas) = match map {
+            Some(map) => (mean_pixels(&join_channels(units, map)?)?, self.map - 1),
+            None => (mean_pixels(units)?, 0),
+        };
+        let (inputs, outputs) = (self.width + if map.is_some() { self.map } else { 0 }, self.width + areas);
+        let (mut selection, mut shift) = (vec![0.0f64; outputs * inputs], vec![0.0f64; outputs]);
         for row in 0..outputs {
-            let (column, scale) = if row < self.width { (row, 1.0) } else { (row + 1, AREA_SCALE) };
-            selection[row * inputs + column] = scale;
+            let (column, centre) = if row < self.width { (row, UNIT_CENTRE) } else { (row + 1, self.area_centre) };
+            selection[row * inputs + column] = SCALE;
+            shift[row] = -SCALE * centre;
         }
-        let selection = Tensor::from_vec(selection, (outputs, inputs), means.device())?.to_dtype(means.dtype())?;
-        let none = Tensor::zeros(outputs, means.dtype(), means.device())?;
-        linear(&means, &selection, &none, Linear::default())
+        let constant = |values: Vec<f64>, shape: &[usize]| {
+            Tensor::from_vec(values, shape, means.device())?.to_dtype(means.dtype())
+        };
+        let (selection, shift) = (constant(selection, &[outputs, inputs])?, constant(shift, &[outputs])?);
+        linear(&means, &selection, &shift, Linear::default())
     }
 
     fn own<'a>(&self, parameters: &'a Parameters, layer: &str) -> Result<&'a Tensor> {

@@ -85,13 +85,15 @@ pub enum Classifier {
     Plain,
     /// The same with a normalisation before the ReLU, and with the areas of the map's classes beside the pooled features.
     ///
-    /// 1. `h = relu(norm(conv(bottom features, pooled softmax map)))` `[B, classifier_width, h, w]`, normalised by
-    ///    [`UNetConfig::statistics`] without scale and shift. The normalised values of a group have mean 0, so that some of them
-    ///    are positive for every image, whatever the kernel is.
+    /// 1. `h = relu(norm(conv(bottom features, pooled softmax map)))` `[B, classifier_width, h, w]`. Each channel of each image is
+    ///    normalised over its pixels, without scale and shift, so that no unit is silent for an image. The mean of a unit that marks
+    ///    a part f of the pixels is about sqrt(f (1 - f)): it measures the size of what the unit finds.
     /// 2. `a` `[B, map classes]`: the mean softmax probability of each class over the whole map. All classes but the first enter
     ///    the last layer; the first follows from them, since the areas add up to 1.
-    /// 3. `logits = fc(mean of h over the pixels, area scale * a)`. The weights of `fc` start at 0 and its bias at the logarithms
-    ///    of `priors`, so that the first predictions are the priors.
+    /// 3. `logits = fc(16 (mean of h over the pixels - 1 / sqrt(2 pi)), 16 (a - c))`, with c = 1 / K for a map of K classes that only
+    ///    this head trains ([`MapOf::Own`]), and 0 otherwise. Means and areas differ by a few hundredths between images: without
+    ///    centre and factor, what all images have in common would hide it. The weights of `fc` start at 0 and its bias at the
+    ///    logarithms of `priors`, so that the first predictions are the priors.
     Normalized {
         /// The probability of each class before training, `[classes]`; `None` for equal ones. Where class weights balance the loss, the
         /// balanced classes are equally probable, whatever their frequencies are.

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use image::{DynamicImage, GrayImage, ImageFormat};
-use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
+use polars::prelude::{DataFrame, df};
 
 use super::file_list::{exists_intact, read_intact};
 use super::files::{create_folder, write_whole};
-use crate::suite::{CaseMap, CaseScore};
+use crate::suite::{CaseMap, CaseScore, parquet_frame};
 
 /// The scores as a data frame (task, case, metric, value).
 ///
@@ -36,7 +36,7 @@ pub fn read_scores(run: &Path, task: &str, metric: &str) -> Result<Vec<(String, 
     }
     let bytes = read_intact(&path)?;
     let parse = || -> Result<Vec<(String, f64)>> {
-        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
+        let frame = parquet_frame(bytes)?;
         let text = |name: &str| frame.column(name)?.str();
         let (tasks, cases, metrics) = (text("task")?, text("case")?, text("metric")?);
         let values = frame.column("value")?.f64()?;

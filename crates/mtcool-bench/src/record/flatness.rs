@@ -1,14 +1,13 @@
 //! `flatness.parquet` in a run's folder: losses where weights are moved at random.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use polars::prelude::{ParquetReader, SerReader, df};
+use polars::prelude::df;
 
 use super::files::{read, write_whole};
 use super::tabular::parquet_bytes;
-use crate::suite::Name;
+use crate::suite::{Name, parquet_frame};
 
 /// Whose feature extractor is moved while the loss of one task is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +81,7 @@ pub fn read_flatness(run: &Path) -> Result<Option<Vec<MovedLoss>>> {
         return Ok(None);
     }
     let parse = || -> Result<Vec<MovedLoss>> {
-        let frame = ParquetReader::new(Cursor::new(read(&path)?)).finish()?;
+        let frame = parquet_frame(read(&path)?)?;
         let (tasks, moved) = (frame.column("task")?.str()?, frame.column("moved")?.str()?);
         let number = |name: &str| frame.column(name)?.f64();
         let (radii, losses, at_zero) = (number("radius")?, number("loss")?, number("loss_at_zero")?);

@@ -2,15 +2,14 @@
 //! label, method, seed, hash, learning_rate), so that the files of many runs can be read together. Checkpoints hold the same rows
 //! without the run in `rows.parquet`, a name that a pattern for `metrics.parquet` does not match.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use polars::prelude::{DataFrame, ParquetReader, SerReader, df};
+use polars::prelude::{DataFrame, df};
 
 use super::file_list::{exists_intact, read_intact};
 use crate::plan::RunConfig;
-use crate::suite::Prediction;
+use crate::suite::{Prediction, parquet_frame};
 
 /// A row of `metrics.parquet`.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,7 +117,7 @@ pub fn read_predictions(path: &Path, task: &str) -> Result<Vec<Prediction>> {
     }
     let bytes = read_intact(path)?;
     let parse = || -> Result<Vec<Prediction>> {
-        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
+        let frame = parquet_frame(bytes)?;
         let number = |name: &str| frame.column(name)?.u32();
         let (tasks, indices) = (frame.column("task")?.str()?, number("index")?);
         let (targets, predicted) = (number("target")?, number("predicted")?);
@@ -149,7 +148,7 @@ pub fn read_hits(path: &Path, task: &str) -> Result<Vec<(String, f64)>> {
 pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
     let bytes = read_intact(path)?;
     let parse = || -> Result<Vec<Row>> {
-        let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
+        let frame = parquet_frame(bytes)?;
         let (steps, epochs) = (frame.column("step")?.u64()?, frame.column("epoch")?.u64()?);
         let text = |name: &str| frame.column(name)?.str();
         let (splits, tasks, metrics) = (text("split")?, text("task")?, text("metric")?);

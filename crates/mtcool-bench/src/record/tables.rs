@@ -5,19 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use polars::prelude::{ParquetReader, SerReader};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::experiment_folder::ExperimentFolder;
 use super::files::{StorageError, create_folder, read, write_whole};
 use crate::plan::{DataIdentity, Overrides};
-use crate::suite::Caveat;
+use crate::suite::{Caveat, parquet_frame};
 
 const RECORD: &str = "sweep.json";
 /// Age of a new table's folder after which its process is taken for dead.
@@ -187,7 +185,7 @@ fn results(folder: &Path) -> Result<u64> {
         return Ok(0);
     }
     let parse = || -> Result<u64> {
-        let frame = ParquetReader::new(Cursor::new(read(&path)?)).finish()?;
+        let frame = parquet_frame(read(&path)?)?;
         let (methods, runs) = (frame.column("method")?.str()?, frame.column("runs")?.u64()?);
         let of_row = |at: usize| Some((methods.get(at)?.to_owned(), runs.get(at)?));
         let by_method: BTreeMap<String, u64> = (0..frame.height()).filter_map(of_row).collect();

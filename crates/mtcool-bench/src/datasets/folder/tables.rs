@@ -1,17 +1,18 @@
 //! Tables in Parquet files, as rows of text.
 
-use std::fs::File;
 use std::path::Path;
 
-use polars::prelude::{AnyValue, ParquetReader, SerReader};
+use polars::prelude::AnyValue;
+
+use crate::suite::parquet_frame;
 
 /// The header, then the rows of `file`; an empty text where a value is missing.
 ///
 /// # Errors
 /// If it is no Parquet file.
 pub(super) fn read_parquet(file: &Path) -> Result<Vec<Vec<String>>, String> {
-    let opened = File::open(file).map_err(|error| error.to_string())?;
-    let frame = ParquetReader::new(opened).finish().map_err(|error| error.to_string())?;
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    let frame = parquet_frame(bytes).map_err(|error| error.to_string())?;
     let header = frame.get_column_names().iter().map(|name| name.to_string()).collect();
     let text = |value: AnyValue<'_>| match value {
         AnyValue::Null => String::new(),

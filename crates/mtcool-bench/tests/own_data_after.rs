@@ -349,7 +349,7 @@ fn an_evaluation_of_the_test_cases_equals_the_runs_own_test() {
 #[test]
 fn external_folders_are_measured_once_and_shown_below_the_table() {
     let cells = Cells::new();
-    cells.draw("far-data", 12, 9);
+    cells.draw("far-data", 36, 9);
     // The other hospital names its images and a column otherwise.
     std::fs::rename(cells.path("far-data/images"), cells.path("far-data/scans")).unwrap();
     let table = std::fs::read_to_string(cells.path("far-data/labels.csv")).unwrap();
@@ -372,7 +372,7 @@ fn external_folders_are_measured_once_and_shown_below_the_table() {
     let line = below.lines().find(|line| line.starts_with("| Joint ")).unwrap();
     assert!(line.trim_end().ends_with("| 2    |"), "{line}");
     assert!(below.contains("nucleus Dice") && !below.split("\n- ").next().unwrap().contains("stage AUROC"), "{below}");
-    assert!(below.contains("cell 12") && below.contains("`stage`: not measured"), "{below}");
+    assert!(below.contains("cell 36") && below.contains("`stage`: not measured"), "{below}");
     let mut after = content(&run);
     assert!(after.remove(&run.join("external-far.json")).is_some());
     assert_eq!(after, before, "nothing else was written");
@@ -390,7 +390,7 @@ fn external_folders_are_measured_once_and_shown_below_the_table() {
     }
     let figures = csv(&cells.path("results/own/external.csv"));
     let dice = figures.iter().find(|row| row["metric"] == "dice_nucleus").unwrap();
-    assert_eq!((dice["external"].as_str(), dice["runs"].as_str(), dice["cases"].as_str()), ("far", "2", "12"));
+    assert_eq!((dice["external"].as_str(), dice["runs"].as_str(), dice["cases"].as_str()), ("far", "2", "36"));
     let page = std::fs::read_to_string(cells.path("results/own/report.html")).unwrap();
     assert!(page.contains("External test: far"));
 
@@ -409,7 +409,7 @@ fn external_folders_are_measured_once_and_shown_below_the_table() {
 #[test]
 fn folds_predict_together_and_are_measured_by_their_own_standards() {
     let cells = Cells::new();
-    cells.draw("far-data", 8, 9);
+    cells.draw("far-data", 36, 9);
     let further = "\n[[default.external]]\nname = \"far\"\nfolder = \"far-data\"\n";
     let folds = format!("{EXPERIMENT}{further}")
         .replace("size = [32, 32]", "size = [32, 32]\nsplit = { folds = 3, validation = 0.2 }");

@@ -10,8 +10,8 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hrf_av_set::{SMALL, path, write, write_vessels};
-use mtcool_data::hrf_av::{FetchConfig, Fetched, Role, fetch, verify};
+use hrf_av_set::{SMALL, class, path, write, write_vessels};
+use mtcool_data::hrf_av::{Class, FetchConfig, Fetched, Role, fetch, verify};
 use mtcool_data::{DownloadProgress, Error, Result};
 use server::{Act, Server};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ impl Published {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path());
         for id in SMALL.photographs() {
-            write_vessels(folder.path(), id, |x, _| x % 7 == 0);
+            write_vessels(folder.path(), id, |x, y| class(id, x, y) != Class::Background);
         }
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
         let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated);
@@ -115,7 +115,7 @@ fn only_what_is_missing_is_brought() {
     let (published, folder) = (Published::new(), tempfile::tempdir().unwrap());
     write(folder.path());
     for id in SMALL.photographs() {
-        write_vessels(folder.path(), id, |x, _| x % 7 == 0);
+        write_vessels(folder.path(), id, |x, y| class(id, x, y) != Class::Background);
     }
     std::fs::remove_file(path(folder.path(), Role::Labels, "02_h")).unwrap();
     let server = published.serve(|_, _| Act::Serve);

@@ -42,7 +42,7 @@ impl Agreement {
             percent(equal),
             percent(shared)
         );
-        match (shared < LEAST, shared_inverted >= LEAST) {
+        match (shared < LEAST, shared_inverted >= LEAST && equal < 0.5) {
             (false, _) => None,
             (true, true) => {
                 Some(format!("{seen}; inverted, it agrees on {} of the pixels: invert it", percent(1.0 - equal)))

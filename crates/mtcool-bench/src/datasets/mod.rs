@@ -1,6 +1,7 @@
 //! The data sets that come with the program. Each implements [`Suite`](crate::suite::Suite).
 
 mod batches;
+mod copies;
 mod folder;
 mod hrf_av;
 mod mnist;

@@ -25,6 +25,7 @@ use mtcool_data::{DownloadProgress, HrfAv, Origin};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::copies::Copies;
 use super::on_card::{CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
@@ -34,7 +35,7 @@ use crate::suite::{
 use batches::PatchBatches;
 use caveats::{departures, lacks};
 use evaluate::Marked;
-use settings::{Copies, HrfAvSettings, MOST_POOLINGS, own_scale};
+use settings::{HrfAvSettings, MOST_POOLINGS, own_scale};
 use spec::{TASKS, spec};
 use standard::Standard;
 

@@ -5,6 +5,7 @@ use mtcool_data::hrf_av::{OnDamage, SetShape, SplitRule};
 use mtcool_models::Tiling;
 use serde::{Deserialize, Serialize};
 
+use super::super::copies::Copies;
 use crate::suite::SettingsError;
 
 /// The largest number of poolings of a U-Net for which tiles can be laid out.
@@ -122,23 +123,6 @@ impl Damage {
             Self::Refuse => OnDamage::Refuse,
             Self::LeaveOut => OnDamage::LeaveOut,
         }
-    }
-}
-
-/// How the same photograph under several names is treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Copies {
-    /// Refuse the data set with an error that names all of them.
-    #[default]
-    Refuse,
-    /// Use all of them.
-    Allow,
-}
-
-impl Copies {
-    fn is_default(&self) -> bool {
-        *self == Self::Refuse
     }
 }
 

@@ -18,6 +18,7 @@ use mtcool_data::{Error, LoaderConfig, Refuge, SharedLoader};
 use serde_json::{Value, json};
 
 use super::batches::batch;
+use super::copies::Copies;
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
@@ -27,7 +28,7 @@ use crate::suite::{
 use evaluate::{Photographs, evaluate};
 use photographs::PhotographFiles;
 use predict::search_tiling;
-use settings::{Copies, RefugeSettings};
+use settings::RefugeSettings;
 use spec::{CLASSES, TASKS, spec};
 
 pub(super) fn entry() -> DatasetEntry {

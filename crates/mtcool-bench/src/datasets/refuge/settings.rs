@@ -4,6 +4,7 @@ use mtcool_data::Augmentation;
 use mtcool_data::refuge::CropPlacement;
 use serde::{Deserialize, Serialize};
 
+use super::super::copies::Copies;
 use crate::suite::SettingsError;
 
 /// How photographs are cut, split, and changed at random.
@@ -30,23 +31,6 @@ pub(super) struct RefugeSettings {
     /// How the same photograph under several names is treated. The default is left out of a run's identity.
     #[serde(skip_serializing_if = "Copies::is_default")]
     pub on_copies: Copies,
-}
-
-/// How the same photograph under several names is treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Copies {
-    /// Refuse the data set with an error that names all of them.
-    #[default]
-    Refuse,
-    /// Use all of them.
-    Allow,
-}
-
-impl Copies {
-    fn is_default(&self) -> bool {
-        *self == Self::Refuse
-    }
 }
 
 /// The default distance by which crops move: a crop of 512 pixels still contains every disc of up to 416 pixels.

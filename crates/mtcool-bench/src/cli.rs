@@ -7,12 +7,9 @@ use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand,
 
 use crate::suite::{PredictOptions, Registry};
 
-/// Version and revision of the program.
-const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("PROGRAM_REVISION"), ")");
-
 /// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare your own methods.
 #[derive(Debug, Parser)]
-#[command(name = "mtcool", version = VERSION)]
+#[command(name = "mtcool", version)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -308,7 +305,8 @@ pub(crate) fn command_line(registry: &Registry) -> clap::Command {
         }
         predict
     };
-    Cli::command().mut_subcommand("predict", of_predictors)
+    let version = format!("{} ({})", env!("CARGO_PKG_VERSION"), registry.revision().unwrap_or("unknown"));
+    Cli::command().version(version).mut_subcommand("predict", of_predictors)
 }
 
 /// The given flags of `predict` that belong to the predictors of data sets.

@@ -19,7 +19,7 @@
 //! use mtcool_bench::{Registry, main_with};
 //!
 //! fn main() -> std::process::ExitCode {
-//!     main_with(Registry::builtin()) // .with_dataset(..).with_network(..).with_method(..).with_loss(..)
+//!     main_with(Registry::builtin()) // .with_revision(mtcool_bench::revision!()).with_dataset(..).with_network(..).with_method(..).with_loss(..)
 //! }
 //! ```
 
@@ -42,4 +42,20 @@ pub mod run;
 pub mod suite;
 
 pub use commands::main_with;
+#[doc(hidden)]
+pub use git_version::git_version;
 pub use suite::Registry;
+
+/// The git revision of the program that calls it, `-modified` added where files under version control differ from it; `unknown`
+/// outside of a repository.
+///
+/// It is told when the executable is compiled, so a commit compiles the executable again and no library.
+#[macro_export]
+macro_rules! revision {
+    () => {
+        $crate::git_version!(
+            args = ["--always", "--abbrev=12", "--exclude=*", "--dirty=-modified"],
+            fallback = "unknown"
+        )
+    };
+}

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use mtcool_bench::{Registry, main_with};
+use mtcool_bench::{Registry, main_with, revision};
 
 fn main() -> ExitCode {
-    main_with(Registry::builtin())
+    main_with(Registry::builtin().with_revision(revision!()))
 }

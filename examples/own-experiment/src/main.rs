@@ -6,8 +6,9 @@ mod ring;
 
 use std::process::ExitCode;
 
-use mtcool_bench::{Registry, main_with};
+use mtcool_bench::{Registry, main_with, revision};
 
 fn main() -> ExitCode {
-    main_with(Registry::builtin().with_dataset(ring::entry()).with_network(mlp::entry()).with_method(median::entry()))
+    let registry = Registry::builtin().with_revision(revision!());
+    main_with(registry.with_dataset(ring::entry()).with_network(mlp::entry()).with_method(median::entry()))
 }

@@ -31,6 +31,7 @@ use crate::logging;
 use crate::output::{complain, print};
 use crate::predict::{self, PredictRequest};
 use crate::progress::Console;
+use crate::record::set_program_revision;
 use crate::suite::{Registry, one_line};
 
 /// The whole program with the entries of `registry`: reads the command line, executes the command, and prints an error if it
@@ -53,6 +54,9 @@ pub fn main_with(registry: Registry) -> ExitCode {
 }
 
 fn run(registry: &Registry) -> Result<()> {
+    if let Some(revision) = registry.revision() {
+        set_program_revision(revision);
+    }
     let matches = command_line(registry).get_matches();
     let options = predict_options(registry, &matches);
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {

@@ -2,6 +2,7 @@
 //! from, and no result depends on them.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result};
@@ -13,6 +14,14 @@ use crate::suite::DataRecord;
 
 /// The end of the revision of a program that was built from changed files.
 const MODIFIED: &str = "-modified";
+
+/// The revision of this process's program.
+static REVISION: OnceLock<&str> = OnceLock::new();
+
+/// Names the revision of this process's program, which all records of its runs have from now on; the first call counts.
+pub fn set_program_revision(revision: &'static str) {
+    let _ = REVISION.set(revision);
+}
 
 /// The content of `environment.json`. What an earlier version of the program did not write is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,7 +74,7 @@ impl Environment {
     pub fn of_process(device: &str) -> Self {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
-            revision: env!("PROGRAM_REVISION").into(),
+            revision: REVISION.get().copied().unwrap_or("unknown").into(),
             candle: locked_version("candle-core"),
             gemm: locked_version("gemm"),
             rust_required: env!("CARGO_PKG_RUST_VERSION").into(),

@@ -26,7 +26,7 @@ mod trials;
 pub use cases::{read_map, read_scores};
 pub use checkpoint::{Checkpoint, Position, TaskSums, newest_position, read_model};
 pub use diagnostics::DiagnosticSums;
-pub use environment::{Environment, RunRecord, read_data_record, shell_word};
+pub use environment::{Environment, RunRecord, read_data_record, set_program_revision, shell_word};
 pub use experiment_folder::ExperimentFolder;
 pub use external::{ExternalResult, ExternalValue, read_external, write_external};
 pub use file_list::{damaged_files, read_intact};

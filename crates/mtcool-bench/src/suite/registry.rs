@@ -11,13 +11,14 @@ use super::network::NetworkEntry;
 /// The data sets, networks, losses and methods that experiments may name.
 ///
 /// A program of your own calls
-/// `main_with(Registry::builtin().with_dataset(..).with_network(..).with_method(..).with_loss(..))`.
+/// `main_with(Registry::builtin().with_revision(revision!()).with_dataset(..).with_network(..).with_method(..).with_loss(..))`.
 #[derive(Clone, Default)]
 pub struct Registry {
     datasets: Vec<DatasetEntry>,
     networks: Vec<NetworkEntry>,
     methods: Vec<MethodEntry>,
     losses: Vec<LossEntry>,
+    revision: Option<&'static str>,
 }
 
 impl Registry {
@@ -52,6 +53,18 @@ impl Registry {
     pub fn with_loss(mut self, loss: LossEntry) -> Self {
         put(&mut self.losses, loss, |entry| &entry.name);
         self
+    }
+
+    /// The same registry of a program that was built from `revision` of its source; [`crate::revision!`] tells it.
+    #[must_use]
+    pub fn with_revision(mut self, revision: &'static str) -> Self {
+        self.revision = Some(revision);
+        self
+    }
+
+    /// The revision of the program's source, if it was named.
+    pub fn revision(&self) -> Option<&'static str> {
+        self.revision
     }
 
     /// All data sets, in the order in which they were added.

@@ -36,7 +36,11 @@ fn every_profile_has_the_rows_of_every_factor() {
         assert_eq!((row("stitch").network.fusion.as_str(), mtcool.network.fusion.as_str()), ("cross_stitch", "concat"));
         assert_eq!(row("width_03").settings.describe()["bound_unit"].as_str(), Some("initial_width"));
         // The usual unit is no part of a run's identity, so that runs of earlier versions are found.
-        assert!(mtcool.settings.describe().get("bound_unit").is_none());
+        for key in ["bound_unit", "perturbed", "clamped_velocity"] {
+            assert!(mtcool.settings.describe().get(key).is_none(), "{key}");
+        }
+        assert_eq!(row("weights_only").settings.describe()["perturbed"].as_str(), Some("weights"));
+        assert_eq!(row("velocity_stops").settings.describe()["clamped_velocity"].as_str(), Some("stops"));
         assert_eq!(plan.experiment.report.name(), "validation");
     }
 }
@@ -44,7 +48,7 @@ fn every_profile_has_the_rows_of_every_factor() {
 #[test]
 fn its_smoke_profile_runs_and_shows_each_factor() {
     let lab = Lab::new();
-    let rows = "mtcool,m_4,width_03,width_1,stitch,joint,joint_x2,momentum_0";
+    let rows = "mtcool,m_4,width_03,width_1,weights_only,velocity_stops,stitch,joint,joint_x2,momentum_0";
     let command = ["reproduce", "ablation", "--profile", "smoke", "--methods", rows, "--results", "results"];
     let printed = succeed(&mut lab.mtcool(&command));
     assert!(printed.contains("b 0.3 of width") && printed.contains("Joint, 2x epochs"), "{printed}");

@@ -109,7 +109,7 @@ pub use handover::Handover;
 pub use kernels::Kernels;
 pub use method::{Diagnostics, EpochSummary, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::Mtcool;
-pub use mtcool_config::{BoundUnit, MtcoolConfig, UpdateOrder, Variant};
+pub use mtcool_config::{BoundUnit, ClampedVelocity, MtcoolConfig, PerturbedParameters, UpdateOrder, Variant};
 pub use noise::{NoiseDraw, NoiseSource, UniformNoise};
 pub use optimizer::{AdamW, DecayedParameters, Optimizer, OptimizerInputs, RateSchedule, Sgd, UpdateSettings};
 pub use parameter_name::{ParameterKind, ParameterName};

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use crate::batches::Batch;
 use crate::error::{Error, Result};
 use crate::method::{Method, MethodState, Step, StepReport, TaskLoss};
-use crate::mtcool_config::{BoundUnit, MtcoolConfig, UpdateOrder, Variant};
+use crate::mtcool_config::{BoundUnit, ClampedVelocity, MtcoolConfig, PerturbedParameters, UpdateOrder, Variant};
 use crate::noise::{NoiseDraw, NoiseSource};
 use crate::objective;
 use crate::optimizer::Updater;
@@ -58,6 +58,12 @@ impl Mtcool {
         self.iteration < self.config.warmup_iterations
     }
 
+    /// Whether the parameter `name` gets noise and clamp.
+    fn is_bounded(&self, problem: &Problem, name: &ParameterName) -> bool {
+        name.kind == ParameterKind::Theta
+            && (self.config.perturbed == PerturbedParameters::All || problem.network().decays(name))
+    }
+
     /// The factor of b for the parameter `name`; `None` for 1.
     ///
     /// # Errors
@@ -89,7 +95,7 @@ impl Mtcool {
             return Ok(parameters.clone());
         }
         parameters.map(|name, tensor| {
-            if name.kind == ParameterKind::Theta && is_perturbed(name) {
+            if is_perturbed(name) && self.is_bounded(problem, name) {
                 let noise = self.noise.noise(draw, name, tensor)?;
                 Ok(match self.unit(problem, name)? {
                     Some(unit) => (tensor + (noise * unit)?)?,
@@ -146,7 +152,11 @@ impl Mtcool {
                 report.losses.push(losses);
                 self.updater.update(problem, parameters, gradients, (self.config.beta, progress))?;
                 if self.config.variant != Variant::Vanilla {
-                    parameters.update(self.clamp(problem, parameters, &before, task)?);
+                    let clamped = self.clamp(problem, parameters, &before, task)?;
+                    if self.config.clamped_velocity == ClampedVelocity::Stops {
+                        self.updater.stop_where_moved(parameters, &clamped)?;
+                    }
+                    parameters.update(clamped);
                 }
             }
         }
@@ -207,7 +217,7 @@ impl Mtcool {
         before: &Parameters,
         task: usize,
     ) -> Result<Parameters> {
-        parameters.filter(|name| name.task == task && name.kind == ParameterKind::Theta).map(|name, tensor| {
+        parameters.filter(|name| name.task == task && self.is_bounded(problem, name)).map(|name, tensor| {
             let center = before.theta(task, &name.layer)?;
             let bound = self.config.bound * self.unit(problem, name)?.unwrap_or(1.0);
             Ok(match problem.kernels() {

@@ -37,6 +37,27 @@ pub enum BoundUnit {
     InitialWidth,
 }
 
+/// Which of the encoder's parameters get noise and clamp.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PerturbedParameters {
+    /// Every theta.
+    #[default]
+    All,
+    /// Those for which [`Network::decays`](crate::Network::decays) is true: not biases, nor the scales and shifts of norms, which
+    /// are then trained without noise and without bound.
+    Weights,
+}
+
+/// What the clamp does to the optimiser's velocity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClampedVelocity {
+    /// Nothing: the velocity goes on pushing against the bound.
+    #[default]
+    Keeps,
+    /// The velocity ([`Optimizer::velocity`](crate::Optimizer::velocity)) of each element that the clamp has moved becomes 0.
+    Stops,
+}
+
 /// The settings of [`Mtcool`](crate::Mtcool), under the paper's symbols.
 #[derive(Clone, Debug)]
 pub struct MtcoolConfig {
@@ -46,6 +67,10 @@ pub struct MtcoolConfig {
     pub bound: f64,
     /// What b is measured in.
     pub bound_unit: BoundUnit,
+    /// Which of the encoder's parameters get noise and clamp.
+    pub perturbed: PerturbedParameters,
+    /// What the clamp does to the optimiser's velocity.
+    pub clamped_velocity: ClampedVelocity,
     /// Learning rate of the warm-up; positive.
     pub alpha: f64,
     /// Learning rate of the cooperative updates; positive.
@@ -62,8 +87,7 @@ pub struct MtcoolConfig {
     pub schedule: UpdateOrder,
     /// How both phases update parameters: the optimiser, the schedule of alpha and beta over the run, clipping, accumulation.
     ///
-    /// With gradient accumulation, all batches of one update meet the same draws of the noise. The clamp follows the update
-    /// without changing the optimiser's state: a velocity stays what it was.
+    /// With gradient accumulation, all batches of one update meet the same draws of the noise. The clamp follows the update.
     pub updates: UpdateSettings,
 }
 
@@ -73,6 +97,8 @@ impl Default for MtcoolConfig {
             variant: Variant::Full,
             bound: 0.05,
             bound_unit: BoundUnit::Absolute,
+            perturbed: PerturbedParameters::All,
+            clamped_velocity: ClampedVelocity::Keeps,
             alpha: 0.1,
             beta: 0.1,
             samples: 2,
@@ -100,6 +126,10 @@ impl MtcoolConfig {
             require(value <= 10_000, key, value, "at most 10000")?;
         }
         require(self.lambda >= 0.0 && self.lambda.is_finite(), "lambda", self.lambda, "at least 0")?;
+        if self.clamped_velocity == ClampedVelocity::Stops && self.updates.optimizer.velocity().is_none() {
+            let expected = "an optimiser with a velocity, such as SGD with momentum or AdamW; or let the clamp keep it";
+            return require(false, "clamped_velocity", "Stops", expected).map(|()| self);
+        }
         Ok(Self { updates: self.updates.check()?, ..self })
     }
 

@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    AdamW, Batch, BatchSource, BoundUnit, Combine, DecayedParameters, GradientMethod, Loss, LossWeighting, Method,
-    Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind, ParameterName, Parameters,
-    Problem, RateSchedule, Result, Sgd, Step, UniformNoise, UpdateOrder, UpdateSettings, Variant,
+    AdamW, Batch, BatchSource, BoundUnit, ClampedVelocity, Combine, DecayedParameters, GradientMethod, Loss,
+    LossWeighting, Method, Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind,
+    ParameterName, Parameters, PerturbedParameters, Problem, RateSchedule, Result, Sgd, Step, UniformNoise,
+    UpdateOrder, UpdateSettings, Variant,
 };
 use proptest::prelude::*;
 use tiny::{INPUTS, Tiny, cross_entropy, distance, initial, problem};
@@ -265,13 +266,13 @@ fn settings_out_of_range_and_misfits_are_named() {
 }
 
 /// One outer iteration with M = 1, L = 1 and plain gradient descent by the paper's lines, one parameter after the other, where
-/// `bound(k)` is the half-width of noise and clamp of task k.
+/// `bound(k)` is the half-width of noise and clamp of task k, which has neither if it is `None`.
 fn outer_iteration_by_hand(
     problem: &Problem,
     start: &Parameters,
     tasks: usize,
     beta: f64,
-    bound: impl Fn(usize) -> f64,
+    bound: impl Fn(usize) -> Option<f64>,
 ) -> Parameters {
     let mut batches = Points::new((0..tasks as u32).collect());
     let mut now = start.clone();
@@ -285,7 +286,7 @@ fn outer_iteration_by_hand(
             }
             let mut generator = UniformNoise::new(5, 1.0).unwrap().generator(draw, name);
             let unit = uniform(&mut generator, 1.0, tensor.shape(), DType::F64, &Device::Cpu)?;
-            Ok((tensor + (unit * bound(name.task))?)?)
+            Ok((tensor + (unit * bound(name.task).unwrap_or(0.0))?)?)
         });
         let output = problem.network().forward(&noisy.unwrap(), task, &batch.input).unwrap();
         let gradients = leaves.backward(&problem.loss(task, &output, &batch.target).unwrap()).unwrap();
@@ -294,7 +295,8 @@ fn outer_iteration_by_hand(
             let gradient = gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap();
             let move_one = |(old, gradient): (&f64, &f64)| {
                 let new = old - beta * gradient;
-                let most = if name.kind == ParameterKind::Theta { bound(name.task) } else { f64::INFINITY };
+                let most = Some(name.kind).filter(|kind| *kind == ParameterKind::Theta).and_then(|_| bound(name.task));
+                let most = most.unwrap_or(f64::INFINITY);
                 new.clamp(old - most, old + most)
             };
             let new: Vec<f64> = old.iter().zip(&gradient).map(move_one).collect();
@@ -319,15 +321,91 @@ fn a_bound_in_initial_widths_is_the_slow_twins_for_every_parameter() {
         parameters
     };
     let absolute = run(BoundUnit::Absolute);
-    assert!(distance(&absolute, &outer_iteration_by_hand(&problem, &start, tasks, beta, |_| bound), |_| true) < 1e-12);
+    assert!(
+        distance(&absolute, &outer_iteration_by_hand(&problem, &start, tasks, beta, |_| Some(bound)), |_| true) < 1e-12
+    );
     let relative = run(BoundUnit::InitialWidth);
-    let by_hand = outer_iteration_by_hand(&problem, &start, tasks, beta, |task| bound * 0.7 / (task + 1) as f64);
+    let by_hand = outer_iteration_by_hand(&problem, &start, tasks, beta, |task| Some(bound * 0.7 / (task + 1) as f64));
     assert!(distance(&relative, &by_hand, |_| true) < 1e-12);
     // The clamp acts, and it acts on each task at its own width.
     for task in 0..tasks {
         let moved = distance(&relative, &start, |name| name.task == task && name.kind == ParameterKind::Theta);
         assert!((moved - bound * 0.7 / (task + 1) as f64).abs() < 1e-12, "task {task} moved by {moved}");
     }
+}
+
+#[test]
+fn parameters_that_are_no_weights_may_be_left_without_noise_and_clamp() {
+    /// The second task's encoder counts as a bias.
+    struct Biased(Tiny);
+    impl Network for Biased {
+        fn tasks(&self) -> usize {
+            self.0.tasks()
+        }
+        fn initial_parameters(&self, seed: u64, dtype: DType, device: &Device) -> candle_core::Result<Parameters> {
+            self.0.initial_parameters(seed, dtype, device)
+        }
+        fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> candle_core::Result<Tensor> {
+            self.0.forward(parameters, task, input)
+        }
+        fn decays(&self, name: &ParameterName) -> bool {
+            name.task != 1
+        }
+    }
+    let (tasks, bound, beta) = (3, 0.04, 0.4);
+    let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) }).collect();
+    let problem = Problem::new(Box::new(Biased(Tiny { tasks })), losses).unwrap();
+    let start = initial(&problem, 6);
+    let run = |perturbed| {
+        let config = MtcoolConfig { bound, perturbed, beta, samples: 1, variant: Variant::NoRegularizer, ..config() };
+        let mut parameters = start.clone();
+        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
+        parameters
+    };
+    let by_hand = |biases: Option<f64>| {
+        let bound = |task| if task == 1 { biases } else { Some(bound) };
+        outer_iteration_by_hand(&problem, &start, tasks, beta, bound)
+    };
+    assert!(distance(&run(PerturbedParameters::All), &by_hand(Some(bound)), |_| true) < 1e-12);
+    assert!(distance(&run(PerturbedParameters::Weights), &by_hand(None), |_| true) < 1e-12);
+    let moved = distance(&by_hand(None), &start, |name| name.task == 1 && name.kind == ParameterKind::Theta);
+    assert!(moved > bound, "without a clamp the second task moves by {moved}");
+}
+
+#[test]
+fn a_velocity_may_stop_where_the_clamp_acts() {
+    let problem = problem(2);
+    let start = initial(&problem, 6);
+    let optimizers = [
+        ("velocity", UpdateSettings::new(Sgd { momentum: 0.9, ..Sgd::default() })),
+        ("first_moment", UpdateSettings::new(AdamW::default())),
+    ];
+    for (slot, updates) in optimizers {
+        let run = |clamped_velocity| {
+            let config = MtcoolConfig { clamped_velocity, bound: 0.02, updates: updates.clone(), ..config() };
+            let (mut method, mut parameters) = (mtcool(config), start.clone());
+            steps(&mut method, &problem, &mut parameters, &mut Points::new(vec![0, 1]), 1);
+            (parameters, method.state().tensors)
+        };
+        let ((kept, keeps), (stopped, stops)) = (run(ClampedVelocity::Keeps), run(ClampedVelocity::Stops));
+        assert_eq!(distance(&kept, &stopped, |_| true), 0.0, "the first step is the same");
+        let (mut bounded, mut free) = (0, 0);
+        for (name, tensor) in stopped.iter() {
+            let values = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            let moved = values(&(tensor - start.get(name).unwrap()).unwrap());
+            let velocities = values(keeps.of_parameter(slot, name).unwrap());
+            let is_bounded = |moved: f64| name.is_shared() && moved.abs() > 0.02 - 1e-12;
+            let expected: Vec<f64> =
+                moved.iter().zip(velocities).map(|(moved, v)| if is_bounded(*moved) { 0.0 } else { v }).collect();
+            bounded += expected.iter().filter(|v| **v == 0.0).count();
+            free += expected.iter().filter(|v| **v != 0.0).count();
+            assert_eq!(values(stops.of_parameter(slot, name).unwrap()), expected, "{slot} of {name}");
+        }
+        assert!(bounded > 0 && free > 0, "{bounded} bounded elements, {free} free ones");
+    }
+    let plain = MtcoolConfig { clamped_velocity: ClampedVelocity::Stops, ..config() };
+    let message = plain.check().unwrap_err().to_string();
+    assert!(message.contains("`clamped_velocity` is Stops") && message.contains("momentum"), "{message}");
 }
 
 #[test]

@@ -5,9 +5,11 @@ use super::{aggregators, around, fmtl, mtcool, weightings};
 use crate::suite::{MethodEntry, MethodKind, Sharing};
 
 /// The settings of MT-COOL and of its ablations.
-const MTCOOL: [Explained; 9] = [
+const MTCOOL: [Explained; 11] = [
     ["bound", "> 0", "half-width b of the noise and of the clamp"],
     ["bound_unit", "absolute | initial_width", "whether b is multiplied by each parameter's initial half-width"],
+    ["perturbed", "all | weights", "which parameters get noise and clamp: all, or all but biases and norms"],
+    ["clamped_velocity", "keeps | stops", "whether the velocity of an element becomes 0 when the clamp moves it"],
     ["alpha", "> 0", "learning rate of the warm-up"],
     ["beta", "> 0", "learning rate of the inner iterations"],
     ["samples", ">= 1", "draws M of the noise"],

@@ -1,6 +1,8 @@
 //! Settings of MT-COOL and its ablations.
 
-use mtcool_core::{BoundUnit, Method, Mtcool, MtcoolConfig, UniformNoise, UpdateOrder, Variant};
+use mtcool_core::{
+    BoundUnit, ClampedVelocity, Method, Mtcool, MtcoolConfig, PerturbedParameters, UniformNoise, UpdateOrder, Variant,
+};
 use mtcool_models::PlacedNoise;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,13 @@ type Read = Result<Box<dyn MethodSettings>, SettingsError>;
 #[serde(deny_unknown_fields)]
 struct Keys {
     bound: f64,
-    #[serde(default, skip_serializing_if = "Unit::is_absolute")]
+    // Settings that later versions added stay out of the run's identity where they have their usual value.
+    #[serde(default, skip_serializing_if = "is_usual")]
     bound_unit: Unit,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    perturbed: Perturbed,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    clamped_velocity: Velocity,
     alpha: f64,
     beta: f64,
     samples: usize,
@@ -39,11 +46,24 @@ enum Unit {
     InitialWidth,
 }
 
-impl Unit {
-    /// The usual unit is left out of the run's identity.
-    fn is_absolute(&self) -> bool {
-        *self == Self::Absolute
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Perturbed {
+    #[default]
+    All,
+    Weights,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Velocity {
+    #[default]
+    Keeps,
+    Stops,
+}
+
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Debug)]
@@ -77,6 +97,14 @@ impl MtcoolSettings {
             bound_unit: match keys.bound_unit {
                 Unit::Absolute => BoundUnit::Absolute,
                 Unit::InitialWidth => BoundUnit::InitialWidth,
+            },
+            perturbed: match keys.perturbed {
+                Perturbed::All => PerturbedParameters::All,
+                Perturbed::Weights => PerturbedParameters::Weights,
+            },
+            clamped_velocity: match keys.clamped_velocity {
+                Velocity::Keeps => ClampedVelocity::Keeps,
+                Velocity::Stops => ClampedVelocity::Stops,
             },
             alpha: keys.alpha,
             beta: keys.beta,
@@ -148,6 +176,8 @@ mod tests {
         let keys = Keys {
             bound,
             bound_unit: Unit::Absolute,
+            perturbed: Perturbed::All,
+            clamped_velocity: Velocity::Keeps,
             alpha: rate,
             beta: rate,
             samples: 2,

@@ -54,6 +54,10 @@ impl Optimizer for AdamW {
         &[MOMENTS[0], MOMENTS[1], STEP_COUNT]
     }
 
+    fn velocity(&self) -> Option<&'static str> {
+        Some(MOMENTS[0])
+    }
+
     fn step(&self, inputs: &OptimizerInputs<'_>, mut state: StateTensors) -> Result<(Parameters, StateTensors)> {
         let Self { beta1, beta2, eps, weight_decay, decayed } = *self;
         let moved = inputs.gradients.map(|name, gradient| {

@@ -21,6 +21,11 @@ pub trait Optimizer: fmt::Debug + Send + Sync {
     /// What the state keeps of each parameter, such as `velocity`: the first part of the names of its tensors.
     fn slots(&self) -> &'static [&'static str];
 
+    /// The slot with the running mean of the directions, if there is one.
+    fn velocity(&self) -> Option<&'static str> {
+        None
+    }
+
     /// One update of the parameters that have a gradient: their new values, and the new state. A parameter without a gradient
     /// keeps its value and its state.
     ///

@@ -45,6 +45,10 @@ impl Optimizer for Sgd {
         if self.momentum > 0.0 { &VELOCITY } else { &[] }
     }
 
+    fn velocity(&self) -> Option<&'static str> {
+        self.slots().first().copied()
+    }
+
     fn step(&self, inputs: &OptimizerInputs<'_>, mut state: StateTensors) -> Result<(Parameters, StateTensors)> {
         let Self { momentum, nesterov, weight_decay, decayed } = *self;
         let moved = inputs.gradients.map(|name, gradient| {

@@ -98,6 +98,19 @@ impl Updater {
         Ok(())
     }
 
+    /// Sets the velocity of each element to 0 that differs between `parameters` and `moved`, which holds some of them.
+    pub(crate) fn stop_where_moved(&mut self, parameters: &Parameters, moved: &Parameters) -> Result<()> {
+        let Some(slot) = self.settings.optimizer.velocity() else { return Ok(()) };
+        for (name, tensor) in moved.iter() {
+            if let (Some(before), Some(velocity)) = (parameters.get(name), self.state.of_parameter(slot, name)) {
+                let kept = before.eq(tensor)?.to_dtype(velocity.dtype())?;
+                let velocity = (velocity.to_device(kept.device())? * kept)?;
+                self.state.insert_for(slot, name, velocity);
+            }
+        }
+        Ok(())
+    }
+
     /// The optimiser's state, for a checkpoint.
     pub(crate) fn state(&self) -> StateTensors {
         self.state.clone()

@@ -114,7 +114,7 @@ impl Run {
         let folder = tempfile::tempdir().unwrap();
         let position = Position { step: self.steps, ..Position::default() };
         let (parameters, method) = (self.parameters.clone(), self.method.state());
-        Checkpoint { parameters, method, position, rows: Vec::new() }.save(folder.path()).unwrap();
+        Checkpoint { parameters, method, position, best: None, rows: Vec::new() }.save(folder.path()).unwrap();
         let loaded = Checkpoint::load_newest(folder.path(), &self.parameters).unwrap().unwrap();
         let mut method = build(entry, registry);
         method.restore(loaded.method).unwrap();

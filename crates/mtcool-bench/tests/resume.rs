@@ -23,9 +23,19 @@ const RUNS: [&str; 10] = [
     "joint-s1",
 ];
 
-/// A sweep with two seeds; with L = 2, an outer iteration has more than one inner iteration.
-const SWEEP: [&str; 8] =
-    ["--seeds", "2", "--set", "method.mtcool.inner_iterations=2", "--set", "training.epochs=4", "--set", "log_every=7"];
+/// A sweep with two seeds; with L = 2, an outer iteration has more than one inner iteration; checkpoints hold the best epoch, too.
+const SWEEP: [&str; 10] = [
+    "--seeds",
+    "2",
+    "--set",
+    "method.mtcool.inner_iterations=2",
+    "--set",
+    "training.epochs=4",
+    "--set",
+    "log_every=7",
+    "--set",
+    "training.select=best",
+];
 
 /// A run's name, its metrics (place, bits) and the bytes of its model.
 type Outcome = (&'static str, Vec<(String, u64)>, Vec<u8>);

@@ -98,7 +98,7 @@ impl Side {
         );
         let read = |run: &Listed| -> Result<Vec<Row>> {
             let rows = read_rows(&run.stored.folder.join("metrics.parquet"))?;
-            Ok(final_rows(&rows).into_iter().cloned().collect())
+            Ok(final_rows(&rows, run.stored.status.selected_epoch).into_iter().cloned().collect())
         };
         let rows = finished.iter().map(read).collect::<Result<_>>()?;
         Ok(Self { name: name.to_owned(), runs: finished, rows })

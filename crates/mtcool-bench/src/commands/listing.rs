@@ -89,13 +89,14 @@ impl Listed {
         folder_name(&self.stored.folder)
     }
 
-    /// Its completed epochs, such as `3 of 10`, or `10` if it is finished.
+    /// Its completed epochs, such as `3 of 10`, or `10` if it used its whole budget; with the best one if it selects that.
     pub(super) fn epochs(&self) -> String {
         let status = &self.stored.status;
-        match status.status {
-            Status::Finished => status.epochs.to_string(),
+        let done = match status.status {
+            Status::Finished if status.epoch == status.epochs => status.epochs.to_string(),
             _ => format!("{} of {}", status.epoch, status.epochs),
-        }
+        };
+        status.selected_epoch.map_or_else(|| done.clone(), |selected| format!("{done}, best {selected}"))
     }
 }
 

@@ -110,7 +110,7 @@ fn values(run: &Listed, columns: &[Column]) -> Result<Vec<String>> {
     }
     let split = run.settings.get("report").map_or("test", String::as_str);
     let rows = read_rows(&run.stored.folder.join("metrics.parquet"))?;
-    let last = final_rows(&rows);
+    let last = final_rows(&rows, run.stored.status.selected_epoch);
     let value = |column: &Column| {
         let found =
             last.iter().find(|row| row.split == split && row.task == column.task && row.metric == column.metric);

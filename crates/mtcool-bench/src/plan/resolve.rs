@@ -9,12 +9,13 @@ use super::external::check_external;
 use super::layers::{Layers, Overrides, read};
 use super::losses::{PlannedLoss, describe, losses};
 use super::methods::{PlannedMethod, planned};
+use super::objective::selection;
 use super::run_config::{DataIdentity, RESULTS_VERSION, RunConfig};
 use super::source::ExperimentSource;
 use super::variants::{Rows, Variant};
 use crate::suite::{
-    ConfigError, DatasetEntry, DatasetSpec, NetworkConfig, NetworkEntry, NetworkRequest, Registry, Sharing, Split,
-    one_line,
+    Column, ConfigError, DatasetEntry, DatasetSpec, NetworkConfig, NetworkEntry, NetworkRequest, Registry, Sharing,
+    Split, TrainingConfig, one_line,
 };
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
@@ -95,6 +96,9 @@ impl Plan {
         let fits = |variant: &&Variant| !is_all || variant.entry.least_tasks <= spec.tasks.len();
         let methods: Vec<PlannedMethod> = asked.iter().filter(fits).map(method).collect::<Result<_, _>>()?;
         check_rows(&methods)?;
+        for method in &methods {
+            selection(&method.training, &spec.columns)?;
+        }
         let is_new = |further: &PlannedMethod| !methods.iter().any(|method| method.is_same_as(further));
         let further = further.iter().filter_map(|variant| method(variant).ok()).filter(is_new).collect();
         let mut experiment = layers.experiment.clone();
@@ -126,6 +130,14 @@ impl Plan {
             })
         };
         self.experiment.seeds.all().into_iter().flat_map(of_seed).collect()
+    }
+
+    /// The columns by which runs with the settings `training` select their best epoch; `None` if they take the last one.
+    ///
+    /// # Errors
+    /// None for a method of this plan, whose columns were checked.
+    pub fn selection(&self, training: &TrainingConfig) -> Result<Option<Vec<Column>>, ConfigError> {
+        selection(training, &self.spec.columns)
     }
 
     /// The run of `method` with `seed` on data of this identity.

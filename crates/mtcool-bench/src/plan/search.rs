@@ -2,6 +2,7 @@
 
 use super::layers::{Layers, Overrides, read};
 use super::methods::planned;
+use super::objective::columns_named;
 use super::resolve::Plan;
 use super::source::ExperimentSource;
 use super::spaces::{Rung, Space, Trial};
@@ -59,7 +60,8 @@ impl Search {
             )));
         }
         let rungs = keys.rungs(plan.experiment.training.epochs);
-        let objective = objective(&keys.objective, &plan.spec.columns)?;
+        let objective =
+            columns_named(&keys.objective, &plan.spec.columns).map_err(|error| error.within("`search.objective`"))?;
         let search = Self { trials: keys.trials, seed: keys.seed, rungs, objective, spaces };
         search.trials()?;
         Ok((plan, search))
@@ -115,21 +117,6 @@ fn check_spaces(layers: &Layers, spaces: &[Space], registry: &Registry, tasks: u
         }
     }
     Ok(())
-}
-
-/// The columns called `names`, or all columns.
-fn objective(names: &[String], columns: &[Column]) -> Result<Vec<Column>, ConfigError> {
-    if names.is_empty() {
-        return Ok(columns.to_vec());
-    }
-    let name_of = |column: &Column| format!("{}.{}", column.task, column.metric);
-    let valid: Vec<String> = columns.iter().map(name_of).collect();
-    let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
-    let find = |name: &String| {
-        let found = columns.iter().find(|column| name_of(column) == *name).cloned();
-        found.ok_or_else(|| ConfigError::unknown("column", name, &valid).within("`search.objective`"))
-    };
-    names.iter().map(find).collect()
 }
 
 #[cfg(test)]

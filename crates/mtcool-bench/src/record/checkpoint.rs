@@ -3,7 +3,7 @@
 //! A checkpoint is a folder that is written completely or not at all:
 //! `model.safetensors` (parameters under the names of the paper's symbols), `state.safetensors` (the method's tensors),
 //! `position.json` (counters, running sums, data position), `rows.parquet` (the metrics so far; earlier versions called it
-//! `metrics.parquet`), `files.json` (the SHA-256 of each). Random number generators need no
+//! `metrics.parquet`), for runs that select their best epoch its parameters, `best.safetensors`, and `files.json` (the SHA-256 of each). Random number generators need no
 //! state, because every random number is determined by the seed and the counters.
 
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ use super::tabular::parquet_bytes;
 /// Number of checkpoints that are kept. The last but one is kept in case the last one is damaged.
 const KEPT: usize = 2;
 
+/// The file with the parameters of the best epoch so far.
+const BEST: &str = "best.safetensors";
+
 /// The counters of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Position {
@@ -41,12 +44,26 @@ pub struct Position {
     /// Sums of the diagnostics since the last recorded epoch.
     #[serde(default)]
     pub diagnostics: DiagnosticSums,
+    /// The best epoch so far, for runs that select it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<BestEpoch>,
     /// Time spent training so far, in seconds.
     pub train_seconds: f64,
     /// The method's own counter.
     pub iteration: u64,
     /// The method's own numbers.
     pub numbers: Vec<(String, f64)>,
+}
+
+/// The epoch with the highest score on the validation split.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// Its number; the first one is 1.
+    pub epoch: u64,
+    /// The step of the method with which it ended.
+    pub step: u64,
+    /// Its score.
+    pub score: f64,
 }
 
 /// Sums for the mean training losses of an epoch.
@@ -68,6 +85,8 @@ pub struct Checkpoint {
     pub method: MethodState,
     /// The position in the run and in the data.
     pub position: Position,
+    /// The parameters at the end of the best epoch so far, for runs that select it.
+    pub best: Option<Parameters>,
     /// The metrics that have been recorded so far.
     pub rows: Vec<Row>,
 }
@@ -97,6 +116,9 @@ impl Checkpoint {
         let building = tempfile::Builder::new().prefix(".tmp-").tempdir_in(folder).map_err(failed)?;
         let inside = |file: &str| building.path().join(file);
         write_whole(&inside("model.safetensors"), &safetensors_bytes(&self.parameters)?)?;
+        if let Some(best) = &self.best {
+            write_whole(&inside(BEST), &safetensors_bytes(best)?)?;
+        }
         write_whole(&inside("state.safetensors"), &state_bytes(&self.method.tensors)?)?;
         let position = Position {
             iteration: self.method.iteration,
@@ -140,6 +162,7 @@ impl Checkpoint {
         let position_path = folder.join("position.json");
         let mut position: Position = serde_json::from_slice(&read_intact(&position_path)?)
             .with_context(|| format!("`{}` is damaged", position_path.display()))?;
+        let best = position.best.map(|_| read_model(&folder.join(BEST), template)).transpose()?;
         let method = MethodState {
             iteration: position.iteration,
             tensors: read_tensors(&folder.join("state.safetensors"))?.into_iter().collect(),
@@ -152,7 +175,7 @@ impl Checkpoint {
             (false, 0) if !of_earlier_versions.exists() => Vec::new(),
             _ => read_rows(&of_earlier_versions)?,
         };
-        Ok(Self { parameters, method, position, rows })
+        Ok(Self { parameters, method, position, best, rows })
     }
 }
 

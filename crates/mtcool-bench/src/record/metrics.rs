@@ -9,7 +9,7 @@ use polars::prelude::{DataFrame, df};
 
 use super::file_list::{exists_intact, read_intact};
 use crate::plan::RunConfig;
-use crate::suite::{Prediction, parquet_frame};
+use crate::suite::{Prediction, Split, parquet_frame};
 
 /// A row of `metrics.parquet`.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,11 +168,15 @@ pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
     parse().with_context(|| format!("`{}` is not a metrics file of this program", path.display()))
 }
 
-/// The last row of each (split, task, metric), in the order in which these first occur: where a run ended.
-pub fn final_rows(rows: &[Row]) -> Vec<&Row> {
+/// The last row of each (split, task, metric), in the order in which these first occur: where a run ended. On the validation split,
+/// this is the row of `selected_epoch`, if the run ended with the network of this epoch.
+pub fn final_rows(rows: &[Row], selected_epoch: Option<u64>) -> Vec<&Row> {
     let is_same = |a: &Row, b: &Row| (&a.split, &a.task, &a.metric) == (&b.split, &b.task, &b.metric);
     let mut last: Vec<&Row> = Vec::new();
-    for row in rows {
+    let is_later = |row: &&Row| {
+        row.split == Split::Validation.name() && selected_epoch.is_some_and(|selected| row.epoch > selected)
+    };
+    for row in rows.iter().filter(|row| !is_later(row)) {
         match last.iter_mut().find(|known| is_same(known, row)) {
             Some(known) => *known = row,
             None => last.push(row),
@@ -226,7 +230,11 @@ mod tests {
         let found = read_rows(&path).unwrap();
         assert_eq!(found, rows);
         assert!(found.iter().zip(&rows).all(|(found, row)| found.value.to_bits() == row.value.to_bits()));
-        assert_eq!(final_rows(&rows), [&rows[2], &rows[1]]);
+        assert_eq!(final_rows(&rows, None), [&rows[2], &rows[1]]);
+        let rows =
+            [row(1, "validation", 0.5), row(2, "validation", 0.25), row(2, "train", 0.1), row(3, "validation", 0.75)];
+        assert_eq!(final_rows(&rows, Some(2)), [&rows[1], &rows[2]]);
+        assert_eq!(final_rows(&rows, None), [&rows[3], &rows[2]]);
         assert_eq!(read_hits(&folder.path().join("predictions.parquet"), "a").unwrap(), []);
     }
 }

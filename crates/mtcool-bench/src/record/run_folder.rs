@@ -103,6 +103,7 @@ impl RunFolder {
             batches: 0,
             budget,
             train_seconds: 0.0,
+            selected_epoch: None,
             started: started.unwrap_or_else(now),
             updated: 0,
         };
@@ -121,8 +122,9 @@ impl RunFolder {
         message: Option<String>,
         progress: RunProgress,
     ) -> Result<()> {
-        let RunProgress { epoch, step, batches, train_seconds } = progress;
-        RunStatus { status, message, epoch, step, batches, train_seconds, ..of_run.clone() }.write(&self.path)
+        let RunProgress { epoch, step, batches, train_seconds, selected_epoch } = progress;
+        let of_run = of_run.clone();
+        RunStatus { status, message, epoch, step, batches, train_seconds, selected_epoch, ..of_run }.write(&self.path)
     }
 
     /// Writes the metrics so far, so that they can be read while the run continues; without rows there is no file.
@@ -171,6 +173,8 @@ pub struct RunProgress {
     pub batches: u64,
     /// Training time so far in seconds, without evaluation.
     pub train_seconds: f64,
+    /// The best epoch so far on the validation split, for runs that select it.
+    pub selected_epoch: Option<u64>,
 }
 
 /// The folders that hold runs: `runs`, and the folder into which earlier versions of the program moved runs with other configs.

@@ -107,7 +107,7 @@ mod tests {
         let size = NetworkSize { parameters: 2, joint_parameters: 1 };
         let record = RunRecord { environment: Environment::of_process("cpu"), data: DataRecord::default() };
         let begun = folder.begin(config, size, 10, RunProgress::default(), &record).unwrap();
-        let progress = RunProgress { epoch: 1, step: 7, batches: 7, train_seconds: 2.5 };
+        let progress = RunProgress { epoch: 1, step: 7, batches: 7, train_seconds: 2.5, selected_epoch: None };
         folder.set_status(&begun, status, None, progress).unwrap();
         folder
     }

@@ -60,6 +60,10 @@ pub struct RunStatus {
     pub budget: u64,
     /// Training time in seconds, without evaluation, as of the last checkpoint.
     pub train_seconds: f64,
+    /// The best epoch so far on the validation split, with whose network a finished run ends; `None` for a run that ends with its
+    /// last epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected_epoch: Option<u64>,
     /// When the run first began, in seconds since 1970 (UTC); 0 if unknown.
     #[serde(default)]
     pub started: u64,

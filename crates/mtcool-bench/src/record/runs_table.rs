@@ -87,7 +87,7 @@ fn moment(seconds: u64) -> Option<String> {
 
 /// The final rows of a run. Of a loss over a few steps, the last value says nothing about the run.
 fn final_values(run: &RecordedRun) -> impl Iterator<Item = &Row> {
-    final_rows(&run.rows).into_iter().filter(|row| !row.metric.starts_with("step_"))
+    final_rows(&run.rows, run.stored.status.selected_epoch).into_iter().filter(|row| !row.metric.starts_with("step_"))
 }
 
 /// The final values of all metrics of `runs`. Columns: experiment, label, method, seed, split, task, metric, value, epoch (of the

@@ -216,10 +216,10 @@ pub(super) fn title(task: &str, moved: Moved) -> String {
 fn transfer(table: &Table, row: &TableRow, run: usize) -> Vec<(Name, f64)> {
     let alone = table.rows.iter().find(|other| other.method.name == table.roles.alone.as_str() && other.runs > 0);
     let Some(alone) = alone.filter(|alone| alone.method.name != row.method.name) else { return Vec::new() };
-    let history = &row.histories[run..=run];
+    let (history, stored) = (&row.histories[run..=run], row.stored.get(run..=run).unwrap_or_default());
     let mut by_task: Vec<(Name, Vec<f64>)> = Vec::new();
     for (column, baseline) in table.columns.iter().zip(&alone.cells) {
-        let value = run_values(history, column, table.split).first().copied();
+        let value = run_values(history, stored, column, table.split).first().copied();
         let Some(change) = change(column, value, baseline.map(|cell| cell.mean)) else { continue };
         match by_task.iter_mut().find(|(task, _)| *task == column.task) {
             Some((_, changes)) => changes.push(change),

@@ -43,6 +43,7 @@ pub(super) fn notes(context: &TableContext<'_>, columns: &[Column], rows: &[Tabl
         }
     }
     notes.extend(experiment.notes.iter().cloned());
+    notes.extend(selected(context, rows));
     notes.extend(revisions(rows)?);
     let missing: Vec<_> =
         rows.iter().filter(|row| row.runs == 0 && row.failures.is_empty()).map(|row| &*row.method.name).collect();
@@ -91,6 +92,27 @@ fn unfinished(rows: &[TableRow]) -> Vec<String> {
         notes.push(format!("Interrupted: {interrupted}; the same command goes on."));
     }
     notes
+}
+
+/// A note, if runs ended with the network of their best epoch on the validation split.
+fn selected(context: &TableContext<'_>, rows: &[TableRow]) -> Option<String> {
+    let of_row = |row: &TableRow| {
+        let epochs: Vec<String> =
+            row.stored.iter().filter_map(|run| Some(run.status.selected_epoch?.to_string())).collect();
+        (!epochs.is_empty()).then(|| format!("{} {}", row.method.label, epochs.join(", ")))
+    };
+    let epochs: Vec<String> = rows.iter().filter_map(of_row).collect();
+    let optimistic = if context.plan.experiment.report == Split::Validation {
+        " These are the values that it was chosen by, so they are optimistic."
+    } else {
+        ""
+    };
+    (!epochs.is_empty()).then(|| {
+        format!(
+            "These runs end with the network of their best epoch on the validation split; the epoch of each run: {}.{optimistic}",
+            epochs.join("; ")
+        )
+    })
 }
 
 /// A note, if the runs of the table were executed by different revisions of the program.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::record::{Row, read_hits, read_scores};
+use crate::record::{Row, StoredRun, final_rows, read_hits, read_scores};
 use crate::suite::Column;
 
 /// One score per image, by the image's name, in the unit of the metric.
@@ -41,9 +41,12 @@ pub(super) fn mean_scores(runs: &[PathBuf], column: &Column) -> Result<Scores> {
     Ok(sums.into_iter().map(|(image, (sum, count))| (image, sum / count as f64)).collect())
 }
 
-/// The last value of `column` on `split` of each run that has one, from the recorded metrics of the runs.
-pub(super) fn run_values(histories: &[Vec<Row>], column: &Column, split: &str) -> Vec<f64> {
+/// The final value of `column` on `split` of each run that has one, from the recorded metrics of the runs `stored`.
+pub(super) fn run_values(histories: &[Vec<Row>], stored: &[StoredRun], column: &Column, split: &str) -> Vec<f64> {
     let is_cell = |found: &&Row| found.split == split && found.task == column.task && found.metric == column.metric;
-    let last = |rows: &Vec<Row>| rows.iter().rfind(is_cell).map(|found| found.value);
-    histories.iter().filter_map(last).collect()
+    let value = |(at, rows): (usize, &Vec<Row>)| {
+        let selected = stored.get(at).and_then(|run| run.status.selected_epoch);
+        final_rows(rows, selected).into_iter().find(is_cell).map(|found| found.value)
+    };
+    histories.iter().enumerate().filter_map(value).collect()
 }

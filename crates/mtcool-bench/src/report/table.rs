@@ -105,12 +105,14 @@ impl Table {
             folders.iter().map(|run| read_rows(&run.join("metrics.parquet"))).collect::<Result<Vec<_>>>()?;
         let split = context.plan.experiment.report.name();
         let cells: Vec<Option<Summary>> =
-            columns.iter().map(|column| Summary::of(&run_values(&histories, column, split))).collect();
+            columns.iter().map(|column| Summary::of(&run_values(&histories, &stored, column, split))).collect();
         let against_paper = columns
             .iter()
             .zip(&cells)
             .map(|(column, cell)| AgainstPaper::of(context, &method.entry.name, column, cell.as_ref()));
-        let per_epoch = stored.iter().map(|run| run.status.train_seconds / run.status.epochs as f64);
+        // A run that stopped early has fewer epochs than its budget; earlier versions recorded the budget alone.
+        let epochs = |run: &StoredRun| if run.status.epoch > 0 { run.status.epoch } else { run.status.epochs };
+        let per_epoch = stored.iter().map(|run| run.status.train_seconds / epochs(run) as f64);
         let per_epoch: Vec<f64> = per_epoch.collect();
         let size = |run: &StoredRun| run.status.parameters as f64 / run.status.joint_parameters as f64;
         Ok(TableRow {

@@ -7,6 +7,7 @@ mod flatness;
 mod loss;
 mod problem;
 mod search;
+mod selection;
 mod sweep;
 mod train;
 

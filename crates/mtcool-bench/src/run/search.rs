@@ -10,7 +10,7 @@ use candle_core::Device;
 use mtcool_metrics::Summary;
 
 use super::sweep::{Outcome, Sweep};
-use crate::plan::{DataIdentity, ExperimentSource, Overrides, Plan, PlannedRun, Rung, Search, Trial};
+use crate::plan::{DataIdentity, ExperimentSource, Overrides, Plan, PlannedRun, Rung, Search, Trial, score};
 use crate::progress::Console;
 use crate::record::{Row, Status, StoredRun, TrialRecord, final_rows, read_rows, stored_runs};
 use crate::suite::{Column, Registry, Split, Suite};
@@ -154,7 +154,7 @@ impl Halving<'_> {
 /// The value of each column of `objective` on the validation split at the end of `run`.
 fn values(run: &StoredRun, objective: &[Column]) -> Result<Vec<f64>> {
     let rows = read_rows(&run.folder.join("metrics.parquet"))?;
-    let last = final_rows(&rows);
+    let last = final_rows(&rows, run.status.selected_epoch);
     let value = |column: &Column| {
         let is_cell = |row: &&&Row| {
             row.split == Split::Validation.name() && row.task == *column.task && row.metric == *column.metric
@@ -171,13 +171,6 @@ fn values(run: &StoredRun, objective: &[Column]) -> Result<Vec<f64>> {
         }
     };
     objective.iter().map(value).collect()
-}
-
-/// The mean of the columns' values; a column where smaller values are better counts with the opposite sign.
-fn score(values: &[f64], objective: &[Column]) -> f64 {
-    let signed =
-        values.iter().zip(objective).map(|(value, column)| if column.is_lower_better { -value } else { *value });
-    signed.sum::<f64>() / values.len() as f64
 }
 
 /// Marks the best `count` trials of each method. Equal scores go by the number of the trial, and trials without a score never go on.

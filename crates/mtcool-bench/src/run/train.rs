@@ -11,6 +11,7 @@ use mtcool_core::{
 
 use super::ended::{Diverged, Interrupted};
 use super::problem::problem;
+use super::selection::{chosen, is_out_of_patience, keep_if_best};
 use crate::plan::{Plan, PlannedMethod, RunConfig};
 use crate::progress::SweepProgress;
 use crate::record::{
@@ -103,6 +104,7 @@ impl Run<'_> {
                 parameters: fresh,
                 method: method.state(),
                 position: Position { sums: vec![TaskSums::default(); problem.tasks()], ..Position::default() },
+                best: None,
                 rows: Vec::new(),
             },
         };
@@ -110,11 +112,12 @@ impl Run<'_> {
         progress.skip(state.position.batches);
         let split = self.config.report;
         let mut keep = |map| folder.write_map(&map);
-        let outcome = self
-            .train(&problem, method.as_mut(), &mut state, (folder, &status), progress)
-            .and_then(|()| self.evaluate(&problem, &state, split, Some(&mut keep)));
-        let evaluation = match outcome {
-            Ok(evaluation) => evaluation,
+        let outcome = self.train(&problem, method.as_mut(), &mut state, (folder, &status), progress).and_then(|()| {
+            let chosen = chosen(&state);
+            Ok((self.evaluate(&problem, &chosen.parameters, chosen.step, split, Some(&mut keep))?, chosen))
+        });
+        let (evaluation, chosen) = match outcome {
+            Ok(ended) => ended,
             Err(error) => {
                 if error.is::<Diverged>() {
                     let message = Some(format!("{error:#}"));
@@ -128,10 +131,10 @@ impl Run<'_> {
             }
         };
         if split == Split::Test {
-            state.record_evaluation(split, &evaluation);
+            state.record_evaluation(split, &evaluation, (chosen.step, chosen.epoch));
         }
         folder.write_rows(&state.rows)?;
-        folder.write_outcome(&evaluation, &state.parameters)?;
+        folder.write_outcome(&evaluation, &chosen.parameters)?;
         folder.set_status(&status, Status::Finished, None, progress_of(&state.position))
     }
 
@@ -153,6 +156,10 @@ impl Run<'_> {
         let mut batches = self.batches(state.position.batches)?;
         let mut last_checkpoint = Instant::now();
         loop {
+            if is_out_of_patience(&state.position, self.config.training.patience) {
+                progress.skip(budget.saturating_sub(state.position.batches));
+                return Ok(());
+            }
             let drawn = method.batches_next_step() as u64;
             let is_over = state.position.batches + drawn > budget;
             // If the next step would exceed the budget, the last epoch is recorded although it has fewer batches.
@@ -266,21 +273,18 @@ impl Run<'_> {
         format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.name(), epoch.min(epochs), position.step)
     }
 
-    /// The suite's evaluation of the current parameters. A value that is not finite becomes the error [`Diverged`].
+    /// The suite's evaluation of `parameters`, those after `step` steps. A value that is not finite becomes the error [`Diverged`].
     fn evaluate(
         &self,
         problem: &Problem,
-        state: &Checkpoint,
+        parameters: &Parameters,
+        step: u64,
         split: Split,
         maps: Option<&mut MapSink<'_>>,
     ) -> Result<Evaluation> {
-        let diverged = |source: anyhow::Error| Diverged::Evaluation {
-            run: self.name(),
-            step: state.position.step,
-            split: split.name(),
-            source,
-        };
-        let evaluation = match self.suite.evaluate(problem, &state.parameters, split, maps) {
+        let diverged =
+            |source: anyhow::Error| Diverged::Evaluation { run: self.name(), step, split: split.name(), source };
+        let evaluation = match self.suite.evaluate(problem, parameters, split, maps) {
             Err(error) if is_divergence(&error) => Err(diverged(error))?,
             evaluation => evaluation?,
         };
@@ -293,7 +297,8 @@ impl Run<'_> {
 
     /// Records the mean training losses of the epoch, then the metrics of the validation split, and tells the method the losses.
     fn end_epoch(&self, problem: &Problem, method: &mut dyn Method, state: &mut Checkpoint) -> Result<()> {
-        let evaluation = self.evaluate(problem, state, Split::Validation, None)?;
+        let Position { step, epoch, .. } = state.position;
+        let evaluation = self.evaluate(problem, &state.parameters, step, Split::Validation, None)?;
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         let names: Vec<&str> = self.plan.spec.tasks.iter().map(|task| &*task.name).collect();
         let mean = |sums: &TaskSums| if sums.updates > 0 { sums.loss / sums.updates as f64 } else { f64::NAN };
@@ -306,7 +311,10 @@ impl Run<'_> {
         for (tasks, metric, mean) in std::mem::take(&mut state.position.diagnostics).rows(&names) {
             state.record("train", &tasks, metric, mean);
         }
-        state.record_evaluation(Split::Validation, &evaluation);
+        state.record_evaluation(Split::Validation, &evaluation, (step, epoch));
+        if let Some(objective) = self.plan.selection(&self.config.training)? {
+            keep_if_best(state, &objective, &evaluation)?;
+        }
         let is_column = |metric: &str| self.plan.spec.columns.iter().any(|column| column.metric == metric);
         let shown = evaluation.measurements.iter().filter(|measurement| is_column(&measurement.metric));
         let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
@@ -323,7 +331,7 @@ impl Run<'_> {
 
 fn progress_of(position: &Position) -> RunProgress {
     let Position { epoch, step, batches, train_seconds, .. } = *position;
-    RunProgress { epoch, step, batches, train_seconds }
+    RunProgress { epoch, step, batches, train_seconds, selected_epoch: position.best.map(|best| best.epoch) }
 }
 
 /// Whether a step failed because of its losses or gradients, so that it would fail again. Storage, memory and batches are no such
@@ -341,20 +349,21 @@ fn is_divergence(error: &anyhow::Error) -> bool {
 
 impl Checkpoint {
     fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
-        self.rows.push(Row {
-            step: self.position.step,
-            epoch: self.position.epoch,
-            split: split.to_owned(),
-            task: task.to_owned(),
-            metric: metric.to_owned(),
-            value,
-        });
+        let Position { step, epoch, .. } = self.position;
+        let (split, task, metric) = (split.to_owned(), task.to_owned(), metric.to_owned());
+        self.rows.push(Row { step, epoch, split, task, metric, value });
     }
 
-    fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation) {
-        for measurement in &evaluation.measurements {
-            self.record(split.name(), &measurement.task, &measurement.metric, measurement.value);
-        }
+    /// Adds the values of an evaluation of the network after `step` steps, at the end of `epoch`.
+    fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation, (step, epoch): (u64, u64)) {
+        self.rows.extend(evaluation.measurements.iter().map(|measurement| Row {
+            step,
+            epoch,
+            split: split.name().to_owned(),
+            task: measurement.task.to_string(),
+            metric: measurement.metric.to_string(),
+            value: measurement.value,
+        }));
     }
 }
 

@@ -47,5 +47,5 @@ pub use predictor::{
 pub use registry::Registry;
 pub use settings::{Settings, SettingsError};
 pub use task::{Caveat, Column, DatasetSpec, TaskOutput, TaskSpec};
-pub use training::{OptimizerKind, ScheduleKind, TrainingConfig, WeightDecayOn};
+pub use training::{OptimizerKind, ScheduleKind, Selected, TrainingConfig, WeightDecayOn};
 pub use traits::Suite;

@@ -49,6 +49,17 @@ pub struct TrainingConfig {
     /// For `step`: the factor at each milestone.
     #[serde(default = "one")]
     pub gamma: f64,
+    /// The epoch whose network a run ends with: `last`, or `best` on the validation split.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub select: Selected,
+    /// For `best`: the columns of the table, as `task.metric`, whose mean on the validation split decides; all of them if it is empty.
+    /// A column where smaller values are better counts with the opposite sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub select_by: Vec<String>,
+    /// For `best`: the run ends after this number of epochs without a better one; by default it uses its whole budget. The
+    /// learning rate's schedule is still that of the whole budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
 }
 
 fn one() -> f64 {
@@ -101,6 +112,17 @@ pub enum ScheduleKind {
     Step,
 }
 
+/// The epoch whose network a run ends with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selected {
+    /// The last one.
+    #[default]
+    Last,
+    /// The first of those with the highest score on the validation split.
+    Best,
+}
+
 impl TrainingConfig {
     /// Plain gradient descent at a constant rate for `epochs` epochs.
     pub fn plain(epochs: u64, batch_size: usize) -> Self {
@@ -119,6 +141,9 @@ impl TrainingConfig {
             schedule: ScheduleKind::Constant,
             milestones: Vec::new(),
             gamma: 1.0,
+            select: Selected::Last,
+            select_by: Vec::new(),
+            patience: None,
         }
     }
 

@@ -37,7 +37,7 @@ impl Sample {
             let scores = |run: BTreeMap<String, (f64, bool)>| run.into_values().map(|(score, _)| score).collect();
             return Ok(Some(Self::Ranked(ranked.map(|runs| runs.into_iter().map(scores).collect()), labels)));
         }
-        let runs = rows.map(|row| run_values(&row.histories, column, split));
+        let runs = rows.map(|row| run_values(&row.histories, &row.stored, column, split));
         let are_known = runs.iter().all(|values| !values.is_empty() && values.iter().all(|value| value.is_finite()));
         Ok(are_known.then_some(Self::Runs(runs)))
     }

@@ -103,7 +103,7 @@ fn runs(table: &Table, rows: &[(usize, &TableRow)], at: usize, title: &str) -> R
     let column = &table.columns[at];
     let mut lines = Vec::new();
     for &(index, row) in rows {
-        let values = run_values(&row.histories, column, table.split);
+        let values = run_values(&row.histories, &row.stored, column, table.split);
         let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         let Some(summary) = Summary::of(&values) else { continue };
         let interval = match summary.count {

@@ -1,0 +1,48 @@
+//! What a choice by the validation split goes by: the mean of columns of the table.
+
+use crate::suite::{Column, ConfigError, Selected, TrainingConfig};
+
+/// The columns called `names`, as `task.metric`, or all columns if there are none.
+///
+/// # Errors
+/// If a name is no column of the table.
+pub(super) fn columns_named(names: &[String], columns: &[Column]) -> Result<Vec<Column>, ConfigError> {
+    if names.is_empty() {
+        return Ok(columns.to_vec());
+    }
+    let name_of = |column: &Column| format!("{}.{}", column.task, column.metric);
+    let valid: Vec<String> = columns.iter().map(name_of).collect();
+    let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
+    let find = |name: &String| {
+        let found = columns.iter().find(|column| name_of(column) == *name).cloned();
+        found.ok_or_else(|| ConfigError::unknown("column", name, &valid))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The columns by which `training` selects the best epoch; `None` if it takes the last one.
+///
+/// # Errors
+/// If a name is no column of the table, or if `select_by` or `patience` is given without `select = "best"`.
+pub(super) fn selection(training: &TrainingConfig, columns: &[Column]) -> Result<Option<Vec<Column>>, ConfigError> {
+    let of_best = [("select_by", !training.select_by.is_empty()), ("patience", training.patience.is_some())];
+    match (training.select, of_best.iter().find(|(_, is_given)| *is_given)) {
+        (Selected::Last, Some((key, _))) => Err(ConfigError::new(format!(
+            "`training.{key}` is given, but the run ends with its last epoch: add `training.select = \"best\"`, or leave it out"
+        ))),
+        (Selected::Last, None) => Ok(None),
+        (Selected::Best, _) if training.patience == Some(0) => {
+            Err(ConfigError::new("`training.patience` is 0: expected at least 1 epoch without a better one"))
+        }
+        (Selected::Best, _) => {
+            columns_named(&training.select_by, columns).map(Some).map_err(|error| error.within("`training.select_by`"))
+        }
+    }
+}
+
+/// The mean of the columns' values; a column where smaller values are better counts with the opposite sign.
+pub fn score(values: &[f64], objective: &[Column]) -> f64 {
+    let signed =
+        values.iter().zip(objective).map(|(value, column)| if column.is_lower_better { -value } else { *value });
+    signed.sum::<f64>() / values.len() as f64
+}

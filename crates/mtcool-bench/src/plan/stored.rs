@@ -84,8 +84,25 @@ fn flatten(key: &str, value: &toml::Value, settings: &mut BTreeMap<String, Strin
             }
         }
         value => {
-            settings.insert(key.to_owned(), value.to_string());
+            settings.insert(key.to_owned(), as_written(value).to_string());
         }
+    }
+}
+
+/// The value as it was written: a number that was stored in single precision has digits that nobody wrote, such as
+/// 0.07999999821186066 for 0.08.
+fn as_written(value: &toml::Value) -> toml::Value {
+    match value {
+        toml::Value::Array(values) => toml::Value::Array(values.iter().map(as_written).collect()),
+        toml::Value::Table(table) => {
+            toml::Value::Table(table.iter().map(|(key, value)| (key.clone(), as_written(value))).collect())
+        }
+        toml::Value::Float(number) => {
+            let single = *number as f32;
+            let short = if f64::from(single) == *number { single.to_string().parse().ok() } else { None };
+            toml::Value::Float(short.unwrap_or(*number))
+        }
+        other => other.clone(),
     }
 }
 
@@ -101,6 +118,17 @@ mod tests {
         let settings: Vec<(String, String)> = stored.settings().into_iter().collect();
         let want = [("method", "\"mtcool\""), ("settings.bound", "0.02"), ("training.epochs", "2")];
         assert_eq!(settings, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let single = |number: f32| f64::from(number);
+        let text = format!(
+            "method = \"joint\"\nseed = 0\n[data]\nscale = {}\nsizes = [{}, 64.0, 0.1]\nrate = 1e-8\nparts = [{{ share = {} }}]\n",
+            single(0.08),
+            single(0.3),
+            single(0.7)
+        );
+        let settings = StoredSettings::parse(&text).unwrap().settings();
+        let of = |key: &str| settings[key].as_str();
+        assert_eq!((of("data.scale"), of("data.sizes"), of("data.rate")), ("0.08", "[0.3, 64.0, 0.1]", "0.00000001"));
+        assert_eq!(of("data.parts"), "[{ share = 0.7 }]");
         for (damaged, key) in [("seed = 1", "method"), ("method = \"joint\"", "seed"), ("method = ", "")] {
             assert!(StoredSettings::parse(damaged).unwrap_err().to_string().contains(key), "{damaged}");
         }

@@ -34,7 +34,10 @@ impl Loader {
     /// As [`Loader::new`].
     pub fn on(device: &Device, data: Arc<dyn Dataset>, config: LoaderConfig, position: u64) -> Result<Self> {
         let (mut order, device) = (EpochOrder::new(data.len(), config)?, device.clone());
-        let read = move |position| data.read(order.batch(position))?.on(&device);
+        let read = move |position| {
+            let indices: Vec<u32> = order.batch(position).iter().map(|turn| turn.index).collect();
+            data.read(&indices)?.on(&device)
+        };
         Ok(Self { batches: Prefetch::new(position, PREFETCH, vec![read])? })
     }
 

@@ -1,5 +1,7 @@
 //! The order in which samples come: a function of a seed and a position alone.
 
+use std::collections::BTreeMap;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -28,13 +30,24 @@ impl LoaderConfig {
     }
 }
 
+/// A sample of an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    /// The sample's index.
+    pub(crate) index: u32,
+    /// How often it has come before in this epoch.
+    pub(crate) repeat: u32,
+}
+
 /// The order in which the samples of a set come: every epoch is a new shuffle, whose last incomplete batch is left out.
 #[derive(Clone)]
 pub(crate) struct EpochOrder {
     config: LoaderConfig,
-    /// The epoch that `indices` are the shuffle of.
+    /// The samples of each class, whose turns alternate; a single one for a plain shuffle.
+    classes: Vec<Vec<u32>>,
+    /// The epoch that `turns` are the shuffle of.
     epoch: Option<u64>,
-    indices: Vec<u32>,
+    turns: Vec<Turn>,
 }
 
 impl EpochOrder {
@@ -50,11 +63,25 @@ impl EpochOrder {
                 expected: format!("at least 1 and at most the {len} samples of the data set"),
             });
         }
-        Ok(Self { config, epoch: None, indices: vec![0; len] })
+        Ok(Self { config, classes: vec![(0..len as u32).collect()], epoch: None, turns: vec![Turn::default(); len] })
+    }
+
+    /// The order of a set where sample n belongs to class `classes[n]`: as many turns per epoch as there are samples, and the classes
+    /// come in turn, so that a batch has each of them equally often, or one more of some. Within a class, every sample comes once before
+    /// one of them comes again.
+    ///
+    /// # Errors
+    /// As [`EpochOrder::new`].
+    pub(crate) fn balanced(classes: &[u32], config: LoaderConfig) -> Result<Self> {
+        let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (index, class) in (0..).zip(classes) {
+            members.entry(*class).or_default().push(index);
+        }
+        Ok(Self { classes: members.into_values().collect(), ..Self::new(classes.len(), config)? })
     }
 
     fn batches_per_epoch(&self) -> u64 {
-        (self.indices.len() / self.config.batch_size) as u64
+        (self.turns.len() / self.config.batch_size) as u64
     }
 
     /// The epoch in which batch `position` lies.
@@ -62,16 +89,32 @@ impl EpochOrder {
         position / self.batches_per_epoch()
     }
 
-    /// The indices of batch `position`.
-    pub(crate) fn batch(&mut self, position: u64) -> &[u32] {
+    /// The samples of batch `position`.
+    pub(crate) fn batch(&mut self, position: u64) -> &[Turn] {
         let epoch = self.epoch(position);
         if self.epoch != Some(epoch) {
-            self.indices.iter_mut().zip(0..).for_each(|(index, value)| *index = value);
-            self.indices.shuffle(&mut self.config.generator(epoch, 0));
+            self.shuffle(epoch);
             self.epoch = Some(epoch);
         }
         let first = (position % self.batches_per_epoch()) as usize * self.config.batch_size;
-        &self.indices[first..first + self.config.batch_size]
+        &self.turns[first..first + self.config.batch_size]
+    }
+
+    fn shuffle(&mut self, epoch: u64) {
+        let (mut generator, len, count) = (self.config.generator(epoch, 0), self.turns.len(), self.classes.len());
+        for (class, members) in self.classes.iter().enumerate() {
+            let places = (class..len).step_by(count);
+            let mut shuffled = Vec::with_capacity(places.len());
+            for repeat in 0.. {
+                if shuffled.len() >= places.len() {
+                    break;
+                }
+                let mut indices = members.clone();
+                indices.shuffle(&mut generator);
+                shuffled.extend(indices.into_iter().map(|index| Turn { index, repeat }));
+            }
+            places.zip(shuffled).for_each(|(place, turn)| self.turns[place] = turn);
+        }
     }
 }
 
@@ -83,21 +126,60 @@ mod tests {
 
     use super::*;
 
+    fn indices(order: &mut EpochOrder, position: u64) -> Vec<u32> {
+        order.batch(position).iter().map(|turn| turn.index).collect()
+    }
+
     proptest! {
+        #[test]
+        fn balanced_batches_have_every_class_equally_often(
+            classes in proptest::collection::vec(0u32..3, 1..60),
+            batch in 1usize..20,
+            seed: u64,
+        ) {
+            prop_assume!(batch <= classes.len());
+            let config = LoaderConfig { batch_size: batch, seed, stream: 1 };
+            let present: BTreeSet<u32> = classes.iter().copied().collect();
+            let (per_epoch, positions) = (classes.len() / batch, 2 * classes.len() / batch);
+            let mut order = EpochOrder::balanced(&classes, config).unwrap();
+            let batches: Vec<Vec<Turn>> = (0..positions as u64).map(|n| order.batch(n).to_vec()).collect();
+            for batch in &batches {
+                let count = |class: u32| batch.iter().filter(|turn| classes[turn.index as usize] == class).count();
+                let counts: Vec<usize> = present.iter().map(|&class| count(class)).collect();
+                prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+            }
+            for epoch in batches.chunks(per_epoch) {
+                let turns: BTreeSet<Turn> = epoch.iter().flatten().copied().collect();
+                prop_assert_eq!(turns.len(), epoch.concat().len(), "the same turn twice");
+                // Within a class, no sample comes twice more often than another one.
+                for &class in &present {
+                    let times = |index: u32| epoch.iter().flatten().filter(|turn| turn.index == index).count();
+                    let of_class = (0..).zip(&classes).filter(|(_, other)| **other == class);
+                    let times: Vec<usize> = of_class.map(|(index, _)| times(index)).collect();
+                    // The batches that an epoch leaves out may have held some of the turns.
+                    prop_assert!(times.iter().max().unwrap() - times.iter().min().unwrap() <= 1 + batch, "{times:?}");
+                }
+            }
+            for (position, batch) in batches.iter().enumerate().rev() {
+                let mut entered = EpochOrder::balanced(&classes, config).unwrap();
+                prop_assert_eq!(entered.batch(position as u64), &batch[..]);
+            }
+        }
+
         #[test]
         fn an_epoch_is_a_shuffle_and_any_position_can_be_entered(len in 1usize..60, batch in 1usize..20, seed: u64) {
             prop_assume!(batch <= len);
             let config = LoaderConfig { batch_size: batch, seed, stream: 1 };
             let per_epoch = len / batch;
             let mut order = EpochOrder::new(len, config).unwrap();
-            let batches: Vec<Vec<u32>> = (0..3 * per_epoch as u64).map(|n| order.batch(n).to_vec()).collect();
+            let batches: Vec<Vec<u32>> = (0..3 * per_epoch as u64).map(|n| indices(&mut order, n)).collect();
             for epoch in batches.chunks(per_epoch) {
                 let seen: BTreeSet<u32> = epoch.iter().flatten().copied().collect();
                 prop_assert_eq!(seen.len(), per_epoch * batch, "an index came twice");
                 prop_assert!(seen.iter().all(|&index| (index as usize) < len));
             }
             for (position, batch) in batches.iter().enumerate().rev() {
-                prop_assert_eq!(EpochOrder::new(len, config).unwrap().batch(position as u64).to_vec(), batch.clone());
+                prop_assert_eq!(indices(&mut EpochOrder::new(len, config).unwrap(), position as u64), batch.clone());
             }
         }
     }
@@ -110,7 +192,7 @@ mod tests {
             let key: Vec<u8> = [5, 2, epoch, 0].iter().flat_map(|number: &u64| number.to_le_bytes()).collect();
             let mut expected: Vec<u32> = (0..9).collect();
             expected.shuffle(&mut ChaCha8Rng::from_seed(key.try_into().unwrap()));
-            let got: Vec<u32> = (9 * epoch..9 * (epoch + 1)).map(|position| order.batch(position)[0]).collect();
+            let got: Vec<u32> = (9 * epoch..9 * (epoch + 1)).map(|position| order.batch(position)[0].index).collect();
             assert_eq!(got, expected);
         }
     }
@@ -118,7 +200,7 @@ mod tests {
     #[test]
     fn epochs_streams_and_seeds_are_shuffled_differently() {
         let order = |seed, stream, epoch: u64| {
-            EpochOrder::new(100, LoaderConfig { batch_size: 100, seed, stream }).unwrap().batch(epoch).to_vec()
+            indices(&mut EpochOrder::new(100, LoaderConfig { batch_size: 100, seed, stream }).unwrap(), epoch)
         };
         let orders = [order(0, 0, 0), order(0, 0, 1), order(0, 1, 0), order(1, 0, 0)];
         let distinct: BTreeSet<_> = orders.iter().collect();

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::dataset::Sample;
 use crate::error::{Error, Result};
-use crate::order::{EpochOrder, LoaderConfig};
+use crate::order::{EpochOrder, LoaderConfig, Turn};
 use crate::prefetch::Prefetch;
 
 /// The largest number of threads that prepare batches.
@@ -39,6 +39,8 @@ impl SharedSample {
 pub struct SampleDraw {
     /// The sample's index in its set.
     pub index: u32,
+    /// How often it has come before in this epoch.
+    repeat: u32,
     epoch: u64,
     config: LoaderConfig,
 }
@@ -46,13 +48,17 @@ pub struct SampleDraw {
 impl SampleDraw {
     /// Sample `index` outside of any training: its random numbers depend on the index alone.
     pub fn plain(index: u32) -> Self {
-        Self { index, epoch: 0, config: LoaderConfig { batch_size: 1, seed: 0, stream: 0 } }
+        Self { index, repeat: 0, epoch: 0, config: LoaderConfig { batch_size: 1, seed: 0, stream: 0 } }
+    }
+
+    fn new(turn: Turn, epoch: u64, config: LoaderConfig) -> Self {
+        Self { index: turn.index, repeat: turn.repeat, epoch, config }
     }
 
     /// The random numbers of this sample in this epoch; they do not depend on its batch.
     pub fn generator(&self) -> ChaCha8Rng {
         // The shuffle of the epoch uses detail 0.
-        self.config.generator(self.epoch, 1 + u64::from(self.index))
+        self.config.generator(self.epoch, (u64::from(self.repeat) << 32) + 1 + u64::from(self.index))
     }
 }
 
@@ -79,6 +85,12 @@ pub trait SharedDataset: Send + Sync {
     fn has_label(&self, task: usize, index: u32) -> bool {
         let _ = (task, index);
         true
+    }
+
+    /// The class of each sample, if every batch shall have each class equally often; samples of rare classes then come several times
+    /// per epoch. By default every sample comes once.
+    fn balanced_classes(&self) -> Option<Vec<u32>> {
+        None
     }
 }
 
@@ -137,8 +149,9 @@ impl LabelledOrder {
     /// Batch `position` of task `task`.
     fn read(&mut self, data: &dyn SharedDataset, task: usize, position: u64) -> Result<SharedSample> {
         let (epoch, config) = (self.order.epoch(position), self.config);
-        let picked = self.order.batch(position).iter().map(|&place| self.samples[place as usize]);
-        let mut batch = data.read(&picked.map(|index| SampleDraw { index, epoch, config }).collect::<Vec<_>>())?;
+        let picked = self.order.batch(position).iter();
+        let picked = picked.map(|turn| Turn { index: self.samples[turn.index as usize], ..*turn });
+        let mut batch = data.read(&picked.map(|turn| SampleDraw::new(turn, epoch, config)).collect::<Vec<_>>())?;
         Ok(SharedSample { targets: vec![batch.targets.swap_remove(task)], inputs: batch.inputs })
     }
 }
@@ -157,7 +170,11 @@ impl SharedLoader {
     /// # Errors
     /// As [`SharedLoader::new`].
     pub fn on(device: &Device, data: Arc<dyn SharedDataset>, config: LoaderConfig, position: u64) -> Result<Self> {
-        let (mut order, device) = (EpochOrder::new(data.len(), config)?, device.clone());
+        let order = match data.balanced_classes() {
+            Some(classes) => EpochOrder::balanced(&classes, config),
+            None => EpochOrder::new(data.len(), config),
+        };
+        let (mut order, device) = (order?, device.clone());
         let next = vec![position; data.tasks()];
         let labelled = (0..data.tasks()).map(|task| LabelledOrder::new(data.as_ref(), task, config));
         let mut labelled = labelled.collect::<Result<Vec<_>>>()?;
@@ -165,7 +182,7 @@ impl SharedLoader {
         let read = move |position| {
             let epoch = order.epoch(position);
             let draws: Vec<SampleDraw> =
-                order.batch(position).iter().map(|&index| SampleDraw { index, epoch, config }).collect();
+                order.batch(position).iter().map(|&turn| SampleDraw::new(turn, epoch, config)).collect();
             let batch = data.read(&draws)?.on(&device)?;
             let replacements = labelled.iter_mut().enumerate().map(|(task, labelled)| match labelled {
                 Some(labelled) if !draws.iter().any(|draw| data.has_label(task, draw.index)) => {

@@ -306,6 +306,33 @@ fn without_any_movement_a_training_crop_is_the_changed_centre() {
     }
 }
 
+#[test]
+fn balanced_batches_have_both_diagnoses_and_change_a_photograph_anew_each_time() {
+    let place = Place::new();
+    let refuge = place.open_at(SIDE, SIDE, CropPlacement::CENTRED);
+    let cases: Vec<u32> = (0..24).collect();
+    let ill = cases.iter().filter(|&&case| refuge.cases()[case as usize].glaucoma).count();
+    assert!(ill > 0 && ill < 6, "{ill} of 24 photographs are ill; the test needs few");
+    let samples = FundusSamples::training(&refuge, cases, Augmentation::default()).unwrap().balanced();
+    let config = LoaderConfig { batch_size: 4, seed: 3, stream: 0 };
+    let mut loader = SharedLoader::new(Arc::new(samples), config, 0).unwrap();
+    let mut ill_inputs: Vec<Vec<u32>> = Vec::new();
+    for _ in 0..6 {
+        let batch = loader.next(GLAUCOMA).unwrap();
+        let diagnoses = batch.targets.to_vec1::<u32>().unwrap();
+        assert_eq!(diagnoses.iter().sum::<u32>(), 2, "{diagnoses:?}");
+        for (at, _) in diagnoses.iter().enumerate().filter(|(_, diagnosis)| **diagnosis == 1) {
+            let input = floats(&batch.inputs.get(at).unwrap());
+            ill_inputs.push(input.into_iter().map(f32::to_bits).collect());
+        }
+        loader.next(SEGMENTATION).unwrap();
+    }
+    // An epoch has 24 turns, 12 of them for fewer ill photographs.
+    assert_eq!(ill_inputs.len(), 12);
+    let distinct: std::collections::BTreeSet<_> = ill_inputs.into_iter().collect();
+    assert_eq!(distinct.len(), 12, "a photograph came twice with the same change");
+}
+
 /// Cuts on the host, as the cutter of a card does there.
 struct HostCutter(Vec<(Vec<u8>, Vec<u8>, usize)>);
 

@@ -162,7 +162,7 @@ impl PatchOrder {
 
     /// What patch `number` is.
     fn plan(&mut self, number: u64) -> PatchPlan {
-        let index = self.order.batch(number)[0] as usize;
+        let index = self.order.batch(number)[0].index as usize;
         let mut generator = one_by_one(self.config.seed, PATCH).generator(number, 0);
         let crop = place(&self.photographs[index], self.config.side, &mut generator);
         PatchPlan { index, crop, change: self.config.augment.draw(&mut generator) }

@@ -31,6 +31,7 @@ pub struct FundusSamples {
     indices: Vec<u32>,
     /// How training crops are changed; `None` for an evaluation, whose crops have fixed places.
     augmentation: Option<Augmentation>,
+    is_balanced: bool,
     cutter: Option<Arc<dyn Cutter>>,
 }
 
@@ -63,12 +64,19 @@ impl FundusSamples {
     /// [`Error::Setting`] if the augmentation is out of range.
     pub fn training(refuge: &Refuge, indices: Vec<u32>, augmentation: Augmentation) -> Result<Self> {
         augmentation.check()?;
-        Ok(Self { refuge: refuge.clone(), indices, augmentation: Some(augmentation), cutter: None })
+        Ok(Self { refuge: refuge.clone(), indices, augmentation: Some(augmentation), is_balanced: false, cutter: None })
     }
 
     /// The cases `indices` to evaluate on: the crops of [`Refuge::pixels`] and [`Refuge::classes`].
     pub fn evaluation(refuge: &Refuge, indices: Vec<u32>) -> Self {
-        Self { refuge: refuge.clone(), indices, augmentation: None, cutter: None }
+        Self { refuge: refuge.clone(), indices, augmentation: None, is_balanced: false, cutter: None }
+    }
+
+    /// The same samples in balanced batches: every batch has as many ill photographs as healthy ones, or one more of either, and
+    /// photographs of the rarer diagnosis come several times per epoch, each time changed in another way.
+    #[must_use]
+    pub fn balanced(self) -> Self {
+        Self { is_balanced: true, ..self }
     }
 
     /// The case of sample `index`, as an index into [`Refuge::cases`].
@@ -144,6 +152,12 @@ impl SharedDataset for FundusSamples {
 
     fn len(&self) -> usize {
         self.indices.len()
+    }
+
+    fn balanced_classes(&self) -> Option<Vec<u32>> {
+        let cases = self.refuge.cases();
+        let glaucoma = |&case: &u32| cases.get(case as usize).map_or(0, |case| u32::from(case.glaucoma));
+        self.is_balanced.then(|| self.indices.iter().map(glaucoma).collect())
     }
 
     fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {

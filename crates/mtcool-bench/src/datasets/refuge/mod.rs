@@ -134,7 +134,8 @@ impl RefugeSuite {
                 TASKS[1]
             );
         }
-        let training = Arc::new(FundusSamples::training(&refuge, splits.train.clone(), settings.augmentation)?);
+        let training = FundusSamples::training(&refuge, splits.train.clone(), settings.augmentation)?;
+        let training = Arc::new(if settings.balanced { training.balanced() } else { training });
         let held_out =
             [&splits.selection, &splits.test].map(|indices| FundusSamples::evaluation(&refuge, indices.clone()));
         Ok(Self { refuge, splits, settings, training, on_card: Sent::default(), held_out })

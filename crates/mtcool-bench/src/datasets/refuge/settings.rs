@@ -28,9 +28,17 @@ pub(super) struct RefugeSettings {
     pub split_seed: u64,
     /// The random changes of training crops.
     pub augmentation: Augmentation,
+    /// Whether every training batch has as many photographs with glaucoma as without: ill photographs then come several times per
+    /// epoch, changed at random each time. `false`, the default, is left out of a run's identity: every photograph comes once.
+    #[serde(skip_serializing_if = "is_false")]
+    pub balanced: bool,
     /// How the same photograph under several names is treated. The default is left out of a run's identity.
     #[serde(skip_serializing_if = "Copies::is_default")]
     pub on_copies: Copies,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The default distance by which crops move: a crop of 512 pixels still contains every disc of up to 416 pixels.
@@ -49,6 +57,7 @@ impl Default for RefugeSettings {
             jitter: REACH,
             split_seed: 0,
             augmentation: Augmentation::default(),
+            balanced: false,
             on_copies: Copies::Refuse,
         }
     }
@@ -91,7 +100,12 @@ impl RefugeSettings {
             0 => "training crops are centred on the disc".to_owned(),
             _ => format!("training crops are moved at random by up to {translation} pixels"),
         };
-        format!("The crops have sides of {crop} official pixels; {evaluated}; {trained}")
+        let balanced = if self.balanced {
+            "; every training batch has as many photographs with glaucoma as without, or one more of either"
+        } else {
+            ""
+        };
+        format!("The crops have sides of {crop} official pixels; {evaluated}; {trained}{balanced}")
     }
 }
 
@@ -107,5 +121,10 @@ mod tests {
         }
         let centred = RefugeSettings { translation: 0, jitter: 0, ..RefugeSettings::default() }.placement_note();
         assert!(centred.contains("centred on the true disc, which tells") && !centred.contains("48"), "{centred}");
+        let balanced = RefugeSettings { balanced: true, ..RefugeSettings::default() }.placement_note();
+        assert!(
+            balanced.contains("as many photographs with glaucoma as without") && !note.contains("as many"),
+            "{balanced}"
+        );
     }
 }

@@ -170,8 +170,13 @@ impl FolderSynthesis {
             ("present", present),
             ("ratio", ratio),
         ];
-        let task =
-            |(name, kind): (&str, TaskKind)| TaskConfig { name: name.into(), images: None, image_column: None, kind };
+        let task = |(name, kind): (&str, TaskKind)| TaskConfig {
+            name: name.into(),
+            images: None,
+            image_column: None,
+            kept: None,
+            kind,
+        };
         FolderConfig {
             root: None,
             images: Some("images/{case}.png".into()),
@@ -184,6 +189,11 @@ impl FolderSynthesis {
             size: [self.side; 2],
             fit: Default::default(),
             scale: 1.0,
+            patches_per_image: 1,
+            tile: None,
+            overlap: None,
+            margin: None,
+            spacing: None,
             augmentation: Augmentation { mirror: true, flip: true, right_angles: true, ..Augmentation::NONE },
             split: SplitConfig::default(),
             tasks: tasks.into_iter().map(task).collect(),

@@ -18,6 +18,10 @@ pub struct TaskConfig {
     /// this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
+    /// The share of the labels of the training part that is kept, above 0; the others are removed at random, to see what a task
+    /// with fewer labels costs. The other parts keep all labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<f64>,
     /// What is to be predicted.
     #[serde(flatten)]
     pub kind: TaskKind,

@@ -15,7 +15,7 @@ use crate::progress::counter;
 use crate::suite::{ConfigError, Evaluation, ExternalFolder, ExternalSet, Name, TrainedOn};
 
 /// The settings of a folder in which an external test may differ from the training data.
-const LAYOUT: [&str; 7] = ["images", "image_column", "table", "sheet", "case", "scale", "tasks"];
+const LAYOUT: [&str; 8] = ["images", "image_column", "table", "sheet", "case", "scale", "spacing", "tasks"];
 /// The same of a task.
 const LAYOUT_OF_TASK: [&str; 9] =
     ["images", "image_column", "mask", "classes", "ignored", "tolerance", "column", "columns", "range"];

@@ -408,6 +408,30 @@ fn distances_are_measured_in_the_unit_of_the_spacing() {
 }
 
 #[test]
+fn sixteen_channels_of_sixteen_bits_are_trained_on() {
+    let own = Own::new(30);
+    for entry in std::fs::read_dir(own.data().join("images")).unwrap() {
+        let path = entry.unwrap().path();
+        let picture = image::open(&path).unwrap().into_rgb8();
+        let file = std::fs::File::create(path.with_extension("tif")).unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(file).unwrap();
+        for channel in 0..16 {
+            let samples: Vec<u16> =
+                picture.pixels().map(|pixel| 200 * u16::from(pixel[channel % 3]) + channel as u16).collect();
+            encoder.write_image::<tiff::encoder::colortype::Gray16>(32, 32, &samples).unwrap();
+        }
+    }
+    own.write("channels = 16", &[CELL, STAGE], "");
+    let experiment = std::fs::read_to_string(own.path().join("own.toml")).unwrap();
+    let experiment = experiment.replace("images/{case}.png", "images/{case}.tif");
+    std::fs::write(own.path().join("own.toml"), experiment).unwrap();
+    own.reproduce(&["--methods", "joint,mtcool"]);
+    for method in ["joint", "mtcool"] {
+        assert!(own.rows(method, 0).iter().all(|row| row.value.is_finite()), "{method}");
+    }
+}
+
+#[test]
 fn a_suggested_configuration_trains() {
     let own = Own::new(48);
     let said = succeed(&mut own.mtcool(&["data", "init", "cells-data", "--out", "own.toml"]));

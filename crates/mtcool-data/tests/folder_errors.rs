@@ -51,6 +51,10 @@ fn settings_that_cannot_work() {
     check("one class", |_, config| config["tasks"][1]["classes"] = json!([1]), &["task `grade`", "at least two"]);
     check("twice", |_, config| config["tasks"][1]["classes"] = json!([0, 1, "1.0"]), &["class `1.0` is listed twice"]);
     check("names", |_, config| config["tasks"][1]["names"] = json!(["a"]), &["1 `names` for 2 `classes`"]);
+    let order = |_: &Files, config: &mut Value| config["tasks"][0]["order"] = json!(["area"]);
+    check("order", order, &["task `area`: `order` is [\"area\"]", "each class"]);
+    let properties = |_: &Files, config: &mut Value| config["tasks"][2]["names"] = json!(["moist"]);
+    check("properties", properties, &["task `signs`: 1 `names` for 2 `columns`"]);
     check("columns", |_, config| config["tasks"][2]["columns"] = json!([]), &["task `signs`: `columns` is empty"]);
     check("range", |_, config| config["tasks"][3]["range"] = json!([9, 1]), &["task `age`: `range` is [9, 1]"]);
     check(

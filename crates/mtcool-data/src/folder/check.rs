@@ -132,7 +132,13 @@ impl TaskConfig {
             wrong(format!("{} classes", outputs.len()), "at most 255 are possible");
         }
         match &self.kind {
-            TaskKind::Segmentation { mask, classes, ignored, regions, .. } => {
+            TaskKind::Segmentation { mask, classes, order, ignored, regions, .. } => {
+                let is_class = |name: &String| classes.values().any(|class| class == name);
+                if !order.is_empty()
+                    && !(order.iter().all(is_class) && classes.values().all(|name| order.contains(name)))
+                {
+                    wrong(format!("`order` is {order:?}"), "list each class of `classes` once, and nothing else");
+                }
                 if outputs.len() < 2 {
                     wrong(format!("`classes` names {} class", outputs.len()), "list the background and a structure");
                 }
@@ -166,8 +172,12 @@ impl TaskConfig {
                     wrong(format!("class `{class}` is listed twice"), "list each content of a cell once");
                 }
             }
-            TaskKind::Multilabel { columns } if columns.is_empty() => {
+            TaskKind::Multilabel { columns, .. } if columns.is_empty() => {
                 wrong("`columns` is empty".into(), "name one column for each property");
+            }
+            TaskKind::Multilabel { columns, names } if !names.is_empty() && names.len() != columns.len() => {
+                let counts = format!("{} `names` for {} `columns`", names.len(), columns.len());
+                wrong(counts, "give as many names as columns, in the same order");
             }
             TaskKind::Multilabel { .. } => {}
             TaskKind::Regression { range: Some([least, most]), .. } if least >= most || !(most - least).is_finite() => {

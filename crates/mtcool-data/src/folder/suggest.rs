@@ -216,6 +216,7 @@ fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], reasons: 
         let kind = TaskKind::Segmentation {
             mask: pattern.clone(),
             classes,
+            order: Vec::new(),
             ignored: Vec::new(),
             tolerance: 0,
             regions: BTreeMap::new(),

@@ -352,6 +352,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn large_pictures_with_masks_are_seen_by_patches() {
+        let mask =
+            r#"{ "name": "a", "kind": "segmentation", "mask": "{case}.png", "classes": { "0": "b", "1": "c" } }"#;
+        let number = r#"{ "name": "n", "kind": "regression", "column": "n" }"#;
+        let chosen = |tasks: &[&str], sizes: &[[usize; 2]]| {
+            let text = format!(r#"{{ "size": [8, 8], "tasks": [{}] }}"#, tasks.join(", "));
+            let (mut config, mut reasons) = (serde_json::from_str::<FolderConfig>(&text).unwrap(), Reasons::default());
+            choose_size(&mut config, sizes, &mut reasons);
+            let batch = choose_batch(&config, 10, &mut reasons);
+            (config.size, config.fit, config.patches_per_image, batch, reasons.0)
+        };
+        let (size, fit, patches, batch, reasons) = chosen(&[mask, number], &[[2336, 3504]; 3]);
+        assert_eq!((size, fit, patches, batch), ([PATCH; 2], Fit::Patches, MOST_PATCHES, 4));
+        let told = |key: &str| reasons.iter().any(|reason| reason.key == key);
+        assert!(told("fit") && told("patches_per_image") && reasons[0].reason.contains("12.9 GiB"), "{reasons:?}");
+        for (tasks, sizes) in
+            [(&[mask][..], [[600, 700]]), (&[number][..], [[2336, 3504]]), (&[mask][..], [[400, 4000]])]
+        {
+            let (_, fit, patches, ..) = chosen(tasks, &sizes);
+            assert_eq!((fit, patches), (Fit::Resize, 1), "{sizes:?}");
+        }
+    }
+
+    #[test]
     fn tasks_of_masks_are_named_by_what_is_particular() {
         for (pattern, name) in [
             ("masks/{case}.png", "segmentation"),

@@ -48,7 +48,7 @@ mod tests {
         let small = of(r#", "tile": 96, "overlap": 16, "margin": 0"#);
         assert_eq!(small, Tiling { side: 96, overlap: 16, margin: 0, multiple: 32 });
         // Every tile that the settings allow is one that a tiling allows.
-        for side in 32..200 {
+        for side in 32..200usize {
             for settings in [String::new(), format!(", \"overlap\": {}, \"margin\": 0", side / 2)] {
                 let found = of(&format!(", \"tile\": {side}{settings}"));
                 assert!(found.check().is_ok() && side.is_multiple_of(found.multiple), "{found:?}");

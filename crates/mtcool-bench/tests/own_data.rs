@@ -7,7 +7,7 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use common::{fail, succeed, text};
+use common::{fail, mask_values, succeed, text};
 use mtcool_bench::record::{Row, read_rows};
 use mtcool_data::folder::{FolderSynthesis, synthesize};
 use tempfile::TempDir;
@@ -74,8 +74,13 @@ column = \"nucleus_ratio\"
 impl Own {
     /// An example of `cases` drawn cells.
     fn new(cases: usize) -> Self {
+        Self::drawn(cases, 32)
+    }
+
+    /// An example of `cases` drawn cells of `side` pixels.
+    fn drawn(cases: usize, side: usize) -> Self {
         let own = Self { folder: tempfile::tempdir().unwrap() };
-        synthesize(&own.data(), FolderSynthesis { cases, side: 32, seed: 4 }).unwrap();
+        synthesize(&own.data(), FolderSynthesis { cases, side, seed: 4 }).unwrap();
         own
     }
 
@@ -278,6 +283,152 @@ fn a_folder_is_inspected_and_its_mistakes_are_told_before_training() {
     let odd =
         fail(&mut own.mtcool(&["reproduce", "own.toml", "--set", "data.settings.size=[31, 32]"]), &["multiples of 2"]);
     assert!(text(&odd.stderr).contains("[32, 32]"));
+}
+
+#[test]
+fn mistakes_in_files_are_told_before_training_with_place_and_remedy() {
+    let check = |settings: &str, task: &str, change: &dyn Fn(&Own), parts: &[&str]| {
+        let own = Own::new(30);
+        own.write(settings, &[CELL, task], "");
+        change(&own);
+        fail(&mut own.mtcool(&["data", "inspect", "own.toml"]), &[]);
+        fail(&mut own.mtcool(&["reproduce", "own.toml"]), parts);
+        assert!(std::fs::read_dir(own.path().join("results/own/runs")).map_or(0, Iterator::count) == 0);
+    };
+    let nothing = |_: &Own| {};
+    let table = |own: &Own, change: fn(&str) -> String| {
+        let file = own.data().join("labels.csv");
+        std::fs::write(&file, change(&std::fs::read_to_string(&file).unwrap())).unwrap();
+    };
+    let small = |own: &Own| image::GrayImage::new(16, 16).save(own.data().join("cells/cell_00003.png")).unwrap();
+    check("", STAGE, &small, &["masks of another size", "cell_00003.png` of row 5", "16x16", "save them in the size"]);
+    let twice = |own: &Own| table(own, |text| format!("{text}{}\n", text.lines().last().unwrap()));
+    check("", STAGE, &twice, &["labels.csv`: two rows of one case", "rows 31, 32", "keep one row"]);
+    let range = format!("{RATIO}range = [0.0, 0.001]\n");
+    check(
+        "",
+        &range,
+        &nothing,
+        &["`labels.csv`: task `ratio`", "outside of `range` = [0, 0.001]", "in row ", "correct"],
+    );
+    let dead = STAGE.replace("\"dividing\"", "\"dividing\", \"dead\"");
+    let told = ["classes that the training part does not have", "task `stage`, training part: `dead`", "`kept`"];
+    check("", &dead, &nothing, &told);
+    let empty = "split = { validation = 0.001, test = 0.2, stratify = \"none\" }";
+    check(empty, STAGE, &nothing, &["the validation part is empty", "change the fractions", "data.settings.split"]);
+}
+
+#[test]
+fn labels_are_removed_at_random_and_the_table_says_how_many() {
+    let own = Own::new(45);
+    let (cell, stage) = (format!("{CELL}kept = 0.5\n"), format!("{STAGE}kept = 0.4\n"));
+    own.write("group = \"patient\"", &[&cell, &stage, RATIO], "");
+    let table = own.reproduce(&["--methods", "joint,pcgrad,mtcool,independent"]);
+    let (_, told) = table.split_once("Labels removed at random from the training part: ").unwrap();
+    let numbers = told.lines().next().unwrap().split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<f64> = numbers.filter_map(|number| number.parse().ok()).collect();
+    assert!(numbers.len() >= 4 && !told.lines().next().unwrap().contains("ratio"), "{told}");
+    let [cells, all_cells, stages, all_stages] = [0, 1, 2, 3].map(|index| numbers[index]);
+    assert_eq!(cells, all_cells - (0.5 * all_cells).round(), "{told}");
+    // Each of three classes is rounded by itself.
+    assert!((stages - 0.6 * all_stages).abs() <= 1.5, "{told}");
+    let left = format!("cell {} / ", all_cells - cells);
+    assert!(table.contains(&left), "no `{left}` in:\n{table}");
+    for method in ["joint", "pcgrad", "mtcool", "independent"] {
+        assert!(own.rows(method, 0).iter().all(|row| row.value.is_finite()), "{method}");
+    }
+}
+
+/// Dice, in per cent, of the pixels of value 255 of two masks.
+fn dice(a: &Path, b: &Path) -> f64 {
+    let [a, b] = [a, b].map(|file| mask_values(file).0);
+    let (mut both, mut sum) = (0, 0);
+    assert_eq!(a.len(), b.len());
+    for (a, b) in a.iter().zip(&b) {
+        both += u32::from(*a == 255 && *b == 255);
+        sum += u32::from(*a == 255) + u32::from(*b == 255);
+    }
+    if sum == 0 { 100.0 } else { 200.0 * f64::from(both) / f64::from(sum) }
+}
+
+#[test]
+fn large_pictures_are_trained_on_by_patches_and_seen_whole_by_tiles() {
+    let own = Own::drawn(36, 80);
+    let tiles = "fit = \"patches\"\npatches_per_image = 2\ntile = 48\noverlap = 16\nmargin = 4";
+    own.write(tiles, &[CELL, STAGE, RATIO], "");
+    let found = succeed(&mut own.mtcool(&["data", "inspect", "own.toml"]));
+    for part in ["whole and scaled to `size`", "tiles of 48x48 that overlap by 16"] {
+        assert!(found.contains(part), "no `{part}` in:\n{found}");
+    }
+    own.reproduce(&["--methods", "joint,mtcool,pcgrad,independent"]);
+    for method in ["joint", "mtcool", "pcgrad", "independent"] {
+        let rows = own.rows(method, 0);
+        assert!(rows.iter().all(|row| row.value.is_finite()), "{method}");
+        for (task, metric) in [("cell", "dice_nucleus"), ("stage", "accuracy"), ("ratio", "mae")] {
+            let is_it = |row: &&Row| row.task == task && row.metric == metric && row.split == "test";
+            assert!(rows.iter().any(|row| is_it(&row)), "{method}: {metric}");
+        }
+    }
+    // A prediction sees whole pictures as the test does.
+    let run = own.run("joint", 0);
+    let scores = mtcool_bench::record::read_scores(&run, "cell", "dice_nucleus").unwrap();
+    let (case, score) = scores.iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let picture = own.data().join(format!("images/{case}.png"));
+    let arguments = ["predict", "--run", run.to_str().unwrap(), "--out", "seen", picture.to_str().unwrap()];
+    let line: serde_json::Value = serde_json::from_str(&succeed(&mut own.mtcool(&arguments))).unwrap();
+    assert!(line["classes"]["stage"].is_string() && line["values"]["ratio"].is_number(), "{line}");
+    let mask = own.path().join(line["cell"].as_str().unwrap());
+    let truth = own.data().join(format!("cells/{case}.png"));
+    assert!((dice(&mask, &truth) - score).abs() < 1e-9, "{case}: {} instead of {score}", dice(&mask, &truth));
+    for (wrong, parts) in [
+        ("data.settings.tile=33", ["`data.settings.tile` is 33", "multiple of 2"]),
+        ("data.settings.overlap=40", ["`overlap` is 40", "at most half"]),
+    ] {
+        fail(&mut own.mtcool(&["reproduce", "own.toml", "--set", wrong]), &parts);
+    }
+}
+
+#[test]
+fn distances_are_measured_in_the_unit_of_the_spacing() {
+    let own = Own::new(30);
+    let measured = |settings: &str| -> BTreeMap<String, f64> {
+        own.write(settings, &[CELL], "");
+        let _ = std::fs::remove_dir_all(own.path().join("results"));
+        own.reproduce(&[]);
+        let rows = own.rows("joint", 0).into_iter().filter(|row| row.split == "test");
+        rows.map(|row| (row.metric, row.value)).collect()
+    };
+    let (pixels, millimetres) = (measured(""), measured("spacing = [0.25, 0.25]"));
+    assert_eq!(pixels.keys().collect::<Vec<_>>(), millimetres.keys().collect::<Vec<_>>());
+    for (metric, value) in &pixels {
+        let factor = if metric.starts_with("hd95") { 0.25 } else { 1.0 };
+        assert!((millimetres[metric] - factor * value).abs() < 1e-9, "{metric}");
+    }
+    assert!(pixels["hd95_nucleus"] > 0.0);
+}
+
+#[test]
+fn sixteen_channels_of_sixteen_bits_are_trained_on() {
+    let own = Own::new(30);
+    for entry in std::fs::read_dir(own.data().join("images")).unwrap() {
+        let path = entry.unwrap().path();
+        let picture = image::open(&path).unwrap().into_rgb8();
+        let file = std::fs::File::create(path.with_extension("tif")).unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(file).unwrap();
+        for channel in 0..16 {
+            let samples: Vec<u16> =
+                picture.pixels().map(|pixel| 200 * u16::from(pixel[channel % 3]) + channel as u16).collect();
+            encoder.write_image::<tiff::encoder::colortype::Gray16>(32, 32, &samples).unwrap();
+        }
+    }
+    own.write("channels = 16", &[CELL, STAGE], "");
+    let experiment = std::fs::read_to_string(own.path().join("own.toml")).unwrap();
+    let experiment = experiment.replace("images/{case}.png", "images/{case}.tif");
+    std::fs::write(own.path().join("own.toml"), experiment).unwrap();
+    own.reproduce(&["--methods", "joint,mtcool"]);
+    for method in ["joint", "mtcool"] {
+        assert!(own.rows(method, 0).iter().all(|row| row.value.is_finite()), "{method}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{fail, find_run, succeed, text};
+use common::{fail, find_run, mask_values, succeed, text};
 use mtcool_bench::record::{read_data_record, read_rows, read_scores};
 use mtcool_data::folder::{FolderSynthesis, synthesize};
 use serde_json::Value;
@@ -124,15 +124,6 @@ impl Cells {
     }
 }
 
-/// The values of the pixels of a mask, and its width and height.
-fn values(path: &Path) -> (Vec<u8>, [u32; 2]) {
-    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
-    let mut reader = png::Decoder::new(file).read_info().unwrap();
-    let mut values = vec![0; reader.output_buffer_size().unwrap()];
-    let size = reader.next_frame(&mut values).unwrap();
-    (values, [size.width, size.height])
-}
-
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or_else(|| panic!("{value} is no number"))
 }
@@ -159,14 +150,14 @@ fn every_task_is_predicted_for_pictures_of_any_size_and_several_runs_are_average
     let lines = cells.predict(&["--run", &first, "--out", "one", "--probabilities", &tested, &trained, "large.png"]);
     for (line, size) in lines.iter().zip([[32, 32], [32, 32], [96, 64]]) {
         // The masks of grey classes have the classes' own values; the palette of coloured classes has their colours.
-        let (mask, mask_size) = values(&cells.path(line["cell"].as_str().unwrap()));
+        let (mask, mask_size) = mask_values(&cells.path(line["cell"].as_str().unwrap()));
         assert!(mask_size == size && mask.iter().all(|value| [0, 128, 255].contains(value)), "{line}");
         let legend: Vec<u64> =
             line["legend"]["cell"].as_array().unwrap().iter().map(|entry| entry["value"].as_u64().unwrap()).collect();
         assert_eq!(legend, [0, 128, 255]);
         let share = mask.iter().filter(|value| **value == 128).count() as f64 / mask.len() as f64;
         assert!((number(&line["shares"]["cell"]["cytoplasm"]) - share).abs() < 1e-12);
-        let (granules, granules_size) = values(&cells.path(line["granules"].as_str().unwrap()));
+        let (granules, granules_size) = mask_values(&cells.path(line["granules"].as_str().unwrap()));
         assert!(granules_size == size && granules.iter().all(|value| *value < 3));
         assert_eq!(line["legend"]["granules"][1]["colour"], "#0000ff");
         let stages = ["resting", "growing", "dividing"];

@@ -34,9 +34,12 @@ impl Problems {
         &self.groups
     }
 
-    /// Adds a problem that `what` describes wholly.
+    /// Adds a problem that `what` describes wholly, unless it is known already.
     pub(crate) fn add(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
-        self.groups.push(ProblemGroup { what: what.into(), remedy: remedy.into(), places: Vec::new() });
+        let group = ProblemGroup { what: what.into(), remedy: remedy.into(), places: Vec::new() };
+        if !self.groups.contains(&group) {
+            self.groups.push(group);
+        }
     }
 
     /// Adds a place where the problem `what` occurs.

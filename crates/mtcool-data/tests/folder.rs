@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 use folder_files::{Files, settings, write_workbook};
-use mtcool_data::folder::{Folder, FolderSamples, IGNORED, Label, Part, Pixels, network_input};
+use mtcool_data::folder::{Fit, Folder, FolderSamples, IGNORED, Label, Part, Pixels, network_input};
 use mtcool_data::{Augmentation, LoaderConfig, SampleDraw, SharedDataset, SharedLoader};
 use serde_json::{Value, json};
 
@@ -243,6 +243,85 @@ fn patches_are_cut_at_their_own_resolution_and_evaluated_whole() {
 }
 
 #[test]
+fn where_some_tasks_see_patches_those_with_one_answer_see_the_whole_picture() {
+    let files = Files::new();
+    let mut config = files.twenty_four();
+    (config["size"], config["fit"], config["patches_per_image"]) = (json!([6, 8]), json!("patches"), json!(3));
+    let folder = files.open(&config).unwrap();
+    let seen: Vec<(usize, Fit)> = folder.tasks().iter().map(|task| (task.source, task.fit)).collect();
+    assert_eq!(seen, [(0, Fit::Patches), (1, Fit::Resize), (1, Fit::Resize), (1, Fit::Resize)]);
+    assert_eq!(folder.config().picture_files(), [0; 4]);
+    assert!(FolderSamples::training(&folder, &[0, 1], &[1]).is_err(), "other sizes");
+    let read = |folder: &Folder, task: usize| {
+        FolderSamples::evaluation(folder, &[task], &[1]).unwrap().read(&plain(1)).unwrap().inputs
+    };
+    assert_eq!((read(&folder, 0).dims(), read(&folder, 1).dims()), (&[1, 3, 12, 16][..], &[1, 3, 6, 8][..]));
+    (config["fit"], config["patches_per_image"]) = (json!("resize"), json!(1));
+    let scaled = files.open(&config).unwrap();
+    assert_eq!(floats(&read(&folder, 1)), floats(&read(&scaled, 1)));
+    assert_ne!(folder.fingerprint(), scaled.fingerprint());
+}
+
+#[test]
+fn training_labels_are_removed_at_random_and_a_smaller_share_is_part_of_a_larger_one() {
+    let files = Files::new();
+    let config = files.twenty_four();
+    let open = |share: f64, seed: u64| {
+        let mut config = config.clone();
+        (config["tasks"][0]["kept"], config["tasks"][1]["kept"]) = (json!(share), json!(share));
+        config["split"]["seed"] = json!(seed);
+        files.open(&config).unwrap()
+    };
+    let (whole, half, third, other) = (files.open(&config).unwrap(), open(0.5, 0), open(0.34, 0), open(0.5, 1));
+    let training = |folder: &Folder, task: usize| folder.labelled(task, Part::Train);
+    // 9 masks, and 3 and 6 labels of the two classes.
+    assert_eq!([&half, &third].map(|folder| training(folder, 0).len()), [5, 3]);
+    assert_eq!((&half.tasks()[1].counts, &third.tasks()[1].counts), (&vec![2, 3], &vec![1, 2]));
+    assert_eq!(half.tasks().iter().map(|task| task.removed).collect::<Vec<_>>(), [4, 4, 0, 0]);
+    for task in 0..4 {
+        for part in [Part::Validation, Part::Test] {
+            assert_eq!(half.labelled(task, part), whole.labelled(task, part));
+        }
+        let [all, some, few] = [&whole, &half, &third].map(|folder| training(folder, task));
+        assert!(some.iter().all(|case| all.contains(case)) && few.iter().all(|case| some.contains(case)));
+    }
+    assert_ne!([0, 1].map(|task| training(&half, task)), [0, 1].map(|task| training(&other, task)));
+    // Nothing of a removed mask is left for training.
+    let gone = training(&whole, 0).into_iter().find(|case| !training(&half, 0).contains(case)).unwrap();
+    assert_eq!((half.label(0, gone as usize), half.mask(0, gone as usize)), (None, None));
+    let target = FolderSamples::training(&half, &[0, 2], &[gone]).unwrap().read(&plain(1)).unwrap().targets.remove(0);
+    assert_eq!(bytes(&target), [IGNORED; 192]);
+    let notes = half.notes().join("\n");
+    assert!(notes.contains("task `area`: 4 of 9 labels of the training part removed at random"), "{notes}");
+    // Networks of other folders are tested on all labels.
+    let trained = (half.config(), &half.statistics());
+    let test = Folder::open_for_test(&files.root(), half.config(), trained, &files.options(), &|_, _| {}).unwrap();
+    assert_eq!(test.labelled(0, Part::Test).len(), 18);
+}
+
+#[test]
+fn a_pixel_of_the_input_has_the_size_that_the_spacing_and_the_fit_give() {
+    let files = Files::new();
+    let mut config = files.twenty_four();
+    let size = |config: &Value, case: usize| files.open(config).unwrap().pixel_size(0, case);
+    config["size"] = json!([6, 4]);
+    assert_eq!(size(&config, 0), Some([1.0; 2]), "pixels of the input");
+    config["spacing"] = json!([0.5, 2]);
+    assert_eq!(size(&config, 0), Some([1.0, 8.0]));
+    (config["fit"], config["scale"]) = (json!("crop"), json!(2.0));
+    assert_eq!(size(&config, 0), Some([0.25, 1.0]));
+    let table = std::fs::read_to_string(files.path("labels.csv")).unwrap();
+    let with_sizes = table.lines().enumerate().map(|(line, text)| match line {
+        0 => format!("{text},dy,dx\n"),
+        2 => format!("{text},,3\n"),
+        _ => format!("{text},{line},3\n"),
+    });
+    files.text("labels.csv", &with_sizes.collect::<String>());
+    config["spacing"] = json!(["dy", "dx"]);
+    assert_eq!([0, 1, 2].map(|case| size(&config, case)), [Some([0.5, 1.5]), None, Some([1.5, 1.5])]);
+}
+
+#[test]
 fn pictures_are_scaled_or_cropped_to_the_size() {
     let files = Files::new();
     let mut config = files.twenty_four();
@@ -445,13 +524,16 @@ fn a_picture_without_labels_is_seen_as_in_an_evaluation() {
     for (size, fit) in [([6, 8], "resize"), ([16, 8], "crop"), ([8, 8], "patches")] {
         (config["size"], config["fit"]) = (json!(size), json!(fit));
         let folder = files.open(&config).unwrap();
-        let samples = FolderSamples::evaluation(&folder, &[2], &[5]).unwrap();
-        let expected = samples.read(&plain(1)).unwrap().inputs;
-        let file = files.path("images/a05.png");
-        let (input, picture) = network_input(&file, folder.config(), folder.normalization(2)).unwrap();
-        assert_eq!(input.dims(), expected.dims());
-        let difference = floats(&input).iter().zip(floats(&expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(difference < 1e-5, "{fit}: {difference}");
-        assert_eq!([picture.height, picture.width], [12, 16]);
+        for task in [0, 2] {
+            let samples = FolderSamples::evaluation(&folder, &[task], &[5]).unwrap();
+            let expected = samples.read(&plain(1)).unwrap().inputs;
+            let (file, config) = (files.path("images/a05.png"), folder.config().with_fit(folder.tasks()[task].fit));
+            let (input, picture) = network_input(&file, &config, folder.normalization(task)).unwrap();
+            assert_eq!(input.dims(), expected.dims());
+            let difference =
+                floats(&input).iter().zip(floats(&expected)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference < 1e-5, "{fit}: {difference}");
+            assert_eq!([picture.height, picture.width], [12, 16]);
+        }
     }
 }

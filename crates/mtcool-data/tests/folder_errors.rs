@@ -39,12 +39,22 @@ fn settings_that_cannot_work() {
     check("channels", |_, config| config["channels"] = json!(17), &["`channels` is 17", "1 to 16"]);
     check("size", |_, config| config["size"] = json!([0, 8]), &["`size` is [0, 8]"]);
     check("scale", |_, config| config["scale"] = json!(2.0), &["`scale` is 2", "`fit` = \"resize\"", "patches"]);
+    check(
+        "kept",
+        |_, config| config["tasks"][1]["kept"] = json!(0.0),
+        &["task `grade`: `kept` is 0", "above 0 and at"],
+    );
+    check("spacing", |_, config| config["spacing"] = json!([0.5, 0.0]), &["`spacing` is [0.5, 0.0]", "above 0"]);
     check("no scale", |_, config| config["scale"] = json!(0.0), &["`scale` is 0", "0.015625 to 64"]);
     check("two names", |_, config| config["tasks"][1]["name"] = json!("area"), &["two tasks are named `area`"]);
     check("name", |_, config| config["tasks"][1]["name"] = json!("a b"), &["task `a b`", "letters, digits"]);
     check("one class", |_, config| config["tasks"][1]["classes"] = json!([1]), &["task `grade`", "at least two"]);
     check("twice", |_, config| config["tasks"][1]["classes"] = json!([0, 1, "1.0"]), &["class `1.0` is listed twice"]);
     check("names", |_, config| config["tasks"][1]["names"] = json!(["a"]), &["1 `names` for 2 `classes`"]);
+    let order = |_: &Files, config: &mut Value| config["tasks"][0]["order"] = json!(["area"]);
+    check("order", order, &["task `area`: `order` is [\"area\"]", "each class"]);
+    let properties = |_: &Files, config: &mut Value| config["tasks"][2]["names"] = json!(["moist"]);
+    check("properties", properties, &["task `signs`: 1 `names` for 2 `columns`"]);
     check("columns", |_, config| config["tasks"][2]["columns"] = json!([]), &["task `signs`: `columns` is empty"]);
     check("range", |_, config| config["tasks"][3]["range"] = json!([9, 1]), &["task `age`: `range` is [9, 1]"]);
     check(
@@ -90,6 +100,39 @@ fn settings_that_cannot_work() {
         &["there is no table", "`wet`", "`group` = \"patient\""],
     );
     check("stratify", |_, config| config["split"]["stratify"] = json!("age"), &["`split.stratify` = \"age\""]);
+}
+
+#[test]
+fn patches_and_tiles_that_cannot_work() {
+    for key in ["tile", "overlap", "margin", "patches_per_image"] {
+        let told = format!("`{key}` is given, but `fit` is not \"patches\"");
+        check(key, |_, config| config[key] = json!(64), &[&told, "`fit` = \"patches\""]);
+    }
+    for (settings, expected) in [
+        (json!({ "tile": 16 }), ["`tile`, is 16", "32 to 16384"]),
+        (json!({ "tile": 64, "overlap": 33 }), ["`overlap` is 33", "at most half"]),
+        (json!({ "tile": 64, "overlap": 16, "margin": 8 }), ["`margin` is 8, and `overlap` is 16", "no gap"]),
+        (json!({ "patches_per_image": 0 }), ["`patches_per_image` is 0", "1 to 1000000"]),
+        (
+            json!({ "tasks": [{ "name": "a", "kind": "regression", "column": "age" }] }),
+            ["no task has masks", "\"crop\""],
+        ),
+    ] {
+        let change = |_: &Files, config: &mut Value| {
+            config["fit"] = json!("patches");
+            settings.as_object().unwrap().iter().for_each(|(key, value)| config[key] = value.clone());
+        };
+        check(&settings.to_string(), change, &expected);
+    }
+    // A picture that some tasks see as patches and others as a whole is told once.
+    check(
+        "broken picture",
+        |files, config| {
+            (config["fit"], config["size"]) = (json!("patches"), json!([8, 8]));
+            files.text("images/a02.png", "hello");
+        },
+        &["pictures that cannot be used: `images/a02.png` of row 4"],
+    );
 }
 
 #[test]
@@ -163,7 +206,7 @@ fn tables_that_are_wrong() {
         "class",
         |files, _| in_table(files, ",train,1,", ",train,7,"),
         &[
-            "task `grade`: column `grade`: a class that is not listed, 6 times",
+            "`labels.csv`: task `grade`: column `grade`: a class that is not listed, 6 times",
             "`7` in row 3 (case `a01`)",
             "and 1 more",
             "`classes`",
@@ -174,6 +217,16 @@ fn tables_that_are_wrong() {
         |files, _| in_table(files, ",41\n", ",4l\n"),
         &["task `age`: column `age`: no number: `4l` in row 3", "decimal point"],
     );
+    check(
+        "spacing",
+        |files, config| {
+            in_table(files, ",wet,dry,age", ",dy,dry,age");
+            config["spacing"] = json!(["dy", "dry"]);
+            config["tasks"][2]["columns"] = json!(["dry"]);
+        },
+        &["`labels.csv`: `spacing`: column `dy`: no size of a pixel", "`0` in row 2 (case `a00`)", "above 0"],
+    );
+    check("no spacing", |_, config| config["spacing"] = json!(["dy", "dx"]), &["`spacing`", "no column `dy`"]);
     check("range", |files, _| in_table(files, ",41\n", ",410\n"), &["outside of `range` = [0, 120]: `410` in row 3"]);
     check(
         "property",

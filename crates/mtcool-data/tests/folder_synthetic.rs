@@ -139,8 +139,8 @@ fn an_inspection_tells_what_was_found_also_with_mistakes() {
     }
     files.text("images/cell_00004.png", "broken");
     config.tasks[0].kind = match config.tasks[0].kind.clone() {
-        TaskKind::Segmentation { mask, classes, ignored, tolerance, .. } => {
-            TaskKind::Segmentation { mask, classes, ignored, tolerance, regions: Default::default() }
+        TaskKind::Segmentation { mask, classes, order, ignored, tolerance, .. } => {
+            TaskKind::Segmentation { mask, classes, order, ignored, tolerance, regions: Default::default() }
         }
         other => other,
     };

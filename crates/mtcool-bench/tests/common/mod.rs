@@ -157,3 +157,12 @@ pub fn fail(command: &mut Command, parts: &[&str]) -> Output {
 pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+/// The values of the pixels of a mask, and its width and height.
+pub fn mask_values(path: &Path) -> (Vec<u8>, [u32; 2]) {
+    let file = std::io::BufReader::new(std::fs::File::open(path).unwrap());
+    let mut reader = png::Decoder::new(file).read_info().unwrap();
+    let mut values = vec![0; reader.output_buffer_size().unwrap()];
+    let size = reader.next_frame(&mut values).unwrap();
+    (values, [size.width, size.height])
+}

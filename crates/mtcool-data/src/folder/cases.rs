@@ -9,6 +9,7 @@ use super::notes::Found;
 use super::pattern::{CASE, Listings, Pattern};
 use super::purpose::Purpose;
 use super::sources::{Source, SourceFiles, check_places};
+use super::spacing::{Spacing, read_spacing};
 use super::table::{Row, Table};
 use super::task::{TaskConfig, TaskKind};
 use crate::problems::Problems;
@@ -24,6 +25,8 @@ pub(super) struct CaseEntry {
     pub(super) part: Option<String>,
     /// The cell of the column by which parts are stratified, if it is a column.
     pub(super) stratum: Option<String>,
+    /// Height and width of a pixel of the picture's file, if they are known.
+    pub(super) spacing: Option<[f64; 2]>,
     /// The file of each source's picture, whether or not it exists; `None` if its cell is empty.
     pub(super) pictures: Vec<Option<PathBuf>>,
     /// The file of each task's mask, whether or not it exists; `None` if the task has none, or a cell in its name is empty.
@@ -110,6 +113,7 @@ struct Columns {
     group: Option<usize>,
     part: Option<usize>,
     stratum: Option<usize>,
+    spacing: Option<[usize; 2]>,
     /// Of each source that is a column.
     sources: Vec<Option<usize>>,
     /// Of each task, in the order of [`TaskKind::columns`].
@@ -153,6 +157,11 @@ impl Columns {
             group: config.group.as_deref().map(|name| find("`group`".into(), name)),
             part: config.split.column.as_deref().map(|name| find("`split.column`".into(), name)),
             stratum: stratify.filter(is_column).map(|name| find("`split.stratify`".into(), name)),
+            spacing: config
+                .spacing
+                .as_ref()
+                .and_then(Spacing::columns)
+                .map(|names| names.each_ref().map(|name| find("`spacing`".into(), name))),
             sources: sources
                 .iter()
                 .map(|source| match &source.files {
@@ -183,15 +192,30 @@ impl CaseReader<'_> {
             group: optional(self.columns.group).filter(|group| !group.is_empty()),
             part: optional(self.columns.part),
             stratum: optional(self.columns.stratum),
+            spacing: None,
             pictures: Vec::new(),
             masks: Vec::new(),
             labels: Vec::new(),
         };
-        let place = entry.place();
+        let (place, of_table) = (entry.place(), self.config.table_place());
+        entry.spacing = match (&self.config.spacing, self.columns.spacing) {
+            (Some(Spacing::Numbers(numbers)), _) => Some(*numbers),
+            (Some(Spacing::Columns(names)), Some(columns)) => {
+                let texts = columns.map(|column| cells[column].as_str());
+                read_spacing(texts).unwrap_or_else(|wrong| {
+                    let what = format!("{of_table}`spacing`: column `{}`: no size of a pixel", names[wrong]);
+                    let remedy = "write a number above 0 without its unit, or empty the cell";
+                    problems.add_place(&what, remedy, format!("`{}` in {place}", texts[wrong]));
+                    None
+                })
+            }
+            _ => None,
+        };
         for (task, columns) in self.config.tasks.iter().zip(&self.columns.labels) {
             let texts: Vec<&str> = columns.iter().map(|&column| cells[column].as_str()).collect();
             let label = Label::read(&task.kind, &texts).unwrap_or_else(|wrong| {
-                let what = format!("{}column `{}`: {}", task.place(), task.kind.columns()[wrong.column], wrong.what);
+                let column = task.kind.columns()[wrong.column];
+                let what = format!("{of_table}{}column `{column}`: {}", task.place(), wrong.what);
                 problems.add_place(&what, wrong.remedy, format!("`{}` in {place}", texts[wrong.column]));
                 None
             });

@@ -6,6 +6,7 @@ use super::config::{Fit, FolderConfig, SplitConfig, TestPart};
 use super::label::MOST_CLASSES;
 use super::pattern::Pattern;
 use super::purpose::Purpose;
+use super::spacing::Spacing;
 use super::task::{TaskConfig, TaskKind};
 use crate::problems::Problems;
 
@@ -45,6 +46,10 @@ impl FolderConfig {
                 "leave `scale` out, or take `fit` = \"patches\" or \"crop\"",
             );
         }
+        self.check_patches(&mut problems);
+        if let Some(spacing) = &self.spacing {
+            spacing.check(&mut problems);
+        }
         if let Err(error) = self.augmentation.check() {
             problems.add(format!("`augmentation`: {error}"), "correct the amount");
         }
@@ -82,7 +87,9 @@ impl FolderConfig {
         let of_set =
             [("image_column", &self.image_column), ("group", &self.group), ("split.column", &self.split.column)];
         let named = of_set.into_iter().filter_map(|(key, column)| Some(format!("`{key}` = \"{}\"", column.as_ref()?)));
-        for column in named.chain(columns) {
+        let of_pixels = self.spacing.as_ref().and_then(Spacing::columns).into_iter().flatten();
+        let of_pixels = of_pixels.map(|column| format!("`spacing`: column `{column}`"));
+        for column in named.chain(of_pixels).chain(columns) {
             problems.add_place(
                 "a column is named, but there is no table",
                 "name the file with the key `table`",
@@ -108,6 +115,14 @@ impl TaskConfig {
         if self.name.is_empty() || !self.name.chars().all(is_usual) {
             wrong("the name is not usable".into(), "use letters, digits, `_` and `-`, for it names columns and files");
         }
+        if let Some(kept) = self.kept
+            && !(kept > 0.0 && kept <= 1.0)
+        {
+            wrong(
+                format!("`kept` is {kept}"),
+                "give the share of the training labels that is kept, above 0 and at most 1",
+            );
+        }
         let outputs = self.kind.outputs();
         let doubled = (1..outputs.len()).find(|&index| outputs[..index].contains(&outputs[index]));
         if let Some(index) = doubled {
@@ -117,7 +132,13 @@ impl TaskConfig {
             wrong(format!("{} classes", outputs.len()), "at most 255 are possible");
         }
         match &self.kind {
-            TaskKind::Segmentation { mask, classes, ignored, regions, .. } => {
+            TaskKind::Segmentation { mask, classes, order, ignored, regions, .. } => {
+                let is_class = |name: &String| classes.values().any(|class| class == name);
+                if !order.is_empty()
+                    && !(order.iter().all(is_class) && classes.values().all(|name| order.contains(name)))
+                {
+                    wrong(format!("`order` is {order:?}"), "list each class of `classes` once, and nothing else");
+                }
                 if outputs.len() < 2 {
                     wrong(format!("`classes` names {} class", outputs.len()), "list the background and a structure");
                 }
@@ -151,8 +172,12 @@ impl TaskConfig {
                     wrong(format!("class `{class}` is listed twice"), "list each content of a cell once");
                 }
             }
-            TaskKind::Multilabel { columns } if columns.is_empty() => {
+            TaskKind::Multilabel { columns, .. } if columns.is_empty() => {
                 wrong("`columns` is empty".into(), "name one column for each property");
+            }
+            TaskKind::Multilabel { columns, names } if !names.is_empty() && names.len() != columns.len() => {
+                let counts = format!("{} `names` for {} `columns`", names.len(), columns.len());
+                wrong(counts, "give as many names as columns, in the same order");
             }
             TaskKind::Multilabel { .. } => {}
             TaskKind::Regression { range: Some([least, most]), .. } if least >= most || !(most - least).is_finite() => {

@@ -6,6 +6,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::spacing::Spacing;
 use super::task::TaskConfig;
 use crate::augment::Augmentation;
 
@@ -47,6 +48,24 @@ pub struct FolderConfig {
     /// The factor by which the sides of pictures and masks are multiplied as they are read, for [`Fit::Crop`] and [`Fit::Patches`].
     #[serde(default = "unscaled", skip_serializing_if = "is_unscaled")]
     pub scale: f64,
+    /// Number of patches per training picture and epoch, for [`Fit::Patches`].
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub patches_per_image: usize,
+    /// For [`Fit::Patches`], the side in pixels of the tiles that cover whole pictures: the longer side of a patch by default, at
+    /// least 1024. A picture that is not larger than a tile is seen at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile: Option<usize>,
+    /// Number of pixels by which neighbouring tiles overlap, at most half of a tile's side; an eighth of it by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<usize>,
+    /// Number of pixels at each border of a tile whose predictions are not used, less than half of the overlap; a quarter of it by
+    /// default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<usize>,
+    /// Height and width of a pixel of the pictures' files, such as `[0.5, 0.5]` in millimetres, or the names of the two columns
+    /// that hold them. Distances are measured in this unit; without it, in pixels of the network's input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Spacing>,
     /// How training pictures are changed at random; what is not named is not changed.
     #[serde(default = "unchanged", deserialize_with = "changes")]
     pub augmentation: Augmentation,
@@ -64,6 +83,14 @@ fn case_column() -> String {
 
 fn three() -> usize {
     3
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(number: &usize) -> bool {
+    *number == 1
 }
 
 fn unscaled() -> f64 {
@@ -98,11 +125,17 @@ pub enum Fit {
     Resize,
     /// The middle of the picture at its own resolution; beyond its edges, the input is black and its labels are ignored.
     Crop,
-    /// Training takes patches at random places of the picture at its own resolution; an evaluation takes the whole picture.
+    /// For tasks with masks, training takes patches at random places of the picture at its own resolution, and an evaluation covers
+    /// the whole picture by tiles. Tasks with one answer per picture see the whole picture, scaled to the size.
     Patches,
 }
 
 impl FolderConfig {
+    /// The beginning of messages about cells of the table.
+    pub(super) fn table_place(&self) -> String {
+        self.table.as_ref().map_or_else(String::new, |table| format!("`{}`: ", table.display()))
+    }
+
     /// Height and width of a picture or mask of `size` after [`Self::scale`].
     pub fn scaled(&self, size: [usize; 2]) -> [usize; 2] {
         match is_unscaled(&self.scale) {

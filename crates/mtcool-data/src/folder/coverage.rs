@@ -105,7 +105,7 @@ pub(super) fn check_labels(
             match part {
                 Part::Train => problems.add_place(
                     "classes that the training part does not have",
-                    "divide the cases otherwise (`[data.settings.split]`), or take the classes out of the task",
+                    "divide the cases otherwise (`[data.settings.split]`), keep more labels (`kept`), or take the classes out of the task",
                     absent,
                 ),
                 _ => notes.push(format!("classes that do not occur, so that some metrics are not defined: {absent}")),

@@ -8,6 +8,7 @@ use super::label::Label;
 use super::mask::{MaskCoding, MaskPixels};
 use super::parts::Part;
 use super::pixels::Pixels;
+use super::sources::Source;
 
 /// A case to look at.
 #[derive(Clone, Debug)]
@@ -47,7 +48,13 @@ impl Inspection {
     fn example(&self, index: usize) -> Example {
         let survey = &self.survey;
         let (case, tasks) = (&survey.cases[index], &survey.config.tasks);
-        let views = survey.sources.iter().enumerate().filter_map(|(source, of_source)| {
+        // Where tasks see the same picture as patches and as a whole, it is shown once, with the masks.
+        let is_double = |source: &Source| {
+            let as_patches = |other: &Source| other.files == source.files && other.fit == survey.config.fit;
+            source.fit != survey.config.fit && survey.sources.iter().any(as_patches)
+        };
+        let sources = survey.sources.iter().enumerate().filter(|(_, source)| !is_double(source));
+        let views = sources.filter_map(|(source, of_source)| {
             let file = case.pictures[source].as_ref()?;
             let decoded = decode(&fs::read(file).ok()?).ok()?;
             let picture = decoded.with_channels(survey.config.channels).ok()?;

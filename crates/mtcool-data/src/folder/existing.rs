@@ -26,14 +26,18 @@ pub(super) fn check_files(
     let is_test = purpose == Purpose::ExternalTest;
     let mut listings = Listings::default();
     notes.extend(unused(cases, &mut listings));
+    let others = sources.iter().any(|source| source.files != sources[0].files);
     for (index, source) in sources.iter().enumerate() {
+        let is_told = Source::is_known(sources, index);
         let files = cases.iter().map(|case| (case.place(), case.pictures[index].clone()));
         let missing: Vec<(String, PathBuf)> = missing(files);
         let wanted = cases.iter().filter(|case| case.pictures[index].is_some()).count();
         let key = source.key();
-        if is_test && sources.len() > 1 && missing.len() == wanted {
+        if is_test && others && missing.len() == wanted {
             cases.iter_mut().for_each(|case| case.pictures[index] = None);
             notes.push(format!("{key}: no case has a picture"));
+        } else if is_told {
+            // What is wrong with these files is a problem already.
         } else if wanted == 0 && !cases.is_empty() {
             problems.add(format!("{key}: no case has a picture"), "fill in the column");
         } else if missing.len() == wanted && wanted > 1 {

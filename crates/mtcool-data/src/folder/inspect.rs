@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use super::config::FolderConfig;
+use super::advice::advice;
+use super::config::{Fit, FolderConfig};
 use super::coverage::Coverage;
 use super::facts::PictureFacts;
 use super::label::Label;
@@ -103,13 +104,17 @@ impl Inspection {
     ) -> Result<Self> {
         let survey = Survey::new(root, config, Purpose::Experiment, options, progress)?;
         let parts = present_parts(&survey);
+        let pictures: Vec<PictureInspection> =
+            (0..survey.pictures.len()).map(|index| pictures(&survey, index)).collect();
+        let usual = pictures.iter().flat_map(|pictures| &pictures.sizes).max_by_key(|(_, files)| *files);
+        let advice = usual.and_then(|(size, _)| advice(&survey.config, *size));
         Ok(Self {
             cases: survey.cases.len(),
             parts: parts.iter().map(|&part| (part, members(&survey, part).count())).collect(),
-            pictures: (0..survey.pictures.len()).map(|index| pictures(&survey, index)).collect(),
+            pictures,
             tasks: (0..survey.masks.len()).map(|index| task(&survey, index, &parts)).collect(),
             problems: survey.problems.clone(),
-            notes: survey.notes.clone(),
+            notes: survey.notes.iter().cloned().chain(advice).collect(),
             survey,
         })
     }
@@ -140,8 +145,10 @@ fn pictures(survey: &Survey, index: usize) -> PictureInspection {
             sums.add((facts.height * facts.width) as u64, &facts.sums, facts.white);
         }
     }
+    let is_scaled = survey.config.fit == Fit::Patches && source.fit == Fit::Resize;
+    let scaled = if is_scaled { ", whole and scaled to `size`" } else { "" };
     PictureInspection {
-        key: source.key(),
+        key: format!("{}{scaled}", source.key()),
         tasks: source.tasks.iter().map(|&task| survey.config.tasks[task].name.clone()).collect(),
         files: facts.len(),
         unreadable: facts.len() - readable.len(),

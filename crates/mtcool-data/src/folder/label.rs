@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn properties_may_be_unknown_one_by_one() {
-        let kind = TaskKind::Multilabel { columns: ["a", "b", "c"].map(String::from).to_vec() };
+        let columns = ["a", "b", "c"].map(String::from).to_vec();
+        let kind = TaskKind::Multilabel { columns, names: Vec::new() };
         let known = vec![Some(true), None, Some(false)];
         assert_eq!(Label::read(&kind, &["Yes", "", "0"]), Ok(Some(Label::Properties(known))));
         assert_eq!(Label::read(&kind, &["", "", ""]), Ok(None));

@@ -132,8 +132,8 @@ mod tests {
     fn coding(classes: &[(&str, &str)], ignored: &[&str], tolerance: u16) -> MaskCoding {
         let classes = classes.iter().map(|(value, name)| (value.parse().unwrap(), (*name).to_owned())).collect();
         let ignored = ignored.iter().map(|value| value.parse().unwrap()).collect();
-        let mask = "{case}.png".into();
-        MaskCoding::of(&TaskKind::Segmentation { mask, classes, ignored, tolerance, regions: BTreeMap::new() }).unwrap()
+        let (mask, order, regions) = ("{case}.png".into(), Vec::new(), BTreeMap::new());
+        MaskCoding::of(&TaskKind::Segmentation { mask, classes, order, ignored, tolerance, regions }).unwrap()
     }
 
     #[test]
@@ -145,6 +145,14 @@ mod tests {
         assert_eq!(coding.class(MaskValue::Grey(9)), None);
         let counts: Vec<(MaskValue, u64)> = mask.counts().unwrap().into_iter().collect();
         assert_eq!(counts, [0, 7, 9, 128, 254, 255].map(|value| (MaskValue::Grey(value), 1)));
+    }
+
+    #[test]
+    fn the_classes_may_have_another_order() {
+        let kind = r#"{ "kind": "segmentation", "mask": "{case}.png", "classes": { "0": "cup", "128": "rim", "255": "none" },
+            "order": ["none", "rim", "cup"] }"#;
+        let coding = MaskCoding::of(&serde_json::from_str(kind).unwrap()).unwrap();
+        assert_eq!([0, 128, 255].map(|value| coding.class(MaskValue::Grey(value))), [Some(2), Some(1), Some(0)]);
     }
 
     #[test]

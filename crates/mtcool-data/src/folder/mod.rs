@@ -12,6 +12,7 @@
 //! [`IGNORED`] for classes, pixels and single labels, and not a number for regression, so that a loss which forgets to leave it
 //! out cannot go unnoticed. [`Folder::labelled`] lists the cases that have a label.
 
+mod advice;
 mod arrays;
 mod bands;
 mod cases;
@@ -32,13 +33,16 @@ mod mask;
 mod normalization;
 mod notes;
 mod parts;
+mod patches;
 mod pattern;
 mod pixels;
 mod purpose;
+mod removal;
 mod resample;
 mod samples;
 mod set;
 mod sources;
+mod spacing;
 mod split;
 mod statistics;
 mod suggest;
@@ -55,9 +59,11 @@ pub use inspect::{Inspection, PartCounts, PictureInspection, TaskInspection};
 pub use label::{IGNORED, Label};
 pub use normalization::Normalization;
 pub use parts::{Part, Parts};
+pub use patches::Tiles;
 pub use pixels::Pixels;
 pub use samples::FolderSamples;
 pub use set::{Case, Folder, FolderTask};
+pub use spacing::Spacing;
 pub use statistics::TrainingStatistics;
 pub use suggest::{Suggested, Suggestion};
 pub use survey::OpenOptions;

@@ -118,7 +118,7 @@ pub(super) fn assign(
             parts[index] = Some(Part::Validation);
         }
     }
-    check_groups(cases, &parts, problems);
+    check_groups(&config.table_place(), cases, &parts, problems);
     let wanted = if is_tested { &Part::ALL[..] } else { &Part::ALL[..2] };
     for part in wanted.iter().filter(|part| !usable.is_empty() && !parts.contains(&Some(**part))) {
         let remedy = match part {
@@ -153,7 +153,7 @@ fn read_parts(
             Some(part) => parts[index] = Some(part),
             None if cell.is_empty() => empty += 1,
             None => problems.add_place(
-                &format!("column `{column}`: no part of a split"),
+                &format!("{}column `{column}`: no part of a split", config.table_place()),
                 "write `train`, `validation` or `test`, or nothing to leave the case out",
                 format!("`{cell}` in {}", cases[index].place()),
             ),
@@ -192,7 +192,7 @@ fn strata(config: &FolderConfig, cases: &[CaseEntry], problems: &mut Problems) -
 }
 
 /// No group lies in two parts.
-fn check_groups(cases: &[CaseEntry], parts: &[Option<Part>], problems: &mut Problems) {
+fn check_groups(of_table: &str, cases: &[CaseEntry], parts: &[Option<Part>], problems: &mut Problems) {
     let mut groups: BTreeMap<&str, BTreeMap<Part, &CaseEntry>> = BTreeMap::new();
     for (case, part) in cases.iter().zip(parts) {
         if let (Some(group), Some(part)) = (&case.group, part) {
@@ -203,7 +203,7 @@ fn check_groups(cases: &[CaseEntry], parts: &[Option<Part>], problems: &mut Prob
         let places = parts.iter().map(|(part, case)| format!("{} for {part}", case.place()));
         let place = format!("`{group}`: {}", places.collect::<Vec<_>>().join(", "));
         problems.add_place(
-            "a group lies in several parts",
+            &format!("{of_table}a group lies in several parts"),
             "give all its cases the same part; pictures of one patient in two parts make results look too good",
             place,
         );
@@ -264,7 +264,7 @@ mod tests {
     fn config(split: SplitConfig) -> FolderConfig {
         let kind =
             TaskKind::Classification { column: "c".into(), classes: vec!["0".into(), "1".into()], names: vec![] };
-        let task = TaskConfig { name: "c".into(), images: None, image_column: None, kind };
+        let task = TaskConfig { name: "c".into(), images: None, image_column: None, kept: None, kind };
         let text = r#"{"size": [8, 8], "images": "{case}.png"}"#;
         FolderConfig { tasks: vec![task], split, ..serde_json::from_str(text).unwrap() }
     }
@@ -276,6 +276,7 @@ mod tests {
             group: group.map(|group| group.to_string()),
             part: Some(part.into()),
             stratum: None,
+            spacing: None,
             pictures: vec![None],
             masks: vec![None],
             labels: vec![class.map(Label::Class)],

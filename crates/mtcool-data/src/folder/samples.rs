@@ -5,6 +5,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::config::Fit;
 use super::label::{IGNORED, Label};
 use super::set::{Folder, FolderTask};
 use super::task::TaskKind;
@@ -77,7 +78,7 @@ impl FolderSamples {
         let Some(augmentation) = &self.augmentation else { return (Change::NONE, whole) };
         let mut generator = draw.generator();
         let change = augmentation.draw(&mut generator);
-        if !self.folder.has_patches() {
+        if self.folder.tasks()[self.tasks[0]].fit != Fit::Patches {
             return (change, whole);
         }
         let size = self.folder.config().size;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::arrays::Stored;
 use super::config::{Fit, FolderConfig, SplitConfig};
 use super::coverage::Coverage;
+use super::facts::PictureFacts;
 use super::label::Label;
 use super::mask::MaskCoding;
 use super::normalization::{ChannelSums, Normalization};
@@ -41,6 +42,8 @@ struct Content {
 #[derive(Debug)]
 struct SourcePictures {
     stored: Stored,
+    /// Height and width of each case's file.
+    sizes: Vec<Option<[usize; 2]>>,
     normalization: Normalization,
 }
 
@@ -53,12 +56,16 @@ pub struct FolderTask {
     pub kind: TaskKind,
     /// The names of classes or properties, in the order of the network's outputs.
     pub outputs: Vec<String>,
-    /// Tasks with the same number have the same pictures.
+    /// Tasks with the same number have the same pictures, in the same size.
     pub source: usize,
+    /// How its pictures get the size of the network's input.
+    pub fit: Fit,
     /// Of a regression: mean and standard deviation of the training labels, by which targets are standardised.
     pub scale: Option<[f64; 2]>,
     /// Over the training part: pixels of each class of a segmentation, cases of each class, or cases with each property.
     pub counts: Vec<u64>,
+    /// Labels that were removed from the training part, because the setting `kept` says so.
+    pub removed: usize,
 }
 
 impl FolderTask {
@@ -71,7 +78,9 @@ impl FolderTask {
             outputs: task.kind.outputs(),
             source,
             scale: matches!(task.kind, TaskKind::Regression { .. }).then_some(*scale),
+            fit: config.fit_of(&task.kind),
             counts: Vec::new(),
+            removed: 0,
         };
         tasks.map(task).collect()
     }
@@ -88,6 +97,8 @@ pub struct Case {
     pub group: Option<String>,
     /// What it is for; `None` if it is left out.
     pub part: Option<Part>,
+    /// Height and width of a pixel of its picture's file, if they are known.
+    spacing: Option<[f64; 2]>,
     labels: Vec<Option<Label>>,
 }
 
@@ -133,10 +144,15 @@ impl Folder {
         let config = &survey.config;
         let sources = survey.sources.iter().enumerate().map(|(index, source)| {
             let files: Vec<_> = survey.cases.iter().map(|case| case.pictures[index].as_deref()).collect();
-            let stored = Stored::pictures(&survey.cache, config, &files, progress)?;
+            let stored = Stored::pictures(&survey.cache, &config.with_fit(source.fit), &files, progress)?;
+            let size = |facts: &Option<Result<PictureFacts, String>>| match facts {
+                Some(Ok(facts)) => Some([facts.height, facts.width]),
+                _ => None,
+            };
+            let sizes = survey.pictures[index].iter().map(size).collect();
             let known = like.zip(source.tasks.first()).and_then(|(like, &task)| like.normalization.get(task));
             let normalization = known.cloned().unwrap_or_else(|| normalization(&survey, index));
-            Ok(SourcePictures { stored, normalization })
+            Ok(SourcePictures { stored, sizes, normalization })
         });
         let masks = config.tasks.iter().enumerate().map(|(index, task)| {
             let Some(coding) = MaskCoding::of(&task.kind) else { return Ok(None) };
@@ -156,6 +172,7 @@ impl Folder {
             row: case.row,
             group: case.group,
             part,
+            spacing: case.spacing,
             labels: case.labels,
         });
         Ok(Self(Arc::new(Content {
@@ -229,8 +246,8 @@ impl Folder {
         &self.0.sources[self.0.tasks[task].source].normalization
     }
 
-    /// The picture of case `case` for task `task` as it is stored: in the size of the settings, or, for [`Fit::Patches`], in its
-    /// own; `None` if there is none.
+    /// The picture of case `case` for task `task` as it is stored: in the size of the settings, or, where the task has
+    /// [`Fit::Patches`], in its own; `None` if there is none.
     pub fn picture(&self, task: usize, case: usize) -> Option<Pixels> {
         let (shape, bytes) = self.stored_picture(task, case)?;
         let [height, width, channels, ..] = *shape else { return None };
@@ -245,9 +262,20 @@ impl Folder {
         Some(([height, width], classes))
     }
 
-    /// Whether pictures are stored in their own sizes.
-    pub(super) fn has_patches(&self) -> bool {
-        self.0.config.fit == Fit::Patches
+    /// Height and width of a pixel of [`Self::picture`] of case `case` for task `task`, in the unit of the setting `spacing`, or 1
+    /// without this setting; `None` if they are not known for this case.
+    pub fn pixel_size(&self, task: usize, case: usize) -> Option<[f64; 2]> {
+        let Content { config, tasks, cases, sources, .. } = &*self.0;
+        if config.spacing.is_none() {
+            return Some([1.0; 2]);
+        }
+        let FolderTask { source, fit, .. } = tasks.get(task)?;
+        let (of_file, size) = (cases.get(case)?.spacing?, (*sources[*source].sizes.get(case)?)?);
+        let seen = match fit {
+            Fit::Resize => config.size,
+            Fit::Crop | Fit::Patches => config.scaled(size),
+        };
+        Some([0, 1].map(|axis| of_file[axis] * size[axis] as f64 / seen[axis] as f64))
     }
 
     /// Dimensions `[H, W, C]` or, with 16 bits, `[H, W, C, 2]`, and bytes of a stored picture.
@@ -302,8 +330,10 @@ fn task(survey: &Survey, index: usize) -> FolderTask {
         kind: config.kind.clone(),
         outputs: config.kind.outputs(),
         source: survey.sources.iter().position(|source| source.tasks.contains(&index)).unwrap_or(0),
+        fit: survey.config.fit_of(&config.kind),
         scale: coverage.scale(),
         counts: coverage.counts,
+        removed: survey.removed.get(index).copied().unwrap_or(0),
     }
 }
 
@@ -316,5 +346,12 @@ fn fingerprint<'a>(survey: &Survey, keys: impl Iterator<Item = &'a String>) -> S
         .zip(&survey.parts)
         .map(|(case, part)| format!("{:?} {part:?} {:?} {:?}\n", case.name, case.labels, case.has_files()));
     let config = serde_json::to_string(&FolderConfig { root: None, ..survey.config.clone() }).unwrap_or_default();
-    sha256(format!("{keys:?}\n{config}\n{}", cases.collect::<String>()).as_bytes())
+    let mut text = format!("{keys:?}\n{config}\n{}", cases.collect::<String>());
+    if survey.config.fit == Fit::Patches {
+        text += "whole pictures by tiles\n";
+    }
+    if survey.config.spacing.is_some() {
+        text.extend(survey.cases.iter().map(|case| format!("{:?}\n", case.spacing)));
+    }
+    sha256(text.as_bytes())
 }

@@ -1,6 +1,6 @@
 //! Where the pictures of the tasks come from: one source for all tasks, or several.
 
-use super::config::FolderConfig;
+use super::config::{Fit, FolderConfig};
 use super::notes::near_names;
 use super::pattern::{CASE, Pattern};
 use super::table::Table;
@@ -10,6 +10,8 @@ use crate::problems::Problems;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub(super) files: SourceFiles,
+    /// How they get the size of the network's input.
+    pub(super) fit: Fit,
     /// The tasks whose pictures these are.
     pub(super) tasks: Vec<usize>,
 }
@@ -30,6 +32,14 @@ impl FolderConfig {
         let of_task = |task: usize| sources.iter().position(|source| source.tasks.contains(&task)).unwrap_or(0);
         (0..self.tasks.len()).map(of_task).collect()
     }
+
+    /// For each task a number: the pictures of tasks with the same number are the same files, which the tasks may see at different
+    /// sizes.
+    pub fn picture_files(&self) -> Vec<usize> {
+        let sources = Source::all(self);
+        let same_files = |of: usize| sources.iter().position(|source| source.files == sources[of].files).unwrap_or(of);
+        self.picture_sources().into_iter().map(|of| if of < sources.len() { same_files(of) } else { of }).collect()
+    }
 }
 
 impl Source {
@@ -41,16 +51,23 @@ impl Source {
             (None, None) => None,
         };
         let of_folder = files(&config.images, &config.image_column);
-        let mut sources: Vec<Self> = of_folder.iter().cloned().map(|files| Self { files, tasks: Vec::new() }).collect();
+        let of_all = |files: SourceFiles| Self { files, fit: config.fit, tasks: Vec::new() };
+        let mut sources: Vec<Self> = of_folder.iter().cloned().map(of_all).collect();
         for (index, task) in config.tasks.iter().enumerate() {
             let Some(files) = files(&task.images, &task.image_column).or(of_folder.clone()) else { continue };
-            match sources.iter_mut().find(|source| source.files == files) {
+            let fit = config.fit_of(&task.kind);
+            match sources.iter_mut().find(|source| source.files == files && source.fit == fit) {
                 Some(source) => source.tasks.push(index),
-                None => sources.push(Self { files, tasks: vec![index] }),
+                None => sources.push(Self { files, fit, tasks: vec![index] }),
             }
         }
         sources.retain(|source| !source.tasks.is_empty());
         sources
+    }
+
+    /// Whether an earlier one of `sources` than number `index` has the same files, whose mistakes are told already.
+    pub(super) fn is_known(sources: &[Self], index: usize) -> bool {
+        sources[..index].iter().any(|earlier| earlier.files == sources[index].files)
     }
 
     /// The setting that says where the files are, for messages.

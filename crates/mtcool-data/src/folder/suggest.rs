@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::advice::{LARGE, gibibytes};
 use super::cases::case_name;
 use super::columns::ColumnGuess;
 use super::config::{Fit, FolderConfig, SplitConfig};
@@ -40,9 +41,10 @@ const MULTIPLE: usize = 16;
 const SMALL: usize = 320;
 /// The longer side of pictures that are scaled down.
 const SCALED: usize = 256;
-/// Pictures with masks and with shorter sides above this are cut into patches of [`PATCH`].
-const LARGE: usize = 1024;
+/// The side of the patches of large pictures with masks.
 const PATCH: usize = 512;
+/// The largest number of patches per picture and epoch that is suggested.
+const MOST_PATCHES: usize = 8;
 
 impl Suggestion {
     /// Looks at the files in `root`.
@@ -83,6 +85,11 @@ impl Suggestion {
             size: [SCALED; 2],
             fit: Fit::Resize,
             scale: 1.0,
+            patches_per_image: 1,
+            tile: None,
+            overlap: None,
+            margin: None,
+            spacing: None,
             augmentation: Augmentation {
                 mirror: true,
                 rotation: 10.0,
@@ -209,11 +216,12 @@ fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], reasons: 
         let kind = TaskKind::Segmentation {
             mask: pattern.clone(),
             classes,
+            order: Vec::new(),
             ignored: Vec::new(),
             tolerance: 0,
             regions: BTreeMap::new(),
         };
-        config.tasks.push(TaskConfig { name, images: None, image_column: None, kind });
+        config.tasks.push(TaskConfig { name, images: None, image_column: None, kept: None, kind });
     }
 }
 
@@ -286,7 +294,7 @@ fn add_columns(config: &mut FolderConfig, table: &Table, case: usize, reasons: &
             }
         };
         let name = free_name(config, column);
-        config.tasks.push(TaskConfig { name, images: None, image_column: None, kind });
+        config.tasks.push(TaskConfig { name, images: None, image_column: None, kept: None, kind });
     }
 }
 
@@ -302,14 +310,23 @@ fn choose_size(config: &mut FolderConfig, sizes: &[[usize; 2]], reasons: &mut Re
     let spread = if is_one { "all measured pictures have" } else { "the pictures differ; usual are" };
     let found = format!("{spread} {height} rows and {width} columns");
     let rounded = |side: f64| ((side / MULTIPLE as f64).round() as usize).max(1) * MULTIPLE;
-    let only_masks = config.tasks.iter().all(|task| matches!(task.kind, TaskKind::Segmentation { .. }));
+    let has_masks = config.tasks.iter().any(|task| matches!(task.kind, TaskKind::Segmentation { .. }));
     if height.max(width) <= SMALL {
         config.size = usual.map(|side| rounded(side as f64));
         reasons.add("size", format!("{found}: as they are, in multiples of {MULTIPLE}"));
-    } else if only_masks && height.min(width) > LARGE {
+    } else if has_masks && height * width > LARGE && height.min(width) >= PATCH {
         (config.size, config.fit) = ([PATCH; 2], Fit::Patches);
-        reasons
-            .add("size", format!("{found}: patches, since fine structures vanish when large pictures are scaled down"));
+        config.patches_per_image = (height * width / (PATCH * PATCH)).clamp(1, MOST_PATCHES);
+        let reason = format!(
+            "{found}: training on whole ones would need about {:.1} GiB for each, and fine structures vanish when they are scaled down",
+            gibibytes(usual)
+        );
+        reasons.add("size", reason);
+        let whole = "tiles that overlap cover whole pictures (`tile`, `overlap`, `margin`)";
+        let labels = "tasks with one answer per picture see it whole and scaled to `size`";
+        reasons.add("fit", format!("patches at random places for training; {whole}; {labels}"));
+        let count = format!("an epoch sees about as much as the pictures show, at most {MOST_PATCHES} patches of each");
+        reasons.add("patches_per_image", count);
     } else {
         let scale = SCALED as f64 / height.max(width) as f64;
         config.size = usual.map(|side| rounded(scale * side as f64));
@@ -324,7 +341,7 @@ fn choose_size(config: &mut FolderConfig, sizes: &[[usize; 2]], reasons: &mut Re
 fn choose_batch(config: &FolderConfig, cases: usize, reasons: &mut Reasons) -> usize {
     let pixels = config.size[0] * config.size[1];
     let by_size = [(64 * 64, 32), (128 * 128, 16), (256 * 256, 8)].iter().find(|(most, _)| pixels <= *most);
-    let batch = by_size.map_or(4, |(_, batch)| *batch).min(cases / 8).max(1);
+    let batch = by_size.map_or(4, |(_, batch)| *batch).min(cases * config.patches_per_image / 8).max(1);
     let size = format!("{}x{}", config.size[0], config.size[1]);
     reasons.add("batch_size", format!("for {} of {size} pixels", counted(cases, "case")));
     batch
@@ -333,6 +350,30 @@ fn choose_batch(config: &FolderConfig, cases: usize, reasons: &mut Reasons) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_pictures_with_masks_are_seen_by_patches() {
+        let mask =
+            r#"{ "name": "a", "kind": "segmentation", "mask": "{case}.png", "classes": { "0": "b", "1": "c" } }"#;
+        let number = r#"{ "name": "n", "kind": "regression", "column": "n" }"#;
+        let chosen = |tasks: &[&str], sizes: &[[usize; 2]]| {
+            let text = format!(r#"{{ "size": [8, 8], "tasks": [{}] }}"#, tasks.join(", "));
+            let (mut config, mut reasons) = (serde_json::from_str::<FolderConfig>(&text).unwrap(), Reasons::default());
+            choose_size(&mut config, sizes, &mut reasons);
+            let batch = choose_batch(&config, 10, &mut reasons);
+            (config.size, config.fit, config.patches_per_image, batch, reasons.0)
+        };
+        let (size, fit, patches, batch, reasons) = chosen(&[mask, number], &[[2336, 3504]; 3]);
+        assert_eq!((size, fit, patches, batch), ([PATCH; 2], Fit::Patches, MOST_PATCHES, 4));
+        let told = |key: &str| reasons.iter().any(|reason| reason.key == key);
+        assert!(told("fit") && told("patches_per_image") && reasons[0].reason.contains("12.9 GiB"), "{reasons:?}");
+        for (tasks, sizes) in
+            [(&[mask][..], [[600, 700]]), (&[number][..], [[2336, 3504]]), (&[mask][..], [[400, 4000]])]
+        {
+            let (_, fit, patches, ..) = chosen(tasks, &sizes);
+            assert_eq!((fit, patches), (Fit::Resize, 1), "{sizes:?}");
+        }
+    }
 
     #[test]
     fn tasks_of_masks_are_named_by_what_is_particular() {

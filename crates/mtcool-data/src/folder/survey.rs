@@ -12,6 +12,7 @@ use super::mask::MaskCoding;
 use super::notes::{Found, counted, listed};
 use super::parts::{Part, assign, check_copies};
 use super::purpose::Purpose;
+use super::removal::remove_labels;
 use super::sources::Source;
 use super::table::{ReadParquet, Table};
 use crate::cache::Cache;
@@ -41,6 +42,8 @@ pub(super) struct Survey {
     pub(super) masks: Vec<Vec<Option<Result<MaskFacts, String>>>>,
     /// Of each case.
     pub(super) parts: Vec<Option<Part>>,
+    /// Of each task: labels that were removed from the training part.
+    pub(super) removed: Vec<usize>,
     /// What must be mended before training.
     pub(super) problems: Problems,
     /// What is worth knowing.
@@ -68,6 +71,7 @@ impl Survey {
             pictures: Vec::new(),
             masks: Vec::new(),
             parts: Vec::new(),
+            removed: Vec::new(),
             problems: config.check_for(purpose),
             notes: Vec::new(),
         };
@@ -93,6 +97,7 @@ impl Survey {
         survey.parts = assign(config, &survey.cases, &mut survey.problems, &mut survey.notes);
         let pixels: Vec<BTreeSet<&str>> = (0..survey.cases.len()).map(|case| digests(&survey.pictures, case)).collect();
         check_copies(&survey.cases, &survey.parts, &pixels, &mut survey.problems, &mut survey.notes);
+        survey.remove_labels();
         check_labels(config, &survey.cases, &survey.parts, &survey.masks, &mut survey.problems, &mut survey.notes);
         Ok(survey)
     }
@@ -118,6 +123,23 @@ impl Survey {
         self.cases = read_cases(root, config, table.as_ref(), (&self.sources, purpose), &mut found);
         if !self.cases.is_empty() {
             check_files(root, config, (&self.sources, purpose), &mut self.cases, &mut found);
+        }
+    }
+
+    /// Removes labels as the settings say, and notes how many.
+    fn remove_labels(&mut self) {
+        let Self { config, cases, parts, notes, .. } = self;
+        self.removed = remove_labels(config, cases, parts);
+        for (index, (task, &removed)) in
+            config.tasks.iter().zip(&self.removed).enumerate().filter(|(_, (_, n))| **n > 0)
+        {
+            let has_label = |(case, part): &(&CaseEntry, &Option<Part>)| {
+                **part == Some(Part::Train) && case.labels[index].is_some()
+            };
+            let left = cases.iter().zip(&*parts).filter(has_label).count();
+            let labels = counted(removed + left, "label");
+            notes
+                .push(format!("{}{removed} of {labels} of the training part removed at random (`kept`)", task.place()));
         }
     }
 
@@ -155,17 +177,20 @@ impl Survey {
     }
 
     fn check_pictures(&mut self) {
-        let Self { config, problems, .. } = self;
+        let Self { config, sources, problems, .. } = self;
         let mut small = BTreeSet::new();
         for (index, facts) in self.pictures.iter().enumerate() {
+            let (is_told, is_scaled) = (Source::is_known(sources, index), sources[index].fit == Fit::Resize);
             for (case, facts) in self.cases.iter().zip(facts) {
                 let Some(file) = &case.pictures[index] else { continue };
                 match facts {
+                    Some(Err(_)) if is_told => {}
                     Some(Err(reason)) => problems.add_place(
                         "pictures that cannot be used",
                         "replace them, remove their rows, or correct `channels`",
                         format!("`{}` of {}: {reason}", file.display(), case.place()),
                     ),
+                    Some(Ok(_)) if is_scaled => {}
                     Some(Ok(facts)) if facts.height < config.size[0] || facts.width < config.size[1] => {
                         small.insert(file);
                     }
@@ -173,7 +198,7 @@ impl Survey {
                 }
             }
         }
-        if config.fit != Fit::Resize && !small.is_empty() {
+        if !small.is_empty() {
             let [height, width] = config.size;
             let pictures = counted(small.len(), "picture");
             self.notes.push(format!(

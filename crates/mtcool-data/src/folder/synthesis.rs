@@ -143,6 +143,7 @@ impl FolderSynthesis {
         let segmentation = |mask: &str, classes: [(MaskValue, &str); 3]| TaskKind::Segmentation {
             mask: mask.into(),
             classes: classes.into_iter().map(|(value, name)| (value, name.to_owned())).collect(),
+            order: Vec::new(),
             ignored: Vec::new(),
             tolerance: 0,
             regions: Default::default(),
@@ -160,7 +161,8 @@ impl FolderSynthesis {
             classes: STAGES.map(Into::into).to_vec(),
             names: Vec::new(),
         };
-        let present = TaskKind::Multilabel { columns: ["red_granules", "blue_granules"].map(str::to_owned).to_vec() };
+        let columns = ["red_granules", "blue_granules"].map(str::to_owned).to_vec();
+        let present = TaskKind::Multilabel { columns, names: Vec::new() };
         let range = Some([0.0, 1.0]);
         let ratio = TaskKind::Regression { column: "nucleus_ratio".into(), unit: None, range };
         let tasks = [
@@ -170,8 +172,13 @@ impl FolderSynthesis {
             ("present", present),
             ("ratio", ratio),
         ];
-        let task =
-            |(name, kind): (&str, TaskKind)| TaskConfig { name: name.into(), images: None, image_column: None, kind };
+        let task = |(name, kind): (&str, TaskKind)| TaskConfig {
+            name: name.into(),
+            images: None,
+            image_column: None,
+            kept: None,
+            kind,
+        };
         FolderConfig {
             root: None,
             images: Some("images/{case}.png".into()),
@@ -184,6 +191,11 @@ impl FolderSynthesis {
             size: [self.side; 2],
             fit: Default::default(),
             scale: 1.0,
+            patches_per_image: 1,
+            tile: None,
+            overlap: None,
+            margin: None,
+            spacing: None,
             augmentation: Augmentation { mirror: true, flip: true, right_angles: true, ..Augmentation::NONE },
             split: SplitConfig::default(),
             tasks: tasks.into_iter().map(task).collect(),

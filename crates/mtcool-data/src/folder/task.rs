@@ -18,6 +18,10 @@ pub struct TaskConfig {
     /// this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image_column: Option<String>,
+    /// The share of the labels of the training part that is kept, above 0; the others are removed at random, to see what a task
+    /// with fewer labels costs. The other parts keep all labels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<f64>,
     /// What is to be predicted.
     #[serde(flatten)]
     pub kind: TaskKind,
@@ -34,6 +38,9 @@ pub enum TaskKind {
         /// Grey values or colours of the mask, and the class of each; several values may belong to one class. The class named
         /// `background` comes first, the others follow in the order of their smallest values.
         classes: BTreeMap<MaskValue, String>,
+        /// The classes in another order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        order: Vec<String>,
         /// Values of undecided pixels, which no loss and no metric takes into account.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         ignored: Vec<MaskValue>,
@@ -59,6 +66,9 @@ pub enum TaskKind {
     Multilabel {
         /// One column per property with 1, yes or true, or 0, no or false.
         columns: Vec<String>,
+        /// Names of the properties for tables, in the same order; the columns by default.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<String>,
     },
     /// A number.
     Regression {
@@ -91,6 +101,7 @@ impl TaskKind {
     /// The names of the classes or properties, in the order of the network's outputs; the column of a regression.
     pub fn outputs(&self) -> Vec<String> {
         match self {
+            Self::Segmentation { order, .. } if !order.is_empty() => order.clone(),
             Self::Segmentation { classes, .. } => {
                 let mut names: Vec<String> = Vec::new();
                 for name in classes.values().filter(|name| *name == BACKGROUND).chain(classes.values()) {
@@ -103,8 +114,8 @@ impl TaskKind {
             Self::Classification { classes, names, .. } if names.is_empty() => {
                 classes.iter().map(|class| class.to_string()).collect()
             }
-            Self::Classification { names, .. } => names.clone(),
-            Self::Multilabel { columns } => columns.clone(),
+            Self::Multilabel { columns, names } if names.is_empty() => columns.clone(),
+            Self::Classification { names, .. } | Self::Multilabel { names, .. } => names.clone(),
             Self::Regression { column, .. } => vec![column.clone()],
         }
     }
@@ -122,7 +133,7 @@ impl TaskKind {
         match self {
             Self::Segmentation { .. } => Vec::new(),
             Self::Classification { column, .. } | Self::Regression { column, .. } => vec![column],
-            Self::Multilabel { columns } => columns.iter().map(String::as_str).collect(),
+            Self::Multilabel { columns, .. } => columns.iter().map(String::as_str).collect(),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The training batches of a folder's tasks.
 //!
-//! Tasks with the same pictures share their batches, so that the network computes their features once. Tasks with other pictures
-//! have batches and epochs of their own.
+//! Tasks with the same pictures share their batches, so that the network computes their features once. Tasks with other pictures,
+//! or with whole pictures where others see patches, have batches and epochs of their own.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use candle_core::Device;
 use mtcool_core::{BatchSource, batches};
-use mtcool_data::folder::{Folder, FolderSamples, FolderTask, Part};
+use mtcool_data::folder::{Fit, Folder, FolderSamples, FolderTask, Part};
 use mtcool_data::{LoaderConfig, SharedLoader};
 
 use super::super::batches::batch;
@@ -44,6 +44,17 @@ impl Group {
         folder.parts().of(part).iter().copied().filter(has_label).collect()
     }
 
+    /// The cases to train on, each as often as an epoch takes patches of its picture.
+    pub(super) fn training(&self, folder: &Folder) -> Vec<u32> {
+        let times = if self.fit(folder) == Fit::Patches { folder.config().patches_per_image } else { 1 };
+        self.cases(folder, Part::Train).repeat(times)
+    }
+
+    /// How the pictures of the tasks get the size of the network's input.
+    pub(super) fn fit(&self, folder: &Folder) -> Fit {
+        self.tasks.first().map_or(folder.config().fit, |&task| folder.tasks()[task].fit)
+    }
+
     /// The names of the tasks, for messages.
     pub(super) fn names(&self, folder: &Folder) -> String {
         let names: Vec<String> = self.tasks.iter().map(|&task| format!("`{}`", folder.tasks()[task].name)).collect();
@@ -63,7 +74,7 @@ pub(super) fn training_batches(
     let mut loaders = Vec::new();
     let mut places = vec![(0, 0); folder.tasks().len()];
     for (number, group) in Group::all(folder).iter().enumerate() {
-        let samples = FolderSamples::training(folder, &group.tasks, &group.cases(folder, Part::Train))?;
+        let samples = FolderSamples::training(folder, &group.tasks, &group.training(folder))?;
         let config = LoaderConfig { batch_size, seed, stream: number as u64 };
         let loader = SharedLoader::on(device, Arc::new(samples), config, position);
         loaders.push(loader.with_context(|| format!("training cases of {}", group.names(folder)))?);

@@ -7,14 +7,14 @@ use mtcool_data::folder::{Fit, Folder, FolderSamples, FolderTask, Label, Part, T
 use mtcool_data::{SampleDraw, SharedDataset};
 
 use super::batches::Group;
+use super::forward::forward;
 use super::measure::{ClassMeasure, LabelMeasure, NumberMeasure, Pixels, Scores, SegmentationMeasure, Standardisation};
 use super::spec::structures;
+use super::tiles::{tiled, tiling};
 use crate::suite::{CaseMap, Evaluation, MapSink, NonFinite};
 
 /// Number of cases per forward pass.
 const BATCH: usize = 8;
-/// Whole pictures are padded to a multiple of this number of pixels, which the poolings of every usual network divide.
-const MULTIPLE: usize = 64;
 
 /// The network that is measured.
 #[derive(Clone, Copy)]
@@ -42,14 +42,14 @@ pub(super) fn evaluate(
         let cases = group.cases(folder, part);
         let samples = FolderSamples::evaluation(folder, &group.tasks, &cases)?;
         // Whole pictures have different sizes, and cannot be in one batch.
-        let is_whole = folder.config().fit == Fit::Patches;
-        let at_once = if is_whole { 1 } else { BATCH };
+        let tiling = (group.fit(folder) == Fit::Patches).then(|| tiling(folder.config()));
+        let at_once = if tiling.is_some() { 1 } else { BATCH };
         for indices in (0..cases.len() as u32).collect::<Vec<_>>().chunks(at_once) {
             let draws: Vec<SampleDraw> = indices.iter().map(|&index| SampleDraw::plain(index)).collect();
             let batch = samples.read(&draws)?;
-            let outputs = match is_whole {
-                true => whole(network, parameters, &group.tasks, &batch.inputs)?,
-                false => forward(network, parameters, &group.tasks, &batch.inputs)?,
+            let outputs = match tiling {
+                Some(tiling) => tiled(network, parameters, &group.tasks, (&batch.inputs, tiling))?,
+                None => forward(network, parameters, &group.tasks, &batch.inputs)?,
             };
             for ((&task, output), target) in group.tasks.iter().zip(&outputs).zip(&batch.targets) {
                 let labelled: Vec<(usize, u32)> = indices
@@ -97,36 +97,6 @@ pub(super) fn evaluate(
         }
     }
     Ok(evaluation)
-}
-
-/// As [`forward`], for pictures whose sides the poolings of the network may not divide: they are padded with the mean colour.
-pub(super) fn whole(
-    network: &dyn Network,
-    parameters: &Parameters,
-    tasks: &[usize],
-    inputs: &Tensor,
-) -> Result<Vec<Tensor>> {
-    let (_, _, height, width) = inputs.dims4()?;
-    let [rows, columns] = [height, width].map(|side| side.next_multiple_of(MULTIPLE));
-    let padded = inputs.pad_with_zeros(2, 0, rows - height)?.pad_with_zeros(3, 0, columns - width)?;
-    let cut = |output: Tensor| match output.rank() {
-        4 => Ok(output.narrow(2, 0, height)?.narrow(3, 0, width)?.contiguous()?),
-        _ => Ok(output),
-    };
-    forward(network, parameters, tasks, &padded)?.into_iter().map(cut).collect()
-}
-
-/// The outputs of `tasks` for the pictures `inputs` `[B, C, H, W]`.
-pub(super) fn forward(
-    network: &dyn Network,
-    parameters: &Parameters,
-    tasks: &[usize],
-    inputs: &Tensor,
-) -> Result<Vec<Tensor>> {
-    if tasks.len() == network.tasks() {
-        return Ok(network.forward_all(parameters, &vec![inputs; tasks.len()])?);
-    }
-    tasks.iter().map(|&task| Ok(network.forward(parameters, task, inputs)?)).collect()
 }
 
 /// The answers of a network for some cases, in plain numbers.
@@ -237,7 +207,7 @@ impl TaskMeasure {
         match (&mut self.measure, answers, folder.label(task, case as usize)) {
             (Measure::Segmentation(measure), Answers::Map { classes, size: [_, width] }, Some(Label::Mask)) => {
                 let (_, truth) = folder.mask(task, case as usize).context("a label without a mask")?;
-                let (predicted, spacing) = (&classes[place][..], [1.0; 2]);
+                let (predicted, spacing) = (&classes[place][..], folder.pixel_size(task, case as usize));
                 measure.add(name, Pixels { predicted, truth, width: *width, spacing }, scores)
             }
             (Measure::Classes(measure), Answers::Probabilities(all), Some(Label::Class(class))) => {

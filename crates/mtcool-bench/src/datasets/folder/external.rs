@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use mtcool_core::{Network, Parameters};
-use mtcool_data::folder::{Folder, FolderConfig, Part, SplitConfig};
+use mtcool_data::folder::{Folder, FolderConfig, Part, SplitConfig, TaskConfig};
 use serde_json::{Map, Value};
 
 use super::evaluate::{Measured, evaluate};
@@ -15,7 +15,7 @@ use crate::progress::counter;
 use crate::suite::{ConfigError, Evaluation, ExternalFolder, ExternalSet, Name, TrainedOn};
 
 /// The settings of a folder in which an external test may differ from the training data.
-const LAYOUT: [&str; 7] = ["images", "image_column", "table", "sheet", "case", "scale", "tasks"];
+const LAYOUT: [&str; 8] = ["images", "image_column", "table", "sheet", "case", "scale", "spacing", "tasks"];
 /// The same of a task.
 const LAYOUT_OF_TASK: [&str; 9] =
     ["images", "image_column", "mask", "classes", "ignored", "tolerance", "column", "columns", "range"];
@@ -105,10 +105,33 @@ fn tasks(tasks: &mut Value, layout: &Value) -> Result<()> {
             if !LAYOUT_OF_TASK.contains(&key.as_str()) {
                 return Err(ConfigError::unknown("key", key, &LAYOUT_OF_TASK).within(place).into());
             }
+            keep_names(task, key, value);
             replace(task, key, value);
         }
     }
     Ok(())
+}
+
+/// If the layout gives `theirs` for the classes or columns `key` of a task, their names and their order stay those of the training
+/// data: for cells and columns by the position in the list, for the values of masks by the names of the classes. Without as many
+/// of them, or with other names, nothing is kept, and opening the folder tells the difference.
+fn keep_names(task: &mut Map<String, Value>, key: &str, theirs: &Value) {
+    let known = task.get(key).cloned().unwrap_or_default();
+    match (key, known, theirs) {
+        ("classes" | "columns", Value::Array(ours), Value::Array(theirs)) if ours.len() == theirs.len() => {
+            task.entry("names").or_insert(Value::Array(ours));
+        }
+        ("classes", Value::Object(_), Value::Object(theirs)) => {
+            let trained = serde_json::from_value::<TaskConfig>(Value::Object(task.clone()));
+            let names = trained.map(|trained| trained.kind.outputs()).unwrap_or_default();
+            let is_known = |name: &Value| names.iter().any(|ours| Some(ours.as_str()) == name.as_str());
+            let is_used = |name: &String| theirs.values().any(|theirs| theirs.as_str() == Some(name.as_str()));
+            if theirs.values().all(is_known) && names.iter().all(is_used) {
+                task.insert("order".to_owned(), names.into());
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Sets `key`, or takes it away if `value` is an empty text. Only one of the two keys for pictures may be there.
@@ -142,6 +165,8 @@ mod tests {
             "tasks": [
                 { "name": "cell", "kind": "segmentation", "mask": "cells/{case}.png", "classes": { "0": "background", "9": "cell" } },
                 { "name": "ratio", "kind": "regression", "column": "ratio" },
+                { "name": "stage", "kind": "classification", "column": "stage", "classes": [0, 1] },
+                { "name": "signs", "kind": "multilabel", "columns": ["red", "blue"] },
             ],
         }))
         .unwrap()
@@ -166,6 +191,20 @@ mod tests {
         assert_eq!(found.tasks[1], ours().tasks[1]);
         let plain = with(json!({})).unwrap();
         assert_eq!(FolderConfig { group: Some("patient".into()), split: ours().split, ..plain }, ours());
+    }
+
+    #[test]
+    fn what_is_coded_otherwise_keeps_the_names_and_the_order_of_the_training_data() {
+        let tasks = |layout: Value| with(json!({ "tasks": layout })).unwrap().tasks;
+        let outputs = |layout: Value, task: usize| tasks(layout)[task].kind.outputs();
+        let inverted = json!({ "cell": { "classes": { "0": "cell", "255": "background" } } });
+        assert_eq!(outputs(inverted, 0), ours().tasks[0].kind.outputs());
+        assert_eq!(outputs(json!({ "stage": { "classes": ["healthy", "ill"] } }), 2), ["0", "1"]);
+        assert_eq!(outputs(json!({ "signs": { "columns": ["rot", "blau"] } }), 3), ["red", "blue"]);
+        // Others are others, which opening the folder tells.
+        assert_eq!(outputs(json!({ "stage": { "classes": ["a", "b", "c"] } }), 2), ["a", "b", "c"]);
+        let foreign = json!({ "cell": { "classes": { "0": "background", "9": "nucleus" } } });
+        assert_eq!(outputs(foreign, 0), ["background", "nucleus"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod batches;
 mod evaluate;
 mod external;
 mod files;
+mod forward;
 mod inspect;
 mod measure;
 mod predict;
@@ -13,6 +14,7 @@ mod spec;
 mod suite;
 mod tables;
 mod template;
+mod tiles;
 
 use crate::suite::{DatasetEntry, Settings, SyntheticConfig};
 use external::FolderExternal;

@@ -10,9 +10,11 @@ use mtcool_ops::pooled_softmax;
 use serde_json::{Map, Value, json};
 
 use super::batches::Group;
-use super::evaluate::{Answers, forward, whole};
+use super::evaluate::Answers;
 use super::files::FolderFiles;
+use super::forward::forward;
 use super::spec::{COLOURS, config};
+use super::tiles::{tiled, tiling};
 use crate::suite::{
     Colour, MapClass, MapPlace, PredictOption, PredictOptions, Predicted, PredictedMap, Predictor, TrainedModel,
 };
@@ -45,13 +47,14 @@ impl FolderPredictor {
         let tasks = FolderTask::trained(&config, &statistics);
         let asked = asked(&config, options.get("tasks").map(String::as_str))?;
         let groups = Group::of_tasks(&tasks, &asked);
-        if let [first, second, ..] = &groups[..] {
-            let name = |group: &Group| &config.tasks[group.tasks[0]].name;
+        let (files, first) = (config.picture_files(), asked.first().copied().unwrap_or(0));
+        if let Some(second) = asked.iter().find(|&&task| files[task] != files[first]) {
+            let name = |task: usize| &config.tasks[task].name;
             bail!(
                 "the tasks of this run have pictures of their own, those of `{}` are others than those of `{}`: name the tasks to \
                  which the given pictures belong, such as `--tasks {}`",
                 name(first),
-                name(second),
+                name(*second),
                 name(first)
             );
         }
@@ -140,10 +143,14 @@ impl Predictor for FolderPredictor {
         let (mut probabilities, mut values, mut units) = (Map::new(), Map::new(), Map::new());
         for group in &self.groups {
             let normalization = &self.statistics.normalization[group.tasks[0]];
-            let (input, picture) = network_input(file, &self.config, normalization)?;
+            let fit = self.tasks[group.tasks[0]].fit;
+            let (input, picture) = network_input(file, &self.config.with_fit(fit), normalization)?;
             predicted.size = [picture.height, picture.width];
-            let forward = if self.config.fit == Fit::Patches { whole } else { forward };
-            let outputs = forward(self.network.as_ref(), &self.parameters, &group.tasks, &input)?;
+            let (network, parameters) = (self.network.as_ref(), &self.parameters);
+            let outputs = match fit {
+                Fit::Patches => tiled(network, parameters, &group.tasks, (&input, tiling(&self.config)))?,
+                Fit::Resize | Fit::Crop => forward(network, parameters, &group.tasks, &input)?,
+            };
             for (&task, output) in group.tasks.iter().zip(&outputs) {
                 let FolderTask { name, kind, outputs, .. } = &self.tasks[task];
                 if matches!(kind, TaskKind::Segmentation { .. }) {

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::folder::{
-    Folder, FolderConfig, FolderSynthesis, Label, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
+    Fit, Folder, FolderConfig, FolderSynthesis, Label, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
 };
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use super::evaluate::{Measured, evaluate};
 use super::files::{FolderFiles, checksums};
 use super::spec::config;
 use super::tables::read_parquet;
+use super::tiles::tiling;
 use crate::progress::counter;
 use crate::suite::{
     CasePicture, Caveat, ConfigError, DataPlace, DataRecord, Evaluation, MapSink, NetworkConfig, Split, Suite,
@@ -70,7 +71,21 @@ impl FolderSuite {
         &self.folder
     }
 
-    /// For each task, a sentence with the number of its labels in each part.
+    /// A sentence with the number of labels that were removed from the training part, if there are any.
+    fn removed(&self) -> Option<String> {
+        let folder = self.folder();
+        let of_task = folder.tasks().iter().enumerate().filter(|(_, described)| described.removed > 0);
+        let counts = of_task.map(|(task, described)| {
+            let total = described.removed + folder.labelled(task, Part::Train).len();
+            format!("{} {} of {total}", described.name, described.removed)
+        });
+        let counts: Vec<String> = counts.collect();
+        let fold = if self.folds.is_empty() { "" } else { " in the first fold" };
+        (!counts.is_empty())
+            .then(|| format!("Labels removed at random from the training part{fold}: {}", counts.join("; ")))
+    }
+
+    /// A sentence with the number of cases in each part, and of labels of each task.
     fn label_counts(&self) -> String {
         let folder = self.folder();
         let parts: Vec<Part> = Part::ALL.into_iter().filter(|part| !folder.parts().of(*part).is_empty()).collect();
@@ -115,6 +130,7 @@ impl Suite for FolderSuite {
 
     fn caveats(&self) -> Vec<Caveat> {
         let mut texts = vec![self.label_counts()];
+        texts.extend(self.removed());
         if !self.folds.is_empty() {
             let count = self.folds.len();
             texts.push(format!(
@@ -128,7 +144,7 @@ impl Suite for FolderSuite {
     fn samples(&self, task: usize) -> usize {
         let groups = Group::all(self.folder());
         let group = groups.iter().find(|group| group.tasks.contains(&task));
-        group.map_or(0, |group| group.cases(self.folder(), Part::Train).len())
+        group.map_or(0, |group| group.training(self.folder()).len())
     }
 
     fn class_counts(&self, task: usize) -> Result<Vec<u64>> {
@@ -157,12 +173,22 @@ impl Suite for FolderSuite {
     }
 
     fn check_network(&self, network: &NetworkConfig, multiple: usize) -> Result<()> {
-        let size = self.folder().config().size;
+        let config = self.folder().config();
+        let (size, tiling) = (config.size, tiling(config));
         if size.iter().any(|side| !side.is_multiple_of(multiple)) {
             return Err(ConfigError::new(format!(
                 "`data.settings.size` is {size:?}: {} levels of `network.widths` need multiples of {multiple}, such as {:?}",
                 network.widths.len(),
                 size.map(|side| side.next_multiple_of(multiple))
+            )))?;
+        }
+        if config.fit == Fit::Patches && !tiling.multiple.is_multiple_of(multiple) {
+            return Err(ConfigError::new(format!(
+                "`data.settings.tile` is {}: {} levels of `network.widths` need a multiple of {multiple} and at least {}, such as {}",
+                tiling.side,
+                network.widths.len(),
+                2 * multiple,
+                tiling.side.max(2 * multiple).next_multiple_of(multiple)
             )))?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::suite::{CaseMap, CaseScore, Evaluation, MapSink, NonFinite, Predictio
 /// Number of photographs per forward pass.
 const BATCH: usize = 4;
 /// The specificity at which the challenge reports the sensitivity.
-const SPECIFICITY: f64 = 0.85;
+pub(super) const SPECIFICITY: f64 = 0.85;
 
 /// The photographs on which metrics are computed.
 #[derive(Clone, Copy)]

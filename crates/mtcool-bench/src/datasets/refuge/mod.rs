@@ -1,6 +1,8 @@
 //! REFUGE2018 with two tasks on the same photographs: segment disc and cup, and recognise glaucoma. The usual network is a U-Net.
 
 mod evaluate;
+mod external;
+mod looking;
 mod photographs;
 mod predict;
 mod settings;
@@ -49,6 +51,7 @@ pub(super) fn entry() -> DatasetEntry {
             ensure!(report.defects().next().is_none(), "{report}");
             Ok(format!("REFUGE2018\n{report}"))
         },
+        external: Some(|trained, external| Ok(Box::new(external::RefugeExternal::open(trained, external)?))),
         predictor: Some(|model, options| Ok(Box::new(predict::RefugePredictor::new(model, options)?))),
         predict_options: &predict::OPTIONS,
         ..DatasetEntry::new("refuge", "unet", spec, |place, settings| Ok(Box::new(RefugeSuite::open(place, settings)?)))

@@ -1,6 +1,7 @@
 //! The identity of a set's photographs: part of a run's identity, and the facts about the training photographs that `predict`
 //! needs.
 
+use anyhow::{Context, Result, ensure};
 use mtcool_data::refuge::{MaskCodes, RefugePart};
 use mtcool_data::{Origin, Refuge};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,20 @@ impl PhotographFiles {
             crop: refuge.crop(),
             sides: [sides().min().unwrap_or(0), sides().max().unwrap_or(0)],
         }
+    }
+
+    /// The identity in `files` of a run's configuration, whose network has inputs of `side` pixels.
+    ///
+    /// # Errors
+    /// If it is none, or does not fit `side`.
+    pub(super) fn of_run(files: &Value, side: usize) -> Result<Self> {
+        let trained: Self = serde_json::from_value(files.clone()).context("`files` in the run's config.toml")?;
+        ensure!(
+            side >= 1 && trained.crop.is_multiple_of(side),
+            "the run's config.toml: `data.side` is {side}, expected a divisor of `files.crop`, which is {}",
+            trained.crop
+        );
+        Ok(trained)
     }
 }
 

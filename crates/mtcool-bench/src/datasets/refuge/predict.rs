@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use candle_core::DType;
+use anyhow::{Result, anyhow, bail};
 use mtcool_core::{Network, Parameters};
 use mtcool_data::picture::Picture;
-use mtcool_data::refuge::{GLAUCOMA, SEGMENTATION, network_input, square};
+use mtcool_data::refuge::{SEGMENTATION, network_input};
 use mtcool_models::Tiling;
-use mtcool_ops::pooled_softmax;
 use serde_json::json;
 
-use super::evaluate::{argmax, probability_of_glaucoma};
+use super::evaluate::probability_of_glaucoma;
+use super::looking::{Looking, Seen};
 use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
 use super::spec::{CUP, DISC};
@@ -91,13 +90,7 @@ pub(super) struct RefugePredictor {
 impl RefugePredictor {
     pub(super) fn new(model: TrainedModel, options: &PredictOptions) -> Result<Self> {
         let side = model.settings::<RefugeSettings>()?.side;
-        let trained: PhotographFiles =
-            serde_json::from_value(model.files.clone()).context("`files` in the run's config.toml")?;
-        ensure!(
-            side >= 1 && trained.crop.is_multiple_of(side),
-            "the run's config.toml: `data.side` is {side}, expected a divisor of `files.crop`, which is {}",
-            trained.crop
-        );
+        let trained = PhotographFiles::of_run(&model.files, side)?;
         let TrainedModel { network, parameters, side_multiple: multiple, .. } = model;
         Ok(Self { place: Place::of(options)?, trained, side, network, parameters, multiple })
     }
@@ -106,6 +99,11 @@ impl RefugePredictor {
     /// network.
     fn scale(&self) -> (usize, usize) {
         (self.trained.crop, self.trained.crop / self.side)
+    }
+
+    fn looking(&self) -> Looking<'_> {
+        let (network, parameters) = (self.network.as_ref(), &self.parameters);
+        Looking { crop: self.trained.crop, side: self.side, network, parameters }
     }
 
     /// Row and column of the disc's middle: the middle of the square with the largest predicted probability of disc.
@@ -127,79 +125,11 @@ impl RefugePredictor {
         }
         Ok(center.map(|at| at * shrink))
     }
-
-    /// The network's predictions for the square around `center`.
-    fn look(&self, photograph: &Picture, center: [usize; 2]) -> Result<Seen> {
-        let (crop, shrink) = self.scale();
-        let input = network_input(&square(photograph, center, crop, shrink)?)?;
-        let outputs = self.network.forward_all(&self.parameters, &[&input, &input])?;
-        let classes = argmax(&outputs[SEGMENTATION])?.concat();
-        let probabilities =
-            pooled_softmax(&outputs[SEGMENTATION].to_dtype(DType::F32)?, 1)?.flatten_all()?.to_vec1()?;
-        let logits = outputs[GLAUCOMA].to_dtype(DType::F64)?.squeeze(0)?.to_vec1::<f64>()?;
-        Ok(Seen { center, classes, probabilities, logits })
-    }
-
-    /// The middle of the bounding box of the disc in `seen`, in pixels of the photograph, if `seen` contains a disc.
-    fn center_of_disc(&self, seen: &Seen, photograph: &Picture) -> Option<[usize; 2]> {
-        let (crop, shrink) = self.scale();
-        let [rows, columns] = disc_box(&seen.classes, self.side)?;
-        let place = |center: usize, [from, to]: [usize; 2], length: usize| {
-            (center + (from + to) * shrink / 2).saturating_sub(crop / 2).min(length - 1)
-        };
-        let [row, column] = seen.center;
-        Some([place(row, rows, photograph.height), place(column, columns, photograph.width)])
-    }
 }
 
 /// The tiling with which a network for inputs of `side` pixels, a multiple of `multiple`, searches a whole photograph.
 pub(super) fn search_tiling(side: usize, multiple: usize) -> Tiling {
     Tiling { side, overlap: side / 2, margin: side / 8, multiple }
-}
-
-/// The network's predictions for a square.
-struct Seen {
-    /// Row and column of the square's middle in the photograph.
-    center: [usize; 2],
-    /// The predicted classes, `[side * side]`.
-    classes: Vec<u8>,
-    /// The probabilities of the classes, `[K, side, side]`.
-    probabilities: Vec<f32>,
-    /// The logits of no glaucoma and of glaucoma.
-    logits: Vec<f64>,
-}
-
-/// The bounding box of the largest connected part of the disc in `classes` `[side * side]`: the ranges of rows and columns, each
-/// from the first to one past the last. `None` without a disc. Smaller separate parts are ignored.
-fn disc_box(classes: &[u8], side: usize) -> Option<[[usize; 2]; 2]> {
-    let mut is_left: Vec<bool> = classes.iter().map(|&class| class != 0).collect();
-    let mut largest = (0, None);
-    for start in 0..classes.len() {
-        if !std::mem::take(&mut is_left[start]) {
-            continue;
-        }
-        let (mut count, mut ranges) = (0, [[usize::MAX, 0]; 2]);
-        let mut to_visit = vec![start];
-        while let Some(at) = to_visit.pop() {
-            let place = [at / side, at % side];
-            count += 1;
-            for (range, place) in ranges.iter_mut().zip(place) {
-                *range = [range[0].min(place), range[1].max(place + 1)];
-            }
-            let [row, column] = place;
-            let neighbours = [
-                (row > 0).then(|| at - side),
-                (row + 1 < side).then_some(at + side),
-                (column > 0).then(|| at - 1),
-                (column + 1 < side).then_some(at + 1),
-            ];
-            to_visit.extend(neighbours.into_iter().flatten().filter(|&next| std::mem::take(&mut is_left[next])));
-        }
-        if count > largest.0 {
-            largest = (count, Some(ranges));
-        }
-    }
-    largest.1
 }
 
 /// The largest mean of `values` over a square of `side` pixels, and the middle (row, column) of that square. Squares may extend
@@ -262,13 +192,7 @@ impl Predictor for RefugePredictor {
                 photograph.height
             ),
         };
-        let first = self.look(&photograph, center)?;
-        // In training, the distance between the centres of the square and of the disc's bounding box was at most `translation`
-        // in each direction. A second prediction around the centre that the first one found is within this distance.
-        let Seen { center, classes, probabilities, logits } = match self.center_of_disc(&first, &photograph) {
-            Some(center) if center != first.center => self.look(&photograph, center)?,
-            _ => first,
-        };
+        let Seen { center, classes, probabilities, logits } = self.looking().twice(&photograph, center)?;
         let (side, (crop, shrink)) = (self.side, self.scale());
         let glaucoma = probability_of_glaucoma(&logits);
         // Without a disc, neither its centre nor its ratio to the cup has a meaning.
@@ -305,24 +229,5 @@ mod tests {
         assert!((share - 1.0).abs() < 1e-9);
         assert_eq!([y, x], [6, 22]);
         assert_eq!(fullest(&vec![vec![0.0; 4]; 6], 2), (0.0, [3, 2]));
-    }
-
-    #[test]
-    fn the_disc_is_the_largest_part_that_hangs_together() {
-        let mut classes = vec![0; 64];
-        for (row, column) in [(2, 3), (2, 4), (3, 4), (4, 4)] {
-            classes[8 * row + column] = 1;
-        }
-        classes[8 * 3 + 4] = 2;
-        assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
-        // A separate pixel that touches no other part.
-        classes[0] = 1;
-        assert_eq!(disc_box(&classes, 8), Some([[2, 5], [3, 5]]));
-        // The end of a row does not touch the beginning of the next row.
-        let mut ends = vec![0; 64];
-        (ends[7], ends[8]) = (1, 1);
-        assert_eq!(disc_box(&ends, 8), Some([[0, 1], [7, 8]]));
-        assert_eq!(disc_box(&[1; 64], 8), Some([[0, 8], [0, 8]]));
-        assert_eq!(disc_box(&[0; 64], 8), None);
     }
 }

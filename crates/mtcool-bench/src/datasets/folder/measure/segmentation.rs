@@ -31,8 +31,8 @@ pub(in super::super) struct Pixels<'a> {
     pub(in super::super) truth: &'a [u8],
     /// W.
     pub(in super::super) width: usize,
-    /// Height and width of a pixel, in the unit of distances.
-    pub(in super::super) spacing: [f64; 2],
+    /// Height and width of a pixel, in the unit of distances; without them, no distance is measured.
+    pub(in super::super) spacing: Option<[f64; 2]>,
 }
 
 /// The scores of a segmentation so far.
@@ -58,6 +58,7 @@ impl SegmentationMeasure {
         for (structure, values) in self.structures.iter().zip(&mut self.values) {
             let figures = figures(structure, pixels)?;
             for ((metric, value), values) in METRICS.iter().zip(figures).zip(values) {
+                let Some(value) = value else { continue };
                 scores.case(case, structure.metric(metric), value);
                 values.push(value);
             }
@@ -77,9 +78,9 @@ impl SegmentationMeasure {
     }
 }
 
-/// Dice and intersection over union in per cent, and the distance of the outlines. If the structure is neither there nor
-/// predicted, they are 100, 100 and 0.
-fn figures(structure: &Structure, pixels: Pixels<'_>) -> Result<[f64; 3]> {
+/// Dice and intersection over union in per cent, and the distance of the outlines where pixels have a size. If the structure is
+/// neither there nor predicted, they are 100, 100 and 0.
+fn figures(structure: &Structure, pixels: Pixels<'_>) -> Result<[Option<f64>; 3]> {
     let positive = ClassSet::of(&structure.classes);
     let decided: Vec<bool> = pixels.truth.iter().map(|&class| class != IGNORED).collect();
     let of = |classes| ClassMap { classes, positive };
@@ -91,7 +92,8 @@ fn figures(structure: &Structure, pixels: Pixels<'_>) -> Result<[f64; 3]> {
     });
     let positive = ClassSet::of(&[1]);
     let [predicted, truth] = masks.each_ref().map(|classes| ClassMap { classes, positive });
-    Ok([ratio(counts.f1()), ratio(counts.iou()), hausdorff_95(predicted, truth, pixels.width, pixels.spacing)?])
+    let distance = |spacing: [f64; 2]| hausdorff_95(predicted, truth, pixels.width, spacing);
+    Ok([Some(ratio(counts.f1())), Some(ratio(counts.iou())), pixels.spacing.map(distance).transpose()?])
 }
 
 #[cfg(test)]
@@ -110,7 +112,7 @@ mod tests {
             Structure { name: "disc".into(), classes: vec![1, 2] },
         ];
         let (mut measure, mut evaluation) = (SegmentationMeasure::new(structures), Evaluation::default());
-        let spacing = [2.0, 0.5];
+        let spacing = Some([2.0, 0.5]);
         let cases: [([u8; 6], [u8; 6]); 2] = [
             // Cup: one of two pixels, and nothing else. Disc: three of three; the last pixel is not decided.
             ([0, 2, 1, 0, 1, 2], [0, 2, 2, 0, 1, IGNORED]),
@@ -135,6 +137,15 @@ mod tests {
         // True cup at columns 1 and 2 of the first row, predicted at column 1: the 95th percentile of distances 0 and 0.5.
         close("hd95_cup", 0.95 * 0.5 / 2.0);
         assert_eq!(evaluation.scores.len(), 12);
+        // A case whose pixels have no known size counts for the other metrics alone.
+        let (predicted, truth): (&[u8], &[u8]) = (&[2; 6], &[0; 6]);
+        let unknown = Pixels { predicted, truth, width: 3, spacing: None };
+        measure.add("case2", unknown, &mut Scores::new("seg", &mut evaluation)).unwrap();
+        assert_eq!(evaluation.scores.len(), 16);
+        let mut again = Evaluation::default();
+        measure.finish(&mut Scores::new("seg", &mut again));
+        assert!((value(&again, "hd95_cup") - 0.95 * 0.5 / 2.0).abs() < 1e-9);
+        assert!((value(&again, "dice_cup") - (200.0 / 3.0 + 100.0) / 3.0).abs() < 1e-9);
         assert!(evaluation.scores.iter().any(|score| score.case == "case1" && score.metric == "hd95_cup"));
     }
 }

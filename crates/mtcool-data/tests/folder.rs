@@ -537,3 +537,29 @@ fn a_picture_without_labels_is_seen_as_in_an_evaluation() {
         }
     }
 }
+
+#[test]
+fn batches_may_have_every_class_of_a_task_equally_often() {
+    let files = Files::new();
+    let mut config = files.twenty_four();
+    config["balanced"] = json!("grade");
+    config["augmentation"] = json!({ "contrast": 0.5 });
+    let folder = files.open(&config).unwrap();
+    let train = folder.parts().of(Part::Train).to_vec();
+    let grades: Vec<Option<&Label>> = train.iter().map(|&case| folder.label(1, case as usize)).collect();
+    let count = |grade: Option<Label>| grades.iter().filter(|found| **found == grade.as_ref()).count();
+    assert_eq!([Some(Label::Class(0)), Some(Label::Class(1)), None].map(count), [3, 6, 3]);
+    let samples = FolderSamples::training(&folder, &[0, 1, 2, 3], &train).unwrap();
+    let config = LoaderConfig { batch_size: 3, seed: 4, stream: 0 };
+    let mut loader = SharedLoader::new(Arc::new(samples), config, 0).unwrap();
+    for _ in 0..8 {
+        let mut targets = loader.next(1).unwrap().targets.to_vec1::<u32>().unwrap();
+        targets.sort_unstable();
+        assert_eq!(targets, [0, 1, u32::from(IGNORED)]);
+        for task in [0, 2, 3] {
+            loader.next(task).unwrap();
+        }
+    }
+    let tested = FolderSamples::evaluation(&folder, &[1], folder.parts().of(Part::Test)).unwrap();
+    assert!(tested.balanced_classes().is_none(), "the test has its cases as they are");
+}

@@ -44,6 +44,11 @@ fn settings_that_cannot_work() {
         |_, config| config["tasks"][1]["kept"] = json!(0.0),
         &["task `grade`: `kept` is 0", "above 0 and at"],
     );
+    check(
+        "balanced",
+        |_, config| config["balanced"] = json!("area"),
+        &["`balanced` = \"area\" is no classification task", "name one of `grade`"],
+    );
     check("spacing", |_, config| config["spacing"] = json!([0.5, 0.0]), &["`spacing` is [0.5, 0.0]", "above 0"]);
     check("no scale", |_, config| config["scale"] = json!(0.0), &["`scale` is 0", "0.015625 to 64"]);
     check("two names", |_, config| config["tasks"][1]["name"] = json!("area"), &["two tasks are named `area`"]);

@@ -47,6 +47,7 @@ impl FolderConfig {
             );
         }
         self.check_patches(&mut problems);
+        self.check_balanced(&mut problems);
         if let Some(spacing) = &self.spacing {
             spacing.check(&mut problems);
         }
@@ -76,6 +77,21 @@ impl FolderConfig {
         }
         self.split.check(&mut problems);
         problems
+    }
+
+    fn check_balanced(&self, problems: &mut Problems) {
+        let Some(name) = &self.balanced else { return };
+        let is_classes = |task: &&TaskConfig| matches!(task.kind, TaskKind::Classification { .. });
+        if !self.tasks.iter().filter(is_classes).any(|task| task.name == *name) {
+            let names: Vec<String> =
+                self.tasks.iter().filter(is_classes).map(|task| format!("`{}`", task.name)).collect();
+            let remedy = if names.is_empty() {
+                "leave it out, since there is no classification task".to_owned()
+            } else {
+                format!("name one of {}", names.join(", "))
+            };
+            problems.add(format!("`balanced` = \"{name}\" is no classification task"), remedy);
+        }
     }
 
     fn check_without_table(&self, purpose: Purpose, problems: &mut Problems) {

@@ -69,6 +69,11 @@ pub struct FolderConfig {
     /// How training pictures are changed at random; what is not named is not changed.
     #[serde(default = "unchanged", deserialize_with = "changes")]
     pub augmentation: Augmentation,
+    /// A classification task whose classes every training batch has equally often; cases of rare classes then come several times per
+    /// epoch, changed at random each time. Cases without a label of this task count as one class more. By default every case
+    /// comes once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balanced: Option<String>,
     /// Which cases are for training, for selection and for the test.
     #[serde(default)]
     pub split: SplitConfig,

@@ -188,6 +188,16 @@ impl SharedDataset for FolderSamples {
         label.is_some()
     }
 
+    fn balanced_classes(&self) -> Option<Vec<u32>> {
+        let name = self.folder.config().balanced.as_ref().filter(|_| self.augmentation.is_some())?;
+        let task = self.folder.tasks().iter().position(|task| task.name == *name)?;
+        let class = |&case: &u32| match self.folder.label(task, case as usize) {
+            Some(Label::Class(class)) => u32::from(*class),
+            _ => u32::from(IGNORED),
+        };
+        Some(self.cases.iter().map(class).collect())
+    }
+
     fn read(&self, draws: &[SampleDraw]) -> Result<SharedSample> {
         let cases = draws.iter().map(|draw| self.case(draw.index).map(|case| case as usize).ok_or(draw.index as usize));
         let cases: Vec<usize> = cases.collect::<Result<_, _>>().map_err(|index| {

@@ -97,6 +97,7 @@ impl Suggestion {
                 contrast: 0.1,
                 ..Augmentation::NONE
             },
+            balanced: None,
             split: SplitConfig::default(),
             tasks: Vec::new(),
         };
@@ -273,6 +274,19 @@ fn add_columns(config: &mut FolderConfig, table: &Table, case: usize, reasons: &
                     &format!("tasks.{name}"),
                     format!("column `{column}` has few contents ({}){empty}", counts.join(", ")),
                 );
+                let (all, rarest) = (
+                    classes.iter().map(|(_, count)| count).sum::<usize>(),
+                    classes.iter().min_by_key(|(_, count)| *count),
+                );
+                if let (Some((rare, count)), None) = (rarest, &config.balanced)
+                    && 2 * count * classes.len() < all
+                {
+                    reasons.add(
+                        "balanced",
+                        format!("only {count} of {all} cases are `{rare}`, so that most batches would have few"),
+                    );
+                    config.balanced = Some(name.clone());
+                }
                 let classes = classes.iter().map(|(class, _)| class.as_str().into()).collect();
                 TaskKind::Classification { column: column.clone(), classes, names: Vec::new() }
             }

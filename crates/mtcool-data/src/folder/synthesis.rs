@@ -197,6 +197,7 @@ impl FolderSynthesis {
             margin: None,
             spacing: None,
             augmentation: Augmentation { mirror: true, flip: true, right_angles: true, ..Augmentation::NONE },
+            balanced: None,
             split: SplitConfig::default(),
             tasks: tasks.into_iter().map(task).collect(),
         }

@@ -26,7 +26,7 @@ pub(super) fn spec(settings: &Value) -> Result<DatasetSpec> {
     let [height, width] = config.size;
     Ok(DatasetSpec {
         input: [config.channels, height, width],
-        tasks: config.tasks.iter().map(task).collect(),
+        tasks: config.tasks.iter().map(|own| task(own, config.balanced.as_ref() == Some(&own.name))).collect(),
         columns: config.tasks.iter().flat_map(columns).collect(),
         figure: config.tasks.iter().find_map(figure),
         has_test: config.split.test != TestPart::None,
@@ -34,19 +34,20 @@ pub(super) fn spec(settings: &Value) -> Result<DatasetSpec> {
 }
 
 /// A task with losses that fit its kind: cross-entropy and Dice for pixels, which see both single pixels and small structures;
-/// balanced cross-entropy for classes; a binary cross-entropy for each property; Huber's loss for numbers, which are
+/// cross-entropy for classes, balanced unless the batches are; a binary cross-entropy for each property; Huber's loss for numbers, which are
 /// standardised, so that single wrong labels do not rule.
-fn task(task: &TaskConfig) -> TaskSpec {
+fn task(task: &TaskConfig, has_balanced_batches: bool) -> TaskSpec {
     let count = task.kind.outputs().len();
     let (output, losses) = match &task.kind {
         TaskKind::Segmentation { .. } => (
             TaskOutput::Segmentation { classes: count },
             vec![("cross_entropy".into(), json!({})), ("dice".into(), json!({}))],
         ),
-        TaskKind::Classification { .. } => (
-            TaskOutput::Class { classes: count },
-            vec![("cross_entropy".into(), json!({ "class_weights": "inverse_frequency" }))],
-        ),
+        TaskKind::Classification { .. } => {
+            let settings =
+                if has_balanced_batches { json!({}) } else { json!({ "class_weights": "inverse_frequency" }) };
+            (TaskOutput::Class { classes: count }, vec![("cross_entropy".into(), settings)])
+        }
         TaskKind::Multilabel { .. } => {
             (TaskOutput::Multilabel { labels: count }, vec![("cross_entropy".into(), json!({}))])
         }

@@ -131,6 +131,11 @@ impl Suite for FolderSuite {
     fn caveats(&self) -> Vec<Caveat> {
         let mut texts = vec![self.label_counts()];
         texts.extend(self.removed());
+        if let Some(task) = &self.folder().config().balanced {
+            texts.push(format!(
+                "Training batches have every class of `{task}` equally often: cases of rare classes come several times per epoch"
+            ));
+        }
         if !self.folds.is_empty() {
             let count = self.folds.len();
             texts.push(format!(

@@ -24,7 +24,9 @@ mod timestamp;
 mod trials;
 
 pub use cases::{read_map, read_scores};
-pub use checkpoint::{BestEpoch, Checkpoint, Position, TaskSums, newest_position, read_model};
+pub use checkpoint::{
+    BestEpoch, Checkpoint, Position, TaskSums, newest_position, read_finished_model, read_model,
+};
 pub use diagnostics::DiagnosticSums;
 pub use environment::{Environment, RunRecord, read_data_record, set_program_revision, shell_word};
 pub use experiment_folder::ExperimentFolder;

@@ -113,9 +113,14 @@ impl Target {
 
     fn one(&self, input: &[u8], scratch: &Path, watch: &Watch) {
         std::fs::create_dir_all(scratch).unwrap();
+        // What ends the process, such as memory that cannot be had, leaves this file.
+        let current = self.findings().join("current.bin");
+        std::fs::create_dir_all(self.findings()).unwrap();
+        std::fs::write(&current, input).unwrap();
         watch.begin(input);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| (self.run)(input, scratch)));
         watch.end();
+        std::fs::remove_file(&current).unwrap();
         if outcome.is_err() {
             panic!("{}", self.keep(input, "a panic"));
         }
@@ -126,11 +131,14 @@ impl Target {
         }
     }
 
+    /// The folder of inputs that fail.
+    fn findings(&self) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(self.name)
+    }
+
     /// Keeps an input and says where.
     fn keep(&self, input: &[u8], what: &str) -> String {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(self.name);
-        let file = folder.join(format!("{:016x}.bin", mutation::digest(input)));
-        std::fs::create_dir_all(&folder).unwrap();
+        let file = self.findings().join(format!("{:016x}.bin", mutation::digest(input)));
         std::fs::write(&file, input).unwrap();
         format!("{what} on `{}` ({} bytes)", file.display(), input.len())
     }

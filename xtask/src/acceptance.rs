@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::commands::{run, target_folder, workspace_root};
+use crate::commands::{run, say, target_folder, workspace_root};
 use crate::cuda::{has_card, stubs};
 use crate::pack::{Plan, Program, Target, build};
 
@@ -20,7 +20,7 @@ another folder. Finished work is kept: call the same command again to continue.
 
 pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|argument| argument == "--help") {
-        print!("{HELP}");
+        say(HELP);
         return Ok(());
     }
     let (mut peers, mut is_emulated, mut passed_on) = (None, false, Vec::new());

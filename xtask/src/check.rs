@@ -2,20 +2,17 @@
 
 use std::time::Instant;
 
-use crate::commands::{cargo, run, workspace_root};
+use crate::commands::{cargo, run, say, workspace_root};
 use crate::{cuda, tidy};
 
 fn run_all(fast: bool) -> Result<(), String> {
     let root = workspace_root();
     let step = |name: &str, work: &mut dyn FnMut() -> Result<(), String>| {
-        println!("== {name}");
+        say(&format!("== {name}"));
         let started = Instant::now();
         let result = work();
-        println!(
-            "== {name}: {} in {:.0} s",
-            if result.is_ok() { "ok" } else { "FAILED" },
-            started.elapsed().as_secs_f64()
-        );
+        let outcome = if result.is_ok() { "ok" } else { "FAILED" };
+        say(&format!("== {name}: {outcome} in {:.0} s", started.elapsed().as_secs_f64()));
         result
     };
     step("format", &mut || run(cargo(&root).args(["fmt", "--all", "--", "--check"])))?;

@@ -1,7 +1,18 @@
 //! Other programs, cargo above all, as this one starts them.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// Prints a line; a reader that went away (`cargo xtask help | head -1`) is no error.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints a line to standard error.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// The folder that holds the workspace's `Cargo.toml`.
 pub(crate) fn workspace_root() -> PathBuf {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::commands::{cargo, run, target_folder, workspace_root};
+use crate::commands::{cargo, run, say, target_folder, workspace_root};
 
 /// The target folder of builds for cards. It is separate, so that neither build discards what the other has compiled.
 pub(crate) fn target(root: &Path) -> PathBuf {
@@ -169,7 +169,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             .args(["--", "-D", "warnings"]))?;
         let is_emulated = !has_card();
         if is_emulated {
-            println!("this machine has no card: the tests run on the emulated one, which is slow");
+            say("this machine has no card: the tests run on the emulated one, which is slow");
         }
         run(&mut card_tests(root, feature, is_emulated)?)?;
     }

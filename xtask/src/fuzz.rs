@@ -2,13 +2,14 @@
 
 use std::fs;
 
-use super::commands::{cargo, run, workspace_root};
+use super::commands::{cargo, run, say, workspace_root};
 
 const HELP: &str = "\
-cargo xtask fuzz [TARGET] [--minutes N] [--first NUMBER]
+cargo xtask fuzz [TARGET] [--minutes N | --inputs N] [--first NUMBER]
 
   TARGET            only this target, such as `photograph` or `toml`; the tests in crates/*/tests/fuzz.rs name all of them
   --minutes N       the time for each target, by default 1
+  --inputs N        the number of inputs of each target instead
   --first NUMBER    the number of the first input, so that a later campaign goes on where an earlier one ended";
 
 /// Runs the fuzz tests of all crates.
@@ -16,13 +17,13 @@ cargo xtask fuzz [TARGET] [--minutes N] [--first NUMBER]
 /// # Errors
 /// If an argument is wrong, or a test fails.
 pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
-    let (mut target, mut minutes, mut first) = (String::new(), 1.0, 0u64);
+    let (mut target, mut minutes, mut inputs, mut first) = (String::new(), 1.0, None, 0u64);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value = |name: &str| rest.next().ok_or_else(|| format!("`{name}` needs a value\n\n{HELP}"));
         match argument.as_str() {
             "--help" | "-h" => {
-                println!("{HELP}");
+                say(HELP);
                 return Ok(());
             }
             "--minutes" => {
@@ -32,6 +33,11 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
                     .ok()
                     .filter(|minutes| minutes.is_finite() && *minutes > 0.0)
                     .ok_or_else(|| format!("`--minutes` is `{text}`: expected a number larger than 0"))?;
+            }
+            "--inputs" => {
+                let text = value("--inputs")?;
+                let number = text.parse::<u64>();
+                inputs = Some(number.map_err(|_| format!("`--inputs` is `{text}`: expected a whole number"))?);
             }
             "--first" => {
                 let text = value("--first")?;
@@ -49,10 +55,11 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     }
     let mut command = cargo(&workspace_root());
     command.args(["test", "--workspace", "--no-fail-fast", "--test", "fuzz", "--", "--nocapture"]);
-    command
-        .env("FUZZ_TARGET", target)
-        .env("FUZZ_SECONDS", (60.0 * minutes).to_string())
-        .env("FUZZ_FIRST", first.to_string());
+    command.env("FUZZ_TARGET", target).env("FUZZ_FIRST", first.to_string());
+    match inputs {
+        Some(inputs) => command.env("FUZZ_INPUTS", inputs.to_string()),
+        None => command.env("FUZZ_SECONDS", (60.0 * minutes).to_string()),
+    };
     run(&mut command)
 }
 

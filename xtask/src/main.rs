@@ -1,6 +1,9 @@
 //! `cargo xtask`: builds and calls the `mtcool` program and runs the checks. It depends on no other crate and therefore compiles
 //! in seconds.
 
+// A closed pipe ends these macros with a panic; `commands` prints without one.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod acceptance;
 mod check;
 mod commands;
@@ -8,10 +11,11 @@ mod cuda;
 mod fuzz;
 mod pack;
 mod tidy;
+mod torture;
 
 use std::process::{Command, ExitCode};
 
-use commands::{cargo, run, target_folder, workspace_root};
+use commands::{cargo, complain, run, say, target_folder, workspace_root};
 
 const HELP: &str = "\
 cargo xtask COMMAND
@@ -31,6 +35,7 @@ cargo xtask COMMAND
   check [--fast|--cuda]            check format, tidiness, lints, docs and tests; --fast leaves out docs and tests; --cuda: lints
                                    and tests of the build for NVIDIA cards, on a card or on the emulated one
   fuzz [TARGET] [--minutes N]      feed the parsers with damaged files, a minute for each unless told otherwise
+  torture [--kills N] [--minutes N]  disturb sweeps by kills, signals, full disks and more, and compare their results to the bit
   tidy [FOLDER]                    check what no compiler checks, in a second: sizes of files, dependencies, circles of modules
   cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
@@ -49,12 +54,13 @@ fn main() -> ExitCode {
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),
         Some("fuzz") => fuzz::run_from(&arguments[1..]),
+        Some("torture") => torture::run_from(&arguments[1..]),
         Some("check") => check::run_from(&arguments[1..]),
         Some("cuda-toolkit") => cuda::fetch_toolkit(&arguments[1..]),
         Some("pack") => pack::run_from(&arguments[1..]),
         Some("gpu-acceptance") => acceptance::run_from(&arguments[1..]),
         Some("help" | "--help" | "-h") | None => {
-            print!("{HELP}");
+            say(HELP);
             Ok(())
         }
         Some(other) => Err(format!("unknown command `{other}`\n\n{HELP}")),
@@ -62,7 +68,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("error: {message}");
+            complain(&format!("error: {message}"));
             ExitCode::FAILURE
         }
     }

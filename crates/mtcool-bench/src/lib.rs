@@ -23,6 +23,9 @@
 //! }
 //! ```
 
+// A closed pipe ends these macros with a panic; `output` writes without one.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 mod commands;
 pub mod datasets;

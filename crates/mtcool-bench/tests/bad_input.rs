@@ -115,6 +115,10 @@ fn a_reader_that_went_away_is_no_error() {
     let mut command = lab.reproduce("r", &["--methods", "joint"]);
     assert!(command.stdout(closed()).stderr(closed()).status().unwrap().success());
     assert!(lab.path().join("r/table1/table.md").exists());
+    for command in ["report", "status", "runs"] {
+        let output = lab.mtcool(&[command, "table1", "--results", "r"]).stdout(closed()).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", text(&output.stderr));
+    }
 }
 
 #[test]
@@ -156,7 +160,13 @@ fn values_out_of_range_are_named_with_their_range() {
             "training.epochs=many",
             "`training.epochs` in the command line (`training.epochs=many`): expected a whole number, at least 0, found string",
         ),
-        ("training.epochs=18446744073709551615", "training.epochs"),
+        (
+            "training.epochs=18446744073709551615",
+            "`training.epochs=18446744073709551615`: expected whole numbers up to",
+        ),
+        ("seeds=[9223372036854775808]", "expected whole numbers up to 9223372036854775807"),
+        ("search.seed=9223372036854775808", "expected whole numbers up to 9223372036854775807"),
+        ("data.synthetic={ seed = 9223372036854775808 }", "expected whole numbers up to 9223372036854775807"),
         ("training.epochs=9000000000000000000", "`training.epochs` is 9000000000000000000: expected at most 1000000"),
         (
             "training.optimizer=adam",
@@ -183,6 +193,17 @@ fn values_out_of_range_are_named_with_their_range() {
     }
     fail(&mut lab.reproduce("r", &["--set", "training.epochs"]), &["expected KEY=VALUE"]);
     fail(&mut lab.reproduce("r", &["--set", "=3"]), &["`=3`: expected KEY=VALUE"]);
+    fail(&mut lab.reproduce("r", &["--seeds", "9223372036854775808,"]), &["expected whole numbers up to"]);
+    fail(&mut lab.reproduce("r", &["--only", "joint:9223372036854775808"]), &["expected whole numbers up to"]);
+    fail(&mut lab.mtcool(&["data", "synth", "mnist", "--seed", "9223372036854775808"]), &["9223372036854775808"]);
+    fail(
+        &mut lab.mtcool(&["data", "synth", "mnist", "--train", "9223372036854775807"]),
+        &["`data.synthetic.train` is"],
+    );
+    for (flag, value) in [("--draws", "0"), ("--draws", "1000000000"), ("--batches", "1000000000"), ("--radii", "nan")]
+    {
+        fail(&mut lab.mtcool(&["flatness", "table1", flag, value]), &[&format!("`{flag}`")]);
+    }
     fail(&mut lab.reproduce("r", &["--threads", "0"]), &["`--threads` is 0"]);
     for seconds in ["1e20", "nan", "-1", "inf"] {
         let flag = format!("--checkpoint-seconds={seconds}");

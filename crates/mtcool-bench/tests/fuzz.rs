@@ -1,5 +1,5 @@
 //! Configurations and the files of runs, fed with damaged ones: none may panic, hang or take more than 1 GiB. A plain `cargo test`
-//! takes a second for each; `cargo xtask fuzz [TARGET] --minutes N` takes as long as one likes.
+//! takes a few hundred inputs for each; `cargo xtask fuzz [TARGET] --minutes N` takes as long as one likes.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -15,7 +15,8 @@ use fuzzer::Target;
 use mtcool_bench::Registry;
 use mtcool_bench::plan::{Overrides, Plan, assignments_of};
 use mtcool_bench::record::{
-    Checkpoint, Row, parquet_bytes, read_hits, read_model, read_predictions, read_rows, rows_frame, stored_runs,
+    Checkpoint, Row, damaged_files, parquet_bytes, read_hits, read_intact, read_model, read_predictions, read_rows,
+    rows_frame, stored_runs,
 };
 use mtcool_bench::suite::Prediction;
 use mtcool_core::Parameters;
@@ -158,8 +159,24 @@ fn statuses_and_configurations_of_runs() {
         // The same bytes in both roles: each parser refuses what belongs to the other.
         std::fs::write(folder.join("run.json"), bytes).unwrap();
         std::fs::write(folder.join("config.toml"), bytes).unwrap();
-        std::fs::write(folder.join("files.sha256"), bytes).unwrap();
         drop(stored_runs(&scratch.join("runs")));
     };
     Target::new("run", vec![status.as_bytes().to_vec(), config.as_bytes().to_vec()], run).check();
+}
+
+#[test]
+fn lists_of_a_runs_files() {
+    let seeds = [
+        r#"{"run.json":"28043ff911f28a5cb5742f7638363546311225a63eabc365af5356c70d4deb77","maps/cup/T1.png":"00"}"#,
+        r#"{"../run.json":"00","/dev/zero":"00","maps/../../x":"00","":"","a//b":"00"}"#,
+    ];
+    let run = |bytes: &[u8], scratch: &Path| {
+        let folder = scratch.join("joint-s0-00");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("run.json"), b"{}").unwrap();
+        std::fs::write(folder.join("files.json"), bytes).unwrap();
+        drop((damaged_files(&folder), read_intact(&folder.join("run.json"))));
+    };
+    let words = &["../", "/dev/zero", "/proc/self/mem", "\\u0000", "maps/", ".", "run.json"];
+    Target { words, ..Target::new("file_list", seeds.map(|text| text.as_bytes().to_vec()).into(), run) }.check();
 }

@@ -111,7 +111,7 @@ impl Own {
     fn mtcool(&self, arguments: &[&str]) -> std::process::Command {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mtcool"));
         command.current_dir(self.path()).args(arguments);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
             command.env_remove(name);
         }
         command
@@ -265,6 +265,14 @@ fn a_folder_is_inspected_and_its_mistakes_are_told_before_training() {
     }
     let page = std::fs::read_to_string(own.path().join("sheet.html")).unwrap();
     assert!(page.matches("<img").count() >= 24 && !page.contains("http"), "{}", page.len());
+    // Its own page is written again, also where nobody reads what is printed; another file is kept.
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let inspect = || own.mtcool(&["data", "inspect", "own.toml", "--page", "sheet.html"]);
+    assert!(inspect().stdout(closed).status().unwrap().success());
+    std::fs::write(own.path().join("sheet.html"), "<html>by hand</html>").unwrap();
+    fail(&mut inspect(), &["`sheet.html` is there already", "did not write it", "`--page`"]);
+    assert_eq!(std::fs::read(own.path().join("sheet.html")).unwrap(), b"<html>by hand</html>");
     // Each mistake is told by `inspect` and by `reproduce`, with what to do.
     let wrong = CELL.replace("cells/{case}", "cell/{case}");
     let unlisted = STAGE.replace("\"growing\", ", "");
@@ -437,6 +445,10 @@ fn a_suggested_configuration_trains() {
     let said = succeed(&mut own.mtcool(&["data", "init", "cells-data", "--out", "own.toml"]));
     assert!(said.contains("mtcool data inspect own.toml"), "{said}");
     fail(&mut own.mtcool(&["data", "init", "cells-data", "--out", "own.toml"]), &["`own.toml` exists", "--out"]);
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut unread = own.mtcool(&["data", "init", "cells-data", "--out", "unread.toml"]);
+    assert!(unread.stdout(closed).status().unwrap().success() && own.path().join("unread.toml").exists());
     succeed(&mut own.mtcool(&["data", "inspect", "own.toml"]));
     let written = std::fs::read_to_string(own.path().join("own.toml")).unwrap();
     let widths = "network.widths=[24, 48, 96]";

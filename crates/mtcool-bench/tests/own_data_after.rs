@@ -105,7 +105,7 @@ impl Cells {
     fn mtcool(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
         command.current_dir(self.folder.path()).args(arguments);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
             command.env_remove(name);
         }
         command

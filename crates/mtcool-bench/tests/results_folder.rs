@@ -345,3 +345,40 @@ fn a_process_with_nothing_left_to_take_ends_at_once() {
     assert!(first.wait().unwrap().success());
     assert_eq!(read(lab.path().join("results/table1/table.md")), waiting);
 }
+
+#[test]
+fn a_process_whose_run_another_machine_has_taken_writes_no_more() {
+    let lab = Lab::new();
+    let long = ["--methods", "joint", "--set", "training.epochs=40", "--checkpoint-seconds", "0.05"];
+    let mut child = lab.reproduce("results", &long).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_for_steps(&lab, "joint-s0", &mut child);
+    // What a process of another machine writes that takes the run because this one was suspended for a while.
+    let hash = runs(&lab, "table1")[0].hash.clone();
+    let lease = lab.path().join("results/table1/runs/.locks").join(hash).join("1000000");
+    let holder = |is_released: bool| {
+        format!(
+            r#"{{"host":"elsewhere","boot":"","volume":1,"process":7,"since":"2026-01-01","is_locked":false,"is_released":{is_released}}}"#
+        )
+    };
+    std::fs::write(&lease, holder(false)).unwrap();
+    let taken = std::time::SystemTime::now();
+    let output = child.wait_with_output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("joint-s0: process 7 on elsewhere") && said.contains("has taken over"), "{said}");
+    assert!(said.contains("other processes execute joint-s0"), "{said}");
+    // At most the write that was going on was completed.
+    let folder = runs(&lab, "table1")[0].folder.clone();
+    let written = folder.join("run.json").metadata().unwrap().modified().unwrap();
+    assert!(written.duration_since(taken).is_ok_and(|late| late < Duration::from_secs(2)) || written <= taken);
+    assert_eq!(runs(&lab, "table1")[0].status.status, Status::Running, "the other machine's lease is young");
+    assert_eq!(lab.reproduce("results", &long).output().unwrap().status.code(), Some(3));
+
+    // The other machine gives it back; no bit is lost.
+    std::fs::write(&lease, holder(true)).unwrap();
+    assert_eq!(runs(&lab, "table1")[0].status.status, Status::Interrupted);
+    succeed(&mut lab.reproduce("results", &long));
+    succeed(&mut lab.reproduce("whole", &long));
+    let whole = stored_runs(&lab.path().join("whole/table1/runs")).unwrap().runs;
+    assert!(outcome(&runs(&lab, "table1")[0]) == outcome(&whole[0]), "other bits");
+}

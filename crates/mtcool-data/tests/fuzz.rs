@@ -1,5 +1,5 @@
 //! Every parser of files, fed with damaged ones: none may panic, hang, take more than 1 GiB or write to another place. A plain
-//! `cargo test` takes a second for each; `cargo xtask fuzz [TARGET] --minutes N` takes as long as one likes.
+//! `cargo test` takes a few hundred inputs for each; `cargo xtask fuzz [TARGET] --minutes N` takes as long as one likes.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

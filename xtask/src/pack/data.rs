@@ -5,6 +5,8 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::commands::say;
+
 /// The size of a piece of a data set's archive. Some machines take only files of limited size.
 const PIECE: usize = 15 << 20;
 
@@ -68,7 +70,7 @@ pub(super) fn in_pieces(out: &Path, set: &str) -> Result<(), String> {
             break;
         }
         File::create(&path).and_then(|mut file| file.write_all(&piece)).map_err(at(&path))?;
-        println!("{}: {}", path.display(), in_mib(piece.len() as u64));
+        say(&format!("{}: {}", path.display(), in_mib(piece.len() as u64)));
     }
     match child.wait() {
         Ok(status) if status.success() => Ok(()),

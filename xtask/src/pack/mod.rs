@@ -8,13 +8,13 @@ mod programs;
 
 use std::process::Command;
 
-use crate::commands::{run, workspace_root};
+use crate::commands::{run, say, workspace_root};
 pub(crate) use plan::Plan;
 pub(crate) use programs::{Program, Target};
 
 pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|argument| argument == "--help") {
-        print!("{}", plan::HELP);
+        say(plan::HELP);
         return Ok(());
     }
     build(&Plan::parse(arguments)?)
@@ -29,7 +29,7 @@ pub(crate) fn build(plan: &Plan) -> Result<(), String> {
         plan,
         &contents::Contents { programs: built, cuda: programs::cuda_version(&root, plan.target)? },
     )?;
-    println!("{}: {}", plan.out.display(), data::in_mib(data::size_of(&plan.out)?));
+    say(&format!("{}: {}", plan.out.display(), data::in_mib(data::size_of(&plan.out)?)));
     if plan.is_archived {
         let script = root.join("pack/archive.py");
         let archive = data::beside(&plan.out, "tar.xz");
@@ -44,6 +44,7 @@ pub(crate) fn build(plan: &Plan) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::complain;
 
     /// The scripts of a pack have tests in their own language; they take stand-ins for programs and libraries.
     #[test]
@@ -54,7 +55,7 @@ mod tests {
         {
             Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
             // Nothing else in the workspace needs Python.
-            Err(error) => eprintln!("not tested, since there is no `python3`: {error}"),
+            Err(error) => complain(&format!("not tested, since there is no `python3`: {error}")),
         }
     }
 }

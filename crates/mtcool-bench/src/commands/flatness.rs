@@ -11,10 +11,13 @@ use crate::logging;
 use crate::output::print;
 use crate::plan::Plan;
 use crate::progress::Console;
-use crate::record::{MovedLoss, StoredRun, read_flatness, read_model, stored_runs, write_flatness};
+use crate::record::{MovedLoss, StoredRun, read_finished_model, read_flatness, stored_runs, write_flatness};
 use crate::report::{Table, TableContext, TableRow, flatness_markdown};
 use crate::run::{FlatnessRequest, measure, problem};
 use crate::suite::{Name, Registry, Suite};
+
+/// The most batches of each task, which are held in memory together.
+const MOST_BATCHES: usize = 10_000;
 
 /// Measures the finished runs of the experiment's table that have not been measured in this way, writes the result into their folders
 /// and into the report, and prints it.
@@ -25,7 +28,8 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
     logging::start(&Console::default(), None)?;
     let request = FlatnessRequest { radii: arguments.radii.clone(), draws: arguments.draws };
     request.check()?;
-    ensure!(arguments.batches > 0, "`--batches` is 0: expected at least 1");
+    let batches = arguments.batches;
+    ensure!((1..=MOST_BATCHES).contains(&batches), "`--batches` is {batches}: expected 1 to {MOST_BATCHES}");
     let Remembered { plan, record, folder } =
         remembered(registry, &arguments.experiment, &arguments.config, &arguments.results)?;
     let device = open_device(&plan.experiment.device)?;
@@ -34,7 +38,7 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
     let (data, caveats, overrides) = (&record.data, &record.caveats[..], record.overrides());
     let context = TableContext { plan: &plan, data, caveats, overrides, runs: &index.runs, folder: folder.path() };
     let table = Table::collect(&context)?;
-    let batches = batches(&plan, suite.as_ref(), &device, arguments.batches)?;
+    let batches = first_batches(&plan, suite.as_ref(), &device, batches)?;
     let work = || -> Result<()> {
         for row in &table.rows {
             for run in &row.stored {
@@ -50,7 +54,7 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
 }
 
 /// The first batches of every task, for all runs the same.
-fn batches(plan: &Plan, suite: &dyn Suite, device: &Device, count: usize) -> Result<Vec<Vec<Batch>>> {
+fn first_batches(plan: &Plan, suite: &dyn Suite, device: &Device, count: usize) -> Result<Vec<Vec<Batch>>> {
     let mut source = suite.batches(device, plan.experiment.training.batch_size, 0, 0)?;
     let batches = (0..count).map(|_| Ok(source.next_all(plan.spec.tasks.len())?));
     batches.collect()
@@ -72,7 +76,7 @@ fn measure_run(
     let network = of_row.map_or(&plan.experiment.network, |method| &method.network);
     let problem = problem(plan, network, suite, row.method.sharing, device)?;
     let template = problem.network().initial_parameters(0, DType::F32, device)?;
-    let parameters = read_model(&run.folder.join("model.safetensors"), &template)?;
+    let parameters = read_finished_model(&run.folder.join("model.safetensors"), &template)?;
     let tasks: Vec<Name> = plan.spec.tasks.iter().map(|task| task.name.clone()).collect();
     let losses = measure(&problem, &parameters, batches, &tasks, request).with_context(|| run.name())?;
     write_flatness(&run.folder, &losses)?;

@@ -246,6 +246,18 @@ pub(super) fn assignment_as_toml(assignment: &str) -> Result<String, ConfigError
     let plain = format!("{key} = {value}");
     Ok(match plain.parse::<toml::Table>() {
         Ok(table) if table.len() == 1 => plain,
+        _ if has_too_large_a_number(value) => {
+            let most = i64::MAX;
+            return Err(ConfigError::new(format!("`{assignment}`: expected whole numbers up to {most}")));
+        }
         _ => format!("{key} = {}", toml::Value::from(value)),
     })
+}
+
+/// Whether `value` is TOML but for a whole number that TOML cannot hold. (A path with many digits is a string.)
+fn has_too_large_a_number(value: &str) -> bool {
+    let is_toml = |value: &str| format!("key = {value}").parse::<toml::Table>().is_ok();
+    let numbers = value.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let too_large: Vec<&str> = numbers.filter(|digits| digits.parse::<i64>().is_err()).collect();
+    !too_large.is_empty() && is_toml(&too_large.iter().fold(value.to_owned(), |text, digits| text.replace(digits, "1")))
 }

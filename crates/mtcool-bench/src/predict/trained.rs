@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use candle_core::{DType, Device};
-use mtcool_core::Parameters;
 
 use crate::plan::StoredConfig;
-use crate::record::{read_intact, read_model};
+use crate::record::{read_finished_model, read_intact};
 use crate::suite::{DatasetEntry, NetworkRequest, Registry, TrainedModel};
 
 /// The number of runs that an error message names.
@@ -35,7 +34,7 @@ pub(crate) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'
     let network = entry.network(request, registry.method(&stored.method)?.sharing)?;
     let template = network.initial_parameters(0, DType::F32, &Device::Cpu)?;
     let model = TrainedModel {
-        parameters: checked(read_model(&file, &template)?, &file)?,
+        parameters: read_finished_model(&file, &template)?,
         network,
         side_multiple: (entry.side_multiple)(&stored.network),
         spec,
@@ -45,19 +44,6 @@ pub(crate) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'
         seed: stored.seed,
     };
     Ok((dataset, model))
-}
-
-/// `parameters`, if all of them are finite numbers.
-fn checked(parameters: Parameters, file: &Path) -> Result<Parameters> {
-    for (name, tensor) in parameters.iter() {
-        let sum = tensor.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
-        ensure!(
-            sum.is_finite(),
-            "`{}`: the weights `{name}` are not finite numbers, so the network predicts nothing; train the run again",
-            file.display()
-        );
-    }
-    Ok(parameters)
 }
 
 /// The error for a folder that is not the folder of a run; it names runs that are near.
@@ -144,19 +130,6 @@ mod tests {
             let message = message(&folder.path().join(place));
             assert!(message.contains("holds 4 finished runs") && message.contains("a-s0`, `"), "{message}");
             assert!(message.contains("b-s0`") && message.ends_with(" and 1 more"), "{message}");
-        }
-    }
-
-    #[test]
-    fn weights_that_are_not_finite_are_named() {
-        let parameters = |value: f32| -> Parameters {
-            let tensor = candle_core::Tensor::new(&[1.0, value], &Device::Cpu).unwrap();
-            [("theta.0.conv.weight".parse::<mtcool_core::ParameterName>().unwrap(), tensor)].into_iter().collect()
-        };
-        assert!(checked(parameters(2.0), Path::new("m")).is_ok());
-        for value in [f32::NAN, f32::INFINITY] {
-            let message = checked(parameters(value), Path::new("m")).unwrap_err().to_string();
-            assert!(message.contains("`m`: the weights `theta.0.conv.weight`"), "{message}");
         }
     }
 }

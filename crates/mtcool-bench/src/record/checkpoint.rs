@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, bail};
-use candle_core::{Device, Tensor};
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{DType, Device, Tensor};
 use mtcool_core::{MethodState, ParameterName, Parameters, StateTensors};
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +241,23 @@ pub fn read_model(path: &Path, template: &Parameters) -> Result<Parameters> {
     Ok(ordered)
 }
 
+/// The same for the model of a finished run, which must be able to predict.
+///
+/// # Errors
+/// Also if a weight is not a finite number.
+pub fn read_finished_model(path: &Path, template: &Parameters) -> Result<Parameters> {
+    let parameters = read_model(path, template)?;
+    for (name, tensor) in parameters.iter() {
+        let sum = tensor.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
+        ensure!(
+            sum.is_finite(),
+            "`{}`: the weights `{name}` are not finite numbers, so the network predicts nothing; train the run again",
+            path.display()
+        );
+    }
+    Ok(parameters)
+}
+
 fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let bytes = read_intact(path)?;
     let tensors = match candle_core::safetensors::load_buffer(&bytes, &Device::Cpu) {
@@ -248,4 +265,28 @@ fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         Err(error) => bail!("`{}` ({} bytes) is damaged or truncated: {error}", path.display(), bytes.len()),
     };
     Ok(tensors.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_are_not_finite_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("model.safetensors");
+        let read = |value: f32| {
+            let tensor = Tensor::new(&[1.0, value], &Device::Cpu).unwrap();
+            let name = "theta.0.conv.weight".parse::<ParameterName>().unwrap();
+            let parameters: Parameters = [(name, tensor)].into_iter().collect();
+            std::fs::write(&file, safetensors_bytes(&parameters).unwrap()).unwrap();
+            assert!(read_model(&file, &parameters).is_ok(), "a checkpoint may have them");
+            read_finished_model(&file, &parameters)
+        };
+        assert!(read(2.0).is_ok());
+        for value in [f32::NAN, f32::INFINITY] {
+            let message = read(value).unwrap_err().to_string();
+            assert!(message.contains("model.safetensors`: the weights `theta.0.conv.weight`"), "{message}");
+        }
+    }
 }

@@ -157,7 +157,7 @@ fn processor() -> Option<String> {
 }
 
 /// The machine's name: from the kernel, or from the variable that shells and Windows set.
-fn host() -> Option<String> {
+pub(super) fn host() -> Option<String> {
     let of_kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let of_variable = || ["HOSTNAME", "COMPUTERNAME"].iter().find_map(|name| std::env::var(name).ok());
     Some(of_kernel.or_else(of_variable)?.trim().to_owned()).filter(|name| !name.is_empty())

@@ -2,7 +2,7 @@
 //! without a word.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -80,8 +80,13 @@ impl FileList {
         if !path.exists() {
             return Ok(None);
         }
-        let list = serde_json::from_slice(&read(&path)?);
-        list.map(Some).with_context(|| format!("`{}` is damaged; restore it from a copy", path.display()))
+        let list: Self = serde_json::from_slice(&read(&path)?)
+            .with_context(|| format!("`{}` is damaged; restore it from a copy", path.display()))?;
+        let is_inside = |name: &String| Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        if let Some(name) = list.0.keys().find(|name| name.is_empty() || !is_inside(name)) {
+            bail!("`{}` names `{name}`, which is no file of this folder; restore it from a copy", path.display());
+        }
+        Ok(Some(list))
     }
 }
 
@@ -186,6 +191,15 @@ mod tests {
         let message = read_intact(&run.join("maps/av/1.png")).unwrap_err().to_string();
         assert!(message.contains("maps/av/1.png` is damaged or was changed"), "{message}");
         assert!(exists_intact(&run.join("config.toml")).unwrap_err().to_string().contains("config.toml` is missing"));
+
+        // A file elsewhere, which may have no end, is not read.
+        for elsewhere in ["/dev/zero", "../run.json", "maps/../../x", ""] {
+            let mut list = FileList::default();
+            list.add(elsewhere, b"");
+            list.write(&run).unwrap();
+            let message = damaged_files(&run).unwrap_err().to_string();
+            assert!(message.contains("files.json` names") && message.contains(elsewhere), "{message}");
+        }
 
         FileList::remove(&run).unwrap();
         FileList::remove(&run).unwrap();

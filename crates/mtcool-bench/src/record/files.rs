@@ -66,15 +66,19 @@ pub fn create_folder(path: &Path) -> Result<(), StorageError> {
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StorageError> {
     let failed = |error| StorageError::new("write", path, error);
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tmp-");
-    // As for any new file, the process's umask decides who may read it.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder).map_err(failed)?;
+    let mut file = temporary_in(folder).map_err(failed)?;
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     sync_folder(folder)
+}
+
+/// A temporary file in `folder`. As for any new file, the process's umask decides who may read it.
+pub(super) fn temporary_in(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".tmp-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
 }
 
 /// Syncs a folder, so that the names of its files survive a crash.

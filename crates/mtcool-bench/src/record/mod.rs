@@ -10,6 +10,7 @@ mod external;
 mod file_list;
 mod files;
 mod flatness;
+mod lease;
 mod metrics;
 mod removal;
 mod run_folder;
@@ -24,7 +25,7 @@ mod timestamp;
 mod trials;
 
 pub use cases::{read_map, read_scores};
-pub use checkpoint::{BestEpoch, Checkpoint, Position, TaskSums, newest_position, read_model};
+pub use checkpoint::{BestEpoch, Checkpoint, Position, TaskSums, newest_position, read_finished_model, read_model};
 pub use diagnostics::DiagnosticSums;
 pub use environment::{Environment, RunRecord, read_data_record, set_program_revision, shell_word};
 pub use experiment_folder::ExperimentFolder;
@@ -32,6 +33,7 @@ pub use external::{ExternalResult, ExternalValue, read_external, write_external}
 pub use file_list::{damaged_files, read_intact};
 pub use files::{StorageError, create_folder, read, write_whole};
 pub use flatness::{Moved, MovedLoss, read_flatness, write_flatness};
+pub use lease::TakenOver;
 pub use metrics::{
     Row, RunTags, final_rows, metrics_frame, predictions_frame, read_hits, read_predictions, read_rows, rows_frame,
 };

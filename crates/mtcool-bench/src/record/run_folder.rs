@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::cases::{scores_frame, write_map};
-use super::checkpoint::safetensors_bytes;
+use super::checkpoint::{Checkpoint, safetensors_bytes};
 use super::environment::{Environment, RunRecord};
 use super::file_list::FileList;
 use super::files::{StorageError, create_folder, write_whole};
+use super::lease::TakenOver;
 use super::metrics::{Row, RunTags, metrics_frame, predictions_frame};
 use super::run_lock::RunLock;
 use super::run_status::{NetworkSize, RunStatus, Status, now};
@@ -31,11 +32,11 @@ pub enum Claim {
     Ours(Box<RunFolder>),
 }
 
-/// The folder of a run that this process holds.
+/// The folder of a run that this process holds. Each method that writes first checks that it still does.
 pub struct RunFolder {
     path: PathBuf,
     tags: RunTags,
-    _lock: RunLock,
+    lock: RunLock,
 }
 
 impl RunFolder {
@@ -46,6 +47,10 @@ impl RunFolder {
     /// If the folder cannot be read or written.
     pub fn claim(runs: &Path, run: &RunConfig, label: &str) -> Result<Claim> {
         create_folder(runs)?;
+        // A run that is over needs no lock, which costs several writes.
+        if let Some((_, status)) = find_run(runs, run)?.filter(|(_, status)| status.status.is_over()) {
+            return Ok(Claim::Done(status));
+        }
         let hash = run.hash();
         let Some(lock) = RunLock::take(runs, &hash)? else { return Ok(Claim::Busy) };
         let found = find_run(runs, run)?;
@@ -57,7 +62,7 @@ impl RunFolder {
         }
         match found {
             Some((_, status)) if status.status.is_over() => Ok(Claim::Done(status)),
-            _ => Ok(Claim::Ours(Box::new(Self { path, tags: RunTags::of(run, label), _lock: lock }))),
+            _ => Ok(Claim::Ours(Box::new(Self { path, tags: RunTags::of(run, label), lock }))),
         }
     }
 
@@ -71,11 +76,33 @@ impl RunFolder {
         self.path.join("checkpoints")
     }
 
+    /// By whom the run was taken over, if it was.
+    pub fn taken_over(&self) -> Option<TakenOver> {
+        self.lock.confirm().err()?.downcast().ok()
+    }
+
+    /// Checks that the run was not found to be taken over by another process; this reads no file.
+    ///
+    /// # Errors
+    /// [`TakenOver`] if it was.
+    pub fn check_held(&self) -> Result<(), TakenOver> {
+        self.lock.check()
+    }
+
+    /// Saves `checkpoint`, then removes old ones.
+    ///
+    /// # Errors
+    /// If it cannot be written; older checkpoints are then still there. [`TakenOver`] if another process has taken the run.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<()> {
+        self.lock.confirm()?;
+        checkpoint.save(&self.checkpoints())
+    }
+
     /// Writes config, circumstances and status of the run before it begins or continues. `budget` is the number of batches of each
     /// task, `progress` the position in the run.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written. [`TakenOver`] if another process has taken the run.
     pub fn begin(
         &self,
         run: &RunConfig,
@@ -84,6 +111,7 @@ impl RunFolder {
         progress: RunProgress,
         record: &RunRecord,
     ) -> Result<RunStatus> {
+        self.lock.confirm()?;
         create_folder(&self.path)?;
         FileList::remove(&self.path)?;
         let started = RunStatus::read(&self.path)?.map(|status| status.started).filter(|&started| started > 0);
@@ -114,7 +142,7 @@ impl RunFolder {
     /// Writes `run.json`: `of_run` as [`RunFolder::begin`] returned it, with this status, message and progress.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written. [`TakenOver`] if another process has taken the run.
     pub fn set_status(
         &self,
         of_run: &RunStatus,
@@ -122,6 +150,7 @@ impl RunFolder {
         message: Option<String>,
         progress: RunProgress,
     ) -> Result<()> {
+        self.lock.confirm()?;
         let RunProgress { epoch, step, batches, train_seconds, selected_epoch } = progress;
         let of_run = of_run.clone();
         RunStatus { status, message, epoch, step, batches, train_seconds, selected_epoch, ..of_run }.write(&self.path)
@@ -130,27 +159,30 @@ impl RunFolder {
     /// Writes the metrics so far, so that they can be read while the run continues; without rows there is no file.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written. [`TakenOver`] if another process has taken the run.
     pub fn write_rows(&self, rows: &[Row]) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
+        self.lock.confirm()?;
         Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(metrics_frame(rows, &self.tags)?)?)?)
     }
 
     /// Writes the map that a dense task predicts for a case.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written. [`TakenOver`] if another process has taken the run.
     pub fn write_map(&self, map: &CaseMap) -> Result<()> {
+        self.lock.confirm()?;
         write_map(&self.path, map)
     }
 
     /// Writes predictions, scores of cases and the final parameters; files that would have no rows are not written.
     ///
     /// # Errors
-    /// If the file cannot be written.
+    /// If the file cannot be written. [`TakenOver`] if another process has taken the run.
     pub fn write_outcome(&self, evaluation: &Evaluation, parameters: &mtcool_core::Parameters) -> Result<()> {
+        self.lock.confirm()?;
         if !evaluation.predictions.is_empty() {
             let predictions = parquet_bytes(predictions_frame(&evaluation.predictions)?)?;
             write_whole(&self.path.join("predictions.parquet"), &predictions)?;

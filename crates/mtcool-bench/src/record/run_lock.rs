@@ -1,63 +1,54 @@
-//! The lock that gives a run to one process.
+//! The lock that gives a run to one process, whichever machines share the folder of results.
 
-use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::files::{StorageError, create_folder};
+use super::files::StorageError;
+use super::lease::{Holder, Lease, TakenOver, Terms};
 
-/// Number of attempts to take a lock, and the time between them: [`RunLock::is_held`] holds a free lock for a moment.
-const ATTEMPTS: usize = 5;
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// The right to work on one run. The operating system ends it together with the process, for whatever reason that ends.
+/// The right to work on one run, which ends together with the process, for whatever reason that ends.
 pub struct RunLock {
-    _file: File,
+    lease: Lease,
 }
 
 impl RunLock {
-    /// Takes the run with the hash `hash` in `runs`; `None` if another process holds it.
+    /// Takes the run with the hash `hash` in `runs`; `None` if another process holds it. If a process of another machine seems to be
+    /// gone, this takes several seconds.
     ///
     /// # Errors
-    /// If the lock file cannot be created.
+    /// If a file of the lock cannot be read or written.
     pub fn take(runs: &Path, hash: &str) -> Result<Option<Self>, StorageError> {
-        let path = path(runs, hash);
-        create_folder(path.parent().unwrap_or(runs))?;
-        let file = File::create(&path).map_err(|error| StorageError::new("create", &path, error))?;
-        for attempt in 1..=ATTEMPTS {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
-                Err(TryLockError::WouldBlock) => break,
-                Err(TryLockError::Error(error)) => return Err(StorageError::new("lock", &path, error)),
-            }
-        }
-        Ok(None)
+        let lease = Lease::take(&folder(runs, hash), Holder::of_process(), Terms::USUAL)?;
+        Ok(lease.map(|lease| Self { lease }))
     }
 
     /// Whether a process holds the run with the hash `hash` in `runs`.
     ///
     /// # Errors
-    /// If the lock file exists and cannot be opened.
+    /// If a file of the lock exists and cannot be read.
     pub fn is_held(runs: &Path, hash: &str) -> Result<bool, StorageError> {
-        let path = path(runs, hash);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(StorageError::open(&path, error)),
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
-            Err(TryLockError::Error(error)) => Err(StorageError::new("lock", &path, error)),
-        }
+        Lease::is_held(&folder(runs, hash), Holder::of_process(), Terms::USUAL)
+    }
+
+    /// Checks that no other process has taken the run, and keeps others from it for the time of a write.
+    ///
+    /// # Errors
+    /// [`TakenOver`] if one has; [`StorageError`] if a file of the lock cannot be written.
+    pub fn confirm(&self) -> anyhow::Result<()> {
+        self.lease.confirm()
+    }
+
+    /// The same by what is known already, without reading a file.
+    ///
+    /// # Errors
+    /// [`TakenOver`] if another process was found to have taken the run.
+    pub fn check(&self) -> Result<(), TakenOver> {
+        self.lease.check()
     }
 }
 
 /// A run is locked by its hash, since two experiments' rows with different labels may be the same run.
-fn path(runs: &Path, hash: &str) -> PathBuf {
-    runs.join(".locks").join(format!("{hash}.lock"))
+fn folder(runs: &Path, hash: &str) -> PathBuf {
+    runs.join(".locks").join(hash)
 }
 
 #[cfg(test)]
@@ -72,6 +63,7 @@ mod tests {
         assert!(held.is_some() && RunLock::is_held(runs.path(), "ab").unwrap());
         assert!(RunLock::take(runs.path(), "ab").unwrap().is_none());
         assert!(RunLock::take(runs.path(), "cd").unwrap().is_some(), "another run is free");
+        held.as_ref().unwrap().confirm().unwrap();
         drop(held);
         assert!(!RunLock::is_held(runs.path(), "ab").unwrap());
         assert!(RunLock::take(runs.path(), "ab").unwrap().is_some());

@@ -4,7 +4,6 @@
 //! experiment's folder itself holds a copy of the last table, unless that has fewer results than the one that is there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,12 +13,15 @@ use tempfile::TempDir;
 
 use super::experiment_folder::ExperimentFolder;
 use super::files::{StorageError, create_folder, read, write_whole};
+use super::lease::{Holder, Lease, Terms};
 use crate::plan::{DataIdentity, Overrides};
 use crate::suite::{Caveat, parquet_frame};
 
 const RECORD: &str = "sweep.json";
 /// Age of a new table's folder after which its process is taken for dead.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
+/// Time between two attempts to publish a table while another process publishes one.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// `sweep.json`: what a table asks of the runs, so that a later report needs no flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -118,9 +120,7 @@ impl ExperimentFolder {
     /// If a file cannot be read or written.
     pub fn publish(&self, record: &SweepRecord, written: &Path, force: bool) -> Result<Published> {
         // Several processes may finish at the same time.
-        let lock_path = self.path().join(".table.lock");
-        let lock = File::create(&lock_path).map_err(|error| StorageError::new("create", &lock_path, error))?;
-        lock.lock().map_err(|error| StorageError::new("lock", &lock_path, error))?;
+        let lease = self.wait_for_tables()?;
         let (here, own) = (results(written)?, self.table(&record.table));
         let fuller = |folder: &Path| -> Result<Option<u64>> {
             Ok(Some(results(folder)?).filter(|&there| there > here && !force))
@@ -128,6 +128,7 @@ impl ExperimentFolder {
         if let Some(there) = fuller(&own)? {
             return Ok(Published::Kept { path: own.join("table.md"), there, here, own: None });
         }
+        lease.confirm()?;
         create_folder(&own)?;
         copy(written, &own)?;
         let record = SweepRecord { files: files(&own)?, ..record.clone() };
@@ -137,6 +138,7 @@ impl ExperimentFolder {
         }
         let before =
             Some(self.path().join(RECORD)).filter(|path| path.exists()).map(|path| read_record(&path)).transpose()?;
+        lease.confirm()?;
         copy(&own, self.path())?;
         for old in before.iter().flat_map(|record| &record.files).filter(|old| !record.files.contains(old)) {
             let path = self.path().join(old);
@@ -146,6 +148,17 @@ impl ExperimentFolder {
         }
         write_record(self.path(), &record)?;
         Ok(Published::Main)
+    }
+
+    /// The lease for publishing a table, once it is free.
+    fn wait_for_tables(&self) -> Result<Lease, StorageError> {
+        loop {
+            let lease = Lease::take(&self.path().join(".table-lease"), Holder::of_process(), Terms::USUAL)?;
+            match lease {
+                Some(lease) => return Ok(lease),
+                None => std::thread::sleep(PATIENCE),
+            }
+        }
     }
 
     fn table(&self, id: &str) -> PathBuf {

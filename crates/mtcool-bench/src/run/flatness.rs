@@ -6,6 +6,9 @@ use mtcool_core::{Batch, NoiseDraw, NoiseSource, ParameterKind, Parameters, Prob
 use crate::record::{Moved, MovedLoss};
 use crate::suite::Name;
 
+/// The most draws of the noise.
+const MOST_DRAWS: usize = 10_000;
+
 /// How flatness is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlatnessRequest {
@@ -19,7 +22,7 @@ impl FlatnessRequest {
     /// Checks the values.
     ///
     /// # Errors
-    /// If there is no radius or no draw, or if a radius is negative or not finite.
+    /// If there is no radius, a radius is negative or not finite, or the number of draws is out of range.
     pub fn check(&self) -> Result<()> {
         ensure!(!self.radii.is_empty(), "`--radii` is empty: expected numbers such as 0.01,0.02,0.05");
         for radius in &self.radii {
@@ -28,7 +31,8 @@ impl FlatnessRequest {
                 "`--radii` has {radius}: expected numbers that are not negative"
             );
         }
-        ensure!(self.draws > 0, "`--draws` is 0: expected at least 1");
+        let draws = self.draws;
+        ensure!((1..=MOST_DRAWS).contains(&draws), "`--draws` is {draws}: expected 1 to {MOST_DRAWS}");
         Ok(())
     }
 }

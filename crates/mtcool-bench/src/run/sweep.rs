@@ -123,7 +123,14 @@ impl Sweep<'_> {
             };
             // With cross-validation, the parts depend on the seed.
             let record = RunRecord { environment: environment.clone(), data: run.suite.record() };
-            match run.execute(&held, &record, progress) {
+            let result = run.execute(&held, &record, progress);
+            // The error may be that a file was gone, so this is asked whatever the error is.
+            if let Some(taken) = result.as_ref().err().and_then(|_| held.taken_over()) {
+                tracing::warn!("{}: {taken}", run.name());
+                busy.push(run);
+                continue;
+            }
+            match result {
                 Ok(()) => {
                     tracing::info!("{} is finished", run.name());
                     outcome.finished += 1;

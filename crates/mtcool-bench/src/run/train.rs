@@ -88,7 +88,8 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Diverged`] if a loss or a prediction is not finite; [`Interrupted`] if the process was asked to stop;
-    /// [`crate::record::StorageError`] if the results cannot be written.
+    /// [`crate::record::TakenOver`] if another process has taken the run; [`crate::record::StorageError`] if the results cannot be
+    /// written.
     pub fn execute(&self, folder: &RunFolder, record: &RunRecord, progress: &mut SweepProgress) -> Result<()> {
         let problem = self.problem()?;
         let fresh = problem.network().initial_parameters(self.config.seed, DType::F32, self.device)?;
@@ -156,6 +157,7 @@ impl Run<'_> {
         let mut batches = self.batches(state.position.batches)?;
         let mut last_checkpoint = Instant::now();
         loop {
+            folder.check_held()?;
             if is_out_of_patience(&state.position, self.config.training.patience) {
                 progress.skip(budget.saturating_sub(state.position.batches));
                 return Ok(());
@@ -173,7 +175,7 @@ impl Run<'_> {
             }
             if ends_epoch || is_asked_to_stop || last_checkpoint.elapsed() >= self.checkpoint_every {
                 state.method = method.state();
-                state.save(&folder.checkpoints())?;
+                folder.save(state)?;
                 folder.set_status(status, Status::Running, None, progress_of(&state.position))?;
                 last_checkpoint = Instant::now();
             }

@@ -85,7 +85,7 @@ impl Lab {
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.current_dir(self.path());
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("MTCOOL_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
             command.env_remove(name);
         }
         let mut rest = arguments.iter();

@@ -1,8 +1,9 @@
 //! Looks for inputs on which a parser panics, takes too long or takes too much memory: seeds that are changed at random.
 //!
-//! The inputs of a target follow from its name, its seeds and a number, so that a finding can be repeated. `FUZZ_SECONDS` is the
-//! time for each target, `FUZZ_FIRST` the number of the first input, `FUZZ_TARGET` the only target. An input that fails is kept
-//! below `fuzz` in the folder of temporary build files; put it into `tests/regressions/TARGET/` once the parser is mended.
+//! The inputs of a target follow from its name, its seeds and a number, so that a finding can be repeated. `FUZZ_INPUTS` is the number
+//! of inputs of each target, or `FUZZ_SECONDS` the time; `FUZZ_FIRST` is the number of the first input, `FUZZ_TARGET` the only target.
+//! An input that fails is kept below `fuzz` in the folder of temporary build files; put it into `tests/regressions/TARGET/` once the
+//! parser is mended.
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
@@ -15,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use mutation::Mutator;
 
-/// The time of a target in a plain `cargo test`.
-const SECONDS: f64 = 1.0;
+/// Number of inputs of a target in a plain `cargo test`: the same ones each time, a second or two.
+const INPUTS: u64 = 320;
 /// An input must be refused or read within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The address space that a target may add to that of the process, in KiB.
@@ -47,7 +48,7 @@ impl Target {
         Self { name, seeds, words: &[], repair: |_| {}, run }
     }
 
-    /// Runs all regressions, and then inputs for the time that is given.
+    /// Runs all regressions, and then as many inputs, or inputs for as long, as the variables say.
     ///
     /// # Panics
     /// If an input panics, takes too long or too much memory, or if something is written outside of the folder.
@@ -56,13 +57,16 @@ impl Target {
             return;
         }
         let setting = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<f64>().ok());
-        let (seconds, first) =
-            (setting("FUZZ_SECONDS").unwrap_or(SECONDS), setting("FUZZ_FIRST").unwrap_or(0.0) as u64);
+        let first = setting("FUZZ_FIRST").map_or(0, |first| first as u64);
+        let (seconds, most) = match (setting("FUZZ_SECONDS"), setting("FUZZ_INPUTS")) {
+            (Some(seconds), _) => (seconds, u64::MAX),
+            (None, most) => (f64::INFINITY, most.map_or(INPUTS, |most| most as u64)),
+        };
         // The memory is that of the process, so one target runs at a time.
         let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let watch = Watch::default();
         let counted = std::thread::scope(|scope| {
-            let worker = scope.spawn(|| self.work(seconds, first, &watch));
+            let worker = scope.spawn(|| self.work((seconds, most), first, &watch));
             while !worker.is_finished() {
                 std::thread::sleep(Duration::from_millis(20));
                 if let Some(input) = watch.stuck() {
@@ -77,7 +81,7 @@ impl Target {
         println!("fuzz {}: {regressions} regressions, {inputs} inputs from {first} on", self.name);
     }
 
-    fn work(&self, seconds: f64, first: u64, watch: &Watch) -> (usize, u64) {
+    fn work(&self, (seconds, most): (f64, u64), first: u64, watch: &Watch) -> (usize, u64) {
         let root = tempfile::tempdir().unwrap();
         let scratch = root.path().join("scratch");
         let regressions = self.regressions();
@@ -89,7 +93,7 @@ impl Target {
         let mut inputs = 0;
         let mut mutator = Mutator::new(self.name, &self.seeds, self.words, self.repair);
         let mut before = address_space();
-        while start.elapsed().as_secs_f64() < seconds {
+        while start.elapsed().as_secs_f64() < seconds && inputs < most {
             let recent: Vec<Vec<u8>> = (0..INSPECTED).map(|at| mutator.input(first + inputs + at)).collect();
             for input in &recent {
                 self.one(input, &scratch, watch);
@@ -109,9 +113,14 @@ impl Target {
 
     fn one(&self, input: &[u8], scratch: &Path, watch: &Watch) {
         std::fs::create_dir_all(scratch).unwrap();
+        // What ends the process, such as memory that cannot be had, leaves this file.
+        let current = self.findings().join("current.bin");
+        std::fs::create_dir_all(self.findings()).unwrap();
+        std::fs::write(&current, input).unwrap();
         watch.begin(input);
         let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| (self.run)(input, scratch)));
         watch.end();
+        std::fs::remove_file(&current).unwrap();
         if outcome.is_err() {
             panic!("{}", self.keep(input, "a panic"));
         }
@@ -122,11 +131,14 @@ impl Target {
         }
     }
 
+    /// The folder of inputs that fail.
+    fn findings(&self) -> PathBuf {
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(self.name)
+    }
+
     /// Keeps an input and says where.
     fn keep(&self, input: &[u8], what: &str) -> String {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(self.name);
-        let file = folder.join(format!("{:016x}.bin", mutation::digest(input)));
-        std::fs::create_dir_all(&folder).unwrap();
+        let file = self.findings().join(format!("{:016x}.bin", mutation::digest(input)));
         std::fs::write(&file, input).unwrap();
         format!("{what} on `{}` ({} bytes)", file.display(), input.len())
     }

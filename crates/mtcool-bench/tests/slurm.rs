@@ -7,6 +7,7 @@ mod common;
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use common::slurm::{Cluster, wait_until};
 use common::{Lab, fail, succeed, text};
@@ -68,6 +69,12 @@ fn submit(cluster: &Cluster, lab: &Lab, sweep: &[&str], further: &[&str]) -> [St
         rest.chars().take_while(char::is_ascii_digit).collect()
     };
     [after("Submitted: job "), after("and job ")]
+}
+
+/// The number of the process that executes the run of an array.
+fn process_of(lab: &Lab, name: &str) -> String {
+    let folder = run(lab, "array", name).unwrap().folder;
+    Environment::read(&folder).unwrap().process.unwrap().to_string()
 }
 
 /// Everything that the elements and the job of the table have said.
@@ -132,8 +139,7 @@ fn an_array_that_is_interrupted_ends_with_the_bits_of_a_plain_sweep() {
     }
     succeed(cluster.command("scancel").args(["--batch", "--signal=USR1", &format!("{}_0", jobs[0])]));
     succeed(cluster.command("scancel").arg(format!("{}_1", jobs[0])));
-    let process = Environment::read(&run(&lab, "array", "vanilla-s1").unwrap().folder).unwrap().process.unwrap();
-    succeed(Command::new("kill").args(["-KILL", &process.to_string()]));
+    succeed(Command::new("kill").args(["-KILL", &process_of(&lab, "vanilla-s1")]));
     wait_for_end(&cluster, &jobs);
     let said = logs(&lab, "array");
     assert_eq!(said.matches("element 0 is not over: Slurm will start it again").count(), 1, "{said}");
@@ -169,14 +175,20 @@ fn two_sweeps_at_once_share_their_runs() {
 }
 
 #[test]
-#[ignore = "takes two minutes: Slurm looks at time limits every 30 seconds"]
+#[ignore = "takes a minute: Slurm looks at time limits every 30 seconds"]
 fn a_time_limit_that_is_shorter_than_a_run_only_delays_it() {
     let Some(cluster) = Cluster::start() else { return };
     let lab = Lab::new();
-    let long = ["--methods", "joint", "--seeds", "1", "--set", "training.epochs=600", "--threads", "1"];
-    wait_for_end(&cluster, &submit(&cluster, &lab, &long, &["--time", "1"]));
+    let jobs = submit(&cluster, &lab, &SWEEP, &["--only", "joint:0", "--time", "1"]);
+    wait_for_steps(&lab, "array", "joint-s0");
+    // The run stands still until Slurm has announced the limit, however fast the machine is.
+    let process = process_of(&lab, "joint-s0");
+    succeed(Command::new("kill").args(["-STOP", &process]));
+    std::thread::sleep(Duration::from_secs(35));
+    succeed(Command::new("kill").args(["-CONT", &process]));
+    wait_for_end(&cluster, &jobs);
     let said = logs(&lab, "array");
-    assert!(said.contains("element 0 is not over: Slurm will start it again"), "the run was too short: {said}");
-    succeed(&mut lab.reproduce("plain", &long));
+    assert!(said.contains("element 0 is not over: Slurm will start it again"), "{said}");
+    succeed(&mut lab.reproduce("plain", &[&SWEEP[..], &["--only", "joint:0"]].concat()));
     assert!(outcome(&lab, "array") == outcome(&lab, "plain"), "other bits");
 }

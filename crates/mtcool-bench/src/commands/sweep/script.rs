@@ -70,11 +70,13 @@ impl Script<'_> {
         if self.has_free_threads {
             lines.push("[ -z \"$SLURM_CPUS_ON_NODE\" ] || training+=(--threads \"$SLURM_CPUS_ON_NODE\")".into());
         }
-        lines.push(format!(
-            "# METHOD:SEED of each run. Element E executes every run at a place E + {elements} * N, counted from 0."
-        ));
+        lines.push(
+            "# METHOD:SEED of each run. Element E executes the runs E, E + elements, E + 2 * elements, and so on."
+                .into(),
+        );
         lines.extend([format!("elements={elements}"), "runs=(".into()]);
-        lines.extend(self.runs.iter().map(|run| format!("    {}", shell_word(run))));
+        let numbered = self.runs.iter().enumerate();
+        lines.extend(numbered.map(|(at, run)| format!("    {} # element {}", shell_word(run), at % elements)));
         lines.extend([
             ")".into(),
             "# The options of the job that writes the table, and the command that tells how far the runs are.".into(),
@@ -100,7 +102,7 @@ impl Script<'_> {
                 .into(),
         );
         lines.extend(["--requeue", "--open-mode=append"].map(|option| format!("#SBATCH {option}")));
-        lines.push("# The element needs so many seconds at most for its last step or evaluation and a checkpoint before the time limit.".into());
+        lines.push("# So many seconds before the time limit, the element is asked to stop: for its last step or evaluation, and a checkpoint.".into());
         lines.push("#SBATCH --signal=B:USR1@90".into());
         lines.push(format!("#SBATCH --output={}", shell_word(&pattern(&logs.join("%A_%a.log")))));
         lines.extend(self.request.options.iter().map(|option| format!("#SBATCH {option}")));
@@ -183,7 +185,8 @@ mod tests {
             r"cd '/home/me/it'\''s' || exit 1",
             "export MTCOOL_SEEDS='[0, 1]'",
             "sweep=(t.toml --set 'a={ b = 1 }')",
-            "    'a b:0'",
+            "    'a b:0' # element 1",
+            "    joint:1 # element 2",
             "elements=3",
         ] {
             assert!(plain.lines().any(|known| known == line), "no `{line}` in\n{plain}");
@@ -204,6 +207,7 @@ mod tests {
             "#SBATCH --gres=gpu:a100:1",
             "#SBATCH --account=me",
             "elements=2",
+            "    joint:1 # element 0",
         ] {
             assert!(asked.lines().any(|known| known == line), "no `{line}` in\n{asked}");
         }

@@ -62,7 +62,11 @@ submit() {
     fi
     array=$(sbatch --parsable "$script") || exit
     array=${array%%;*}
-    table=$(sbatch --parsable --dependency="afterany:$array" "${table_job[@]}" --wrap="exec bash $(printf %q "$script") table") || exit
+    table=$(sbatch --parsable --dependency="afterany:$array" "${table_job[@]}" --wrap="exec bash $(printf %q "$script") table")
+    if [ -z "$table" ]; then
+        echo "job $array has the elements, but Slurm did not take the job of the table: \`bash $script table\` writes it afterwards" >&2
+        exit 1
+    fi
     table=${table%%;*}
     echo "Submitted: job $array with $elements elements, and job $table, which writes the table after them."
     echo "  squeue --jobs=$array,$table    what Slurm does with them"

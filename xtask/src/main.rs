@@ -21,6 +21,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   reproduce EXPERIMENT [FLAGS]     train every method of a table, continue interrupted runs, and print the table
+  sweep EXPERIMENT [FLAGS]         write the runs of a table as a job array for Slurm, and submit it with --slurm
   report EXPERIMENT                write and print the table again from the finished runs
   search EXPERIMENT [FLAGS]        find good settings of the methods by the validation split
   flatness EXPERIMENT              measure how much the losses of finished runs rise when their weights are moved at random
@@ -41,15 +42,15 @@ cargo xtask COMMAND
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
   gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
 
-`cargo xtask COMMAND --help` shows the flags of the first ten commands.
+`cargo xtask COMMAND --help` shows the flags of the first twelve commands.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some(
-            "reproduce" | "report" | "search" | "flatness" | "predict" | "evaluate" | "data" | "methods" | "runs"
-            | "compare" | "status",
+            "reproduce" | "sweep" | "report" | "search" | "flatness" | "predict" | "evaluate" | "data" | "methods"
+            | "runs" | "compare" | "status",
         ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),

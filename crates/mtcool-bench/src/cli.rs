@@ -1,10 +1,15 @@
 //! The command line.
 
+mod flags;
+mod sweep;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
+pub(crate) use self::flags::{ConfigFlags, TrainingFlags};
+pub(crate) use self::sweep::{SlurmFlags, Sweep};
 use crate::suite::{PredictOptions, Registry};
 
 /// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare your own methods.
@@ -21,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run all methods and seeds of an experiment, or resume them; then print its table.
     Reproduce(Reproduce),
+    /// Write a job array for Slurm that executes the runs of an experiment, one run an element, and submit it.
+    Sweep(Sweep),
     /// Write and print an experiment's table from the finished runs, without training.
     Report(Report),
     /// Find good settings of the methods by the validation split, with the same number of trials for each method.
@@ -44,54 +51,12 @@ pub(crate) enum Command {
     Status(OfExperiment),
 }
 
-/// Flags that override an experiment's configuration from its file and from `MTCOOL_*` variables.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ConfigFlags {
-    /// A profile of the experiment's file: `quick` for a small machine, `paper` for the paper's setting.
-    #[arg(long)]
-    pub(crate) profile: Option<String>,
-    /// Number of runs of each method, such as 3, or a list of seeds, such as 0,3,7 (one seed: 7,).
-    #[arg(long, value_name = "NUMBER|LIST")]
-    pub(crate) seeds: Option<String>,
-    /// Methods and variants, separated by commas, or `all` for all of them (see `mtcool methods`).
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) methods: Option<Vec<String>>,
-    /// One run, for job arrays, such as `mtcool:3`.
-    #[arg(long, value_name = "METHOD:SEED", conflicts_with_all = ["methods", "seeds"])]
-    pub(crate) only: Option<String>,
-    /// A row for each value of a method's setting, such as `method.mtcool.bound=0.01,0.02,0.05`; may be given several times.
-    #[arg(long, value_name = "KEY=VALUES")]
-    pub(crate) grid: Vec<String>,
-    /// The device that computes: `cpu`, or a name such as `cuda:0`.
-    #[arg(long)]
-    pub(crate) device: Option<String>,
-    /// A folder with the data set in its official layout, or `synth` for a synthetic one.
-    #[arg(long, value_name = "DIR|synth", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) data: Option<String>,
-    /// Any key of the experiment's file, such as `training.epochs=5`; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) assignments: Vec<String>,
-}
-
-/// Flags of the commands that train, which change no result.
-#[derive(Args, Debug)]
-pub(crate) struct TrainingFlags {
-    /// The folder for results.
-    #[arg(long, default_value = "results")]
-    pub(crate) results: PathBuf,
-    /// Number of threads, by default one per core. Results do not depend on it.
-    #[arg(long)]
-    pub(crate) threads: Option<usize>,
-    /// Seconds between checkpoints.
-    #[arg(long, default_value_t = 30.0)]
-    pub(crate) checkpoint_seconds: f64,
-}
-
 /// `mtcool reproduce`.
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit status: 0 if all runs of the sweep are finished, 1 after an error or if runs failed, 3 if other processes \
-                        execute the rest of the runs, 130 and 143 after Ctrl-C and SIGTERM."
+                        execute the rest of the runs, 75 after SIGTERM and SIGUSR1, with which job schedulers end a job, and 130 after Ctrl-C; \
+                        the same command goes on."
 )]
 pub(crate) struct Reproduce {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
@@ -107,6 +72,9 @@ pub(crate) struct Reproduce {
     /// left to take.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Execute runs, but write no table: `mtcool report` writes it. For one of several processes, such as the element of a job array.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) no_table: bool,
     /// Replace a table that has more results.
     #[arg(long)]
     pub(crate) force: bool,

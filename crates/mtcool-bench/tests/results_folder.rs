@@ -160,7 +160,17 @@ fn seeds_are_listed_and_single_runs_are_parts_of_a_table() {
     let row = printed.lines().find(|line| line.starts_with("| Joint ")).unwrap();
     let cells: Vec<&str> = row.split('|').map(str::trim).collect();
     assert_eq!(cells[cells.len() - 3], "3", "the table has all runs: {printed}");
-    fail(&mut lab.reproduce("results", &["--only", "joint:3", "--methods", "joint"]), &["--methods"]);
+    // A part of a sweep remembers the whole sweep, and leaves the table to others on request.
+    let part =
+        ["--only", "joint:4", "--only", "vanilla:3", "--methods", "joint,vanilla", "--seeds", "3,4", "--no-table"];
+    let before = read(lab.path().join("results/table1/table.md"));
+    assert_eq!(succeed(&mut lab.reproduce("results", &part)), "");
+    assert_eq!(read(lab.path().join("results/table1/table.md")), before);
+    assert_eq!(names(&runs(&lab, "table1")), ["joint-s2", "joint-s3", "joint-s4", "joint-s7", "vanilla-s3"]);
+    let status = succeed(&mut lab.mtcool(&["status", "table1"]));
+    assert!(status.contains("vanilla-s4  waiting"), "{status}");
+    let parts = ["`--only joint:3`", "no such run", "vanilla", "[1]"];
+    fail(&mut lab.reproduce("results", &["--only", "joint:3", "--methods", "vanilla", "--seeds", "1,"]), &parts);
     fail(&mut lab.reproduce("results", &["--only", "joint"]), &["METHOD:SEED"]);
     fail(&mut lab.reproduce("results", &["--methods", "joint", "--seeds", "1,1"]), &["`seeds`", "each seed once"]);
 }
@@ -289,7 +299,7 @@ fn an_interrupted_sweep_says_what_was_kept_and_goes_on_with_the_same_bits() {
     let lab = Lab::new();
     // There are enough epochs that the run is not over when the signal arrives.
     let long = ["--methods", "joint", "--set", "training.epochs=40", "--checkpoint-seconds", "0.05"];
-    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+    for (signal, status) in [("-INT", 130), ("-TERM", 75), ("-USR1", 75)] {
         let mut child = lab.reproduce("results", &long).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         wait_for_steps(&lab, "joint-s0", &mut child);
         let running = &runs(&lab, "table1")[0];

@@ -11,13 +11,13 @@ use mtcool_ops::open_device;
 
 use super::ended::Ended;
 use super::external;
-use super::flags::overrides;
+use super::flags::{named_runs, overrides};
 use super::interrupt;
 use super::nothing::nothing_matches;
 use crate::cli::{ConfigFlags, Report, Reproduce, TrainingFlags};
 use crate::logging;
 use crate::output::print;
-use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan};
+use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan, PlannedRun};
 use crate::progress::Console;
 use crate::record::{ExperimentFolder, Published, SweepRecord, stored_runs};
 use crate::report::{self, TableContext};
@@ -35,26 +35,15 @@ const MOST_THREADS: usize = 4096;
 /// If the experiment or its data is invalid, if a file cannot be written, or if a run of the sweep is not finished in the end. The
 /// table is printed also if runs failed.
 pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()> {
+    let stop = interrupt::announced()?;
     let console = Console::default();
-    let overrides = overrides(&arguments.config)?;
-    // The plan is checked before any download, so that a mistake in the file is found at once.
-    let plan = Plan::load(registry, &arguments.experiment, &overrides)?;
-    let overrides = overrides.with_variables()?;
-    // The device is opened before any data is read, for the same reason.
+    let (plan, overrides) = planned(registry, &arguments.experiment, &arguments.config)?;
+    // Like the plan, the device is checked before any data is read.
     let device = open_device(&plan.experiment.device)?;
     let every = checkpoint_interval(&arguments.training)?;
-    let folder = ExperimentFolder::create(&arguments.training.results, &plan.source)?;
-    logging::start(&console, Some(&folder.path().join("log.jsonl")))?;
-    warn(&plan);
-    let suite = prepare(&plan)?;
-    let data = identity_of(&plan, suite.as_ref());
-    let notes = plan.notes(&data);
-    for note in &notes {
-        tracing::warn!("{}", note.text);
-    }
-    let runs = plan.runs(&data);
-    let stop = AtomicUsize::new(0);
-    let mut sweep = Sweep {
+    let Ready { folder, suite, record, runs } = Ready::open(&plan, overrides, &arguments.training.results, &console)?;
+    let runs = plan.only(runs, &named_runs(&arguments.config)?)?;
+    let sweep = Sweep {
         plan: &plan,
         runs: &runs,
         suite: suite.as_ref(),
@@ -65,13 +54,9 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
         stop: &stop,
     };
     sweep.check()?;
-    external::check(&plan, &data)?;
-    let Overrides { profile, assignments } = overrides;
-    let (table, files) = (plan.table_id(&data), Vec::new());
-    let record = SweepRecord { profile, assignments, data, caveats: [suite.caveats(), notes].concat(), table, files };
+    external::check(&plan, &record.data)?;
     folder.begin_table(&record)?;
-    let stop = interrupt::watch()?;
-    sweep.stop = &stop;
+    interrupt::watch(&stop)?;
     // The sweep runs inside the thread pool, so that the parallel parts of a step do not have to change the thread.
     let outcome = rayon::scope(|_| sweep.execute(&console));
     if let Ok(outcome) = &outcome
@@ -85,13 +70,65 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     {
         return Err(Ended::left_to_others(elsewhere).into());
     }
-    let measured = external::measure(registry, &plan, &record.data, &folder);
-    let written = write_table(&plan, &record, &folder, Some(suite.as_ref()), arguments.force);
-    let failures = outcome?.failures;
-    written?;
-    measured?;
+    let failures = if arguments.no_table {
+        outcome?.failures
+    } else {
+        let measured = external::measure(registry, &plan, &record.data, &folder);
+        let written = write_table(&plan, &record, &folder, Some(suite.as_ref()), arguments.force);
+        let failures = outcome?.failures;
+        written?;
+        measured?;
+        failures
+    };
     ensure!(failures.is_empty(), "{} of {} runs failed:\n{}", failures.len(), runs.len(), failures.join("\n"));
     Ok(())
+}
+
+/// The plan of `experiment` with the flags `config`, and these flags with the `MTCOOL_*` variables. The plan is checked before any
+/// download, so that a mistake in the file is found at once.
+///
+/// # Errors
+/// If the experiment or a flag is invalid.
+pub(super) fn planned(registry: &Registry, experiment: &str, config: &ConfigFlags) -> Result<(Plan, Overrides)> {
+    let overrides = overrides(config)?;
+    let plan = Plan::load(registry, experiment, &overrides)?;
+    Ok((plan, overrides.with_variables()?))
+}
+
+/// An experiment whose data has been opened, so that its runs are known.
+pub(super) struct Ready {
+    /// The folder of its results.
+    pub(super) folder: ExperimentFolder,
+    /// Its data.
+    pub(super) suite: Box<dyn Suite>,
+    /// What its table will ask of the runs.
+    pub(super) record: SweepRecord,
+    /// All its runs, in the order of their execution.
+    pub(super) runs: Vec<PlannedRun>,
+}
+
+impl Ready {
+    /// Creates the experiment's folder in `results`, begins its log, and obtains and opens its data.
+    ///
+    /// # Errors
+    /// If the folder belongs to another experiment or cannot be written, or if the data cannot be obtained or read.
+    pub(super) fn open(plan: &Plan, overrides: Overrides, results: &Path, console: &Console) -> Result<Self> {
+        let folder = ExperimentFolder::create(results, &plan.source)?;
+        logging::start(console, Some(&folder.path().join("log.jsonl")))?;
+        warn(plan);
+        let suite = prepare(plan)?;
+        let data = identity_of(plan, suite.as_ref());
+        let notes = plan.notes(&data);
+        for note in &notes {
+            tracing::warn!("{}", note.text);
+        }
+        let runs = plan.runs(&data);
+        let Overrides { profile, assignments } = overrides;
+        let (table, files) = (plan.table_id(&data), Vec::new());
+        let record =
+            SweepRecord { profile, assignments, data, caveats: [suite.caveats(), notes].concat(), table, files };
+        Ok(Self { folder, suite, record, runs })
+    }
 }
 
 /// The time between checkpoints that `flags` ask for; also sets the number of threads.

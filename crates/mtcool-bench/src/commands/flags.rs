@@ -1,9 +1,11 @@
 //! Translates flags into assignments that override an experiment's file.
 
-use anyhow::{Result, bail, ensure};
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::ConfigFlags;
-use crate::plan::Overrides;
+use crate::plan::{NamedRun, Overrides};
 
 /// The flags as assignments.
 ///
@@ -18,10 +20,14 @@ pub(super) fn overrides(flags: &ConfigFlags) -> Result<Overrides> {
         let names: Vec<_> = methods.iter().map(|name| quoted(name.trim())).collect();
         assignments.push(format!("methods=[{}]", names.join(",")));
     }
-    if let Some(only) = &flags.only {
-        let (method, seed) = name_and_seed(only)?;
-        assignments.push(format!("methods=[{}]", quoted(method)));
-        assignments.push(format!("seeds=[{seed}]"));
+    let only = named_runs(flags)?;
+    if !only.is_empty() && flags.methods.is_none() {
+        let names: BTreeSet<_> = only.iter().map(|run| quoted(&run.method)).collect();
+        assignments.push(format!("methods=[{}]", names.into_iter().collect::<Vec<_>>().join(",")));
+    }
+    if !only.is_empty() && flags.seeds.is_none() {
+        let seeds: BTreeSet<_> = only.iter().map(|run| run.seed).collect();
+        assignments.push(format!("seeds={:?}", seeds.into_iter().collect::<Vec<_>>()));
     }
     for grid in &flags.grid {
         assignments.push(grid_as_assignment(grid)?);
@@ -62,9 +68,19 @@ fn seeds_as_toml(text: &str) -> Result<String> {
     })
 }
 
-fn name_and_seed(text: &str) -> Result<(&str, u64)> {
-    let parts = text.rsplit_once(':').and_then(|(name, seed)| Some((name.trim(), seed.trim().parse().ok()?)));
-    parts.ok_or_else(|| anyhow::anyhow!("`--only` is `{text}`: expected METHOD:SEED, such as mtcool:3"))
+/// The runs that `--only` names.
+///
+/// # Errors
+/// If one is not named by method and seed.
+pub(super) fn named_runs(flags: &ConfigFlags) -> Result<Vec<NamedRun>> {
+    flags.only.iter().map(|text| named_run(text)).collect()
+}
+
+fn named_run(text: &str) -> Result<NamedRun> {
+    let of_parts =
+        |(name, seed): (&str, &str)| Some(NamedRun { method: name.trim().to_owned(), seed: seed.trim().parse().ok()? });
+    let run = text.rsplit_once(':').and_then(of_parts);
+    run.with_context(|| format!("`--only` is `{text}`: expected METHOD:SEED, such as mtcool:3"))
 }
 
 /// `method.mtcool.bound=0.01,0.02` as an assignment to the experiment's table `grid`.
@@ -124,11 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn one_run_is_a_method_and_a_seed() {
-        let only = |text: &str| flags(|flags| flags.only = Some(text.into()));
-        assert_eq!(only("mtcool:3").unwrap(), ["methods=[\"mtcool\"]", "seeds=[3]"]);
+    fn single_runs_are_methods_and_seeds() {
+        let only = |runs: &[&str]| flags(|flags| flags.only = runs.iter().map(|run| (*run).to_owned()).collect());
+        assert_eq!(only(&["mtcool:3"]).unwrap(), ["methods=[\"mtcool\"]", "seeds=[3]"]);
+        assert_eq!(
+            only(&["mtcool:3", "joint:0", "mtcool:0"]).unwrap(),
+            ["methods=[\"joint\",\"mtcool\"]", "seeds=[0, 3]"]
+        );
+        let of_a_sweep = flags(|flags| {
+            flags.only = vec!["mtcool:3".into()];
+            flags.methods = Some(vec!["joint".into(), "mtcool".into()]);
+        });
+        assert_eq!(of_a_sweep.unwrap(), ["methods=[\"joint\",\"mtcool\"]", "seeds=[3]"]);
         for wrong in ["mtcool", "mtcool:x", "3"] {
-            assert!(only(wrong).unwrap_err().to_string().contains("METHOD:SEED"), "{wrong}");
+            assert!(only(&[wrong]).unwrap_err().to_string().contains("METHOD:SEED"), "{wrong}");
         }
     }
 

@@ -18,6 +18,7 @@ mod planned;
 mod runs;
 mod search;
 mod status;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,7 @@ fn run(registry: &Registry) -> Result<()> {
     let options = predict_options(registry, &matches);
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
         Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
+        Command::Sweep(arguments) => sweep::sweep(registry, &arguments),
         Command::Report(arguments) => experiment::report(registry, &arguments),
         Command::Search(arguments) => search::search(registry, &arguments),
         Command::Flatness(arguments) => flatness::flatness(registry, &arguments),

@@ -31,8 +31,8 @@ pub(super) fn planned_names(
 ) -> Result<Vec<PlannedName>> {
     let folder = ExperimentFolder::find(results, &ExperimentSource::find(experiment)?)?;
     let mut records = folder.records()?;
-    // The first record is a copy of one of the others, unless an earlier version of the program wrote it.
-    if records.len() > 1 {
+    // The record of the main table is older than that of the same table in its own folder.
+    if records.first().is_some_and(|main| records[1..].iter().any(|record| record.table == main.table)) {
         records.remove(0);
     }
     let mut all: Vec<PlannedName> = Vec::new();

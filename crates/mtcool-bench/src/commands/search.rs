@@ -1,7 +1,6 @@
 //! `mtcool search`: good settings of the methods, found by the validation split.
 
 use std::path::Path;
-use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
@@ -25,6 +24,7 @@ use crate::suite::Registry;
 /// # Errors
 /// If the experiment, its spaces or its data are invalid, if a file cannot be written, or if the process is asked to stop.
 pub(super) fn search(registry: &Registry, arguments: &cli::Search) -> Result<()> {
+    let stop = interrupt::announced()?;
     let console = Console::default();
     let mut given = overrides(&arguments.config)?;
     given.assignments.extend(arguments.trials.map(|trials| format!("search.trials={trials}")));
@@ -44,9 +44,8 @@ pub(super) fn search(registry: &Registry, arguments: &cli::Search) -> Result<()>
     }
     let suite = prepare(&plan)?;
     let data = identity_of(&plan, suite.as_ref());
-    let stop = AtomicUsize::new(0);
     let runs = folder.join("runs");
-    let mut halving = Halving {
+    let halving = Halving {
         registry,
         source: &source,
         overrides: &given,
@@ -58,8 +57,7 @@ pub(super) fn search(registry: &Registry, arguments: &cli::Search) -> Result<()>
         checkpoint_every: every,
         stop: &stop,
     };
-    let stop = interrupt::watch()?;
-    halving.stop = &stop;
+    interrupt::watch(&stop)?;
     let mut trials = Vec::new();
     let known = |records: &[TrialRecord]| {
         trials = records.to_vec();

@@ -17,6 +17,8 @@ pub struct PlannedMethod {
     pub entry: MethodEntry,
     /// The name of the method in the registry.
     pub like: String,
+    /// The method or variant whose grid it is a point of.
+    pub grid_of: Option<String>,
     /// Its settings, which were checked by building the method once.
     pub settings: Arc<dyn MethodSettings>,
     /// How it is trained: the experiment's table `training`, with what the variant changes in it.
@@ -31,6 +33,11 @@ impl PlannedMethod {
     /// The name of its run with `seed` in messages, and the beginning of the name of the run's folder.
     pub fn run_name(&self, seed: u64) -> String {
         format!("{}-s{seed}", self.entry.name)
+    }
+
+    /// The names that stand for it in `--only`.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.entry.name).chain(self.grid_of.as_deref())
     }
 
     /// Whether both have the same results: the same method of the registry with the same settings, training and network.
@@ -63,8 +70,8 @@ pub(super) fn planned(
     settings.build(&training, 0).map_err(wrong)?;
     let entry = MethodEntry { name: name.clone().into(), label: variant.label.clone().into(), ..variant.entry.clone() };
     let is_in_first_block = layers.first_block.contains(name);
-    let like = variant.entry.name.to_string();
-    Ok(PlannedMethod { entry, like, settings: settings.into(), training, network, is_in_first_block })
+    let (like, grid_of) = (variant.entry.name.to_string(), variant.grid_of.clone());
+    Ok(PlannedMethod { entry, like, grid_of, settings: settings.into(), training, network, is_in_first_block })
 }
 
 /// The variants among the tables of `variant` that have a table `key`.

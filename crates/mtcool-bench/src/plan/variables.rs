@@ -25,6 +25,18 @@ pub(super) fn variables() -> Result<Vec<Variable>, ConfigError> {
     variables_of(std::env::vars_os())
 }
 
+/// Names and values of the `MTCOOL_*` variables of this process that set keys, sorted by name, for a script that sets them again.
+///
+/// # Errors
+/// If the value of such a variable is not valid Unicode.
+pub fn configuring_variables() -> Result<Vec<(String, String)>, ConfigError> {
+    let pair = |Variable { name, assignment }: Variable| {
+        let value = assignment.split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default();
+        (name, value)
+    };
+    Ok(variables()?.into_iter().map(pair).collect())
+}
+
 /// As [`variables`], for these names and values.
 fn variables_of(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<Variable>, ConfigError> {
     let ours = all.filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value)));

@@ -31,6 +31,8 @@ pub(super) struct Variant {
     pub(super) entry: MethodEntry,
     /// The tables `[method.*]` that its settings come from; a later table overrides an earlier one.
     pub(super) tables: Vec<String>,
+    /// The method or variant whose grid it is a point of.
+    pub(super) grid_of: Option<String>,
     /// The settings of its point of the grid, which override all tables.
     pub(super) settings: Vec<(String, toml::Value)>,
 }
@@ -53,18 +55,19 @@ impl Rows<'_> {
         if let Some(point) = self.points.iter().find(|point| point.name == name) {
             let base = self.follow(&point.base, path)?;
             let label = format!("{}, {}", base.label, point.words);
-            return Ok(Variant { name: name.to_owned(), label, settings: point.settings.clone(), ..base });
+            let (settings, grid_of) = (point.settings.clone(), Some(point.base.clone()));
+            return Ok(Variant { name: name.to_owned(), label, settings, grid_of, ..base });
         }
         let Some((table, like)) = self.variant_table(name)? else {
             let entry = self.registry.method(name).map_err(|_| self.unknown(name))?;
             let (name, label) = (entry.name.to_string(), entry.label.to_string());
             let tables = entry.tables().map(str::to_owned).collect();
-            return Ok(Variant { name, label, tables, entry: entry.clone(), settings: Vec::new() });
+            return Ok(Variant { name, label, tables, entry: entry.clone(), grid_of: None, settings: Vec::new() });
         };
         let base = self.follow(like, path).map_err(|error| error.within(format!("`method.{name}.like`")))?;
         let label = text(name, table, "label")?.unwrap_or(name).to_owned();
         let tables = [base.tables, vec![name.to_owned()]].concat();
-        Ok(Variant { name: name.to_owned(), label, tables, ..base })
+        Ok(Variant { name: name.to_owned(), label, tables, grid_of: None, ..base })
     }
 
     /// The table of the variant `name` and its `like`; `None` if `name` is a method of the registry or has no such table.

@@ -64,6 +64,11 @@ impl ExperimentFolder {
         self.path.join("search")
     }
 
+    /// The folder of its job arrays.
+    pub fn sweeps(&self) -> PathBuf {
+        self.path.join("sweeps")
+    }
+
     fn owner(&self) -> PathBuf {
         self.path.join("experiment.json")
     }

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+#[cfg(unix)]
+pub mod slurm;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -105,8 +108,13 @@ impl Lab {
 
     /// `mtcool reproduce table1` with few small batches; it takes a few seconds.
     pub fn reproduce(&self, results: &str, further: &[&str]) -> Command {
+        self.table1("reproduce", results, further)
+    }
+
+    /// The same configuration for the command `verb`, such as `sweep`.
+    pub fn table1(&self, verb: &str, results: &str, further: &[&str]) -> Command {
         let data = self.data();
-        let mut arguments = vec!["reproduce", "table1", "--data", data.to_str().unwrap(), "--results", results];
+        let mut arguments = vec![verb, "table1", "--data", data.to_str().unwrap(), "--results", results];
         arguments.extend(["--set", "training.batch_size=16", "--set", "training.epochs=2"]);
         arguments.extend(["--set", "method.mtcool.warmup_iterations=5"]);
         let mut command = self.mtcool(&arguments);

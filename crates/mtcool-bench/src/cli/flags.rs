@@ -1,0 +1,50 @@
+//! Flags that several commands have.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+/// Flags that override an experiment's configuration from its file and from `MTCOOL_*` variables.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ConfigFlags {
+    /// A profile of the experiment's file: `quick` for a small machine, `paper` for the paper's setting.
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// Number of runs of each method, such as 3, or a list of seeds, such as 0,3,7 (one seed: 7,).
+    #[arg(long, value_name = "NUMBER|LIST")]
+    pub(crate) seeds: Option<String>,
+    /// Methods and variants, separated by commas, or `all` for all of them (see `mtcool methods`).
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) methods: Option<Vec<String>>,
+    /// One run of the sweep, such as `mtcool:3`, as the element of a job array; may be given several times. Without `--methods` or
+    /// `--seeds`, the sweep has the methods and seeds that are named here.
+    #[arg(long, value_name = "METHOD:SEED")]
+    pub(crate) only: Vec<String>,
+    /// A row for each value of a method's setting, such as `method.mtcool.bound=0.01,0.02,0.05`; may be given several times.
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(crate) grid: Vec<String>,
+    /// The device that computes: `cpu`, or a name such as `cuda:0`.
+    #[arg(long)]
+    pub(crate) device: Option<String>,
+    /// A folder with the data set in its official layout, or `synth` for a synthetic one.
+    #[arg(long, value_name = "DIR|synth", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) data: Option<String>,
+    /// Any key of the experiment's file, such as `training.epochs=5`; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) assignments: Vec<String>,
+}
+
+/// Flags of the commands that train, which change no result.
+#[derive(Args, Debug)]
+pub(crate) struct TrainingFlags {
+    /// The folder for results.
+    #[arg(long, default_value = "results")]
+    pub(crate) results: PathBuf,
+    /// Number of threads, by default one per core. Results do not depend on it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+    /// Seconds between checkpoints.
+    #[arg(long, default_value_t = 30.0)]
+    pub(crate) checkpoint_seconds: f64,
+}

@@ -1,11 +1,14 @@
 //! The command line.
 
+mod export;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
 use crate::suite::{PredictOptions, Registry};
+pub(crate) use export::Export;
 
 /// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare your own methods.
 #[derive(Debug, Parser)]
@@ -31,6 +34,8 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Measure finished runs on a labelled folder that they were not trained on.
     Evaluate(Evaluate),
+    /// Write the network of a finished run into a file for other programs: ONNX, or weights for PyTorch.
+    Export(Export),
     /// Download, draw or check a data set.
     #[command(subcommand)]
     Data(Data),

@@ -8,6 +8,7 @@ run.py events FOLDER             what TensorBoard finds in the folder's event fi
 
 import importlib
 import json
+import math
 import pathlib
 import re
 import sys
@@ -72,7 +73,8 @@ def events(folder):
             hyperparameters[name] = getattr(value, value.WhichOneof("kind"))
     texts = {tag: found.Tensors(tag)[0].tensor_proto.string_val[0].decode() for tag in tags["tensors"] if tag == "configuration"}
     images = {tag: [(image.width, image.height) for image in found.Images(tag)] for tag in tags["images"]}
-    scalars = {tag: [(scalar.step, scalar.value) for scalar in found.Scalars(tag)] for tag in tags["scalars"]}
+    number = lambda value: value if math.isfinite(value) else None
+    scalars = {tag: [(scalar.step, number(scalar.value)) for scalar in found.Scalars(tag)] for tag in tags["scalars"]}
     print(json.dumps({"scalars": scalars, "images": images, "hyperparameters": hyperparameters, "texts": texts}))
 
 

@@ -29,6 +29,7 @@ cargo xtask COMMAND
   runs [verify|rm] EXPERIMENT      list the runs with the settings that differ, check their files, or remove some
   compare [EXPERIMENT] A B         compare two runs, rows or configurations
   predict --run RUN IMAGE          write masks and probabilities for your own photographs
+  export --run RUN FILE.onnx       write the network of a finished run into a file for other programs
   evaluate --run RUN --data DIR    measure finished runs on a labelled folder that they were not trained on
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
@@ -42,15 +43,15 @@ cargo xtask COMMAND
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
   gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
 
-`cargo xtask COMMAND --help` shows the flags of the first twelve commands.
+`cargo xtask COMMAND --help` shows the flags of the commands before `bench`.
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.first().map(String::as_str) {
         Some(
-            "reproduce" | "sweep" | "report" | "search" | "flatness" | "predict" | "evaluate" | "data" | "methods"
-            | "runs" | "compare" | "status",
+            "reproduce" | "sweep" | "report" | "search" | "flatness" | "predict" | "export" | "evaluate" | "data"
+            | "methods" | "runs" | "compare" | "status",
         ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),

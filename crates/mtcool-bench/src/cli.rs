@@ -1,5 +1,6 @@
 //! The command line.
 
+mod export;
 mod flags;
 mod sweep;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
+pub(crate) use self::export::Export;
 pub(crate) use self::flags::{ConfigFlags, TrainingFlags};
 pub(crate) use self::sweep::{SlurmFlags, Sweep};
 use crate::suite::{PredictOptions, Registry};
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Predict(Predict),
     /// Measure finished runs on a labelled folder that they were not trained on.
     Evaluate(Evaluate),
+    /// Write the network of a finished run into a file for other programs: ONNX, or weights for PyTorch.
+    Export(Export),
     /// Download, draw or check a data set.
     #[command(subcommand)]
     Data(Data),

@@ -9,8 +9,8 @@
 //! - [`plan`]: builds one checked plan from TOML, variables and flags;
 //! - [`record`]: the only module that writes results of runs;
 //! - [`run`]: the only module that trains and reads the test split;
-//! - [`report`], [`predict`], [`external`]: tables and figures of finished runs, predictions of their networks for other photographs,
-//!   and their metrics on other labelled data;
+//! - [`report`], [`predict`], [`external`], [`export`]: tables and figures of finished runs, predictions of their networks for
+//!   other photographs, their metrics on other labelled data, and files of their networks for other programs;
 //! - [`main_with`]: the command line for everything in a [`Registry`].
 //!
 //! A program with your own data sets, networks, methods and losses is this crate and one line:
@@ -29,6 +29,7 @@
 mod cli;
 mod commands;
 pub mod datasets;
+pub mod export;
 pub mod external;
 mod logging;
 pub mod losses;
@@ -38,6 +39,7 @@ mod output;
 pub mod plan;
 pub mod predict;
 pub mod progress;
+mod protobuf;
 pub mod record;
 mod registry;
 pub mod report;

@@ -81,6 +81,7 @@
 //! ```
 
 pub mod batches;
+mod diagram;
 mod error;
 mod gradient;
 mod handover;
@@ -100,6 +101,7 @@ mod state_tensors;
 mod update;
 
 pub use batches::{Batch, BatchSource};
+pub use diagram::{Diagram, Layer, Node, NodeId, NormalizedTogether, Weights};
 pub use error::{Error, Result};
 pub use gradient::{
     Aggregator, Combination, Combine, Convention, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting,

@@ -1,7 +1,8 @@
 //! What is trained: a network that several tasks share, and a loss for each task.
 
-use candle_core::{DType, Device, Tensor, TensorId};
+use candle_core::{DType, Device, Tensor, TensorId, bail};
 
+use crate::diagram::{Diagram, NodeId};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 use crate::parameter_name::ParameterName;
@@ -68,6 +69,16 @@ pub trait Network: Send + Sync {
     fn decays(&self, name: &ParameterName) -> bool {
         let _ = name;
         true
+    }
+
+    /// Adds the layers from `input` to the output of task `task` to `diagram`, the same calculation as [`Network::forward`], and
+    /// returns the last one. Files for other programs are written from it.
+    ///
+    /// # Errors
+    /// If the network does not describe its layers, which is the default.
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> candle_core::Result<NodeId> {
+        let _ = (task, input, diagram);
+        bail!("this network does not describe its layers: expected a network with `Network::describe`")
     }
 }
 
@@ -217,6 +228,10 @@ impl Network for PlacedNetwork {
 
     fn decays(&self, name: &ParameterName) -> bool {
         self.network.decays(name)
+    }
+
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> candle_core::Result<NodeId> {
+        self.network.describe(task, input, diagram)
     }
 }
 

@@ -2,8 +2,8 @@
 //! owns all of them.
 
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterKind, ParameterName, Parameters};
-use mtcool_ops::{Conv2d, ConvNormUnit, Precision, Rows, Statistics, stack_rows};
+use mtcool_core::{Diagram, Layer, NodeId, NormalizedTogether, ParameterKind, ParameterName, Parameters, Weights};
+use mtcool_ops::{Activation, Conv2d, ConvNormUnit, Norm, Precision, Rows, Statistics, stack_rows};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -100,6 +100,24 @@ impl ConvNorm {
         Ok(ConvNormUnit { kernel, weight, bias, conv })
     }
 
+    /// Adds the unit, which reads `x`, to `diagram`.
+    pub(crate) fn describe(&self, diagram: &mut Diagram, x: NodeId, norm: Norm) -> NodeId {
+        let kernel = self.weights(&format!("{}.weight", self.conv));
+        let x = diagram.add(Layer::Convolution { kernel, bias: None, padding: KERNEL / 2 }, &[x]);
+        let affine = ["weight", "bias"].map(|role| self.weights(&format!("{}.{role}", self.norm)));
+        describe_norm(diagram, x, norm, Some(affine))
+    }
+
+    /// The parameters of all owners for one layer.
+    fn weights(&self, layer: &str) -> Weights {
+        match &self.owner {
+            Owner::Task(task) => ParameterName::phi(*task, layer).into(),
+            Owner::Tasks(shares) => {
+                Weights::Parameters((0..shares.len()).map(|task| ParameterName::theta(task, layer)).collect())
+            }
+        }
+    }
+
     /// The tensors of all owners for one layer, stacked, and the range of rows that train.
     fn collect(&self, parameters: &Parameters, layer: &str) -> Result<(Tensor, Rows)> {
         let shares = match &self.owner {
@@ -108,6 +126,20 @@ impl ConvNorm {
         };
         let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
         Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| part.track_op()), shares)))
+    }
+}
+
+/// Adds the normalisation `norm` of `x`, with its activation, to `diagram`.
+pub(crate) fn describe_norm(diagram: &mut Diagram, x: NodeId, norm: Norm, affine: Option<[Weights; 2]>) -> NodeId {
+    let Norm { statistics, eps, activation } = norm;
+    let over = match statistics {
+        Statistics::Group { groups } => NormalizedTogether::Groups(groups),
+        Statistics::Batch => NormalizedTogether::Batch,
+    };
+    let x = diagram.add(Layer::Normalization { over, eps, affine }, &[x]);
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => diagram.add(Layer::Relu, &[x]),
     }
 }
 

@@ -1,7 +1,9 @@
 //! A layer whose output channels are divided among the tasks.
 
+use std::ops::Range;
+
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, NodeId, ParameterName, Parameters, Weights};
 use mtcool_ops::{Activation, Conv2d, Linear, MaxPool2d, Precision, Rows, conv2d, linear, stack_rows};
 
 use crate::conv_norm::trained_rows;
@@ -162,6 +164,42 @@ impl CooperativeLayer {
     /// As [`Fusion::fuse`].
     pub fn fuse(&self, parameters: &Parameters, features: Features) -> Result<Features> {
         self.fusion.fuse(parameters, self.name, features)
+    }
+
+    /// Adds the layer with its fusion to `diagram`: `x` and the result are the features that each task reads, or a single node if
+    /// all tasks read the same.
+    pub(crate) fn describe(&self, diagram: &mut Diagram, x: &[NodeId]) -> Vec<NodeId> {
+        let tasks = self.shares.len();
+        let own = match (self.fusion, x) {
+            (Fusion::Concat, [x]) => vec![self.describe_tasks(diagram, *x, 0..tasks)],
+            _ => {
+                let read = (0..tasks).zip(x.iter().cycle());
+                read.map(|(task, &x)| self.describe_tasks(diagram, x, task..task + 1)).collect()
+            }
+        };
+        self.fusion.describe(diagram, self.name, own)
+    }
+
+    /// Adds the rows of `tasks` to `diagram`.
+    fn describe_tasks(&self, diagram: &mut Diagram, x: NodeId, tasks: Range<usize>) -> NodeId {
+        let [weight, bias] = ["weight", "bias"].map(|role| {
+            let name = |task| ParameterName::theta(task, format!("{}.{role}", self.name));
+            Weights::Parameters(tasks.clone().map(name).collect())
+        });
+        match self.transform {
+            Transform::Linear => {
+                let x = diagram.add(Layer::Linear { weight, bias }, &[x]);
+                diagram.add(Layer::Relu, &[x])
+            }
+            Transform::Convolution { pool, .. } => {
+                let x = diagram.add(Layer::Convolution { kernel: weight, bias: Some(bias), padding: 0 }, &[x]);
+                let x = diagram.add(Layer::Relu, &[x]);
+                match pool {
+                    Some(MaxPool2d { kernel: side, stride }) => diagram.add(Layer::MaxPooling { side, stride }, &[x]),
+                    None => x,
+                }
+            }
+        }
     }
 
     fn collect<'a>(&self, parameters: &'a Parameters, role: &str) -> Result<Vec<&'a Tensor>> {

@@ -1,7 +1,7 @@
 //! M(.) of Eq. (1): how the features of all tasks are combined before the next layer reads them.
 
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, NodeId, ParameterName, Parameters};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -97,5 +97,18 @@ impl Fusion {
             terms.reduce(|sum, term| sum? + term?).unwrap_or_else(|| bail!("no features to fuse"))
         };
         (0..own.len()).map(stitch).collect::<Result<_>>().map(Features::Separate)
+    }
+
+    /// Adds M(.) after the layer called `layer` to `diagram`, as [`Fusion::fuse`] computes it: `own` are the features of each
+    /// task, or the joined features of all tasks.
+    pub(crate) fn describe(self, diagram: &mut Diagram, layer: &str, own: Vec<NodeId>) -> Vec<NodeId> {
+        if self == Self::Concat || own.len() < 2 {
+            return own;
+        }
+        let stitch = |task: usize| {
+            let weights = ParameterName::theta(task, format!("{layer}.stitch")).into();
+            diagram.add(Layer::WeightedSum { weights }, &own)
+        };
+        (0..own.len()).map(stitch).collect()
     }
 }

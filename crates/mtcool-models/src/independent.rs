@@ -1,7 +1,7 @@
 //! T networks side by side that share nothing: the Independent baseline.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
-use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_core::{Diagram, Network, NodeId, ParameterName, Parameters};
 
 /// One single-task network per task. All parameters of task k's network are called `theta.{k}.*` or `phi.{k}.*`. No network reads
 /// another's parameters, so training on the sum of the losses trains each network on its own loss.
@@ -55,6 +55,10 @@ impl Network for Independent {
     fn decays(&self, name: &ParameterName) -> bool {
         let own = ParameterName { task: 0, ..name.clone() };
         self.networks.get(name.task).is_none_or(|network| network.decays(&own))
+    }
+
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> Result<NodeId> {
+        diagram.with_owner(task, |diagram| self.networks[task].describe(0, input, diagram))
     }
 }
 

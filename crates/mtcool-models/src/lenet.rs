@@ -1,7 +1,7 @@
 //! The cooperative LeNet: the network of the paper's MNIST experiment.
 
 use candle_core::{DType, Device, Result, Tensor, bail};
-use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterName, Parameters};
 use mtcool_ops::{Linear, MaxPool2d, Precision, flatten_features, linear};
 
 use crate::cooperative::{CooperativeLayer, Transform};
@@ -147,5 +147,17 @@ impl Network for LeNet {
 
     fn decays(&self, name: &ParameterName) -> bool {
         decays(&self.specs, name)
+    }
+
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> Result<NodeId> {
+        let mut x = vec![input];
+        for convolution in [&self.conv1, &self.conv2] {
+            x = convolution.describe(diagram, &x);
+        }
+        let x: Vec<NodeId> = x.iter().map(|&x| diagram.add(Layer::Flatten, &[x])).collect();
+        let x = self.fc.describe(diagram, &x);
+        let Some(&x) = x.get(task).or(x.first()) else { bail!("LeNet: no features of task {task}") };
+        let [weight, bias] = ["weight", "bias"].map(|role| ParameterName::phi(task, format!("out.{role}")).into());
+        Ok(diagram.add(Layer::Linear { weight, bias }, &[x]))
     }
 }

@@ -4,7 +4,7 @@ mod classification;
 mod config;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
-use mtcool_core::{Network, ParameterKind, ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterKind, ParameterName, Parameters, Weights};
 use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, Statistics, conv_norm_chain, conv2d, max_pool2d};
 
 use crate::conv_norm::{ConvNorm, Owner};
@@ -195,10 +195,44 @@ impl UNet {
 
     /// Two units, one after the other.
     fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
-        let UNetConfig { statistics, eps, precision, .. } = self.config;
-        let norm = Norm { statistics, eps, activation: Activation::Relu };
+        let precision = self.config.precision;
         let [first, second] = units;
-        conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], norm)
+        conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], self.norm())
+    }
+
+    /// The normalisation of every unit of encoder and decoders.
+    fn norm(&self) -> Norm {
+        let UNetConfig { statistics, eps, .. } = self.config;
+        Norm { statistics, eps, activation: Activation::Relu }
+    }
+
+    /// Adds the layers of [`UNet::encode`] to `diagram`.
+    fn describe_encoder(&self, diagram: &mut Diagram, input: NodeId) -> Vec<NodeId> {
+        let mut features: Vec<NodeId> = Vec::with_capacity(self.encoder.len());
+        for units in &self.encoder {
+            let x = match features.last() {
+                Some(&above) => diagram.add(Layer::MaxPooling { side: 2, stride: 2 }, &[above]),
+                None => input,
+            };
+            features.push(units.iter().fold(x, |x, unit| unit.describe(diagram, x, self.norm())));
+        }
+        features
+    }
+
+    /// Adds the layers of [`UNet::segment`] to `diagram`.
+    fn describe_segmentation(&self, diagram: &mut Diagram, task: usize, features: &[NodeId]) -> NodeId {
+        let of_layer = |layer: &str| {
+            ["weight", "bias"].map(|role| Weights::from(ParameterName::phi(task, format!("{layer}.{role}"))))
+        };
+        let mut x = features[self.config.depth];
+        for (level, units) in self.decoders[task].iter().enumerate().rev() {
+            let [kernel, bias] = of_layer(&format!("up{level}"));
+            let raised = diagram.add(Layer::TransposedConvolution { kernel, bias, stride: 2 }, &[x]);
+            let joined = diagram.add(Layer::Join, &[features[level], raised]);
+            x = units.iter().fold(joined, |x, unit| unit.describe(diagram, x, self.norm()));
+        }
+        let [kernel, bias] = of_layer("out");
+        diagram.add(Layer::Convolution { kernel, bias: Some(bias), padding: 0 }, &[x])
     }
 }
 
@@ -285,5 +319,19 @@ impl Network for UNet {
 
     fn decays(&self, name: &ParameterName) -> bool {
         decays(&self.specs, name)
+    }
+
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> Result<NodeId> {
+        let features = self.describe_encoder(diagram, input);
+        let Some(classification) = &self.classifications[task] else {
+            return Ok(self.describe_segmentation(diagram, task, &features));
+        };
+        let map = match self.config.heads[task].reads() {
+            None | Some(MapOf::Nothing) => None,
+            Some(MapOf::Own(_)) => Some(task),
+            Some(MapOf::Segmentation) => self.segmentation,
+        };
+        let map = map.map(|task| self.describe_segmentation(diagram, task, &features));
+        Ok(classification.describe(diagram, features[self.config.depth], map))
     }
 }

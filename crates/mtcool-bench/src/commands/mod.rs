@@ -26,7 +26,8 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use self::ended::Ended;
-use crate::cli::{Cli, Command, Evaluate, Predict, command_line, predict_options};
+use crate::cli::{Cli, Command, Evaluate, Export, Predict, command_line, predict_options};
+use crate::export::ExportRequest;
 use crate::external::EvaluateRequest;
 use crate::logging;
 use crate::output::{complain, print};
@@ -75,6 +76,12 @@ fn run(registry: &Registry) -> Result<()> {
             logging::start(&Console::default(), None)?;
             let Evaluate { runs, data, assignments, out } = &arguments;
             crate::external::run(registry, &EvaluateRequest { runs, data, assignments, out })
+        }
+        Command::Export(arguments) => {
+            logging::start(&Console::default(), None)?;
+            let Export { run, tasks, onnx, pytorch, force } = &arguments;
+            let (onnx, pytorch) = (onnx.as_deref(), pytorch.as_deref());
+            print(&crate::export::run(registry, &ExportRequest { run, tasks, onnx, pytorch, force: *force })?)
         }
         Command::Data(arguments) => data::data(registry, arguments),
         Command::Methods(flags) => print(&methods::methods(registry, &flags)?),

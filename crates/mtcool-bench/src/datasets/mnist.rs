@@ -8,14 +8,14 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{D, Device};
 use mtcool_core::{BatchSource, Parameters, Problem, batches};
 use mtcool_data::digits::{DigitsConfig, digits_origin, write_digits};
-use mtcool_data::mnist::{MnistSource, fetch, verify};
+use mtcool_data::mnist::{MnistSource, PIXEL_MEAN, PIXEL_STD, fetch, verify};
 use mtcool_data::{Dataset, Labelled, Loader, LoaderConfig, Mnist, Origin, Sample};
 use sha2::{Digest, Sha256};
 
 use super::batches::batch;
 use crate::suite::{
-    Caveat, Column, DataPlace, DataRecord, DatasetEntry, DatasetSpec, Evaluation, MapSink, Prediction, Split, Suite,
-    SyntheticConfig, TaskOutput, TaskSpec,
+    AnswerForm, Caveat, Column, DataPlace, DataRecord, DatasetEntry, DatasetSpec, Evaluation, ExportForm, MapSink,
+    PictureForm, Prediction, Split, Suite, SyntheticConfig, TaskOutput, TaskSpec,
 };
 
 pub(super) fn entry() -> DatasetEntry {
@@ -27,6 +27,7 @@ pub(super) fn entry() -> DatasetEntry {
         synthesize,
         synthetic: SyntheticConfig { train: 60_000, test: 10_000, seed: 0, shrink: 1 },
         verify: |folder| Ok(describe(&verify(folder)?)),
+        export: Some(|_| Ok(export_form())),
         ..DatasetEntry::new("mnist", "lenet", |_| Ok(spec()), open)
     }
 }
@@ -43,6 +44,18 @@ fn spec() -> DatasetSpec {
         figure: None,
         has_test: true,
     }
+}
+
+fn export_form() -> ExportForm {
+    let digits = PictureForm {
+        description: "digits of 28x28 pixels, white on black".into(),
+        white: 255.0,
+        mean: vec![PIXEL_MEAN as f32],
+        deviation: vec![PIXEL_STD as f32],
+        multiple: None,
+    };
+    let classes = |first: usize| AnswerForm::new((0..CLASSES).map(|class| (2 * class + first).to_string()));
+    ExportForm { pictures: vec![digits], answers: vec![classes(0), classes(1)] }
 }
 
 fn open(DataPlace { folder, .. }: DataPlace<'_>, _: &serde_json::Value) -> Result<Box<dyn Suite>> {

@@ -2,7 +2,7 @@
 //! of their own.
 
 use candle_core::{DType, Device, Result, Tensor};
-use mtcool_core::{Network, ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterName, Parameters};
 
 use crate::suite::{TaskOutput, TaskSpec};
 
@@ -68,5 +68,13 @@ impl Network for Shaped {
 
     fn decays(&self, name: &ParameterName) -> bool {
         self.network.decays(name)
+    }
+
+    fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> Result<NodeId> {
+        let output = self.network.describe(task, input, diagram)?;
+        Ok(match self.labels[task] {
+            Some(columns) => diagram.add(Layer::Split { columns }, &[output]),
+            None => output,
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use mtcool_ops::is_device_name;
 
 use super::claims::Direction;
-use super::experiment::Experiment;
+use super::experiment::{Experiment, MetricLog};
 use super::ranges::check_sizes;
 use super::roles::Roles;
 use super::variants::Rows;
@@ -41,6 +41,12 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
         "precision",
         &"`tf32`",
         "`f32` or `bf16` on the CPU; only NVIDIA cards compute in TF32",
+    )?;
+    require(
+        experiment.log.contains(&MetricLog::Parquet),
+        "log",
+        &format!("{:?}", experiment.log).to_lowercase(),
+        "`parquet` in the list, since tables are made from it, such as [\"parquet\", \"tensorboard\"]",
     )?;
     check_sizes(training, &experiment.network)?;
     training.updates().map_err(|error| ConfigError::new(format!("training: {error}")))?;

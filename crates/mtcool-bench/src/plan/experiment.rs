@@ -66,6 +66,9 @@ pub struct Experiment {
     /// is not made again for it.
     #[serde(default)]
     pub log_every: u64,
+    /// The files that get the metrics while a run trains. Like `log_every`, it changes no result.
+    #[serde(default = "parquet_alone")]
+    pub log: Vec<MetricLog>,
     /// The source of the data.
     pub data: DataConfig,
     /// Sizes of the network.
@@ -94,6 +97,21 @@ pub struct Experiment {
     /// The paper's results, by method or variant.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,
+}
+
+fn parquet_alone() -> Vec<MetricLog> {
+    vec![MetricLog::Parquet]
+}
+
+/// A kind of file with the metrics of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricLog {
+    /// `metrics.parquet`, from which tables and reports are made.
+    Parquet,
+    /// An event file for TensorBoard beside it, with the same numbers and the run's settings, and one with the figure beside each
+    /// table.
+    Tensorboard,
 }
 
 /// The folder for decoded pictures unless `data.cache` names another one.

@@ -30,7 +30,7 @@ mod variants;
 mod winners;
 
 pub use claims::{Claim, Direction};
-pub use experiment::{CACHE, Cell, DataConfig, DataSource, Experiment, PaperSetting, Reference};
+pub use experiment::{CACHE, Cell, DataConfig, DataSource, Experiment, MetricLog, PaperSetting, Reference};
 pub use external::ExternalConfig;
 pub use factors::Factor;
 pub use layers::Overrides;

@@ -21,6 +21,7 @@ mod runs_table;
 mod settings;
 mod tables;
 mod tabular;
+mod tensorboard;
 mod timestamp;
 mod trials;
 
@@ -46,5 +47,6 @@ pub use runs_table::{RecordedRun, runs_frame};
 pub use settings::{Settings, differing_keys, settings_of};
 pub use tables::{Published, SweepRecord};
 pub use tabular::{csv_bytes, parquet_bytes};
+pub use tensorboard::figure_events;
 pub use timestamp::{parse_utc, utc_text};
 pub use trials::{TrialRecord, trials_frame, write_trials};

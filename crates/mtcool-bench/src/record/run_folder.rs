@@ -14,6 +14,7 @@ use super::metrics::{Row, RunTags, metrics_frame, predictions_frame};
 use super::run_lock::RunLock;
 use super::run_status::{NetworkSize, RunStatus, Status, now};
 use super::tabular::parquet_bytes;
+use super::tensorboard::RunEvents;
 use crate::plan::RunConfig;
 use crate::suite::{CaseMap, Evaluation};
 
@@ -36,6 +37,7 @@ pub enum Claim {
 pub struct RunFolder {
     path: PathBuf,
     tags: RunTags,
+    events: Option<RunEvents>,
     lock: RunLock,
 }
 
@@ -62,8 +64,16 @@ impl RunFolder {
         }
         match found {
             Some((_, status)) if status.status.is_over() => Ok(Claim::Done(status)),
-            _ => Ok(Claim::Ours(Box::new(Self { path, tags: RunTags::of(run, label), lock }))),
+            _ => Ok(Claim::Ours(Box::new(Self { path, tags: RunTags::of(run, label), events: None, lock }))),
         }
+    }
+
+    /// The same folder, in which the metrics of `run` are also written for TensorBoard.
+    ///
+    /// # Errors
+    /// If a setting of the run cannot be written.
+    pub fn with_events(self, run: &RunConfig) -> Result<Self> {
+        Ok(Self { events: Some(RunEvents::new(&self.path, run)?), ..self })
     }
 
     /// The path of the folder.
@@ -165,7 +175,11 @@ impl RunFolder {
             return Ok(());
         }
         self.lock.confirm()?;
-        Ok(write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(metrics_frame(rows, &self.tags)?)?)?)
+        write_whole(&self.path.join("metrics.parquet"), &parquet_bytes(metrics_frame(rows, &self.tags)?)?)?;
+        match &self.events {
+            Some(events) => Ok(events.write(rows)?),
+            None => Ok(()),
+        }
     }
 
     /// Writes the map that a dense task predicts for a case.

@@ -31,7 +31,8 @@ mod verdict;
 
 use anyhow::Result;
 
-use crate::record::{csv_bytes, parquet_bytes, runs_frame, write_whole};
+use crate::plan::MetricLog;
+use crate::record::{csv_bytes, figure_events, parquet_bytes, runs_frame, write_whole};
 use crate::suite::Suite;
 
 pub use against_paper::AgainstPaper;
@@ -55,7 +56,8 @@ pub fn flatness_markdown(table: &Table) -> Result<String> {
 }
 
 /// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`; if the experiment names external
-/// folders, `external.csv`; and, if the data is available and has dense tasks, `figure.svg` and `figure.png`. Returns the Markdown.
+/// folders, `external.csv`; and, if the data is available and has dense tasks, `figure.svg` and `figure.png`, also for TensorBoard
+/// if `log` asks for it. Returns the Markdown.
 ///
 /// # Errors
 /// If a run's files cannot be read or the table cannot be written.
@@ -78,6 +80,10 @@ pub fn write(context: &TableContext<'_>, suite: Option<&dyn Suite>) -> Result<St
     if let Some(figure) = &figure {
         write_whole(&context.folder.join("figure.svg"), figure.svg.as_bytes())?;
         write_whole(&context.folder.join("figure.png"), &figure.png)?;
+        if context.plan.experiment.log.contains(&MetricLog::Tensorboard) {
+            let events = figure_events("figure", &figure.png)?;
+            write_whole(&context.folder.join("events.out.tfevents.figure"), &events)?;
+        }
     }
     let parts = page::Parts {
         figure: figure.map(|figure| figure.svg),

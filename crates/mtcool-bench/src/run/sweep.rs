@@ -10,7 +10,7 @@ use candle_core::Device;
 
 use super::ended::{Diverged, Interrupted};
 use super::train::Run;
-use crate::plan::{Plan, PlannedRun};
+use crate::plan::{MetricLog, Plan, PlannedRun};
 use crate::progress::{Console, SweepProgress};
 use crate::record::{Claim, Environment, RunFolder, RunRecord, Status, StorageError};
 use crate::suite::{Suite, one_line};
@@ -119,7 +119,10 @@ impl Sweep<'_> {
                     }
                     continue;
                 }
-                Claim::Ours(held) => held,
+                Claim::Ours(held) if self.plan.experiment.log.contains(&MetricLog::Tensorboard) => {
+                    (*held).with_events(run.config)?
+                }
+                Claim::Ours(held) => *held,
             };
             // With cross-validation, the parts depend on the seed.
             let record = RunRecord { environment: environment.clone(), data: run.suite.record() };

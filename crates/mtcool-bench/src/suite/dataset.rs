@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::export_form::DescribeExport;
 use super::external::OpenExternal;
 use super::inspection::{Inspect, Suggest};
 use super::name::Name;
@@ -67,6 +68,9 @@ pub struct DatasetEntry {
     pub external: Option<OpenExternal>,
     /// Builds the predictor for the user's own photographs, if the data set supports this.
     pub predictor: Option<BuildPredictor>,
+    /// Says what `mtcool export` has to know about pictures and answers. Without it, an exported network reads what the network
+    /// itself reads, and its outputs have no names.
+    pub export: Option<DescribeExport>,
     /// Flags of `mtcool predict` that only the predictor of this data set understands.
     pub predict_options: &'static [PredictOption],
 }
@@ -98,6 +102,7 @@ impl DatasetEntry {
             suggest: None,
             external: None,
             predictor: None,
+            export: None,
             predict_options: &[],
         }
     }

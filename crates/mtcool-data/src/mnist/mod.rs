@@ -17,9 +17,9 @@ pub(crate) use files::idx;
 pub use files::{verify, write};
 
 /// The mean of the training images' pixels on the scale 0..1, by which inputs are standardised.
-const PIXEL_MEAN: f64 = 0.1307;
+pub const PIXEL_MEAN: f64 = 0.1307;
 /// The standard deviation, see [`PIXEL_MEAN`].
-const PIXEL_STD: f64 = 0.3081;
+pub const PIXEL_STD: f64 = 0.3081;
 /// One of this many training images is held out for validation, from the end of the file: 10,000 of the canonical 60,000.
 const HELD_OUT: usize = 6;
 

@@ -38,7 +38,7 @@ pub use crops::square;
 pub use names::RefugePart;
 pub use placement::CropPlacement;
 pub use report::RefugeReport;
-pub use samples::{FundusSamples, GLAUCOMA, SEGMENTATION, network_input};
+pub use samples::{FundusSamples, GLAUCOMA, PIXEL_MEAN, PIXEL_STD, SEGMENTATION, network_input};
 pub use set::Refuge;
 pub use splits::Splits;
 pub use synthesis::{DrawnSize, RefugeSynthesis};

@@ -19,9 +19,9 @@ pub const SEGMENTATION: usize = 0;
 pub const GLAUCOMA: usize = 1;
 
 /// The mean of red, green and blue in an average crop on the scale 0..1, by which inputs are standardised.
-const PIXEL_MEAN: [f32; 3] = [0.66, 0.33, 0.18];
+pub const PIXEL_MEAN: [f32; 3] = [0.66, 0.33, 0.18];
 /// The standard deviation of red, green and blue, see [`PIXEL_MEAN`].
-const PIXEL_STD: [f32; 3] = [0.16, 0.14, 0.11];
+pub const PIXEL_STD: [f32; 3] = [0.16, 0.14, 0.11];
 
 /// Some cases as samples that [`crate::SharedLoader`] reads: inputs `[B, 3, S, S]` f32, standardised; targets of
 /// [`SEGMENTATION`] and of [`GLAUCOMA`].

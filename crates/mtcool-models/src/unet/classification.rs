@@ -1,13 +1,14 @@
 //! The layers of a head with one answer per image, behind the segmentation map that it reads.
 
 use candle_core::{Result, Tensor, bail};
-use mtcool_core::{ParameterName, Parameters};
+use mtcool_core::{Diagram, Layer, NodeId, ParameterName, Parameters, Weights};
 use mtcool_ops::{
     Activation, ChainInput, Conv2d, ConvNormUnit, Linear, Norm, Precision, Statistics, conv_norm_chain, conv2d,
     join_channels, linear, mean_pixels, pooled_softmax,
 };
 
 use super::config::{Classifier, Head, MapOf, UNetConfig};
+use crate::conv_norm::describe_norm;
 use crate::spec::{Init, ParameterSpec};
 
 /// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
@@ -176,17 +177,11 @@ impl ClassificationHead {
     /// of each class but the first, centred and scaled. Without a map, `[B, width]`.
     fn scaled(&self, units: &Tensor, map: Option<&Tensor>) -> Result<Tensor> {
         // The blocks of the pooled map tile the map, so that the mean of their means is the mean over the whole map.
-        let (means, areas) = match map {
-            Some(map) => (mean_pixels(&join_channels(units, map)?)?, self.map - 1),
-            None => (mean_pixels(units)?, 0),
+        let means = match map {
+            Some(map) => mean_pixels(&join_channels(units, map)?)?,
+            None => mean_pixels(units)?,
         };
-        let (inputs, outputs) = (self.width + if map.is_some() { self.map } else { 0 }, self.width + areas);
-        let (mut selection, mut shift) = (vec![0.0f64; outputs * inputs], vec![0.0f64; outputs]);
-        for row in 0..outputs {
-            let (column, centre) = if row < self.width { (row, UNIT_CENTRE) } else { (row + 1, self.area_centre) };
-            selection[row * inputs + column] = SCALE;
-            shift[row] = -SCALE * centre;
-        }
+        let Scaling { selection, shift, inputs, outputs } = self.scaling();
         let constant = |values: Vec<f64>, shape: &[usize]| {
             Tensor::from_vec(values, shape, means.device())?.to_dtype(means.dtype())
         };
@@ -194,7 +189,68 @@ impl ClassificationHead {
         linear(&means, &selection, &shift, Linear::default())
     }
 
+    /// The linear map of [`ClassificationHead::scaled`].
+    fn scaling(&self) -> Scaling {
+        let (inputs, outputs) = (self.width + self.map, self.width + self.map.saturating_sub(1));
+        let (mut selection, mut shift) = (vec![0.0f64; outputs * inputs], vec![0.0f64; outputs]);
+        for row in 0..outputs {
+            let (column, centre) = if row < self.width { (row, UNIT_CENTRE) } else { (row + 1, self.area_centre) };
+            selection[row * inputs + column] = SCALE;
+            shift[row] = -SCALE * centre;
+        }
+        Scaling { selection, shift, inputs, outputs }
+    }
+
+    /// Adds the layers from the bottom features and the logits of the map, if the head reads one, to `diagram`.
+    pub(super) fn describe(&self, diagram: &mut Diagram, bottom: NodeId, map: Option<NodeId>) -> NodeId {
+        let weights = |layer: &str| Weights::from(ParameterName::phi(self.task, layer));
+        let map = map.map(|map| {
+            let softmax = diagram.add(Layer::Softmax, &[map]);
+            diagram.add(Layer::MeanPooling { side: self.side }, &[softmax])
+        });
+        let with_map = |diagram: &mut Diagram, x: NodeId| match map {
+            Some(map) => diagram.add(Layer::Join, &[x, map]),
+            None => x,
+        };
+        let joined = with_map(diagram, bottom);
+        let bias = matches!(self.classifier, Classifier::Plain).then(|| weights("conv.bias"));
+        let kernel = weights("conv.weight");
+        let units = diagram.add(Layer::Convolution { kernel, bias, padding: KERNEL / 2 }, &[joined]);
+        let read = match self.classifier {
+            Classifier::Plain => {
+                let units = diagram.add(Layer::Relu, &[units]);
+                diagram.add(Layer::MeanPixels, &[units])
+            }
+            Classifier::Normalized { .. } => {
+                let units = describe_norm(diagram, units, self.norm, None);
+                let all = with_map(diagram, units);
+                let means = diagram.add(Layer::MeanPixels, &[all]);
+                let Scaling { selection, shift, inputs, outputs } = self.scaling();
+                let constant = |layer: &str, shape: Vec<usize>, values: Vec<f64>| Weights::Constant {
+                    name: ParameterName::phi(self.task, layer),
+                    shape,
+                    values,
+                };
+                let weight = constant("scaling.weight", vec![outputs, inputs], selection);
+                let bias = constant("scaling.bias", vec![outputs], shift);
+                diagram.add(Layer::Linear { weight, bias }, &[means])
+            }
+        };
+        let (weight, bias) = (weights("fc.weight"), weights("fc.bias"));
+        diagram.add(Layer::Linear { weight, bias }, &[read])
+    }
+
     fn own<'a>(&self, parameters: &'a Parameters, layer: &str) -> Result<&'a Tensor> {
         parameters.phi(self.task, layer)
     }
+}
+
+/// A linear map that selects, scales and shifts the values that the last layer reads.
+struct Scaling {
+    /// `[outputs, inputs]`.
+    selection: Vec<f64>,
+    /// `[outputs]`.
+    shift: Vec<f64>,
+    inputs: usize,
+    outputs: usize,
 }

@@ -3,6 +3,7 @@
 
 mod batches;
 mod evaluate;
+mod export;
 mod external;
 mod files;
 mod forward;
@@ -32,6 +33,7 @@ pub(super) fn entry() -> DatasetEntry {
         suggest: Some(inspect::suggest),
         external: Some(|trained, external| Ok(Box::new(FolderExternal::open(trained, external)?))),
         predictor: Some(|model, options| Ok(Box::new(FolderPredictor::new(model, options)?))),
+        export: Some(export::form),
         predict_options: &predict::OPTIONS,
         ..DatasetEntry::new("folder", "unet", spec, |place, settings| Ok(Box::new(FolderSuite::open(place, settings)?)))
     }

@@ -4,6 +4,7 @@
 mod batches;
 mod caveats;
 mod evaluate;
+mod export;
 mod external;
 mod predict;
 mod settings;
@@ -59,6 +60,7 @@ pub(super) fn entry() -> DatasetEntry {
         },
         external: Some(|trained, external| Ok(Box::new(external::HrfAvExternal::open(trained, external)?))),
         predictor: Some(|model, _| Ok(Box::new(predict::HrfAvPredictor::new(model)?))),
+        export: Some(export::form),
         ..DatasetEntry::new("hrf-av", "unet", spec, |place, settings| {
             Ok(Box::new(HrfAvSuite::open(place.folder, &Cache::new(place.cache), settings)?))
         })

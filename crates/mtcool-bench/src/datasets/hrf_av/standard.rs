@@ -14,8 +14,8 @@ const EARLIER: ChannelStatistics = ChannelStatistics { mean: [0.735, 0.237, 0.12
 /// Subtracts the mean of each channel and divides by its standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standard {
-    mean: [f32; 3],
-    deviation: [f32; 3],
+    pub(super) mean: [f32; 3],
+    pub(super) deviation: [f32; 3],
 }
 
 impl Standard {

@@ -1,6 +1,7 @@
 //! REFUGE2018 with two tasks on the same photographs: segment disc and cup, and recognise glaucoma. The usual network is a U-Net.
 
 mod evaluate;
+mod export;
 mod external;
 mod looking;
 mod photographs;
@@ -53,6 +54,7 @@ pub(super) fn entry() -> DatasetEntry {
         },
         external: Some(|trained, external| Ok(Box::new(external::RefugeExternal::open(trained, external)?))),
         predictor: Some(|model, options| Ok(Box::new(predict::RefugePredictor::new(model, options)?))),
+        export: Some(export::form),
         predict_options: &predict::OPTIONS,
         ..DatasetEntry::new("refuge", "unet", spec, |place, settings| Ok(Box::new(RefugeSuite::open(place, settings)?)))
     }

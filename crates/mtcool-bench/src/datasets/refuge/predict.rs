@@ -20,7 +20,7 @@ use crate::suite::{
 use mtcool_metrics::{MaskCoding, cup_to_disc_ratio};
 
 /// Names and colours of the classes of the mask: those of the figure's outlines. The disc is the rim together with the cup.
-const CLASSES: [(&str, Colour); 3] = [("background", [0, 0, 0]), ("rim", DISC), ("cup", CUP)];
+pub(super) const CLASSES: [(&str, Colour); 3] = [("background", [0, 0, 0]), ("rim", DISC), ("cup", CUP)];
 /// A disc counts as found if at least this share of some square, whose side is half of a crop's side, is disc.
 const LEAST_SHARE: f64 = 0.05;
 

@@ -101,7 +101,7 @@ impl<'a> Torturer<'a> {
     fn stop(&mut self, sweep: &Sweep, results: &Path, length: Duration) -> Result<bool, String> {
         let process = self.start(sweep.command(results, &[]), sweep)?;
         std::thread::sleep(self.moment(length));
-        let (name, status) = if self.random.below(2) == 0 { ("INT", 130) } else { ("TERM", 143) };
+        let (name, status) = if self.random.below(2) == 0 { ("INT", 130) } else { ("TERM", 75) };
         process.signal(name);
         let end = process.wait()?;
         match end.status.code() {

@@ -32,8 +32,11 @@ fn wait_for_steps(lab: &Lab, results: &str, name: &str) {
     wait_until(&format!("steps of {name}"), || run(lab, results, name).is_some_and(is_on));
 }
 
+/// A run's name, its metrics (place, bits) and the bytes of its model.
+type Outcome = (String, Vec<(String, u64)>, Vec<u8>);
+
 /// Name, metrics (place and bits) and the bytes of the model of every run.
-fn outcome(lab: &Lab, results: &str) -> Vec<(String, Vec<(String, u64)>, Vec<u8>)> {
+fn outcome(lab: &Lab, results: &str) -> Vec<Outcome> {
     let of_run = |run: StoredRun| {
         assert_eq!(run.status.status, Status::Finished, "{}", run.name());
         let rows = read_rows(&run.folder.join("metrics.parquet")).unwrap().into_iter();

@@ -1,5 +1,7 @@
 //! Exported networks of every kind against the program's own outputs, in other programs where these are installed.
 
+#![allow(clippy::print_stderr, reason = "a test tells what it skips and how large the differences are")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

@@ -150,9 +150,8 @@ impl TaskConfig {
         match &self.kind {
             TaskKind::Segmentation { mask, classes, order, ignored, regions, .. } => {
                 let is_class = |name: &String| classes.values().any(|class| class == name);
-                if !order.is_empty()
-                    && !(order.iter().all(is_class) && classes.values().all(|name| order.contains(name)))
-                {
+                let is_whole = order.iter().all(is_class) && classes.values().all(|name| order.contains(name));
+                if !(order.is_empty() || is_whole) {
                     wrong(format!("`order` is {order:?}"), "list each class of `classes` once, and nothing else");
                 }
                 if outputs.len() < 2 {

@@ -29,6 +29,12 @@ pub(super) fn entry() -> DatasetEntry {
         settings: Settings::checked::<FolderConfig>,
         synthesize: suite::synthesize,
         synthetic: SyntheticConfig { train: 100, test: 20, seed: 0, shrink: 1 },
+        verify: |folder| {
+            let folder = folder.display();
+            Ok(format!(
+                "pictures and labels; `mtcool data init {folder} --out own.toml` writes a configuration for them"
+            ))
+        },
         inspect: Some(inspect::inspect),
         suggest: Some(inspect::suggest),
         external: Some(|trained, external| Ok(Box::new(FolderExternal::open(trained, external)?))),

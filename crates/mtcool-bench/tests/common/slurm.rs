@@ -49,7 +49,9 @@ impl Cluster {
             munged.arg(flag).arg(cluster.path().join(name));
         }
         cluster.daemon(munged, "munged");
-        wait_until("munged to answer", || socket.exists());
+        if !is_soon(|| socket.exists()) {
+            return cluster.unusable("munged");
+        }
         std::fs::write(cluster.path().join("slurm.conf"), configuration(cluster.path(), &socket)).unwrap();
         for name in ["slurmctld", "slurmd"] {
             let mut daemon = cluster.command(name);
@@ -60,8 +62,19 @@ impl Cluster {
             let output = cluster.command("sinfo").args(["--noheader", "--format=%T"]).output().unwrap();
             text(&output.stdout).trim() == "idle"
         };
-        wait_until("the node to be idle", is_up);
+        if !is_soon(is_up) {
+            return cluster.unusable("slurmctld");
+        }
         Some(cluster)
+    }
+
+    /// Says that the daemon `name` does not work on this machine, with the end of what it printed.
+    fn unusable(&self, name: &str) -> Option<Self> {
+        let printed = std::fs::read_to_string(self.path().join(format!("{name}.err"))).unwrap_or_default();
+        let lines: Vec<&str> = printed.lines().collect();
+        let end = lines[lines.len().saturating_sub(5)..].join("\n");
+        eprintln!("skipped: Slurm is installed and does not start on this machine ({name}):\n{end}");
+        None
     }
 
     /// The command `program` in the environment of this Slurm.
@@ -159,10 +172,18 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 }
 
 /// Waits for `condition`, two minutes at most.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(is_soon(condition), "waited in vain for {what}");
+}
+
+/// Whether `condition` comes to hold within two minutes.
+fn is_soon(mut condition: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
     while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(120), "waited in vain for {what}");
+        if started.elapsed() > Duration::from_secs(120) {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
+    true
 }

@@ -50,6 +50,7 @@ mod survey;
 mod synthesis;
 mod table;
 mod task;
+mod task_names;
 mod value;
 
 pub use config::{Fit, FolderConfig, SplitConfig, TestPart};

@@ -17,7 +17,7 @@ use crate::suite::{CaseMap, CaseScore, Evaluation, MapSink, NonFinite, Predictio
 /// Number of photographs per forward pass.
 const BATCH: usize = 4;
 /// The specificity at which the challenge reports the sensitivity.
-pub(super) const SPECIFICITY: f64 = 0.85;
+const SPECIFICITY: f64 = 0.85;
 
 /// The photographs on which metrics are computed.
 #[derive(Clone, Copy)]
@@ -175,14 +175,7 @@ impl Gathered {
         // How well the predicted map alone tells the diagnoses apart.
         measure(SEGMENTATION, "auroc_cdr", 100.0 * BinaryScores::new(&self.ratios[0], &self.labels)?.auroc());
         measure(GLAUCOMA, "loss", self.losses[GLAUCOMA] / count);
-        let decided = scores.at_threshold(0.5);
-        for (metric, value) in [
-            (Metric::Accuracy, decided.accuracy()),
-            (Metric::Auroc, scores.auroc()),
-            (Metric::Sensitivity, decided.sensitivity()),
-            (Metric::Specificity, decided.specificity()),
-            (Metric::SensitivityAtSpecificity85, scores.sensitivity_at_specificity(SPECIFICITY)),
-        ] {
+        for (metric, value) in diagnosis(&scores) {
             measure(GLAUCOMA, metric.name(), 100.0 * value);
         }
         // Without a threshold, because a class is absent from the validation split, there are no decisions.
@@ -201,4 +194,16 @@ impl Gathered {
         }
         Ok(evaluation)
     }
+}
+
+/// The metrics of the diagnosis, as fractions; decisions at the probability 0.5.
+pub(super) fn diagnosis(scores: &BinaryScores) -> [(Metric, f64); 5] {
+    let decided = scores.at_threshold(0.5);
+    [
+        (Metric::Accuracy, decided.accuracy()),
+        (Metric::Auroc, scores.auroc()),
+        (Metric::Sensitivity, decided.sensitivity()),
+        (Metric::Specificity, decided.specificity()),
+        (Metric::SensitivityAtSpecificity85, scores.sensitivity_at_specificity(SPECIFICITY)),
+    ]
 }

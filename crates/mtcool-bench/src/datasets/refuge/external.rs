@@ -18,7 +18,7 @@ use mtcool_metrics::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::evaluate::{SPECIFICITY, probability_of_glaucoma};
+use super::evaluate::{diagnosis, probability_of_glaucoma};
 use super::looking::Looking;
 use super::photographs::PhotographFiles;
 use super::settings::RefugeSettings;
@@ -234,14 +234,7 @@ impl Found {
         }
         if !self.labels.is_empty() {
             let scores = BinaryScores::new(&self.probabilities, &self.labels)?;
-            let decided = scores.at_threshold(0.5);
-            for (metric, value) in [
-                (Metric::Accuracy, decided.accuracy()),
-                (Metric::Auroc, scores.auroc()),
-                (Metric::Sensitivity, decided.sensitivity()),
-                (Metric::Specificity, decided.specificity()),
-                (Metric::SensitivityAtSpecificity85, scores.sensitivity_at_specificity(SPECIFICITY)),
-            ] {
+            for (metric, value) in diagnosis(&scores) {
                 measure(GLAUCOMA, metric, 100.0 * value);
             }
         }

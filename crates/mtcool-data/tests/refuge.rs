@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mtcool_data::refuge::{CropPlacement, MaskCodes, Refuge, RefugeConfig, RefugePart, RefugeReport, verify};
+use mtcool_data::refuge::{CropPlacement, MaskCodes, Refuge, RefugeConfig, RefugePart, RefugeReport, Splits, verify};
 use mtcool_data::{Error, Finding, Origin, ProblemKind};
 use refuge_files::{Coding, Layout, SIZE, jpeg, mask, plain, sheet, with_orientation, write_set};
 
@@ -70,7 +70,7 @@ fn the_official_folders_are_read() {
     }
     assert_eq!(refuge.fingerprint(), again.fingerprint());
 
-    let splits = refuge.splits(1);
+    let splits = refuge.splits(1, Splits::HELD_OUT);
     let glaucoma = |indices: &[u32]| indices.iter().filter(|&&index| refuge.cases()[index as usize].glaucoma).count();
     assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| split.len()), [720, 80, 400]);
     assert_eq!([&splits.train, &splits.selection, &splits.test].map(|split| glaucoma(split)), [72, 8, 40]);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use candle_core::{DType, Tensor};
 use mtcool_data::augment::{Change, Crop, PixelView};
 use mtcool_data::refuge::{
-    CropPlacement, DrawnSize, FundusSamples, GLAUCOMA, Refuge, RefugeConfig, RefugeSynthesis, SEGMENTATION,
+    CropPlacement, DrawnSize, FundusSamples, GLAUCOMA, Refuge, RefugeConfig, RefugeSynthesis, SEGMENTATION, Splits,
 };
 use mtcool_data::{Augmentation, Cutter, LoaderConfig, SampleDraw, SharedDataset, SharedLoader};
 
@@ -179,7 +179,7 @@ fn batches_are_standardised_images_with_targets_for_both_tasks() {
 fn augmented_batches_have_the_same_bits_for_any_number_of_threads_and_any_start() {
     let place = Place::new();
     let (refuge, _) = place.open();
-    let train = refuge.splits(0).train;
+    let train = refuge.splits(0, Splits::HELD_OUT).train;
     let config = LoaderConfig { batch_size: 5, seed: 3, stream: 1 };
     let read = |position: u64, count: usize| -> Vec<Vec<f32>> {
         let samples = Arc::new(FundusSamples::training(&refuge, train.clone(), Augmentation::default()).unwrap());

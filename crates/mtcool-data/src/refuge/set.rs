@@ -156,10 +156,10 @@ impl Refuge {
         pairs.collect()
     }
 
-    /// Divides the cases: 800 to train and select on, of which a stratified tenth, drawn from `seed`, is for selection; 400 to
-    /// report.
-    pub fn splits(&self, seed: u64) -> Splits {
-        Splits::draw(&self.cases, seed)
+    /// Divides the cases: 800 to train and select on, of which the stratified share `held_out` (usually [`Splits::HELD_OUT`]), drawn
+    /// from `seed`, is for selection; 400 to report. A stratum (part and diagnosis) of two or more cases has at least one on both sides.
+    pub fn splits(&self, seed: u64, held_out: f64) -> Splits {
+        Splits::draw(&self.cases, seed, held_out)
     }
 
     /// Where crops lie in the stored squares.

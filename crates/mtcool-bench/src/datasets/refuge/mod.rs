@@ -122,7 +122,7 @@ impl RefugeSuite {
         for note in refuge.notes() {
             tracing::warn!("{note}");
         }
-        let splits = refuge.splits(settings.split_seed);
+        let splits = refuge.splits(settings.split_seed, settings.validation);
         ensure!(
             !splits.selection.is_empty() && !splits.test.is_empty(),
             "`{}` holds {} photographs, which are too few for a validation part and a test part",

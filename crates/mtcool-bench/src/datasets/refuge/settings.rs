@@ -1,7 +1,7 @@
 //! The table `data.settings` of an experiment on REFUGE2018.
 
 use mtcool_data::Augmentation;
-use mtcool_data::refuge::CropPlacement;
+use mtcool_data::refuge::{CropPlacement, Splits};
 use serde::{Deserialize, Serialize};
 
 use super::super::copies::Copies;
@@ -23,9 +23,12 @@ pub(super) struct RefugeSettings {
     /// The largest distance of the crops for validation and test from the disc's centre: like `translation`, but fixed for each
     /// photograph by `split_seed` and its name. With 0 they are centred on the true disc, which tells the network where it is.
     pub jitter: usize,
-    /// The seed that selects the tenth of the 800 photographs for validation and places the crops for validation and test. It
-    /// is the same for all runs.
+    /// The seed that selects the photographs for validation and places the crops for validation and test. It is the same for all runs.
     pub split_seed: u64,
+    /// The share of the photographs for training that is held out for validation, of each diagnosis: above 0 and at most 0.9. The
+    /// default, a tenth, is left out of a run's identity.
+    #[serde(skip_serializing_if = "is_a_tenth")]
+    pub validation: f64,
     /// The random changes of training crops.
     pub augmentation: Augmentation,
     /// Whether every training batch has as many photographs with glaucoma as without: ill photographs then come several times per
@@ -39,6 +42,10 @@ pub(super) struct RefugeSettings {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+fn is_a_tenth(share: &f64) -> bool {
+    *share == Splits::HELD_OUT
 }
 
 /// The default distance by which crops move: a crop of 512 pixels still contains every disc of up to 416 pixels.
@@ -56,6 +63,7 @@ impl Default for RefugeSettings {
             translation: REACH,
             jitter: REACH,
             split_seed: 0,
+            validation: Splits::HELD_OUT,
             augmentation: Augmentation::default(),
             balanced: false,
             on_copies: Copies::Refuse,
@@ -76,6 +84,10 @@ impl RefugeSettings {
             ("jitter", self.jitter, 0),
         ] {
             SettingsError::in_range(least..=LARGEST, key, value)?;
+        }
+        if !(self.validation > 0.0 && self.validation <= 0.9) {
+            let message = format!("expected a share above 0 and at most 0.9, got {}", self.validation);
+            return Err(SettingsError::new("validation", message));
         }
         self.augmentation.check().map_err(|error| SettingsError::new("augmentation", error.to_string()))
     }
@@ -126,5 +138,16 @@ mod tests {
             balanced.contains("as many photographs with glaucoma as without") && !note.contains("as many"),
             "{balanced}"
         );
+    }
+
+    #[test]
+    fn the_share_for_validation_is_checked_and_a_tenth_changes_no_identity() {
+        for share in [0.0, -0.1, 0.91, 1.0, f64::NAN, f64::INFINITY] {
+            let error = RefugeSettings { validation: share, ..RefugeSettings::default() }.check().unwrap_err();
+            assert!(error.0.to_string().contains("at most 0.9"), "{}", error.0);
+        }
+        let text =
+            |validation| serde_json::to_string(&RefugeSettings { validation, ..RefugeSettings::default() }).unwrap();
+        assert!(!text(0.1).contains("validation") && text(0.25).contains("\"validation\":0.25"));
     }
 }

@@ -5,6 +5,7 @@
 //! W, L]`. Every vector is full whatever the image's width, pooling compares whole vectors, and the input's gradient
 //! visits only taps that exist, instead of multiplying zeros around the border.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -14,6 +15,7 @@ use super::direct_gradient::{Views, gradient_of_views};
 use crate::arithmetic::Exact;
 use crate::element::Element;
 use crate::geometry::Geometry;
+use crate::memory::{fill, initialised};
 use crate::settings::{Activation, MaxPool2d};
 use crate::simd::{Kernel, Level, Vector, run};
 
@@ -46,36 +48,45 @@ impl Lanes {
     /// `[B, sample]` to `[blocks, sample, L]`; lanes beyond the batch are zero.
     pub(super) fn gather_batch<T: Element>(self, batch: &[T], sample: usize) -> Vec<T> {
         let count = batch.len() / sample.max(1);
-        let mut result = vec![T::zero(); self.blocks(count) * sample * self.width];
-        let strips = result.par_chunks_mut(sample * self.width).zip(batch.par_chunks(sample * self.width));
-        strips.for_each(|(block, images)| {
-            for (strip, target) in block.chunks_mut(STRIP * self.width).enumerate() {
-                for (lane, image) in images.chunks_exact(sample).enumerate() {
-                    let source = &image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
-                    for (pixel, &value) in source.iter().enumerate() {
-                        target[pixel * self.width + lane] = value;
+        let write = |result: &mut [MaybeUninit<T>]| {
+            let blocks = result.par_chunks_mut(sample * self.width).zip(batch.par_chunks(sample * self.width));
+            blocks.for_each(|(block, images)| {
+                if images.len() < block.len() {
+                    fill(block, T::zero());
+                }
+                for (strip, target) in block.chunks_mut(STRIP * self.width).enumerate() {
+                    for (lane, image) in images.chunks_exact(sample).enumerate() {
+                        let source = &image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
+                        for (pixel, &value) in source.iter().enumerate() {
+                            target[pixel * self.width + lane].write(value);
+                        }
                     }
                 }
-            }
-        });
-        result
+            });
+        };
+        // SAFETY: there is a part of the batch for each block; with an image for each lane, every pixel of every lane is written, and
+        // a block with fewer images is filled with zeros first.
+        unsafe { initialised(self.blocks(count) * sample * self.width, write) }
     }
 
     /// The inverse of `gather_batch`; lanes beyond the batch are left out.
     pub(super) fn scatter_batch<T: Element>(self, blocks: &[T], sample: usize, count: usize) -> Vec<T> {
-        let mut result = vec![T::zero(); count * sample];
-        let pairs = result.par_chunks_mut(sample * self.width).zip(blocks.par_chunks(sample * self.width));
-        pairs.for_each(|(images, block)| {
-            for (strip, source) in block.chunks(STRIP * self.width).enumerate() {
-                for (lane, image) in images.chunks_exact_mut(sample).enumerate() {
-                    let target = &mut image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
-                    for (pixel, value) in target.iter_mut().enumerate() {
-                        *value = source[pixel * self.width + lane];
+        assert_eq!(blocks.len(), self.blocks(count) * sample * self.width, "lanes: blocks of another batch");
+        let write = |result: &mut [MaybeUninit<T>]| {
+            let pairs = result.par_chunks_mut(sample * self.width).zip(blocks.par_chunks(sample * self.width));
+            pairs.for_each(|(images, block)| {
+                for (strip, source) in block.chunks(STRIP * self.width).enumerate() {
+                    for (lane, image) in images.chunks_exact_mut(sample).enumerate() {
+                        let target = &mut image[strip * STRIP..(strip * STRIP + STRIP).min(sample)];
+                        for (pixel, value) in target.iter_mut().enumerate() {
+                            value.write(source[pixel * self.width + lane]);
+                        }
                     }
                 }
-            }
-        });
-        result
+            });
+        };
+        // SAFETY: there is a block for each group of images, and the strips cover each image.
+        unsafe { initialised(count * sample, write) }
     }
 
     /// `activation(x * kernel + bias)`: `[blocks, C, H, W, L]` to `[blocks, O, oh, ow, L]`.
@@ -248,10 +259,12 @@ impl Lanes {
     /// Pools `[planes, h, w, L]`.
     pub(super) fn pool<T: Element>(self, level: Level, pool: MaxPool2d, g: &Geometry, map: &[T]) -> Vec<T> {
         let (plane, small) = self.plane_sizes(pool, g);
-        let mut output = vec![T::zero(); map.len() / plane * small];
-        let planes = output.par_chunks_mut(small).zip(map.par_chunks(plane));
-        planes.for_each(|(output, map)| run(level, Pool { lanes: self, pool, g, map, output }));
-        output
+        let write = |output: &mut [MaybeUninit<T>]| {
+            let planes = output.par_chunks_mut(small).zip(map.par_chunks_exact(plane));
+            planes.for_each(|(output, map)| run(level, Pool { lanes: self, pool, g, map, output }));
+        };
+        // SAFETY: there are as many planes to read as to write, and every pixel of a plane has a window, which is not empty.
+        unsafe { initialised(map.len() / plane * small, write) }
     }
 
     /// From the gradient of the pooled map to that of the linear map, activation included.
@@ -267,12 +280,18 @@ impl Lanes {
         grad: &[T],
     ) -> Vec<T> {
         let (plane, small) = self.plane_sizes(pool, g);
-        let mut result = vec![T::zero(); map.len()];
-        let planes = map.par_chunks(plane).zip(pooled.par_chunks(small).zip(grad.par_chunks(small)));
-        result.par_chunks_mut(plane).zip(planes).for_each(|(result, (map, (pooled, grad)))| {
-            run(level, Unpool { lanes: self, pool, g, activation, map, pooled, grad, result });
-        });
-        result
+        let count = map.len() / plane;
+        assert!(pooled.len() == count * small && grad.len() == count * small, "lanes: a gradient of another size");
+        let write = |result: &mut [MaybeUninit<T>]| {
+            let planes = map.par_chunks_exact(plane).zip(pooled.par_chunks(small).zip(grad.par_chunks(small)));
+            result.par_chunks_mut(plane).zip(planes).for_each(|(result, (map, (pooled, grad)))| {
+                // Plane by plane, so that the zeros are still in the cache when gradients are added.
+                let result = fill(result, T::zero());
+                run(level, Unpool { lanes: self, pool, g, activation, map, pooled, grad, result });
+            });
+        };
+        // SAFETY: there are a map and a gradient for each plane, which is filled with zeros first.
+        unsafe { initialised(count * plane, write) }
     }
 
     /// Elements of a plane before and after pooling.
@@ -295,7 +314,7 @@ struct Pool<'a, T> {
     pool: MaxPool2d,
     g: &'a Geometry,
     map: &'a [T],
-    output: &'a mut [T],
+    output: &'a mut [MaybeUninit<T>],
 }
 
 impl<T: Element> Kernel<T> for Pool<'_, T> {
@@ -304,9 +323,8 @@ impl<T: Element> Kernel<T> for Pool<'_, T> {
         let out_w = self.pool.output_side(self.g.out_w);
         for (pixel, output) in self.output.chunks_exact_mut(self.lanes.width).enumerate() {
             let mut window = self.lanes.window(self.pool, self.g, pixel / out_w, pixel % out_w);
-            if let Some(first) = window.next() {
-                output.copy_from_slice(&self.map[first]);
-            }
+            let Some(first) = window.next() else { unreachable!("a window has at least one place") };
+            let output = output.write_copy_of_slice(&self.map[first]);
             for at in window {
                 for (best, &value) in output.iter_mut().zip(&self.map[at]) {
                     *best = if (value > *best) | value.is_nan() { value } else { *best };

@@ -95,7 +95,9 @@ fn mtcool(arguments: &[String]) -> Result<(), String> {
 /// Runs the benches of the named cases, or all benches. They use the profile `dev`: kernels and dependencies are optimised in it,
 /// and nothing has to be compiled a second time.
 fn bench(arguments: &[String]) -> Result<(), String> {
-    let is_value = |at: usize| at > 0 && ["--seconds", "--threads", "--device"].contains(&arguments[at - 1].as_str());
+    let is_value = |at: usize| {
+        at > 0 && ["--seconds", "--threads", "--recompute", "--device"].contains(&arguments[at - 1].as_str())
+    };
     let numbered = arguments.iter().enumerate();
     let (flags, names): (Vec<_>, Vec<_>) = numbered.partition(|&(at, word)| word.starts_with("--") || is_value(at));
     let bench_of = |name: &str| match name {

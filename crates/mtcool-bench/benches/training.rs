@@ -1,6 +1,7 @@
 //! Training steps: median time, images per second, peak memory. `cargo xtask bench` runs this benchmark.
 //!
-//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--device cuda:0] [--list] [CASE ...]`
+//! usage: `cargo xtask bench [--json] [--seconds 6] [--threads N] [--recompute N] [--device cuda:0] [--list]
+//! [CASE ...]`
 //!
 //! On an NVIDIA card, the cases with the card's sizes run, unless other cases are named. They multiply in TF32, like PyTorch if
 //! it allows TF32.
@@ -8,14 +9,17 @@
 //! With `--json`, each case runs in its own process, so that its peak memory is measured separately, and prints one line with a
 //! JSON object. Without `--json`, criterion measures all cases. An image counts once for each task that trains on it. Plain
 //! SGD, rate 0.01, random inputs. The gradient of a classification reaches the segmentation's decoder as well, as in the PyTorch
-//! programs that the cases are compared with; `unet_joint_theta_only` has the tables' rule. `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, runs only if it is named, and
-//! always prints a line with a JSON object.
+//! programs that the cases are compared with; `unet_joint_theta_only` has the tables' rule. `unet_hrf_joint_1024` and
+//! `unet_hrf_joint_2048`, whose steps take seconds and gigabytes, run only if they are named, and always print a line with a JSON object.
+//!
+//! `--recompute` is the number of levels whose inside the U-Nets compute again in the backward pass.
 //!
 //! `--list` prints the names of the device's cases.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
@@ -31,6 +35,14 @@ use mtcool_models::{Head, LeNet, LeNetConfig, MapGradient, UNet, UNetConfig};
 use mtcool_ops::{ClassLoss, Dice, Precision, class_loss, cross_entropy, open_device, peak_device_memory};
 
 const RATE: f64 = 0.01;
+
+/// The levels of U-Nets that are computed again, as `--recompute` says.
+static RECOMPUTED: OnceLock<usize> = OnceLock::new();
+
+/// The usual sizes of a U-Net.
+fn usual() -> UNetConfig {
+    UNetConfig { recomputed_levels: RECOMPUTED.get().copied().unwrap_or(0), ..UNetConfig::default() }
+}
 
 /// A case: one model with its batch and its method.
 struct Case {
@@ -65,7 +77,7 @@ impl Effort {
 
 use Effort::{Card, Named, Usual};
 
-const CASES: [Case; 17] = [
+const CASES: [Case; 18] = [
     Case { name: "lenet_joint", images: 256, effort: Usual, setup: |on| lenet(joint(), 128, FULL, on) },
     Case { name: "lenet_mtcool_m1", images: 256, effort: Usual, setup: |on| lenet(mtcool(1), 128, FULL, on) },
     Case { name: "lenet_mtcool_m2", images: 256, effort: Usual, setup: |on| lenet(mtcool(2), 128, FULL, on) },
@@ -90,6 +102,7 @@ const CASES: [Case; 17] = [
         effort: Usual,
         setup: |on| unet(joint(), REFUGE, 256, 2, Precision::Bf16, on),
     },
+    Case { name: "unet_hrf_joint_1024", images: 2, effort: Named, setup: |on| vessels(joint(), 1024, FULL, on) },
     Case { name: "unet_hrf_joint_2048", images: 2, effort: Named, setup: |on| vessels(joint(), 2048, FULL, on) },
     Case { name: "lenet_joint_1024", images: 2048, effort: Card, setup: |on| lenet(joint(), 1024, TF32, on) },
     Case { name: "lenet_mtcool_m1_1024", images: 2048, effort: Card, setup: |on| lenet(mtcool(1), 1024, TF32, on) },
@@ -193,8 +206,7 @@ fn unet(
     device: &Device,
 ) -> Training {
     let map_gradient = MapGradient::Everything;
-    let network =
-        UNet::new(UNetConfig { heads: heads.to_vec(), precision, map_gradient, ..UNetConfig::default() }).unwrap();
+    let network = UNet::new(UNetConfig { heads: heads.to_vec(), precision, map_gradient, ..usual() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
     let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
@@ -222,7 +234,7 @@ fn unet(
 /// A training of [`unet`] for REFUGE's heads, with cross-entropy and Dice for the segmentation.
 fn with_dice(training: Training, device: &Device) -> Training {
     let map_gradient = MapGradient::Everything;
-    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), map_gradient, ..UNetConfig::default() }).unwrap();
+    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), map_gradient, ..usual() }).unwrap();
     let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
     let segmentation = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &both);
     let losses: Vec<Loss> = vec![Box::new(segmentation), Box::new(cross_entropy)];
@@ -231,7 +243,7 @@ fn with_dice(training: Training, device: &Device) -> Training {
 
 /// A training of [`unet`] for REFUGE's heads, with another rule for the gradient of the classification.
 fn with_map_gradient(training: Training, map_gradient: MapGradient, device: &Device) -> Training {
-    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), map_gradient, ..UNetConfig::default() }).unwrap();
+    let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), map_gradient, ..usual() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }.on(device)
 }
@@ -240,7 +252,7 @@ fn with_map_gradient(training: Training, map_gradient: MapGradient, device: &Dev
 /// crossings, class 3.
 fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &Device) -> Training {
     let mut training = unet(method, HRF, side, 1, precision, &Device::Cpu);
-    let network = UNet::new(UNetConfig { heads: HRF.to_vec(), precision, ..UNetConfig::default() }).unwrap();
+    let network = UNet::new(UNetConfig { heads: HRF.to_vec(), precision, ..usual() }).unwrap();
     let green = ClassLoss { ignored: Some(3), ..ClassLoss::cross_entropy() };
     let av = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &green);
     training.problem = Problem::new(Box::new(network), vec![Box::new(cross_entropy), Box::new(av)]).unwrap();
@@ -285,6 +297,7 @@ fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
             "images_per_s": (case.images as f64 / median * 10.0).round() / 10.0,
             "peak_rss_mib": peak_memory_mib(),
             "peak_device_mib": peak_device_memory(&on).unwrap().map(|bytes| bytes >> 20),
+            "recomputed_levels": usual().recomputed_levels,
             "threads": threads,
             "device": device,
         })
@@ -300,8 +313,9 @@ fn peak_memory_mib() -> Option<u64> {
 
 /// Measures a case in its own process.
 fn run_alone(case: &Case, seconds: f64, threads: usize, device: &str) {
-    let (seconds, threads) = (seconds.to_string(), threads.to_string());
+    let (seconds, threads, levels) = (seconds.to_string(), threads.to_string(), usual().recomputed_levels.to_string());
     let own = ["--alone", case.name, "--seconds", &seconds, "--threads", &threads, "--device", device];
+    let own = own.into_iter().chain(["--recompute", &levels]);
     assert!(Command::new(std::env::current_exe().unwrap()).args(own).status().unwrap().success());
 }
 
@@ -312,6 +326,8 @@ fn main() {
     let seconds: f64 = value("--seconds").map_or(6.0, |text| text.parse().expect("--seconds takes a number"));
     let available = std::thread::available_parallelism().map_or(1, usize::from);
     let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    let levels = value("--recompute").map_or(0, |text| text.parse().expect("--recompute takes a number"));
+    RECOMPUTED.set(levels).unwrap();
     let device = value("--device").unwrap_or_else(|| "cpu".into());
     if let Err(error) = open_device(&device) {
         eprintln!("error: {error}");

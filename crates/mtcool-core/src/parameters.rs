@@ -127,6 +127,18 @@ impl Parameters {
         self.gradients(&loss.backward()?)
     }
 
+    /// [`Parameters::backward`] as the last one through the forward passes that `loss` follows from: networks free what they have kept
+    /// for it as soon as it has been used, which takes less memory. A further backward pass through one of them fails.
+    ///
+    /// # Errors
+    /// If the backward pass fails.
+    pub fn backward_last(&self, loss: &Tensor) -> Result<Gradients> {
+        match &self.handover {
+            Some(handover) => handover.with_last(|| self.backward(loss)),
+            None => self.backward(loss),
+        }
+    }
+
     fn gradients(&self, store: &GradStore) -> Result<Gradients> {
         let mut given: IndexMap<TensorId, Tensor> = IndexMap::new();
         for (leaf, gradient) in self.handover.iter().flat_map(Handover::take) {

@@ -63,11 +63,13 @@ impl Tiling {
     ) -> Result<Vec<Tensor>> {
         let (_, height, width) = image.dims3()?;
         let image = image.contiguous()?;
-        self.maps([height, width], |tile| forward(&tile.cut_from(&image)?))
+        let maps = self.maps([height, width], |tile| forward(&tile.cut_from(&image)?))?;
+        let tensor = |map: Vec<f32>| Tensor::from_vec(map, ((), height, width), &Device::Cpu);
+        maps.into_iter().map(tensor).collect()
     }
 
-    /// The class probabilities `[K, H, W]` of each head for an image of this height and width. `forward` computes the logits
-    /// `[1, K, h, w]` of each head for a tile, whose pixels it reads itself, so no memory is needed for the image.
+    /// The class probabilities `[K, H, W]` of each head for an image of this height and width, in row-major order. `forward` computes
+    /// the logits `[1, K, h, w]` of each head for a tile, whose pixels it reads itself, so no memory is needed for the image.
     ///
     /// # Errors
     /// As for [`Self::probabilities`].
@@ -75,14 +77,13 @@ impl Tiling {
         &self,
         [height, width]: [usize; 2],
         forward: impl FnMut(&Tile) -> Result<Vec<Tensor>>,
-    ) -> Result<Vec<Tensor>> {
-        // For each head, K and the values `[K, H, W]`.
-        let mut maps: Vec<(usize, Vec<f32>)> = Vec::new();
+    ) -> Result<Vec<Vec<f32>>> {
+        let mut maps: Vec<Vec<f32>> = Vec::new();
         let take = |Finished { head, row, classes, probabilities }: Finished<'_>| {
             if head == maps.len() {
-                maps.push((classes, vec![0.0; classes * height * width]));
+                maps.push(vec![0.0; classes * height * width]);
             }
-            let map = &mut maps[head].1;
+            let map = &mut maps[head];
             for (row, line) in (row..).zip(probabilities.chunks_exact(classes * width)) {
                 for (class, values) in line.chunks_exact(width).enumerate() {
                     map[(class * height + row) * width..][..width].copy_from_slice(values);
@@ -90,8 +91,7 @@ impl Tiling {
             }
         };
         self.rows([height, width], forward, take)?;
-        let tensor = |(classes, map): (usize, Vec<f32>)| Tensor::from_vec(map, (classes, height, width), &Device::Cpu);
-        maps.into_iter().map(tensor).collect()
+        Ok(maps)
     }
 
     /// The likeliest class of each pixel of an image of this height and width: one list `[H * W]` for each head, which has at most

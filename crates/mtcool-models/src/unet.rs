@@ -2,10 +2,11 @@
 
 mod classification;
 mod config;
+mod levels;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterKind, ParameterName, Parameters, Weights};
-use mtcool_ops::{Activation, ChainInput, Conv2d, MaxPool2d, Norm, Statistics, conv_norm_chain, conv2d, max_pool2d};
+use mtcool_ops::{Activation, Norm, Statistics};
 
 use crate::conv_norm::{ConvNorm, Owner};
 use crate::cooperative::{allocated, shares};
@@ -41,8 +42,8 @@ impl UNet {
     /// A U-Net of these sizes.
     ///
     /// # Errors
-    /// If a width cannot be divided among the tasks or the groups, a head has no segmentation whose map it could read, or the
-    /// priors are no probabilities of the classes.
+    /// If a width cannot be divided among the tasks or the groups, a head has no segmentation whose map it could read, the priors
+    /// are no probabilities of the classes, or more levels are to be computed again than there are.
     pub fn new(config: UNetConfig) -> Result<Self> {
         let segmentation = config.heads.iter().position(|head| matches!(head, Head::Segmentation { .. }));
         let is_missing = |head: &Head| {
@@ -53,6 +54,13 @@ impl UNet {
             bail!(
                 "UNet: expected input channels, heads with at least one class, and a segmentation for classifications that \
                  read its map, got {config:?}"
+            );
+        }
+        if config.recomputed_levels > config.depth + 1 {
+            bail!(
+                "UNet: {} levels whose inside is computed again: expected at most {}, the number of levels",
+                config.recomputed_levels,
+                config.depth + 1
             );
         }
         let width = |level: usize| config.base << level;
@@ -109,40 +117,6 @@ impl UNet {
         specs
     }
 
-    /// Features of each level l, `[B, base 2^l, H / 2^l, W / 2^l]`.
-    fn encode(&self, parameters: &Parameters, input: &Tensor) -> Result<Vec<Tensor>> {
-        let (_, _, height, width) = input.dims4()?;
-        let step = 1 << self.config.depth;
-        if height % step != 0 || width % step != 0 {
-            bail!(
-                "UNet: a {height}x{width} image is not divisible by {step}, which {} poolings need; crop or pad it",
-                self.config.depth
-            );
-        }
-        let mut features: Vec<Tensor> = Vec::with_capacity(self.encoder.len());
-        for units in &self.encoder {
-            let x = match features.last() {
-                Some(above) => max_pool2d(above, MaxPool2d::tiling(2))?,
-                None => input.clone(),
-            };
-            features.push(self.block(parameters, ChainInput::Map(&x), units)?);
-        }
-        Ok(features)
-    }
-
-    /// Logits `[B, K, H, W]` of the decoder of task `task` from the encoder's features.
-    fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
-        let mut x = features[self.config.depth].clone();
-        for (level, units) in self.decoders[task].iter().enumerate().rev() {
-            let kernel = parameters.phi(task, &format!("up{level}.weight"))?;
-            let bias = parameters.phi(task, &format!("up{level}.bias"))?;
-            let input = ChainInput::Raised { skip: &features[level], low: &x, kernel, bias };
-            x = self.block(parameters, input, units)?;
-        }
-        let settings = Conv2d { precision: self.config.precision, ..Conv2d::default() };
-        conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
-    }
-
     /// Logits of task `task` from the encoder's features; `map` are the logits of the first segmentation's map as
     /// [`UNet::map_to_read`] gives them, if they are known already.
     fn output(
@@ -191,13 +165,6 @@ impl UNet {
                 self.segment(&constants, s, features)
             }
         }
-    }
-
-    /// Two units, one after the other.
-    fn block(&self, parameters: &Parameters, input: ChainInput<'_>, units: &[ConvNorm; 2]) -> Result<Tensor> {
-        let precision = self.config.precision;
-        let [first, second] = units;
-        conv_norm_chain(input, &[first.unit(parameters, precision)?, second.unit(parameters, precision)?], self.norm())
     }
 
     /// The normalisation of every unit of encoder and decoders.

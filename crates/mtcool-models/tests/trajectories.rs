@@ -171,6 +171,7 @@ impl Recording {
             // parameters are leaves, so that this setting does not matter there.
             map_gradient: mtcool_models::MapGradient::Everything,
             allocation: Vec::new(),
+            recomputed_levels: 0,
         });
         Box::new(network.unwrap())
     }

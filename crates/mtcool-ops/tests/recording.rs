@@ -4,12 +4,13 @@
 
 mod numbers;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Result, Tensor, TensorId, Var};
 use mtcool_ops::{
     ChainInput, Conv2d, ConvNormUnit, Deliver, Linear, MaxPool2d, Norm, Recording, Statistics, conv_norm_chain, conv2d,
-    cross_entropy, join_channels, linear, max_pool2d, mean_pixels, pooled_softmax, recorded, stack_rows,
+    cross_entropy, join_channels, linear, max_pool2d, mean_pixels, pooled_softmax, recomputed, recorded, stack_rows,
 };
 
 use numbers::{flat, tensor};
@@ -33,24 +34,36 @@ const SHAPES: [&[usize]; 16] = [
     &[2],
 ];
 
+/// What is between the levels: `body` on the operands, kept or computed again.
+type Inside = fn(&[&Tensor], fn(&[Tensor]) -> Result<Tensor>) -> Result<Tensor>;
+
+const KEPT: Inside = |operands, body| body(&operands.iter().map(|&operand| operand.clone()).collect::<Vec<_>>());
+const AGAIN: Inside = |operands, body| recomputed(operands, body);
+
 /// A U-Net of one level with a map and a class, on leaves of [`SHAPES`].
-fn network(leaves: &[Tensor], x: &Tensor) -> Result<Vec<Tensor>> {
-    let norm =
-        Norm { statistics: Statistics::Group { groups: 2 }, eps: 1e-5, activation: mtcool_ops::Activation::Relu };
-    let conv = Conv2d { padding: 1, ..Conv2d::default() };
-    let unit = |kernel: Tensor, at: usize| ConvNormUnit {
-        kernel,
-        weight: leaves[at].clone(),
-        bias: leaves[at + 1].clone(),
-        conv: conv.clone(),
+fn network(leaves: &[Tensor], x: &Tensor, inside: Inside) -> Result<Vec<Tensor>> {
+    fn norm() -> Norm {
+        Norm { statistics: Statistics::Group { groups: 2 }, eps: 1e-5, activation: mtcool_ops::Activation::Relu }
+    }
+    fn unit(kernel: &Tensor, weight: &Tensor, bias: &Tensor) -> ConvNormUnit {
+        let conv = Conv2d { padding: 1, ..Conv2d::default() };
+        ConvNormUnit { kernel: kernel.clone(), weight: weight.clone(), bias: bias.clone(), conv }
+    }
+    let with = |maps: &[&Tensor], range: std::ops::Range<usize>, body| {
+        inside(&maps.iter().copied().chain(&leaves[range]).collect::<Vec<_>>(), body)
     };
-    let kernel = stack_rows(&[&leaves[0], &leaves[1]])?;
-    let skip = conv_norm_chain(ChainInput::Map(x), &[unit(kernel, 2)], norm)?;
-    let low = max_pool2d(&skip, MaxPool2d::tiling(2))?;
-    let low = conv_norm_chain(ChainInput::Map(&low), &[unit(leaves[4].clone(), 5)], norm)?;
-    let raised = ChainInput::Raised { skip: &skip, low: &low, kernel: &leaves[7], bias: &leaves[8] };
-    let high = conv_norm_chain(raised, &[unit(leaves[9].clone(), 10)], norm)?;
-    let map = conv2d(&high, &leaves[12], Some(&leaves[13]), Conv2d::default())?;
+    let skip = with(&[x], 0..4, |of| {
+        conv_norm_chain(ChainInput::Map(&of[0]), &[unit(&stack_rows(&[&of[1], &of[2]])?, &of[3], &of[4])], norm())
+    })?;
+    let low = with(&[&skip], 4..7, |of| {
+        let low = max_pool2d(&of[0], MaxPool2d::tiling(2))?;
+        conv_norm_chain(ChainInput::Map(&low), &[unit(&of[1], &of[2], &of[3])], norm())
+    })?;
+    let map = with(&[&skip, &low], 7..14, |of| {
+        let raised = ChainInput::Raised { skip: &of[0], low: &of[1], kernel: &of[2], bias: &of[3] };
+        let high = conv_norm_chain(raised, &[unit(&of[4], &of[5], &of[6])], norm())?;
+        conv2d(&high, &of[7], Some(&of[8]), Conv2d::default())
+    })?;
     let joined = join_channels(&low, &pooled_softmax(&map, 2)?)?;
     let class = linear(&mean_pixels(&joined)?, &leaves[14], &leaves[15], Linear::default())?;
     Ok(vec![map, class])
@@ -90,7 +103,7 @@ impl Setting {
 
     /// Outputs and, of the losses picked, the gradients of the leaves, by candle's graph.
     fn by_graph(&self, picked: &[usize]) -> (Vec<Tensor>, Vec<Option<Vec<f64>>>) {
-        let outputs = network(&self.leaves, &self.x).unwrap();
+        let outputs = network(&self.leaves, &self.x, KEPT).unwrap();
         let losses = self.losses(&outputs);
         let total = picked.iter().map(|&at| losses[at].clone()).reduce(|a, b| (a + b).unwrap()).unwrap();
         let store = total.backward().unwrap();
@@ -106,11 +119,19 @@ fn leaves_in(recording: &Recording, variables: &[Tensor]) -> Result<Vec<Tensor>>
 }
 
 fn record(setting: &Setting) -> (Vec<Tensor>, Given) {
+    record_by(setting, KEPT, Arc::default())
+}
+
+/// A recording whose last backward pass is the one that finds `is_last` true.
+fn record_by(setting: &Setting, inside: Inside, is_last: Arc<AtomicBool>) -> (Vec<Tensor>, Given) {
     let given = Given::default();
     let receiver = given.clone();
     let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
     let deliver = Arc::new(move |leaf, gradient| receiver.lock().unwrap().push((leaf, gradient)));
-    let body = |recording: &Recording| network(&leaves_in(recording, &setting.leaves)?, &setting.x);
+    let body = |recording: &Recording| {
+        recording.release_when(is_last);
+        network(&leaves_in(recording, &setting.leaves)?, &setting.x, inside)
+    };
     (recorded(&anchor, deliver, body).unwrap(), given)
 }
 
@@ -188,7 +209,7 @@ fn networks_may_be_interleaved_on_one_thread() {
         assert_eq!(recorded_gradients(&second), want_second);
         let (_, by_graph) = second.by_graph(&[0, 1]);
         assert_close(&by_graph, &want_second, 1e-12);
-        let mut outputs = network(&leaves, &first.x)?;
+        let mut outputs = network(&leaves, &first.x, KEPT)?;
         outputs.push(early);
         Ok(outputs)
     });
@@ -255,4 +276,78 @@ fn what_cannot_be_recorded_is_refused() {
     assert!(constant.contains("anchor is a constant"), "{constant}");
     // After an error, operations still leave candle's graph.
     assert!(mean_pixels(&leaf).unwrap().track_op());
+}
+
+#[test]
+fn what_is_computed_again_or_used_up_has_the_same_bits() {
+    for dtype in [DType::F64, DType::F32] {
+        for frozen in [&[][..], &[0], &[1, 4, 5, 6], &[0, 1, 2, 3], &[7, 8, 9, 10, 11, 12, 13], &[14, 15]] {
+            let setting = setting(dtype, frozen);
+            let (want, given) = record(&setting);
+            let is_last: [Arc<AtomicBool>; 2] = Default::default();
+            let others = [(KEPT, &is_last[0]), (AGAIN, &is_last[1])];
+            let others = others.map(|(inside, is_last)| record_by(&setting, inside, is_last.clone()));
+            let total = |outputs: &[Tensor], picked: &[usize]| {
+                let losses = setting.losses(outputs);
+                picked.iter().map(|&at| losses[at].clone()).reduce(|a, b| (a + b).unwrap()).unwrap()
+            };
+            // The last of the passes uses up what is kept.
+            for (picked, last) in [(&[0, 1][..], false), (&[1], false), (&[0], false), (&[0, 1], true)] {
+                total(&want, picked).backward().unwrap();
+                let gradients = of_leaves(&setting, &given);
+                is_last.iter().for_each(|is_last| is_last.store(last, Ordering::SeqCst));
+                for (outputs, given) in &others {
+                    for (output, want) in outputs.iter().zip(&want) {
+                        assert!(flat(output) == flat(want));
+                    }
+                    total(outputs, picked).backward().unwrap();
+                    assert!(of_leaves(&setting, given) == gradients, "{dtype:?} {frozen:?} {picked:?} {last}");
+                }
+            }
+            for (outputs, _) in &others {
+                let error = total(outputs, &[0, 1]).backward().unwrap_err().to_string();
+                assert!(error.contains("said to be the last"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operand_may_be_given_twice_and_operations_may_be_nested() {
+    let x = Var::from_tensor(&tensor(&[1, 2, 4, 4], 1)).unwrap();
+    let gradient = |body: fn(&Tensor) -> Result<Tensor>| {
+        let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap();
+        let given = Given::default();
+        let receiver = given.clone();
+        let deliver = Arc::new(move |leaf, gradient| receiver.lock().unwrap().push((leaf, gradient)));
+        let outputs = recorded(&anchor, deliver, |recording| Ok(vec![body(&recording.leaf(&x)?)?])).unwrap();
+        outputs[0].sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let given = given.lock().unwrap();
+        assert!(given.len() == 1 && given[0].0 == x.id());
+        flat(&given[0].1)
+    };
+    let want = gradient(|x| mean_pixels(&join_channels(x, x)?));
+    assert_eq!(gradient(|x| recomputed(&[x, x], |of| mean_pixels(&join_channels(&of[0], &of[1])?))), want);
+    let nested =
+        gradient(|x| recomputed(&[x], |of| recomputed(&[&join_channels(&of[0], &of[0])?], |of| mean_pixels(&of[0]))));
+    assert_eq!(nested, want);
+    // An operand as the output.
+    assert_eq!(gradient(|x| recomputed(&[x], |of| Ok(of[0].clone()))), flat(&(x.as_tensor() * 2.0).unwrap()));
+}
+
+#[test]
+fn what_cannot_be_computed_again_is_refused() {
+    let anchor = Var::zeros(1, DType::F32, &Device::Cpu).unwrap().into_inner();
+    let (leaf, outside) = (Var::from_tensor(&tensor(&[1, 1, 2, 2], 1)).unwrap(), tensor(&[1, 1, 2, 2], 2));
+    let outside = Var::from_tensor(&outside).unwrap();
+    let body = |recording: &Recording| {
+        let (leaf, captured) = (recording.leaf(&leaf)?, recording.leaf(&outside)?);
+        Ok(vec![recomputed(&[&leaf], move |of| join_channels(&of[0], &captured))?])
+    };
+    let message = recorded(&anchor, Arc::new(|_, _| ()), body).unwrap_err().to_string();
+    assert!(message.contains("none of the operands"), "{message}");
+    // Outside of a recording, candle's graph has the operations.
+    let mean = recomputed(&[&leaf], |of| mean_pixels(&of[0])).unwrap();
+    let store = mean.sum_all().unwrap().backward().unwrap();
+    assert_eq!(flat(store.get(&leaf).unwrap()), [0.25; 4]);
 }

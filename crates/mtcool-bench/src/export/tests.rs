@@ -93,7 +93,8 @@ impl Case {
         let task = |(index, &(output, _)): (usize, &(TaskOutput, usize))| TaskSpec::new(format!("task{index}"), output);
         let tasks: Vec<TaskSpec> = self.tasks.iter().enumerate().map(task).collect();
         let (input, precision) = (self.input, PrecisionSetting::default());
-        let request = NetworkRequest { config: &config, input, tasks: &tasks, all_tasks: &tasks, precision };
+        let request =
+            NetworkRequest { config: &config, input, tasks: &tasks, all_tasks: &tasks, precision, recompute: 0 };
         let registry = Registry::builtin();
         let entry = registry.network(self.kind).unwrap();
         let network = entry.network(request, self.sharing).unwrap();

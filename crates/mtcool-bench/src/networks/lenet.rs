@@ -59,6 +59,7 @@ mod tests {
             tasks,
             all_tasks: tasks,
             precision: PrecisionSetting::default(),
+            recompute: 0,
         };
         let network = build(&request(&tasks)).unwrap();
         let parameters = network.initial_parameters(0, DType::F32, &Device::Cpu).unwrap();

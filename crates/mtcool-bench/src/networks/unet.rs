@@ -11,7 +11,7 @@ use crate::suite::{
 };
 
 pub(super) fn entry() -> NetworkEntry {
-    NetworkEntry { side_multiple, ..NetworkEntry::new("unet", build) }
+    NetworkEntry { side_multiple, levels: |network| network.widths.len(), ..NetworkEntry::new("unet", build) }
 }
 
 /// Each level except the first halves the sides.
@@ -52,6 +52,7 @@ fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
         map_gradient: map_gradient.of_network(),
         classifier: classifier.of_network(class_priors.as_ref())?,
         classifier_width,
+        recomputed_levels: request.recompute,
         ..usual
     };
     Ok(shaped(Box::new(UNet::new(config).context("`network`")?), request.tasks))
@@ -142,7 +143,8 @@ mod tests {
         let (config, tasks): (NetworkConfig, _) = (toml::from_str(toml).unwrap(), tasks(outputs));
         let input = [2, 16, 16];
         let precision = PrecisionSetting::default();
-        let request = NetworkRequest { config: &config, input, tasks: &tasks, all_tasks: &tasks, precision };
+        let request =
+            NetworkRequest { config: &config, input, tasks: &tasks, all_tasks: &tasks, precision, recompute: 0 };
         Registry::builtin().network("unet").unwrap().network(request, sharing)
     }
 
@@ -204,8 +206,8 @@ mod tests {
                 (toml::from_str(&format!("widths = [{width}, {}]", 2 * width)).unwrap(), vec![class; tasks]);
             let tasks = super::tests::tasks(&tasks);
             let precision = PrecisionSetting::default();
-            let request =
-                NetworkRequest { config: &config, input: [2, 16, 16], tasks: &tasks, all_tasks: &tasks, precision };
+            let (tasks, input) = (&tasks[..], [2, 16, 16]);
+            let request = NetworkRequest { config: &config, input, tasks, all_tasks: tasks, precision, recompute: 0 };
             assert_eq!(statistics(&request).unwrap(), Statistics::Group { groups }, "{} tasks", tasks.len());
             build(&request).unwrap();
         }

@@ -69,6 +69,10 @@ pub struct Experiment {
     /// The files that get the metrics while a run trains. Like `log_every`, it changes no result.
     #[serde(default = "parquet_alone")]
     pub log: Vec<MetricLog>,
+    /// Levels of the network, from the top, whose inside the backward pass computes again, so that it need not be kept: less memory
+    /// for more time. Like `log_every`, it changes no result, so a run may be interrupted and go on with another number.
+    #[serde(default)]
+    pub recompute: usize,
     /// The source of the data.
     pub data: DataConfig,
     /// Sizes of the network.

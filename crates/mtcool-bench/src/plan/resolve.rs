@@ -204,8 +204,8 @@ impl Plan {
         sharing: Sharing,
     ) -> anyhow::Result<Box<dyn mtcool_core::Network>> {
         let tasks = &self.spec.tasks[..];
-        let precision = self.experiment.precision;
-        let request = NetworkRequest { config, input: self.spec.input, tasks, all_tasks: tasks, precision };
+        let Experiment { precision, recompute, .. } = self.experiment;
+        let request = NetworkRequest { config, input: self.spec.input, tasks, all_tasks: tasks, precision, recompute };
         self.network.network(request, sharing)
     }
 }

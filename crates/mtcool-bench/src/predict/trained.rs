@@ -30,7 +30,7 @@ pub(crate) fn read_trained<'a>(registry: &'a Registry, run: &Path) -> Result<(&'
     let entry = registry.network(stored.network.kind.as_deref().unwrap_or(&dataset.network))?;
     let tasks = &spec.tasks[..];
     let (config, precision) = (&stored.network, stored.precision);
-    let request = NetworkRequest { config, input: spec.input, tasks, all_tasks: tasks, precision };
+    let request = NetworkRequest { config, input: spec.input, tasks, all_tasks: tasks, precision, recompute: 0 };
     let network = entry.network(request, registry.method(&stored.method)?.sharing)?;
     let template = network.initial_parameters(0, DType::F32, &Device::Cpu)?;
     let model = TrainedModel {

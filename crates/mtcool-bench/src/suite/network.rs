@@ -20,6 +20,9 @@ pub struct NetworkEntry {
     pub name: Name,
     /// Returns the number that divides the height and width of every valid input.
     pub side_multiple: fn(&NetworkConfig) -> usize,
+    /// Returns the number of levels whose inside the network can compute again in the backward pass: the largest valid
+    /// [`NetworkRequest::recompute`].
+    pub levels: fn(&NetworkConfig) -> usize,
     /// Builds the network for the requested tasks.
     pub build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>,
 }
@@ -37,6 +40,8 @@ pub struct NetworkRequest<'a> {
     pub all_tasks: &'a [TaskSpec],
     /// The precision of the operands of convolutions and linear layers.
     pub precision: PrecisionSetting,
+    /// Levels, from the top, whose inside is not kept for the backward pass, which computes it again; it must change no result.
+    pub recompute: usize,
 }
 
 /// Whether the tasks share a network.
@@ -49,21 +54,37 @@ pub enum Sharing {
 }
 
 impl NetworkEntry {
-    /// A network whose inputs may have any size.
+    /// A network whose inputs may have any size, and which keeps what its backward pass needs.
     pub fn new(name: impl Into<Name>, build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>) -> Self {
-        Self { name: name.into(), side_multiple: |_| 1, build }
+        Self { name: name.into(), side_multiple: |_| 1, levels: |_| 0, build }
     }
 
     /// Builds one network for all tasks of `request`, or one network per task.
     ///
     /// # Errors
-    /// If the sizes do not fit the tasks.
+    /// If the sizes do not fit the tasks, or the network has fewer levels than are to be computed again.
     pub fn network(&self, request: NetworkRequest<'_>, sharing: Sharing) -> Result<Box<dyn Network>> {
+        self.check_recompute(&request)?;
         if sharing == Sharing::Shared {
             return (self.build)(&request);
         }
         let alone = |task: &TaskSpec| (self.build)(&NetworkRequest { tasks: std::slice::from_ref(task), ..request });
         Ok(Box::new(Independent::new(request.tasks.iter().map(alone).collect::<Result<_>>()?)?))
+    }
+
+    fn check_recompute(&self, request: &NetworkRequest<'_>) -> Result<(), ConfigError> {
+        let (asked, most) = (request.recompute, (self.levels)(request.config));
+        if asked <= most {
+            return Ok(());
+        }
+        let expected = match most {
+            0 => format!(
+                "expected 0, since the network `{}` has no levels that can be computed again; leave it out",
+                self.name
+            ),
+            most => format!("expected 0 to {most}, the number of levels of the network"),
+        };
+        Err(ConfigError::new(format!("`recompute` is {asked}: {expected}")))
     }
 }
 

@@ -93,8 +93,10 @@ impl<'a> Point<'a> {
         for (place, batches) in self.rounds() {
             let leaves = place.track(|_| true)?;
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
-            for (row, loss) in rows.iter_mut().zip(&losses) {
-                *row = std::mem::take(row).add_scaled(&leaves.backward(loss)?, share)?;
+            for (task, (row, loss)) in rows.iter_mut().zip(&losses).enumerate() {
+                let gradients =
+                    if task + 1 == losses.len() { leaves.backward_last(loss) } else { leaves.backward(loss) };
+                *row = std::mem::take(row).add_scaled(&gradients?, share)?;
             }
             rounds.push(constants_of(&losses));
         }
@@ -120,7 +122,7 @@ impl<'a> Point<'a> {
         for batches in self.batches.chunks(self.tasks()) {
             let leaves = parameters.track(|_| true)?;
             let loss = self.task_loss(&leaves, task, batches)?;
-            sum = sum.add_scaled(&leaves.backward(&loss)?, share)?;
+            sum = sum.add_scaled(&leaves.backward_last(&loss)?, share)?;
             losses.push(loss.detach());
         }
         Ok((objective::mean(&losses)?, sum))
@@ -160,7 +162,7 @@ impl<'a> Point<'a> {
             let weighted = losses.iter().zip(weigh(&losses)?);
             let weighted = weighted.map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
             let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
-            gradients = gradients.add_scaled(&leaves.backward(&total)?, share)?;
+            gradients = gradients.add_scaled(&leaves.backward_last(&total)?, share)?;
             rounds.push(constants_of(&losses));
         }
         Ok((gradients, means(&rounds)?))

@@ -31,6 +31,9 @@ pub fn conv_transpose2d(x: &Tensor, kernel: &Tensor, bias: &Tensor, precision: P
     apply3(x, kernel, bias, Transpose(precision))
 }
 
+/// Elements of the output up to which a transposed convolution is computed as a whole.
+const ELEMENTS_AT_ONCE: usize = 1 << 22;
+
 /// The sizes of one transposed convolution.
 #[derive(Clone, Copy)]
 pub(super) struct Sizes {
@@ -101,31 +104,62 @@ impl Sizes {
     }
 
     pub(super) fn forward<T: Element, A: Arithmetic<T>>(&self, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
+        self.forward_by::<T, A>(ELEMENTS_AT_ONCE, x, kernel, bias)
+    }
+
+    /// [`Self::forward`], part by part where there are more than `most` elements, so that the small planes of few output planes are in
+    /// memory at the same time.
+    fn forward_by<T: Element, A: Arithmetic<T>>(&self, most: usize, x: &[T], kernel: &[T], bias: &[T]) -> Vec<T> {
+        let Self { point, outputs, k } = *self;
         let kernel = self.turn(kernel, true);
-        let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), &kernel, None, None);
-        let plane_len = self.point.out_pixels() * self.k * self.k;
+        let plane_len = point.out_pixels() * k * k;
+        let total = point.batch * outputs * plane_len;
+        // Output planes of a part, within one sample. In lanes, samples belong together.
+        let at_once = (most / plane_len.max(1)).clamp(1, outputs.max(1));
+        let alone = Self { point: Geometry { batch: 1, out_channels: at_once * k * k, ..point }, outputs: at_once, k };
+        let together =
+            [self, &alone].into_iter().any(|sizes| strategy::reorders(T::DTYPE, &sizes.point, &Conv2d::default()));
         let write = |output: &mut [MaybeUninit<T>]| {
-            output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
-                let bias = bias[plane % self.outputs];
-                if self.k == 2 {
-                    let small = &small[plane * plane_len..(plane + 1) * plane_len];
-                    return self.quads(small).zip(output.chunks_exact_mut(2 * self.point.width)).for_each(
-                        |((first, second), target)| run(Level::best(), Interleave { first, second, bias, target }),
-                    );
+            if total <= most || together {
+                return self.lay_out::<T, A>(x, &kernel, bias, output);
+            }
+            let sample_len = point.in_channels * point.height * point.width;
+            for (x, output) in x.chunks_exact(sample_len).zip(output.chunks_exact_mut(outputs * plane_len)) {
+                let kernels = kernel.chunks(at_once * k * k * point.in_channels);
+                let parts = output.chunks_mut(at_once * plane_len).zip(kernels).zip(bias.chunks(at_once));
+                for ((output, kernel), bias) in parts {
+                    let point = Geometry { out_channels: bias.len() * k * k, ..alone.point };
+                    Self { point, outputs: bias.len(), k }.lay_out::<T, A>(x, kernel, bias, output);
                 }
-                for (from, to) in self.tiles(plane) {
-                    let targets = output[to..].iter_mut().step_by(self.k);
-                    let pairs = targets.zip(&small[from..from + self.point.width]);
-                    pairs.for_each(|(target, &value)| {
-                        target.write(value + bias);
-                    });
-                }
-            });
+            }
         };
-        // SAFETY: the chunks are whole planes, `k k` small planes each. With k = 2, `quads` gives the `2 height` rows of
-        // a plane in order and `Interleave` writes each of them whole; otherwise the tiles of all taps and rows are the
-        // whole plane.
-        unsafe { initialised(small.len(), write) }
+        // SAFETY: `lay_out` writes all of its output, and the parts of all samples are the whole output.
+        unsafe { initialised(total, write) }
+    }
+
+    /// Writes every element of `output`, from the rows of a turned kernel.
+    fn lay_out<T: Element, A: Arithmetic<T>>(&self, x: &[T], kernel: &[T], bias: &[T], output: &mut [MaybeUninit<T>]) {
+        let small = strategy::forward::<T, A>(&self.point, &Conv2d::default(), &self.input(x), kernel, None, None);
+        let plane_len = self.point.out_pixels() * self.k * self.k;
+        assert_eq!(small.len(), output.len(), "conv_transpose2d: an output of another size");
+        // The chunks are whole planes, `k k` small planes each. With k = 2, `quads` gives the `2 height` rows of a plane in order
+        // and `Interleave` writes each of them whole; otherwise the tiles of all taps and rows are the whole plane.
+        output.par_chunks_mut(plane_len).enumerate().for_each(|(plane, output)| {
+            let bias = bias[plane % self.outputs];
+            if self.k == 2 {
+                let small = &small[plane * plane_len..(plane + 1) * plane_len];
+                return self.quads(small).zip(output.chunks_exact_mut(2 * self.point.width)).for_each(
+                    |((first, second), target)| run(Level::best(), Interleave { first, second, bias, target }),
+                );
+            }
+            for (from, to) in self.tiles(plane) {
+                let targets = output[to..].iter_mut().step_by(self.k);
+                let pairs = targets.zip(&small[from..from + self.point.width]);
+                pairs.for_each(|(target, &value)| {
+                    target.write(value + bias);
+                });
+            }
+        });
     }
 
     /// The two rows of small pixels that make up each row of a plane, top to bottom, of a 2x2 kernel.
@@ -166,7 +200,7 @@ impl Sizes {
                 }
             });
         };
-        // SAFETY: as in `forward`, the other way: every pixel of a plane goes to one small pixel of the same plane.
+        // SAFETY: as in `lay_out`, the other way: every pixel of a plane goes to one small pixel of the same plane.
         unsafe { initialised(grad.len(), write) }
     }
 
@@ -174,11 +208,13 @@ impl Sizes {
     pub(super) fn backward<T: Element, A: Arithmetic<T>>(
         &self,
         (x, kernel): (&[T], &[T]),
-        grad: &[T],
+        grad: impl AsRef<[T]>,
         wanted: [bool; 3],
     ) -> Result<[Option<Vec<T>>; 3]> {
         let (point, settings) = (&self.point, Conv2d::default());
-        let small = self.split(grad);
+        let small = self.split(grad.as_ref());
+        // Where it is given away, its memory is free from here on.
+        drop(grad);
         // The 1x1 convolution's own layout of the gradient, where that is not NCHW.
         let map = if strategy::reorders(T::DTYPE, point, &settings) {
             Cow::Owned(strategy::map_gradient(point, &settings, None, &small)?)
@@ -348,6 +384,39 @@ impl<T: Element> Kernel<T> for Separate<'_, T> {
         for (source, (first, second)) in pairs {
             first.write(source[0]);
             second.write(source[1]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arithmetic::{Bf16, Exact};
+
+    /// Values without a pattern, between -1 and 1.
+    fn values(count: usize, seed: u32) -> Vec<f32> {
+        let of = |at: u32| ((at.wrapping_mul(2_654_435_761).wrapping_add(seed) >> 8) % 2001) as f32 / 1000.0 - 1.0;
+        (0..count as u32).map(of).collect()
+    }
+
+    #[test]
+    fn parts_are_the_whole_to_the_bit() {
+        for (batch, channels, outputs, k, height, width) in
+            [(1, 5, 7, 2, 6, 20), (3, 4, 3, 2, 3, 9), (2, 3, 5, 3, 4, 6)]
+        {
+            let sizes = Sizes::new(&[batch, channels, height, width], &[channels, outputs, k, k]).unwrap();
+            let x = values(batch * channels * height * width, 1);
+            let (kernel, bias) = (values(sizes.kernel_len(), 2), values(outputs, 3));
+            let plane = height * width * k * k;
+            let bits = |most: usize| -> [Vec<u32>; 2] {
+                let exact = sizes.forward_by::<f32, Exact>(most, &x, &kernel, &bias);
+                let rounded = sizes.forward_by::<f32, Bf16>(most, &x, &kernel, &bias);
+                [exact, rounded].map(|values| values.into_iter().map(f32::to_bits).collect())
+            };
+            let whole = bits(usize::MAX);
+            for most in [1, plane, 2 * plane + 1, 4 * plane, outputs * plane] {
+                assert!(bits(most) == whole, "{batch} {channels} {outputs} {k}: {most}");
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Group and batch normalisation with scale, shift and activation in one operation.
 
+mod gradient;
 mod kernels;
 
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -12,11 +14,12 @@ use rayon::prelude::*;
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{Element, dispatch, elements, on_cpu};
-use crate::memory::initialised;
+use crate::memory::{initialised, room_of};
 use crate::recording::apply3;
 use crate::settings::{Activation, Norm, Statistics};
+pub(crate) use gradient::{backward, backward_in_place};
 pub(crate) use kernels::Affine;
-use kernels::{Backward, Moments};
+use kernels::Moments;
 
 /// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the
 /// shape of `x`. The variance is the biased one (divided by the number of elements).
@@ -94,6 +97,30 @@ pub(crate) fn apply<T: Element>(affines: &[(T, T)], activation: Activation, x: &
     assert_eq!(affines.len() * pixels, x.len(), "norm: another number of planes than of scales and shifts");
     // SAFETY: by the assertion there is a scale and shift for every plane, and `Affine::apply` writes a plane whole.
     unsafe { initialised(x.len(), write) }
+}
+
+/// [`apply`] with the result in the place of `x`.
+pub(crate) fn apply_in_place<T: Element>(affines: &[(T, T)], activation: Activation, x: &mut [T]) {
+    let pixels = x.len() / affines.len().max(1);
+    assert_eq!(affines.len() * pixels, x.len(), "norm: another number of planes than of scales and shifts");
+    x.par_chunks_mut(pixels.max(1)).zip(affines).for_each(|(plane, &(scale, shift))| {
+        in_place(plane, |_, x, y| Affine::apply(x, scale, shift, activation, y));
+    });
+}
+
+/// Elements that [`in_place`] changes at a time: few enough to stay in the processor's nearest cache.
+const ELEMENTS_AT_A_TIME: usize = 1024;
+
+/// Changes `plane` part by part: `write` gets the place of a part, its elements, and the room for their new values, which it writes
+/// whole.
+fn in_place<T: Element>(plane: &mut [T], mut write: impl FnMut(Range<usize>, &[T], &mut [MaybeUninit<T>])) {
+    let mut buffer = [T::zero(); ELEMENTS_AT_A_TIME];
+    for (index, part) in plane.chunks_mut(ELEMENTS_AT_A_TIME).enumerate() {
+        let (first, old) = (index * ELEMENTS_AT_A_TIME, &mut buffer[..part.len()]);
+        old.copy_from_slice(part);
+        // SAFETY: the kernels of this module write values only.
+        write(first..first + old.len(), old, unsafe { room_of(part) });
+    }
 }
 
 /// The sizes of one normalisation.
@@ -233,53 +260,4 @@ impl Norm {
             Ok((input, Some(tensor(of_weight, weight)), Some(tensor(of_bias, bias))))
         })
     }
-}
-
-/// The gradient of x, and the gradients of weight and bias in one slice, from `grad`, the gradient of the output.
-///
-/// With `g` the gradient before the activation, `h = (x - mean) * inverse`, means over the set:
-/// `dx = inverse (w g - mean(w g) - h mean(w g h))`, `dweight = sum g h`, `dbias = sum g`.
-pub(crate) fn backward<T: Element>(
-    settings: &Norm,
-    dims: &[usize],
-    x: &[T],
-    moments: &[(T, T)],
-    parameters: &[T],
-    grad: &[T],
-) -> (Vec<T>, Vec<T>) {
-    assert_eq!(x.len(), grad.len(), "norm: a gradient of another size than its output's");
-    let sizes = &Sizes::new(dims, settings.statistics);
-    let (weight, activation) = (&parameters[..sizes.channels], settings.activation);
-    let affines = affines(settings, dims, moments, parameters);
-    let of_plane = |(plane, (x, grad)): (usize, (&[T], &[T]))| {
-        let (mean, inverse) = moments[sizes.set_of(plane)];
-        let (sum, product) = Backward::sums(x, grad, mean, affines[plane], activation);
-        (sum, product * inverse)
-    };
-    let planes = x.par_chunks(sizes.pixels).zip(grad.par_chunks(sizes.pixels));
-    let sums: Vec<(T, T)> = planes.enumerate().map(of_plane).collect();
-    let mut set_sums = vec![(T::zero(), T::zero()); sizes.sets()];
-    let mut of_parameters = vec![T::zero(); 2 * sizes.channels];
-    for (plane, &(sum, product)) in sums.iter().enumerate() {
-        let (channel, set) = (plane % sizes.channels, sizes.set_of(plane));
-        of_parameters[channel] += product;
-        of_parameters[sizes.channels + channel] += sum;
-        set_sums[set].0 += weight[channel] * sum;
-        set_sums[set].1 += weight[channel] * product;
-    }
-    let count = T::from_f64(sizes.count() as f64);
-    let write = |result: &mut [MaybeUninit<T>]| {
-        let planes = grad.par_chunks(sizes.pixels).zip(x.par_chunks(sizes.pixels));
-        let planes = result.par_chunks_mut(sizes.pixels).zip(planes);
-        planes.enumerate().for_each(|(plane, (result, (grad, x)))| {
-            let set = sizes.set_of(plane);
-            let (mean, inverse) = moments[set];
-            let of_x = T::zero() - inverse * inverse * set_sums[set].1 / count;
-            let constant = T::zero() - inverse * set_sums[set].0 / count - of_x * mean;
-            Backward::apply((x, grad), affines[plane], activation, (of_x, constant), result);
-        });
-    };
-    // SAFETY: x, gradient and result have the same length (asserted above), hence the same planes, and `Backward::apply`
-    // writes a plane whole.
-    (unsafe { initialised(x.len(), write) }, of_parameters)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, bail};
 
-use super::tape::{Operation, tape_of};
+use super::tape::{Operation, OwnBackward, tape_of};
 
 /// `tensor` with its elements in order.
 ///
@@ -53,6 +53,23 @@ where
     let op: Arc<Box<dyn CustomOp3 + Send + Sync>> = Arc::new(Box::new(op));
     let output = x.apply_op3_arc(&y, &z, op.clone())?;
     record(Operation::Three(op), &[&x, &y, &z], output)
+}
+
+/// `op`, the forward pass of `own`, on two or three tensors.
+///
+/// # Errors
+/// If there are more or fewer, or the operation fails.
+pub(crate) fn apply_own<C>(operands: &[&Tensor], op: C, own: Arc<dyn OwnBackward>) -> Result<Tensor>
+where
+    C: CustomOp2 + CustomOp3 + Send + Sync + 'static,
+{
+    let operands = operands.iter().map(|operand| contiguous(operand)).collect::<Result<Vec<_>>>()?;
+    let output = match &operands[..] {
+        [x, y] => x.apply_op2_arc(y, Arc::new(Box::new(op)))?,
+        [x, y, z] => x.apply_op3_arc(y, z, Arc::new(Box::new(op)))?,
+        operands => bail!("an operation on {} operands: expected two or three", operands.len()),
+    };
+    record(Operation::Own(own), &operands.iter().collect::<Vec<_>>(), output)
 }
 
 /// The elements of all `parts` in turn, as one vector.

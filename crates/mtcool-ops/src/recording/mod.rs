@@ -11,19 +11,23 @@
 
 mod apply;
 mod nodes;
+mod recompute;
 mod replay;
 mod tape;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{Result, Tensor, bail};
 
-use nodes::{Junction, Output, Pending};
+use nodes::{Follower, Junction, Pending};
 use tape::Tape;
 
-pub(crate) use apply::{apply1, apply2, apply3, pack};
+pub(crate) use apply::{apply_own, apply1, apply2, apply3, pack};
 pub use apply::{flatten_features, stack_rows};
 pub use nodes::Deliver;
+pub use recompute::recomputed;
+pub(crate) use tape::OwnBackward;
 
 /// A recording that is being made: the handle that [`recorded`] gives to its body.
 pub struct Recording {
@@ -42,6 +46,12 @@ impl Recording {
         }
         self.tape.check(&[tensor])?;
         Ok(tensor.clone())
+    }
+
+    /// From now on, a backward pass that finds `is_last` true is the last one through this recording: it frees what the recording
+    /// has kept as soon as it has used it. A further one is an error.
+    pub fn release_when(&self, is_last: Arc<AtomicBool>) {
+        self.tape.release_when(is_last);
     }
 }
 
@@ -90,7 +100,7 @@ pub fn recorded(
     let junction = Junction { tape, pending: pending.clone(), deliver };
     let junction = anchor.apply_op1(junction)?;
     let node = |(output, is_tracked): (Tensor, bool)| {
-        if is_tracked { junction.apply_op1(Output { value: output, pending: pending.clone() }) } else { Ok(output) }
+        if is_tracked { junction.apply_op1(Follower::of_junction(output, &pending)) } else { Ok(output) }
     };
     outputs.into_iter().zip(tracked).map(node).collect()
 }

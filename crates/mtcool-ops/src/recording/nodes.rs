@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, WithDType};
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, TensorId, WithDType, bail};
 
 use super::replay::replay;
 use super::tape::Tape;
@@ -65,36 +65,64 @@ impl CustomOp1 for Junction {
     }
 }
 
-/// An output of a recording.
-pub(super) struct Output {
-    pub(super) value: Tensor,
-    pub(super) pending: Pending,
+/// A value as a tensor that follows from another one in candle's graph: an output of a recording from the junction, or the
+/// output of operations that are computed again from one of their operands.
+pub(super) struct Follower {
+    id: TensorId,
+    /// The value, until it has been copied. Whoever holds the tensor must not hold what the value follows from.
+    value: Mutex<Option<Tensor>>,
+    /// Where a gradient goes; `None` inside a recording, which no backward pass of candle enters.
+    pending: Option<Pending>,
 }
 
-impl CustomOp1 for Output {
+impl Follower {
+    /// `value` as an output of a recording.
+    pub(super) fn of_junction(value: Tensor, pending: &Pending) -> Self {
+        Self { id: value.id(), value: Mutex::new(Some(value)), pending: Some(pending.clone()) }
+    }
+
+    /// `value` as the output of an operation inside a recording.
+    pub(super) fn of_operand(value: Tensor) -> Self {
+        Self { id: value.id(), value: Mutex::new(Some(value)), pending: None }
+    }
+
+    fn take(&self) -> Result<Tensor> {
+        match self.value.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(value) => Ok(value),
+            None => bail!("{}: a second forward pass", self.name()),
+        }
+    }
+}
+
+impl CustomOp1 for Follower {
     fn name(&self) -> &'static str {
         "recorded"
     }
 
-    fn cpu_fwd(&self, _junction: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let value = on_cpu(self.name(), &self.value);
+    fn cpu_fwd(&self, _before: &CpuStorage, _layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let tensor = self.take()?;
+        let value = on_cpu(self.name(), &tensor);
         let copy =
             dispatch!(self.name(), value.storage()?, T => T::to_cpu_storage_owned(copied(value.elements::<T>()?)));
-        Ok((copy, self.value.shape().clone()))
+        Ok((copy, tensor.shape().clone()))
     }
 
     #[cfg(feature = "cuda")]
-    fn cuda_fwd(&self, _junction: &CudaStorage, _layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let value = cuda::guard(self.name(), &self.value);
+    fn cuda_fwd(&self, _before: &CudaStorage, _layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let tensor = self.take()?;
+        let value = cuda::guard(self.name(), &tensor);
         let storage = value.storage()?;
         cuda::dispatch!(self.name(), storage, T => {
             let copy = cuda::copied(&storage.device, &value.view::<T>()?)?;
-            Ok(cuda::result(copy, &storage.device, self.value.shape()))
+            Ok(cuda::result(copy, &storage.device, tensor.shape()))
         })
     }
 
-    fn bwd(&self, junction: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        self.pending.push(self.value.id(), grad.clone());
-        Ok(Some(junction.zeros_like()?))
+    fn bwd(&self, before: &Tensor, _value: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        match &self.pending {
+            Some(pending) => pending.push(self.id, grad.clone()),
+            None => bail!("{}: a backward pass of candle inside a recording", self.name()),
+        }
+        Ok(Some(before.zeros_like()?))
     }
 }

@@ -1,6 +1,7 @@
 //! The backward pass of a recording: through its records, the last first.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -8,7 +9,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
-use super::tape::{Operation, Record, Tape};
+use super::tape::{Body, Operation, Record, Tape};
 #[cfg(feature = "cuda")]
 use crate::cuda;
 use crate::element::{dispatch, elements};
@@ -17,42 +18,48 @@ use crate::jobs::ELEMENTS_A_JOB;
 /// The gradients of the recorded variables, by the variables' ids, from the gradients of outputs.
 ///
 /// # Errors
-/// If an operation's backward pass fails.
-pub(super) fn replay(tape: &Arc<Tape>, outputs: Vec<(TensorId, Tensor)>) -> Result<Vec<(TensorId, Tensor)>> {
-    let mut gradients = IndexMap::new();
-    for (id, gradient) in outputs {
-        add(&mut gradients, id, gradient)?;
-    }
-    for record in tape.records().iter().rev() {
-        // No gradient: this backward pass started from outputs that do not depend on the record.
-        let Some(gradient) = gradients.swap_remove(&record.output.id()) else { continue };
-        for (operand, of_operand) in record.operands.iter().zip(backward(record, &gradient)?) {
-            if let Some(of_operand) = of_operand.filter(|_| operand.track_op()) {
-                add(&mut gradients, operand.id(), of_operand)?;
-            }
-        }
-    }
-    let of_variables = gradients.into_iter().map(|(leaf, gradient)| match tape.variable_of(leaf) {
+/// If an operation's backward pass fails, or the last backward pass has been.
+pub(super) fn replay(tape: &Tape, outputs: Vec<(TensorId, Tensor)>) -> Result<Vec<(TensorId, Tensor)>> {
+    let of_variables = of_leaves(tape, outputs)?.into_iter().map(|(leaf, gradient)| match tape.variable_of(leaf) {
         Some(variable) => Ok((variable, gradient)),
         None => bail!("recorded: a gradient of a tensor that is neither a leaf nor the output of an operation"),
     });
     of_variables.collect()
 }
 
+/// The same by the leaves' ids.
+fn of_leaves(tape: &Tape, outputs: Vec<(TensorId, Tensor)>) -> Result<IndexMap<TensorId, Tensor>> {
+    let mut gradients = IndexMap::new();
+    for (id, gradient) in outputs {
+        add(&mut gradients, id, gradient)?;
+    }
+    let (mut records, is_last) = tape.records()?;
+    // Each record ends here, with its operands and what it has kept, unless the tape has it still.
+    while let Some(record) = records.pop() {
+        // No gradient: this backward pass started from outputs that do not depend on the record.
+        let Some(gradient) = gradients.swap_remove(&record.output) else { continue };
+        for (operand, of_operand) in record.operands.iter().zip(backward(&record, gradient, is_last)?) {
+            if let Some(of_operand) = of_operand.filter(|_| operand.track_op()) {
+                add(&mut gradients, operand.id(), of_operand)?;
+            }
+        }
+    }
+    Ok(gradients)
+}
+
 /// Gradients of the operands of a record from that of its output.
-fn backward(record: &Record, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
-    let output = &record.output;
-    match (&record.operation, &record.operands[..]) {
-        (Operation::One(op), [x]) => Ok(vec![op.bwd(x, output, gradient)?]),
-        (Operation::Two(op), [x, y]) => {
-            let (x, y) = op.bwd(x, y, output, gradient)?;
+fn backward(record: &Record, gradient: Tensor, is_last: bool) -> Result<Vec<Option<Tensor>>> {
+    match (&record.operation, &record.operands[..], &record.value) {
+        (Operation::One(op), [x], Some(output)) => Ok(vec![op.bwd(x, output, &gradient)?]),
+        (Operation::Two(op), [x, y], Some(output)) => {
+            let (x, y) = op.bwd(x, y, output, &gradient)?;
             Ok(vec![x, y])
         }
-        (Operation::Three(op), [x, y, z]) => {
-            let (x, y, z) = op.bwd(x, y, z, output, gradient)?;
+        (Operation::Three(op), [x, y, z], Some(output)) => {
+            let (x, y, z) = op.bwd(x, y, z, output, &gradient)?;
             Ok(vec![x, y, z])
         }
-        (Operation::Pack, parts) => {
+        (Operation::Pack, parts, _) => {
             let gradient = gradient.contiguous()?.flatten_all()?;
             let mut start = 0;
             let of_part = |part: &Tensor| {
@@ -61,8 +68,26 @@ fn backward(record: &Record, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
             };
             parts.iter().map(of_part).collect()
         }
-        (_, operands) => bail!("recorded: an operation on {} operands", operands.len()),
+        (Operation::Own(operation), operands, _) => operation.gradients(operands, gradient, is_last),
+        (Operation::Recomputed(body), operands, _) => again(body, operands, gradient),
+        (_, operands, _) => bail!("recorded: an operation on {} operands", operands.len()),
     }
+}
+
+/// Gradients of the operands of `body` from that of its output: the operations are recorded now, and this recording is read
+/// once, so that each of its records ends when it has been used.
+fn again(body: &Body, operands: &[Tensor], gradient: Tensor) -> Result<Vec<Option<Tensor>>> {
+    let tape = Arc::new(Tape::default());
+    tape.release_when(Arc::new(AtomicBool::new(true)));
+    let leaf = |operand: &Tensor| if operand.track_op() { tape.leaf(operand) } else { Ok(operand.clone()) };
+    let leaves = operands.iter().map(leaf).collect::<Result<Vec<_>>>()?;
+    let output = body(&leaves)?;
+    tape.check(&[&output])?;
+    let id = output.id();
+    // In candle's graph, the output holds the operations before it.
+    drop(output);
+    let mut gradients = of_leaves(&tape, vec![(id, gradient)])?;
+    Ok(leaves.iter().map(|leaf| gradients.swap_remove(&leaf.id())).collect())
 }
 
 /// Adds `gradient` to what `gradients` has for the tensor `id`.

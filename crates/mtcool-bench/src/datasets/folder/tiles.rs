@@ -31,7 +31,8 @@ pub(super) fn tiled(
     (picture, tiling): (&Tensor, Tiling),
 ) -> Result<Vec<Tensor>> {
     let maps = tiling.probabilities(&picture.squeeze(0)?, |tile| forward(network, parameters, tasks, tile))?;
-    maps.iter().map(|map| Ok((map.unsqueeze(0)? + LEAST)?.log()?)).collect()
+    // Each map is freed as soon as its logarithms are there.
+    maps.into_iter().map(|map| Ok((map.unsqueeze(0)? + LEAST)?.log()?)).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use candle_core::Tensor;
 use mtcool_core::{Network, Parameters};
 use mtcool_data::augment::PixelView;
 use mtcool_data::hrf_av::{Class, SetShape};
@@ -57,18 +56,16 @@ impl Predictor for HrfAvPredictor {
         let probabilities = tiling.maps(size, forward)?;
         // Whole blocks of pixels became one pixel.
         let scale = (full[1] / size[1]) as f64;
-        let map = |(kind, classes): (&'static str, Vec<MapClass>), probabilities: &Tensor| -> Result<PredictedMap> {
-            let probabilities = probabilities.flatten_all()?.to_vec1::<f32>()?;
+        let map = |((kind, classes), probabilities): ((&'static str, Vec<MapClass>), Vec<f32>)| {
             let place = MapPlace::Whole { scale: [scale; 2] };
-            Ok(PredictedMap { kind: kind.into(), classes, size, probabilities, place })
+            PredictedMap { kind: kind.into(), classes, size, probabilities, place }
         };
         let kinds = [Class::Background, Class::Artery, Class::Vein];
         let kinds = kinds.into_iter().zip(["background", "artery", "vein"]);
         let kinds = kinds.map(|(class, name)| MapClass::new(name, class.colour())).collect();
         let vessels = [("background", [0; 3]), ("vessel", [255; 3])];
         let vessels = vessels.map(|(name, colour)| MapClass::new(name, colour)).into();
-        let maps = [("vessels", vessels), ("av", kinds)].into_iter().zip(&probabilities);
-        let maps = maps.map(|(shown, probabilities)| map(shown, probabilities)).collect::<Result<_>>()?;
+        let maps = [("vessels", vessels), ("av", kinds)].into_iter().zip(probabilities).map(map).collect();
         Ok(Predicted { size: full, maps, facts: json!({}) })
     }
 }

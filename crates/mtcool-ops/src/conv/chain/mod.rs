@@ -4,13 +4,13 @@
 //! in turn. Memory is saved as follows: a normalised map between two convolutions exists only while the second
 //! convolution reads it, joined maps are never copied into one, an upsampled map is computed again for the backward pass,
 //! and no gradient in between becomes a tensor of the graph. The output of each convolution is kept for the backward
-//! pass.
+//! pass; the last backward pass of a recording writes gradients over it.
 
 mod operation;
 mod parts;
 mod passes;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use candle_core::{Result, Tensor, bail};
 
@@ -19,8 +19,9 @@ use super::transpose::{self, conv_transpose2d};
 use crate::channels::join_channels;
 use crate::geometry::Geometry;
 use crate::norm;
-use crate::recording::{apply2, apply3, pack};
+use crate::recording::{apply_own, pack};
 use crate::settings::{Activation, Conv2d, Norm};
+use operation::ChainOp;
 use parts::{Chain, Unit};
 
 /// The input of a chain.
@@ -64,7 +65,7 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
     let Some(precision) = units.first().map(|unit| unit.conv.precision) else {
         bail!("conv_norm_chain: expected at least one unit");
     };
-    let (maps, raise, mut parameters) = match input {
+    let (mut maps, raise, mut parameters) = match input {
         ChainInput::Map(x) => (vec![x], None, Vec::new()),
         ChainInput::Raised { skip, low, kernel, bias } => {
             (vec![skip, low], Some(transpose::Sizes::checked(low, kernel, bias)?), vec![kernel, bias])
@@ -101,11 +102,9 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
     }
     let parameters = pack(&parameters)?;
     let is_tracked = parameters.track_op() || maps.iter().any(|map| map.track_op());
-    let op = Chain { parts, raise, units: steps, norm, kept: is_tracked.then(Arc::default) };
-    match maps[..] {
-        [skip, low] => apply3(skip, low, &parameters, op),
-        _ => apply2(maps[0], &parameters, op),
-    }
+    let chain = Arc::new(Chain { parts, raise, units: steps, norm, kept: is_tracked.then(Mutex::default) });
+    maps.push(&parameters);
+    apply_own(&maps, ChainOp(chain.clone()), chain)
 }
 
 /// The same by single operations: on a GPU there is enough memory to keep the maps, which saves computing them again.

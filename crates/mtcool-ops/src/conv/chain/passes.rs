@@ -1,6 +1,5 @@
 //! The two passes of a chain, on slices.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use candle_core::{Result, bail};
@@ -11,10 +10,23 @@ use crate::conv::input::Input;
 use crate::conv::strategy;
 use crate::element::Element;
 use crate::norm;
-use crate::settings::Norm;
 
-/// Scale and shift of each plane.
-type Affines<T> = Vec<(T, T)>;
+/// The output of a convolution, with what its normalisation makes of it.
+struct Normalised<T> {
+    map: Vec<T>,
+    /// Mean and inverse deviation of each set.
+    moments: Vec<(T, T)>,
+    /// Scale and shift of each plane.
+    affines: Vec<(T, T)>,
+}
+
+/// Gradients behind a unit's convolution.
+pub(super) struct Left<T> {
+    /// Of the convolution's output.
+    of_map: Vec<T>,
+    /// Of weight and bias of the normalisation.
+    of_norm: Vec<T>,
+}
 
 impl Unit {
     fn dims(&self) -> [usize; 4] {
@@ -44,74 +56,94 @@ impl Chain {
     }
 
     pub(super) fn forward<T: Element, A: Arithmetic<T>>(&self, maps: &[&[T]], parameters: &[T]) -> Vec<T> {
-        let mut kept = Kept::default();
         let mut raised = self.raised::<T, A>(maps, parameters);
-        let mut before: Option<(Vec<T>, Affines<T>)> = None;
+        let mut before: Option<Normalised<T>> = None;
         for unit in &self.units {
             let input = match &before {
                 None => self.first_input(maps, raised.as_deref()),
-                Some((map, affines)) => self.further_input(unit, map, affines),
+                Some(before) => self.further_input(unit, &before.map, &before.affines),
             };
             let kernel = &parameters[unit.kernel.clone()];
             let map = strategy::forward::<T, A>(&unit.geometry, &unit.conv, &input, kernel, None, None);
+            raised = None;
+            if let Some(before) = before.take() {
+                self.keep(before.map, &before.moments);
+            }
             let moments = norm::moments(&self.norm, &unit.dims(), &map);
             let affines = norm::affines(&self.norm, &unit.dims(), &moments, &parameters[unit.norm.clone()]);
-            raised = None;
-            let keeps = self.kept.is_some();
-            if let Some((map, _)) = before.replace((map, affines)).filter(|_| keeps) {
-                kept.maps.push(T::to_cpu_storage_owned(map));
-            }
-            let pairs = moments.into_iter().flat_map(|(mean, inverse)| [mean, inverse]);
-            kept.moments.push(T::to_cpu_storage_owned(pairs.collect()));
+            before = Some(Normalised { map, moments, affines });
         }
-        let Some((map, affines)) = before else { return Vec::new() };
+        let Some(Normalised { mut map, moments, affines }) = before else { return Vec::new() };
+        if self.kept.is_none() {
+            norm::apply_in_place(&affines, self.norm.activation, &mut map);
+            return map;
+        }
         let output = norm::apply(&affines, self.norm.activation, &map);
-        if let Some(place) = &self.kept {
-            kept.maps.push(T::to_cpu_storage_owned(map));
-            // A forward pass runs once, so the place is free.
-            let _ = place.set(kept);
-        }
+        self.keep(map, &moments);
         output
     }
 
-    /// Gradients of `operands`, the maps and, last, the parameters, from the gradient of the output; `None` for operands
-    /// that are not `tracked`.
+    /// Of the last unit in `kept`, which is removed, the gradient of its convolution's output, and of its normalisation's
+    /// parameters.
+    pub(super) fn through_norm<T: Element>(
+        &self,
+        kept: &mut Vec<Kept>,
+        parameters: &[T],
+        grad: &[T],
+    ) -> Result<Left<T>> {
+        let index = kept.len().saturating_sub(1);
+        let (unit, Some(last)) = (&self.units[index], kept.pop()) else {
+            bail!("{}: a unit of which nothing is kept", Self::NAME)
+        };
+        let (own, dims, moments) = (&parameters[unit.norm.clone()], unit.dims(), last.moments::<T>()?);
+        match last.into_map::<T>()? {
+            Ok(mut map) => {
+                let of_norm = norm::backward_in_place(&self.norm, &dims, &mut map, &moments, own, grad);
+                Ok(Left { of_map: map, of_norm })
+            }
+            Err(last) => {
+                let (of_map, of_norm) = norm::backward(&self.norm, &dims, last.map::<T>()?, &moments, own, grad);
+                Ok(Left { of_map, of_norm })
+            }
+        }
+    }
+
+    /// Gradients of `operands`, the maps and, last, the parameters; `None` for operands that are not `tracked`. `kept` is what is kept
+    /// of the units before the last one, and `last` what [`Self::through_norm`] computed for it.
     pub(super) fn backward<T: Element, A: Arithmetic<T>>(
         &self,
         operands: &[&[T]],
         tracked: &[bool],
-        grad: &[T],
+        mut kept: Vec<Kept>,
+        last: Left<T>,
     ) -> Result<Vec<Option<Vec<T>>>> {
-        let Some(kept) = self.kept.as_ref().and_then(|kept| kept.get()) else {
-            bail!("{}: the forward pass kept nothing, since no operand was tracked", Self::NAME)
-        };
         let (maps, parameters) = operands.split_at(operands.len() - 1);
         let (parameters, trains) = (parameters[0], tracked[maps.len()]);
         let mut of_parameters = if trains { vec![T::zero(); parameters.len()] } else { Vec::new() };
-        let mut grad = Cow::Borrowed(grad);
-        for (index, unit) in self.units.iter().enumerate().rev() {
-            let (map, moments) = (kept.maps[index].as_slice::<T>()?, moments::<T>(kept, index)?);
-            let own = &parameters[unit.norm.clone()];
-            let (of_map, of_norm) = norm::backward(&self.norm, &unit.dims(), map, &moments, own, &grad);
-            grad = Cow::Owned(of_map);
+        let mut left = last;
+        for unit in self.units.iter().rev() {
+            let Left { of_map, of_norm } = left;
             if trains {
                 of_parameters[unit.norm.clone()].copy_from_slice(&of_norm);
             }
-            let Some(below) = index.checked_sub(1) else { break };
-            let linear = linear_gradient(unit, &grad)?;
+            let Some(before) = kept.last() else {
+                return self.enter::<T, A>(maps, parameters, tracked, of_map, of_parameters);
+            };
+            let linear = linear_gradient(unit, of_map)?;
             if trains {
-                let before = &self.units[below];
-                let of_map = affines_of::<T>(kept, below, &self.norm, before, parameters)?;
-                let input = self.further_input(unit, kept.maps[below].as_slice::<T>()?, &of_map);
+                let below = &self.units[kept.len() - 1];
+                let own = &parameters[below.norm.clone()];
+                let affines = norm::affines(&self.norm, &below.dims(), &before.moments::<T>()?, own);
+                let input = self.further_input(unit, before.map::<T>()?, &affines);
                 let of_kernel = kernel_gradient::<T, A>(unit, &input, &linear)?;
                 of_parameters[unit.kernel.clone()].copy_from_slice(&of_kernel);
             }
             let kernel = &parameters[unit.kernel.clone()];
             let of_input = strategy::input_gradient::<T, A>(&unit.geometry, kernel, &linear);
             drop(linear);
-            grad = Cow::Owned(of_input);
+            left = self.through_norm(&mut kept, parameters, &of_input)?;
         }
-        self.enter::<T, A>(maps, parameters, tracked, grad, of_parameters)
+        bail!("{}: no units", Self::NAME)
     }
 
     /// The end of the backward pass, from the gradient of the first convolution's output to those of the operands.
@@ -120,11 +152,11 @@ impl Chain {
         maps: &[&[T]],
         parameters: &[T],
         tracked: &[bool],
-        grad: Cow<'_, [T]>,
+        grad: Vec<T>,
         mut of_parameters: Vec<T>,
     ) -> Result<Vec<Option<Vec<T>>>> {
         let (unit, trains) = (&self.units[0], tracked[maps.len()]);
-        let linear = linear_gradient(unit, &grad)?;
+        let linear = linear_gradient(unit, grad)?;
         if trains {
             let raised = self.raised::<T, A>(maps, parameters);
             let input = self.first_input(maps, raised.as_deref());
@@ -146,13 +178,12 @@ impl Chain {
             wanted.iter().zip(of_parts).for_each(|((part, _), gradient)| gradients[*part] = Some(gradient));
         }
         drop(linear);
-        drop(grad);
         if let (Some(raise), [_, low]) = (&self.raise, maps)
             && let Some(of_raised) = gradients[1].take()
         {
             let (kernel, _) = parameters[..unit.kernel.start].split_at(raise.kernel_len());
             let wanted = [tracked[1], trains, trains];
-            let [of_low, of_kernel, of_bias] = raise.backward::<T, A>((low, kernel), &of_raised, wanted)?;
+            let [of_low, of_kernel, of_bias] = raise.backward::<T, A>((low, kernel), of_raised, wanted)?;
             gradients[1] = of_low;
             if let (Some(of_kernel), Some(of_bias)) = (of_kernel, of_bias) {
                 of_parameters[..unit.kernel.start].copy_from_slice(&[of_kernel, of_bias].concat());
@@ -163,23 +194,12 @@ impl Chain {
     }
 }
 
-/// Moments of a unit's convolution.
-fn moments<T: Element>(kept: &Kept, index: usize) -> Result<Vec<(T, T)>> {
-    let pairs = kept.moments[index].as_slice::<T>()?;
-    Ok(pairs.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())
-}
-
-/// Scale and shift of each plane of a unit's convolution.
-fn affines_of<T: Element>(kept: &Kept, index: usize, norm: &Norm, unit: &Unit, parameters: &[T]) -> Result<Affines<T>> {
-    Ok(norm::affines(norm, &unit.dims(), &moments::<T>(kept, index)?, &parameters[unit.norm.clone()]))
-}
-
 /// The gradient of a unit's convolution in its strategy's layout.
-fn linear_gradient<'a, T: Element>(unit: &Unit, grad: &'a [T]) -> Result<Cow<'a, [T]>> {
+fn linear_gradient<T: Element>(unit: &Unit, grad: Vec<T>) -> Result<Vec<T>> {
     if strategy::reorders(T::DTYPE, &unit.geometry, &unit.conv) {
-        Ok(Cow::Owned(strategy::map_gradient(&unit.geometry, &unit.conv, None, grad)?))
+        strategy::map_gradient(&unit.geometry, &unit.conv, None, &grad)
     } else {
-        Ok(Cow::Borrowed(grad))
+        Ok(grad)
     }
 }
 

@@ -10,20 +10,27 @@
 //! thread pool, in any order, and none of them sees another.
 
 mod apply;
+mod late;
+mod late_weights;
 mod nodes;
 mod replay;
 mod tape;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use candle_core::{Result, Tensor, bail};
 
+use late::LateReceiver;
 use nodes::{Junction, Output, Pending};
 use tape::Tape;
 
-pub(crate) use apply::{apply1, apply2, apply3, pack};
+pub(crate) use apply::{apply_late2, apply_late3, apply1, apply2, apply3, pack};
 pub use apply::{flatten_features, stack_rows};
+pub use late::LateGradient;
+pub(crate) use late::LateWeight;
 pub use nodes::Deliver;
+pub(crate) use tape::wants_late;
 
 /// A recording that is being made: the handle that [`recorded`] gives to its body.
 pub struct Recording {
@@ -42,6 +49,12 @@ impl Recording {
         }
         self.tape.check(&[tensor])?;
         Ok(tensor.clone())
+    }
+
+    /// From now on, a backward pass that finds `is_wanted` true leaves gradients of large weights for later: they go to `take` instead
+    /// of being computed. A weight is large if it has more elements than the output of its layer.
+    pub fn leave_late_to(&self, is_wanted: Arc<AtomicBool>, take: Arc<dyn Fn(LateGradient) + Send + Sync>) {
+        self.tape.leave_late_to(LateReceiver { is_wanted, take });
     }
 }
 

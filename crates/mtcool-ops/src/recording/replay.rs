@@ -8,6 +8,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
+use super::late_weights::LateWeights;
 use super::tape::{Operation, Record, Tape};
 #[cfg(feature = "cuda")]
 use crate::cuda;
@@ -23,10 +24,20 @@ pub(super) fn replay(tape: &Arc<Tape>, outputs: Vec<(TensorId, Tensor)>) -> Resu
     for (id, gradient) in outputs {
         add(&mut gradients, id, gradient)?;
     }
-    for record in tape.records().iter().rev() {
+    let records = tape.records();
+    let late = tape.late().map(|receiver| (receiver, LateWeights::of(tape, &records)));
+    for record in records.iter().rev() {
         // No gradient: this backward pass started from outputs that do not depend on the record.
         let Some(gradient) = gradients.swap_remove(&record.output.id()) else { continue };
-        for (operand, of_operand) in record.operands.iter().zip(backward(record, &gradient)?) {
+        let split = late.as_ref().and_then(|(receiver, weights)| Some((receiver, weights.split(record, &gradient)?)));
+        let of_operands = match split {
+            Some((receiver, (late, operands))) => {
+                (receiver.take)(late);
+                backward(record, &operands, &gradient)?
+            }
+            None => backward(record, &record.operands, &gradient)?,
+        };
+        for (operand, of_operand) in record.operands.iter().zip(of_operands) {
             if let Some(of_operand) = of_operand.filter(|_| operand.track_op()) {
                 add(&mut gradients, operand.id(), of_operand)?;
             }
@@ -39,10 +50,10 @@ pub(super) fn replay(tape: &Arc<Tape>, outputs: Vec<(TensorId, Tensor)>) -> Resu
     of_variables.collect()
 }
 
-/// Gradients of the operands of a record from that of its output.
-fn backward(record: &Record, gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
+/// Gradients of `operands`, those of a record or the same values without a graph, from that of the record's output.
+fn backward(record: &Record, operands: &[Tensor], gradient: &Tensor) -> Result<Vec<Option<Tensor>>> {
     let output = &record.output;
-    match (&record.operation, &record.operands[..]) {
+    match (&record.operation, operands) {
         (Operation::One(op), [x]) => Ok(vec![op.bwd(x, output, gradient)?]),
         (Operation::Two(op), [x, y]) => {
             let (x, y) = op.bwd(x, y, output, gradient)?;

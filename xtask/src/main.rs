@@ -33,7 +33,8 @@ cargo xtask COMMAND
   evaluate --run RUN --data DIR    measure finished runs on a labelled folder that they were not trained on
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
-  bench [--json] [CASE ...]        time training steps, operations and methods, or only the named cases; --json: one line per case
+  bench [--json] [CASE ...]        time training steps, operations and methods, and the memory for many tasks, or only the
+                                   named cases; --json: one line per case
   check [--fast|--cuda]            check format, tidiness, lints, docs and tests; --fast leaves out docs and tests; --cuda: lints
                                    and tests of the build for NVIDIA cards, on a card or on the emulated one
   fuzz [TARGET] [--minutes N]      feed the parsers with damaged files, a minute for each unless told otherwise
@@ -101,13 +102,15 @@ fn bench(arguments: &[String]) -> Result<(), String> {
     let numbered = arguments.iter().enumerate();
     let (flags, names): (Vec<_>, Vec<_>) = numbered.partition(|&(at, word)| word.starts_with("--") || is_value(at));
     let bench_of = |name: &str| match name {
-        "training" | "operations" | "methods" => name.to_owned(),
+        "training" | "operations" | "methods" | "costs" => name.to_owned(),
+        case if case.starts_with("costs_") => "costs".to_owned(),
         case if case.starts_with("lenet_") || case.starts_with("unet_") => "training".to_owned(),
         _ => "methods".to_owned(),
     };
     let root = workspace_root();
     // On a card only the training steps are compared.
-    let benches = if cuda::is_wanted(arguments) { &["training"][..] } else { &["training", "operations", "methods"] };
+    let benches =
+        if cuda::is_wanted(arguments) { &["training"][..] } else { &["training", "operations", "methods", "costs"] };
     for bench in benches.iter().copied() {
         let own: Vec<&String> = names.iter().map(|&(_, name)| name).filter(|name| bench_of(name) == bench).collect();
         if names.is_empty() || !own.is_empty() {

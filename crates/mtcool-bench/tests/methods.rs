@@ -6,11 +6,12 @@
 use candle_core::{DType, Device, Tensor};
 use mtcool_bench::Registry;
 use mtcool_bench::record::{Checkpoint, Position};
-use mtcool_bench::suite::{MethodEntry, MethodKind, Settings, TrainingConfig};
+use mtcool_bench::suite::{GramianKind, MethodEntry, MethodKind, Settings, TrainingConfig};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, EpochSummary, Loss, Method, Network, ParameterName, Parameters, Problem, Result, Step,
+    Batch, BatchSource, Combine, EpochSummary, Loss, Method, Network, ParameterName, Parameters, Problem, Result, Step,
 };
+use mtcool_models::{LeNet, LeNetConfig};
 use mtcool_ops::cross_entropy;
 
 const TASKS: usize = 3;
@@ -69,6 +70,10 @@ fn problem() -> Problem {
 
 /// The method with its defaults, and rates that suit the small problem.
 fn build(entry: &MethodEntry, registry: &Registry) -> Box<dyn Method> {
+    build_with(entry, registry, GramianKind::Stored)
+}
+
+fn build_with(entry: &MethodEntry, registry: &Registry, gramian: GramianKind) -> Box<dyn Method> {
     let settings = if entry.kind == MethodKind::Alternating {
         let settings = Settings::default().or("bound", 0.02).or("alpha", 0.3).or("beta", 0.3).or("samples", 2);
         settings.or("inner_iterations", 1).or("warmup_iterations", 2).or("lambda", 1.0).or("schedule", "gauss_seidel")
@@ -76,7 +81,7 @@ fn build(entry: &MethodEntry, registry: &Registry) -> Box<dyn Method> {
         Settings::default().or("learning_rate", if entry.name == "momentum_config" { 0.02 } else { 0.3 })
     };
     let settings = (entry.settings)(&settings, registry.methods()).unwrap();
-    settings.build(&TrainingConfig { momentum: Some(0.5), ..TrainingConfig::plain(1, 16) }, 7).unwrap()
+    settings.build(&TrainingConfig { momentum: Some(0.5), gramian, ..TrainingConfig::plain(1, 16) }, 7).unwrap()
 }
 
 /// A method at work. It is told the losses at the end of each epoch, as a run tells it.
@@ -173,4 +178,71 @@ fn every_method_learns_three_small_tasks() {
     // Momentum ConFIG rests where gradients that are scaled by each task's own second moments are opposite; PBI first looks for the ray
     // of its preference.
     assert_eq!(slow, ["momentum_config", "pbi"]);
+}
+
+/// Task i has five digits of random pixels, in f64. Batch n follows from n.
+struct Pixels(u64);
+
+impl BatchSource for Pixels {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        let at = [(self.0 / TASKS as u64) as u32, task as u32, 0, 0];
+        self.0 += 1;
+        let shape = (5, 1, 28, 28).into();
+        let input = uniform(&mut stream(2, Purpose::Method, at, "pixels"), 1.0, &shape, DType::F64, &Device::Cpu)?;
+        Ok(Batch { input, target: Tensor::new(&[0u32, 1, 2, 1, 0], &Device::Cpu)? })
+    }
+}
+
+/// The methods for which `training.gramian` makes a difference do what they do without it; for the others it makes none.
+#[test]
+fn every_method_takes_the_same_steps_with_layerwise_gradients() {
+    let sizes = LeNetConfig { conv1: 6, conv2: 6, hidden: 12, ..LeNet::mnist(&[CLASSES; TASKS]) };
+    let losses = (0..TASKS).map(|_| -> Loss { Box::new(cross_entropy) });
+    let problem = Problem::new(Box::new(LeNet::new(sizes).unwrap()), losses.collect()).unwrap();
+    let registry = Registry::builtin();
+    let mut from_gramian = Vec::new();
+    for entry in registry.methods() {
+        let settings = (entry.settings)(&Settings::default().or("learning_rate", 0.1), registry.methods());
+        let combine = settings.ok().and_then(|settings| settings.combine(0)).transpose().unwrap();
+        let works_from_gramian = matches!(combine, Some(Combine::Gradients(aggregator)) if !aggregator.reads_rows());
+        let run = |gramian| {
+            let mut method = build_with(entry, &registry, gramian);
+            let mut parameters = problem.network().initial_parameters(3, DType::F64, &Device::Cpu).unwrap();
+            let mut batches = Pixels(0);
+            for _ in 0..3 {
+                let parameters = &mut parameters;
+                let step = Step { problem: &problem, parameters, batches: &mut batches, progress: 0.0 };
+                method.step(step).unwrap().check_finite().unwrap();
+            }
+            let values = parameters.iter().map(|(_, tensor)| tensor.flatten_all().unwrap().to_vec1::<f64>().unwrap());
+            values.flatten().collect::<Vec<f64>>()
+        };
+        let (stored, layerwise) = (run(GramianKind::Stored), run(GramianKind::Layerwise));
+        let distance = stored.iter().zip(&layerwise).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        if works_from_gramian {
+            from_gramian.push(entry.name.to_string());
+            assert!(distance <= 1e-9, "{}: parameters differ by {distance:e}", entry.name);
+        } else {
+            assert!(stored == layerwise, "{}: other bits", entry.name);
+        }
+    }
+    from_gramian.sort();
+    let expected = [
+        "aligned_mtl",
+        "cagrad",
+        "dualproj",
+        "fairgrad",
+        "gradnorm",
+        "gradvac",
+        "imtl",
+        "imtl_g",
+        "krum",
+        "mgda",
+        "nash_mtl",
+        "pcd",
+        "pcgrad",
+        "pivrg",
+        "upgrad",
+    ];
+    assert_eq!(from_gramian, expected);
 }

@@ -87,6 +87,7 @@ mod gradient;
 mod handover;
 mod inner_products;
 mod kernels;
+mod late_gradient;
 mod method;
 mod mtcool;
 mod mtcool_config;
@@ -104,11 +105,12 @@ pub use batches::{Batch, BatchSource};
 pub use diagram::{Diagram, Layer, Node, NodeId, NormalizedTogether, Weights};
 pub use error::{Error, Result};
 pub use gradient::{
-    Aggregator, Combination, Combine, Convention, Direction, DirectionSource, GradientMethod, Jacobian, LossWeighting,
-    Point, TaskGradients,
+    Aggregator, Combination, Combine, Convention, Direction, DirectionSource, GradientMethod, GradientStorage,
+    Jacobian, LossWeighting, Point, TaskGradients,
 };
 pub use handover::Handover;
 pub use kernels::Kernels;
+pub use late_gradient::LateGradient;
 pub use method::{Diagnostics, EpochSummary, LossValues, Method, MethodState, Step, StepReport, TaskLoss};
 pub use mtcool::Mtcool;
 pub use mtcool_config::{BoundUnit, ClampedVelocity, MtcoolConfig, PerturbedParameters, UpdateOrder, Variant};

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::error::{Error, Result};
 use crate::handover::Handover;
+use crate::late_gradient::LateRows;
 use crate::parameter_name::{ParameterKey, ParameterKind, ParameterName};
 
 /// Tensors by parameter name, in the order the network named them. Cloning is cheap: tensors share their storage.
@@ -122,9 +123,7 @@ impl Parameters {
     /// # Errors
     /// If the backward pass fails.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        // Drops what an earlier pass that failed may have left.
-        self.handover.iter().for_each(|handover| drop(handover.take()));
-        self.gradients(&loss.backward()?)
+        Ok(self.pass(loss, |_| false)?.0)
     }
 
     /// [`Parameters::backward`] as the last one through the forward passes that `loss` follows from: networks free what they have kept
@@ -139,9 +138,74 @@ impl Parameters {
         }
     }
 
-    fn gradients(&self, store: &GradStore) -> Result<Gradients> {
+    /// As [`Parameters::backward`], but the gradients of large parameters that `may_be_late` selects may come as rows that are computed
+    /// later. They are not among the first result then.
+    ///
+    /// # Errors
+    /// As [`Parameters::backward`].
+    pub(crate) fn backward_late(
+        &self,
+        loss: &Tensor,
+        may_be_late: impl Fn(&ParameterName) -> bool,
+    ) -> Result<(Gradients, Vec<LateRows>)> {
+        self.with_late(|| self.pass(loss, may_be_late))
+    }
+
+    /// Calls `work`, forward or backward passes of which gradients may be late.
+    pub(crate) fn with_late<R>(&self, work: impl FnOnce() -> R) -> R {
+        match &self.handover {
+            Some(handover) => handover.with_late(work),
+            None => work(),
+        }
+    }
+
+    fn pass(&self, loss: &Tensor, may_be_late: impl Fn(&ParameterName) -> bool) -> Result<(Gradients, Vec<LateRows>)> {
+        // Drops what an earlier pass that failed may have left.
+        self.handover.iter().for_each(|handover| drop((handover.take(), handover.take_late())));
+        let store = loss.backward()?;
+        let mut given = self.handover.as_ref().map_or_else(Vec::new, Handover::take);
+        let mut late = Vec::new();
+        for gradient in self.handover.iter().flat_map(Handover::take_late) {
+            let name_of = |leaf: TensorId| Some(self.entries.iter().find(|(_, tensor)| tensor.id() == leaf)?.0.clone());
+            match LateRows::of(&gradient, name_of) {
+                Some(rows) if rows.iter().all(|rows| may_be_late(&rows.name)) => late.extend(rows),
+                _ => {
+                    let mut start = 0;
+                    for &(leaf, rows) in gradient.leaves() {
+                        given.push((leaf, gradient.rows(start..start + rows)?));
+                        start += rows;
+                    }
+                }
+            }
+        }
+        let mut gradients = self.gradients(&store, given)?;
+        self.complete(&mut gradients, &mut late)?;
+        Ok((gradients, late))
+    }
+
+    /// Adds the late gradients of parameters that have another gradient besides, and leaves the others in `late`.
+    fn complete(&self, gradients: &mut Gradients, late: &mut Vec<LateRows>) -> Result<()> {
+        let is_alone = |at: usize, name: &ParameterName, late: &[LateRows]| {
+            gradients.get(name).is_none()
+                && late.iter().enumerate().all(|(other, rows)| other == at || rows.name != *name)
+        };
+        let (alone, several): (Vec<_>, Vec<_>) = (0..late.len()).partition(|&at| is_alone(at, &late[at].name, late));
+        if several.is_empty() {
+            return Ok(());
+        }
+        for at in several {
+            let whole = Self::from_iter([(late[at].name.clone(), late[at].whole()?.detach())]);
+            *gradients = std::mem::take(gradients).add_scaled(&whole, 1.0)?;
+        }
+        let in_order = self.entries.keys().filter_map(|name| Some((name.clone(), gradients.get(name)?.clone())));
+        *gradients = in_order.collect();
+        *late = alone.into_iter().map(|at| late[at].clone()).collect();
+        Ok(())
+    }
+
+    fn gradients(&self, store: &GradStore, handed_over: Vec<(TensorId, Tensor)>) -> Result<Gradients> {
         let mut given: IndexMap<TensorId, Tensor> = IndexMap::new();
-        for (leaf, gradient) in self.handover.iter().flat_map(Handover::take) {
+        for (leaf, gradient) in handed_over {
             let sum = match given.get(&leaf) {
                 Some(earlier) => (earlier + gradient)?,
                 None => gradient,

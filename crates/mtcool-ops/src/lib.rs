@@ -68,7 +68,7 @@ pub use memory::keep_freed_memory;
 pub use noise::uniform_on_card;
 pub use norm::norm;
 pub use pool::max_pool2d;
-pub use recording::{Deliver, Recording, flatten_features, recomputed, recorded, stack_rows};
+pub use recording::{Deliver, LateGradient, Recording, flatten_features, recomputed, recorded, stack_rows};
 pub use rows::Rows;
 pub use settings::{Activation, Conv2d, Cut, MaxPool2d, Norm, Precision, SgdStep, Statistics};
 pub use softmax::pooled_softmax;

@@ -1,5 +1,7 @@
 //! A fully connected layer with bias and activation in one operation.
 
+use std::sync::Arc;
+
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
@@ -10,7 +12,7 @@ use crate::arithmetic::rounded;
 use crate::cuda;
 use crate::element::{Element, dispatch_precision, elements};
 use crate::matmul::{Matrix, matmul};
-use crate::recording::apply3;
+use crate::recording::{LateWeight, apply_late3};
 use crate::rows::Rows;
 use crate::settings::{Activation, Precision};
 
@@ -37,7 +39,8 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: &Tensor, settings: Linear) -> R
             bail!("linear: expected x [B, I], weight [O, I], bias [O], got {x:?}, {weight:?}, {bias:?}")
         }
     }
-    apply3(x, weight, bias, settings)
+    let late = Arc::new(settings.clone());
+    apply_late3(x, weight, bias, settings, late)
 }
 
 impl CustomOp3 for Linear {
@@ -112,6 +115,18 @@ impl CustomOp3 for Linear {
             if weight.track_op() { Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?) } else { None };
         let bias = if bias.track_op() { Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?) } else { None };
         Ok((input, kernel, bias))
+    }
+}
+
+impl LateWeight for Linear {
+    fn is_divisible(&self, count: usize) -> bool {
+        self.rows.range(count) == (0..count)
+    }
+
+    fn gradient_of_rows(&self, x: &Tensor, _weight: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let gradient = self.activation.backward(output, gradient)?;
+        let of_weight = LinearGradient { of: Operand::Weight, rows: Rows::All, precision: self.precision };
+        x.apply_op2_no_bwd(&gradient, &of_weight)
     }
 }
 

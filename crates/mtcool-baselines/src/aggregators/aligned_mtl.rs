@@ -65,6 +65,11 @@ impl Aggregator for AlignedMtl {
         Ok(Combination::Weights(self.weights(jacobian.gramian()?)))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The preferences sum to 1.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -163,6 +163,11 @@ impl Aggregator for CaGrad {
         Ok(Combination::Weights(weights.iter().map(|weight| weight / divisor).collect()))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The direction is near the mean gradient.
     fn convention(&self) -> Convention {
         Convention::Mean

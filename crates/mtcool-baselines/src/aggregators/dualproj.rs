@@ -40,6 +40,11 @@ impl Aggregator for DualProj {
         }))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The direction is a projection of the mean gradient.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -41,6 +41,11 @@ impl Aggregator for FairGrad {
         Ok(Combination::Weights(fair_root(gramian, &vec![1.0; gramian.len()], self.alpha)?))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The length does not grow in proportion to the gradients.
     fn convention(&self) -> Convention {
         Convention::AsIs

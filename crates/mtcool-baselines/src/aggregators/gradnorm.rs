@@ -87,6 +87,11 @@ impl Aggregator for GradNorm {
         Ok(Combination::LossWeights(weights))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The weights sum to T.
     fn convention(&self) -> Convention {
         Convention::Sum

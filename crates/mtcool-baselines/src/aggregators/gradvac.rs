@@ -79,6 +79,11 @@ impl Aggregator for GradVac {
         Ok(Combination::Weights(self.weights(jacobian.gramian()?, &orders)?))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     fn state(&self) -> Vec<(String, f64)> {
         memory::save(&[("phi", &self.cosines)])
     }

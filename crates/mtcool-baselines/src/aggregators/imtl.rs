@@ -48,6 +48,11 @@ impl Aggregator for Imtl {
         Ok(Combination::WithOwn { shared: Box::new(Combination::Weights(weights)), own })
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The weights of the scaled gradients sum to 1.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -22,6 +22,11 @@ impl Aggregator for ImtlG {
         Ok(Combination::Weights(impartial(jacobian.gramian()?)))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The weights sum to 1.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -84,6 +84,11 @@ impl Aggregator for Krum {
         Ok(Combination::Weights(weights))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// A mean of gradients.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -123,6 +123,11 @@ impl Aggregator for Mgda {
         Ok(Combination::Weights(self.away_from_corner(weights)))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The weights sum to 1.
     fn convention(&self) -> Convention {
         Convention::Mean

@@ -104,6 +104,11 @@ impl Aggregator for NashMtl {
         Ok(Combination::Weights(self.weights.iter().map(|weight| factor * weight).collect()))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The length does not depend on the lengths of the gradients.
     fn convention(&self) -> Convention {
         Convention::AsIs

@@ -105,6 +105,11 @@ impl Aggregator for Pcd {
         Ok(Combination::Weights(weights.iter().zip(scales).map(|(weight, scale)| factor * weight * scale).collect()))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The direction has the length of one gradient.
     fn convention(&self) -> Convention {
         Convention::Mean

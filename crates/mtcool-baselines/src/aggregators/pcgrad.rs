@@ -51,4 +51,9 @@ impl Aggregator for PcGrad {
         let orders = orders(self.seed, "pcgrad", jacobian.tasks(), iteration);
         Ok(Combination::Weights(Self::weights(jacobian.gramian()?, &orders)))
     }
+
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
 }

@@ -79,6 +79,11 @@ impl Aggregator for Pivrg {
         Ok(Combination::Weights(x.iter().map(|x| factor * x).collect()))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The length is of the method's own.
     fn convention(&self) -> Convention {
         Convention::AsIs

@@ -48,6 +48,11 @@ impl Aggregator for UpGrad {
         Ok(Combination::Weights(weights))
     }
 
+    /// The weights follow from the Gramian.
+    fn reads_rows(&self) -> bool {
+        false
+    }
+
     /// The direction is the mean of the projected gradients.
     fn convention(&self) -> Convention {
         Convention::Mean

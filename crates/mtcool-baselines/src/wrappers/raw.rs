@@ -14,6 +14,10 @@ impl Aggregator for RawDirection {
         self.0.combine(jacobian, iteration)
     }
 
+    fn reads_rows(&self) -> bool {
+        self.0.reads_rows()
+    }
+
     fn convention(&self) -> Convention {
         Convention::AsIs
     }

@@ -111,7 +111,8 @@ impl<K: WrapperKeys> MethodSettings for WrapperSettings<K> {
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> Result<Box<dyn Method>> {
         let combine = self.keys.wrap(&self.inside, seed)?;
-        Ok(Box::new(GradientMethod::new(combine, self.keys.learning_rate(), training.updates()?)?))
+        let method = GradientMethod::new(combine, self.keys.learning_rate(), training.updates()?)?;
+        Ok(Box::new(method.storing(training.gradient_storage()?)))
     }
 
     fn check_tasks(&self, tasks: usize) -> Result<()> {

@@ -60,7 +60,8 @@ impl<K: Keys> MethodSettings for GradientSettings<K> {
 
     fn build(&self, training: &TrainingConfig, seed: u64) -> mtcool_core::Result<Box<dyn Method>> {
         let combine = self.0.combine(seed)?;
-        Ok(Box::new(GradientMethod::new(combine, self.0.learning_rate(), training.updates()?)?))
+        let method = GradientMethod::new(combine, self.0.learning_rate(), training.updates()?)?;
+        Ok(Box::new(method.storing(training.gradient_storage()?)))
     }
 
     fn check_tasks(&self, tasks: usize) -> mtcool_core::Result<()> {

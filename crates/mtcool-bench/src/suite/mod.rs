@@ -49,5 +49,5 @@ pub use predictor::{
 pub use registry::Registry;
 pub use settings::{Settings, SettingsError};
 pub use task::{Caveat, Column, DatasetSpec, TaskOutput, TaskSpec};
-pub use training::{OptimizerKind, ScheduleKind, Selected, TrainingConfig, WeightDecayOn};
+pub use training::{GramianKind, OptimizerKind, ScheduleKind, Selected, TrainingConfig, WeightDecayOn};
 pub use traits::Suite;

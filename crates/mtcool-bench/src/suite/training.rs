@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mtcool_core::{AdamW, DecayedParameters, Error, Optimizer, RateSchedule, Sgd, UpdateSettings};
+use mtcool_core::{AdamW, DecayedParameters, Error, GradientStorage, Optimizer, RateSchedule, Sgd, UpdateSettings};
 use serde::{Deserialize, Serialize};
 
 /// The settings that all methods of an experiment share: the table `training`.
@@ -41,6 +41,10 @@ pub struct TrainingConfig {
     /// Number of batches over which the gradient of an update is averaged.
     #[serde(default = "one_batch", skip_serializing_if = "is_one")]
     pub accumulate: usize,
+    /// How the gradients of all tasks are held for methods that need only their inner products: `stored`, or `layerwise`, which takes
+    /// less memory where layers have more weights than outputs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gramian: GramianKind,
     /// How the learning rates change over the run.
     pub schedule: ScheduleKind,
     /// For `step`: the times of the changes, as fractions of the run.
@@ -100,6 +104,17 @@ pub enum WeightDecayOn {
     Weights,
 }
 
+/// How the gradients of all tasks are held, by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GramianKind {
+    /// The gradients of all tasks are kept until they are combined.
+    #[default]
+    Stored,
+    /// Gradients of large weights are computed a few rows at a time, once for their inner products and once for the direction.
+    Layerwise,
+}
+
 /// The learning-rate schedules, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -138,6 +153,7 @@ impl TrainingConfig {
             weight_decay_on: WeightDecayOn::All,
             clip_norm: None,
             accumulate: 1,
+            gramian: GramianKind::Stored,
             schedule: ScheduleKind::Constant,
             milestones: Vec::new(),
             gamma: 1.0,
@@ -154,6 +170,23 @@ impl TrainingConfig {
         batches.max().unwrap_or(0).max(1)
     }
 
+    /// How gradient methods hold the gradients of all tasks.
+    ///
+    /// # Errors
+    /// If they are to be computed layer by layer, and an update averages over several batches.
+    pub fn gradient_storage(&self) -> mtcool_core::Result<GradientStorage> {
+        match self.gramian {
+            GramianKind::Stored => Ok(GradientStorage::Stored),
+            GramianKind::Layerwise if self.accumulate == 1 => Ok(GradientStorage::Layerwise),
+            GramianKind::Layerwise => Err(Error::Mismatch {
+                what: format!("`gramian = \"layerwise\"` with `accumulate = {}`", self.accumulate),
+                expected: "`accumulate = 1`, since what the gradients follow from is kept for one batch; or `gramian = \"stored\"`"
+                    .into(),
+                got: "several batches per update".into(),
+            }),
+        }
+    }
+
     /// The update settings of all methods.
     ///
     /// # Errors
@@ -164,6 +197,7 @@ impl TrainingConfig {
             ScheduleKind::Cosine => RateSchedule::Cosine,
             ScheduleKind::Step => RateSchedule::Step { milestones: self.milestones.clone(), gamma: self.gamma },
         };
+        self.gradient_storage()?;
         let (max_gradient_norm, accumulated_batches) = (self.clip_norm, self.accumulate);
         UpdateSettings { optimizer: self.optimizer()?, rate, max_gradient_norm, accumulated_batches }.check()
     }

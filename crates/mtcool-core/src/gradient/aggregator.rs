@@ -3,6 +3,7 @@
 use super::checks::require_one_per_task;
 use super::convention::Convention;
 use super::jacobian::Jacobian;
+use super::late::LateJacobian;
 use crate::error::Result;
 use crate::method::{Diagnostics, EpochSummary, MethodState};
 use crate::parameter_name::ParameterName;
@@ -18,6 +19,14 @@ pub trait Aggregator: Send {
     /// If there is none, for instance because a solver does not converge.
     fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination>;
 
+    /// Whether it reads the rows themselves, and not only their inner products and losses. Of an aggregator that says `false`, which
+    /// returns weights, the gradients of large parameters need not be kept: see [`GradientStorage::Layerwise`].
+    ///
+    /// [`GradientStorage::Layerwise`]: super::GradientStorage::Layerwise
+    fn reads_rows(&self) -> bool {
+        true
+    }
+
     /// How long the combination is relative to the sum of the gradients. Say [`Convention::Mean`] where the weights of the
     /// gradients sum to 1.
     fn convention(&self) -> Convention {
@@ -31,28 +40,7 @@ pub trait Aggregator: Send {
     /// # Errors
     /// As [`Aggregator::combine`].
     fn combine_all(&mut self, rows: &[Gradients], losses: &[f64], iteration: u64) -> Result<(Gradients, Diagnostics)> {
-        let shared: Vec<_> = rows.iter().map(|row| row.filter(ParameterName::is_shared)).collect();
-        let jacobian = Jacobian::new(&shared, losses);
-        let combination = if jacobian.is_finite()? {
-            self.combine(&jacobian, iteration)?.scaled(self.convention().factor(rows.len()))?
-        } else {
-            // No combination of such rows is finite. With the plain sum, every aggregator shows it in the next losses.
-            Combination::Weights(vec![1.0; rows.len()])
-        };
-        let mut direction = combination.direction(&jacobian)?;
-        let own_weights = combination.own_weights();
-        if let Some(weights) = own_weights {
-            require_one_per_task(weights, rows.len())?;
-        }
-        for (task, row) in rows.iter().enumerate() {
-            let own = row.filter(|name| name.is_own(task));
-            direction.update(match own_weights {
-                Some(weights) => Gradients::new().add_scaled(&own, weights[task])?,
-                None => own,
-            });
-        }
-        let gramian = Some(jacobian.gramian()?.to_vec());
-        Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian }))
+        combine_rows(self, rows, None, losses, iteration)
     }
 
     /// Called at the end of each epoch, before the state of the method is saved. By default it learns nothing from it.
@@ -90,6 +78,42 @@ pub trait Aggregator: Send {
     fn restore_tensors(&mut self, tensors: StateTensors) -> Result<()> {
         tensors.expect_none()
     }
+}
+
+/// [`Aggregator::combine_all`] of gradients of which some are `late`.
+pub(super) fn combine_rows<A: Aggregator + ?Sized>(
+    aggregator: &mut A,
+    rows: &[Gradients],
+    late: Option<LateJacobian<'_>>,
+    losses: &[f64],
+    iteration: u64,
+) -> Result<(Gradients, Diagnostics)> {
+    let shared: Vec<_> = rows.iter().map(|row| row.filter(ParameterName::is_shared)).collect();
+    let jacobian = Jacobian::new(&shared, losses);
+    let jacobian = match late {
+        Some(late) => jacobian.with_late(late),
+        None => jacobian,
+    };
+    let combination = if jacobian.is_finite()? {
+        aggregator.combine(&jacobian, iteration)?.scaled(aggregator.convention().factor(rows.len()))?
+    } else {
+        // No combination of such rows is finite. With the plain sum, every aggregator shows it in the next losses.
+        Combination::Weights(vec![1.0; rows.len()])
+    };
+    let mut direction = combination.direction(&jacobian)?;
+    let own_weights = combination.own_weights();
+    if let Some(weights) = own_weights {
+        require_one_per_task(weights, rows.len())?;
+    }
+    for (task, row) in rows.iter().enumerate() {
+        let own = row.filter(|name| name.is_own(task));
+        direction.update(match own_weights {
+            Some(weights) => Gradients::new().add_scaled(&own, weights[task])?,
+            None => own,
+        });
+    }
+    let gramian = Some(jacobian.gramian()?.to_vec());
+    Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian }))
 }
 
 /// The result of an [`Aggregator`].

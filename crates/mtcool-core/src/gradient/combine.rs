@@ -1,9 +1,11 @@
 //! The three ways to one direction for all tasks.
 
-use super::aggregator::Aggregator;
+use super::aggregator::{Aggregator, combine_rows};
 use super::checks::{are_finite, require_one_per_task};
 use super::direction::{Direction, DirectionSource};
+use super::late::LateJacobian;
 use super::point::{Point, TaskGradients, values_of};
+use super::storage::GradientStorage;
 use super::weighting::LossWeighting;
 use crate::error::{Error, Result};
 use crate::method::{Diagnostics, EpochSummary};
@@ -27,8 +29,23 @@ impl Combine {
     /// # Errors
     /// If there is none, or a pass fails.
     pub fn direction(&mut self, point: &Point<'_>, iteration: u64) -> Result<Direction> {
+        self.direction_by(point, iteration, GradientStorage::Stored)
+    }
+
+    /// As [`Combine::direction`], with gradients that are held as `storage` says.
+    ///
+    /// # Errors
+    /// As [`Combine::direction`].
+    pub fn direction_by(&mut self, point: &Point<'_>, iteration: u64, storage: GradientStorage) -> Result<Direction> {
         match self {
             Self::Losses(weighting) => weighted(weighting.as_mut(), point, iteration),
+            Self::Gradients(aggregator) if storage == GradientStorage::Layerwise && !aggregator.reads_rows() => {
+                let (TaskGradients { losses, values, rows }, late) = point.late_gradients()?;
+                let late = LateJacobian::new(&late, point.parameters());
+                let (gradients, diagnostics) =
+                    combine_rows(aggregator.as_mut(), &rows, Some(late), &values, iteration)?;
+                Ok(Direction { gradients, losses, diagnostics })
+            }
             Self::Gradients(aggregator) => {
                 let TaskGradients { losses, values, rows } = point.gradients()?;
                 let (gradients, diagnostics) = aggregator.combine_all(&rows, &values, iteration)?;

@@ -3,6 +3,7 @@
 use super::combine::Combine;
 use super::direction::Direction;
 use super::point::Point;
+use super::storage::GradientStorage;
 use crate::error::{Result, require};
 use crate::method::{Diagnostics, EpochSummary, Method, MethodState, Step, StepReport, TaskLoss};
 use crate::optimizer::{UpdateSettings, Updater};
@@ -14,6 +15,7 @@ use crate::optimizer::{UpdateSettings, Updater};
 pub struct GradientMethod {
     combine: Combine,
     learning_rate: f64,
+    storage: GradientStorage,
     updater: Updater,
     iteration: u64,
     diagnostics: Diagnostics,
@@ -27,8 +29,14 @@ impl GradientMethod {
     /// If a setting is out of its range; `learning_rate` is positive.
     pub fn new(combine: Combine, learning_rate: f64, updates: UpdateSettings) -> Result<Self> {
         require(learning_rate > 0.0 && learning_rate.is_finite(), "learning_rate", learning_rate, "a positive number")?;
-        let (updater, diagnostics) = (Updater::new(updates)?, Diagnostics::default());
-        Ok(Self { combine, learning_rate, updater, iteration: 0, diagnostics })
+        let (updater, diagnostics, storage) = (Updater::new(updates)?, Diagnostics::default(), GradientStorage::Stored);
+        Ok(Self { combine, learning_rate, storage, updater, iteration: 0, diagnostics })
+    }
+
+    /// The same method with gradients that are held as `storage` says.
+    #[must_use]
+    pub fn storing(self, storage: GradientStorage) -> Self {
+        Self { storage, ..self }
     }
 }
 
@@ -40,7 +48,7 @@ impl Method for GradientMethod {
         let mut losses = Vec::with_capacity(problem.tasks());
         for _ in 0..self.combine.updates(problem.tasks()) {
             let point = Point::new(problem, parameters, &batches);
-            let direction = self.combine.direction(&point, self.iteration)?;
+            let direction = self.combine.direction_by(&point, self.iteration, self.storage)?;
             let Direction { gradients, losses: of_update, diagnostics } = direction;
             losses.extend(of_update);
             self.diagnostics = diagnostics;

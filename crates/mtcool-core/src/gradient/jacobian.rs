@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use candle_core::Tensor;
 
 use super::checks::{are_finite, require_one_per_task};
+use super::late::LateJacobian;
 use crate::error::Result;
 use crate::inner_products::inner_products;
 use crate::parameter_name::ParameterName;
@@ -15,6 +16,7 @@ use crate::parameters::Gradients;
 #[derive(Debug)]
 pub struct Jacobian<'a> {
     rows: &'a [Gradients],
+    late: Option<LateJacobian<'a>>,
     losses: &'a [f64],
     gramian: OnceCell<Vec<Vec<f64>>>,
 }
@@ -22,7 +24,12 @@ pub struct Jacobian<'a> {
 impl<'a> Jacobian<'a> {
     /// From one row and one loss per task.
     pub fn new(rows: &'a [Gradients], losses: &'a [f64]) -> Self {
-        Self { rows, losses, gramian: OnceCell::new() }
+        Self { rows, late: None, losses, gramian: OnceCell::new() }
+    }
+
+    /// The same with the gradients of further parameters, which are computed by rows.
+    pub(super) fn with_late(self, late: LateJacobian<'a>) -> Self {
+        Self { late: Some(late), ..self }
     }
 
     /// T, the number of tasks.
@@ -30,7 +37,10 @@ impl<'a> Jacobian<'a> {
         self.rows.len()
     }
 
-    /// The rows g_i. A parameter on which loss i does not depend is missing from row i and counts as zero there.
+    /// The rows g_i. A parameter on which loss i does not depend is missing from row i and counts as zero there. For an aggregator
+    /// that does not read rows ([`Aggregator::reads_rows`]) they may lack parameters whose gradients are not kept.
+    ///
+    /// [`Aggregator::reads_rows`]: super::Aggregator::reads_rows
     pub fn rows(&self) -> &'a [Gradients] {
         self.rows
     }
@@ -59,7 +69,7 @@ impl<'a> Jacobian<'a> {
         }
         let tasks = self.tasks();
         let (mut entries, mut factors) = (Vec::new(), Vec::new());
-        for name in self.names() {
+        for name in self.names().filter(|name| !self.is_late(name)) {
             let tensors = self.rows.iter().map(|row| row.get(name).map(Tensor::contiguous).transpose());
             let tensors = tensors.collect::<candle_core::Result<Vec<_>>>()?;
             for (i, a) in tensors.iter().enumerate() {
@@ -77,6 +87,9 @@ impl<'a> Jacobian<'a> {
             gramian[i][j] += value;
             gramian[j][i] = gramian[i][j];
         }
+        if let Some(late) = &self.late {
+            late.add_to(&mut gramian, self.rows)?;
+        }
         Ok(self.gramian.get_or_init(|| gramian))
     }
 
@@ -86,8 +99,18 @@ impl<'a> Jacobian<'a> {
     /// If there is not one weight per task.
     pub fn weighted_sum(&self, weights: &[f64]) -> Result<Gradients> {
         require_one_per_task(weights, self.tasks())?;
-        let mut terms = self.rows.iter().zip(weights);
-        terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))
+        let Some(late) = &self.late else {
+            let mut terms = self.rows.iter().zip(weights);
+            return terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w));
+        };
+        let known = |row: &Gradients| row.filter(|name| !late.has(name));
+        let mut terms = self.rows.iter().map(known).zip(weights);
+        let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(&row, w))?;
+        late.complete(sum, self.rows, weights)
+    }
+
+    fn is_late(&self, name: &ParameterName) -> bool {
+        self.late.is_some_and(|late| late.has(name))
     }
 
     /// Whether losses and rows are free of NaN and infinities.

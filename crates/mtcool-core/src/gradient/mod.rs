@@ -11,7 +11,9 @@ mod convention;
 mod direction;
 mod gradient_method;
 mod jacobian;
+mod late;
 mod point;
+mod storage;
 mod weighting;
 
 pub use aggregator::{Aggregator, Combination};
@@ -21,4 +23,5 @@ pub use direction::{Direction, DirectionSource};
 pub use gradient_method::GradientMethod;
 pub use jacobian::Jacobian;
 pub use point::{Point, TaskGradients};
+pub use storage::GradientStorage;
 pub use weighting::LossWeighting;

@@ -4,7 +4,8 @@ use candle_core::{DType, Tensor};
 
 use super::jacobian::Jacobian;
 use crate::batches::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::late_gradient::LateRows;
 use crate::objective;
 use crate::parameter_name::ParameterName;
 use crate::parameters::{Gradients, Parameters};
@@ -93,15 +94,42 @@ impl<'a> Point<'a> {
         for (place, batches) in self.rounds() {
             let leaves = place.track(|_| true)?;
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
-            for (task, (row, loss)) in rows.iter_mut().zip(&losses).enumerate() {
-                let gradients =
-                    if task + 1 == losses.len() { leaves.backward_last(loss) } else { leaves.backward(loss) };
+            rounds.push(constants_of(&losses));
+            // Each loss is dropped after its pass, and with it the maps that no other loss needs.
+            let last = losses.len() - 1;
+            for (task, (row, loss)) in rows.iter_mut().zip(losses).enumerate() {
+                let gradients = if task == last { leaves.backward_last(&loss) } else { leaves.backward(&loss) };
                 *row = std::mem::take(row).add_scaled(&gradients?, share)?;
             }
-            rounds.push(constants_of(&losses));
         }
         let losses = means(&rounds)?;
         Ok(TaskGradients { values: values_of(&losses)?, losses, rows })
+    }
+
+    /// As [`Point::gradients`], but the gradients of large shared parameters are left to be computed by rows. There is one pass.
+    ///
+    /// # Errors
+    /// If a tensor operation fails, or there are several passes.
+    pub(super) fn late_gradients(&self) -> Result<(TaskGradients, Vec<Vec<LateRows>>)> {
+        if self.passes() != 1 {
+            return Err(Error::Mismatch {
+                what: "gradients that are not kept".into(),
+                expected: "one batch of each task per step; or gradients that are stored".into(),
+                got: format!("{} batches", self.passes()),
+            });
+        }
+        let (mut rows, mut late, mut constants) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, batches) in self.rounds() {
+            let leaves = place.track(|_| true)?;
+            let losses = leaves.with_late(|| objective::task_losses(self.problem, &leaves, batches))?;
+            constants = constants_of(&losses);
+            for loss in losses {
+                let (row, of_task) = leaves.backward_late(&loss, ParameterName::is_shared)?;
+                rows.push(row);
+                late.push(of_task);
+            }
+        }
+        Ok((TaskGradients { values: values_of(&constants)?, losses: constants, rows }, late))
     }
 
     /// The gradient of task `task`'s loss on its batches, at `parameters` instead of the point's own.

@@ -16,6 +16,7 @@ mod tests;
 mod transpose;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -26,7 +27,8 @@ use crate::cuda;
 use crate::element::{dispatch_precision, elements, on_cpu};
 use crate::geometry::Geometry;
 use crate::pool::max_pool2d;
-use crate::recording::{apply2, apply3};
+use crate::recording::{LateWeight, apply_late2, apply_late3};
+use crate::rows::Rows;
 use crate::settings::Conv2d;
 use input::Input;
 use strategy::Kept;
@@ -58,9 +60,10 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, bias: Option<&Tensor>, settings: Conv
     }
     let is_tracked = x.track_op() || kernel.track_op() || bias.is_some_and(Tensor::track_op);
     let op = ConvOp { geometry, settings, kept: is_tracked.then(Kept::default) };
+    let late = Arc::new(LateConv { geometry, settings: op.settings.clone() });
     match bias {
-        Some(bias) => apply3(x, kernel, bias, op),
-        None => apply2(x, kernel, op),
+        Some(bias) => apply_late3(x, kernel, bias, op, late),
+        None => apply_late2(x, kernel, op, late),
     }
 }
 
@@ -222,6 +225,28 @@ fn padded(trained: Tensor, rows: &std::ops::Range<usize>, outputs: usize) -> Res
         return Ok(trained);
     }
     trained.pad_with_zeros(0, rows.start, outputs - rows.end)
+}
+
+/// A convolution of which some rows are computed later. It holds nothing that the forward pass keeps.
+struct LateConv {
+    geometry: Geometry,
+    settings: Conv2d,
+}
+
+impl LateWeight for LateConv {
+    /// With pooling, what the forward pass keeps would be needed.
+    fn is_divisible(&self, count: usize) -> bool {
+        self.settings.pool.is_none() && self.settings.rows.range(count) == (0..count)
+    }
+
+    fn gradient_of_rows(&self, x: &Tensor, kernel: &Tensor, output: &Tensor, gradient: &Tensor) -> Result<Tensor> {
+        let geometry = Geometry { out_channels: kernel.dims()[0], ..self.geometry };
+        let op = ConvOp { geometry, settings: Conv2d { rows: Rows::All, ..self.settings.clone() }, kept: None };
+        match op.backward(x, kernel, None, output, gradient)? {
+            [_, Some(of_kernel), _] => Ok(of_kernel),
+            _ => bail!("conv2d: a kernel that is a constant has no gradient"),
+        }
+    }
 }
 
 impl CustomOp2 for ConvOp {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, bail};
 
+use super::late::LateWeight;
 use super::tape::{Operation, OwnBackward, tape_of};
 
 /// `tensor` with its elements in order.
@@ -22,8 +23,18 @@ pub(crate) fn contiguous(tensor: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// If another operand neither belongs to the same recording nor is a constant.
 fn record(operation: Operation, operands: &[&Tensor], output: Tensor) -> Result<Tensor> {
+    record_late(operation, None, operands, output)
+}
+
+/// [`record`] of an operation whose weight's gradient may come later.
+fn record_late(
+    operation: Operation,
+    late: Option<Arc<dyn LateWeight>>,
+    operands: &[&Tensor],
+    output: Tensor,
+) -> Result<Tensor> {
     if let Some(tape) = operands.iter().find_map(|operand| tape_of(operand)) {
-        tape.record(operation, operands, &output)?;
+        tape.record(operation, late, operands, &output)?;
     }
     Ok(output)
 }
@@ -70,6 +81,34 @@ where
         operands => bail!("an operation on {} operands: expected two or three", operands.len()),
     };
     record(Operation::Own(own), &operands.iter().collect::<Vec<_>>(), output)
+}
+
+/// [`apply2`] for a layer of an input and a weight, whose gradient may come later, by `late`.
+pub(crate) fn apply_late2<C>(x: &Tensor, weight: &Tensor, op: C, late: Arc<dyn LateWeight>) -> Result<Tensor>
+where
+    C: CustomOp2 + Send + Sync + 'static,
+{
+    let (x, weight) = (contiguous(x)?, contiguous(weight)?);
+    let op: Arc<Box<dyn CustomOp2 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op2_arc(&weight, op.clone())?;
+    record_late(Operation::Two(op), Some(late), &[&x, &weight], output)
+}
+
+/// [`apply3`] for a layer of an input, a weight, whose gradient may come later, by `late`, and a bias.
+pub(crate) fn apply_late3<C>(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    op: C,
+    late: Arc<dyn LateWeight>,
+) -> Result<Tensor>
+where
+    C: CustomOp3 + Send + Sync + 'static,
+{
+    let (x, weight, bias) = (contiguous(x)?, contiguous(weight)?, contiguous(bias)?);
+    let op: Arc<Box<dyn CustomOp3 + Send + Sync>> = Arc::new(Box::new(op));
+    let output = x.apply_op3_arc(&weight, &bias, op.clone())?;
+    record_late(Operation::Three(op), Some(late), &[&x, &weight, &bias], output)
 }
 
 /// The elements of all `parts` in turn, as one vector.

@@ -10,6 +10,8 @@
 //! thread pool, in any order, and none of them sees another.
 
 mod apply;
+mod late;
+mod late_weights;
 mod nodes;
 mod recompute;
 mod replay;
@@ -20,14 +22,17 @@ use std::sync::atomic::AtomicBool;
 
 use candle_core::{Result, Tensor, bail};
 
+use late::LateReceiver;
 use nodes::{Follower, Junction, Pending};
 use tape::Tape;
 
-pub(crate) use apply::{apply_own, apply1, apply2, apply3, pack};
+pub(crate) use apply::{apply_late2, apply_late3, apply_own, apply1, apply2, apply3, pack};
 pub use apply::{flatten_features, stack_rows};
+pub use late::LateGradient;
+pub(crate) use late::LateWeight;
 pub use nodes::Deliver;
 pub use recompute::recomputed;
-pub(crate) use tape::OwnBackward;
+pub(crate) use tape::{OwnBackward, wants_late};
 
 /// A recording that is being made: the handle that [`recorded`] gives to its body.
 pub struct Recording {
@@ -52,6 +57,12 @@ impl Recording {
     /// has kept as soon as it has used it. A further one is an error.
     pub fn release_when(&self, is_last: Arc<AtomicBool>) {
         self.tape.release_when(is_last);
+    }
+
+    /// From now on, a backward pass that finds `is_wanted` true leaves gradients of large weights for later: they go to `take` instead
+    /// of being computed. A weight is large if it has more elements than the output of its layer.
+    pub fn leave_late_to(&self, is_wanted: Arc<AtomicBool>, take: Arc<dyn Fn(LateGradient) + Send + Sync>) {
+        self.tape.leave_late_to(LateReceiver { is_wanted, take });
     }
 }
 

@@ -58,6 +58,6 @@ pub fn recomputed(
         );
     }
     let output = tracked.apply_op1(Follower::of_operand(value))?;
-    tape.record(Operation::Recomputed(Arc::new(body)), operands, &output)?;
+    tape.record(Operation::Recomputed(Arc::new(body)), None, operands, &output)?;
     Ok(output)
 }

@@ -9,6 +9,7 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
+use super::late_weights::LateWeights;
 use super::tape::{Body, Operation, Record, Tape};
 #[cfg(feature = "cuda")]
 use crate::cuda;
@@ -27,18 +28,27 @@ pub(super) fn replay(tape: &Tape, outputs: Vec<(TensorId, Tensor)>) -> Result<Ve
     of_variables.collect()
 }
 
-/// The same by the leaves' ids.
+/// The same by the leaves' ids, without the gradients that are left for later.
 fn of_leaves(tape: &Tape, outputs: Vec<(TensorId, Tensor)>) -> Result<IndexMap<TensorId, Tensor>> {
     let mut gradients = IndexMap::new();
     for (id, gradient) in outputs {
         add(&mut gradients, id, gradient)?;
     }
     let (mut records, is_last) = tape.records()?;
+    let late = tape.late().map(|receiver| (receiver, LateWeights::of(tape, &records)));
     // Each record ends here, with its operands and what it has kept, unless the tape has it still.
     while let Some(record) = records.pop() {
         // No gradient: this backward pass started from outputs that do not depend on the record.
         let Some(gradient) = gradients.swap_remove(&record.output) else { continue };
-        for (operand, of_operand) in record.operands.iter().zip(backward(&record, gradient, is_last)?) {
+        let split = late.as_ref().and_then(|(receiver, weights)| Some((receiver, weights.split(&record, &gradient)?)));
+        let of_operands = match split {
+            Some((receiver, (late, operands))) => {
+                (receiver.take)(late);
+                backward(&record, &operands, gradient, is_last)?
+            }
+            None => backward(&record, &record.operands, gradient, is_last)?,
+        };
+        for (operand, of_operand) in record.operands.iter().zip(of_operands) {
             if let Some(of_operand) = of_operand.filter(|_| operand.track_op()) {
                 add(&mut gradients, operand.id(), of_operand)?;
             }
@@ -47,9 +57,9 @@ fn of_leaves(tape: &Tape, outputs: Vec<(TensorId, Tensor)>) -> Result<IndexMap<T
     Ok(gradients)
 }
 
-/// Gradients of the operands of a record from that of its output.
-fn backward(record: &Record, gradient: Tensor, is_last: bool) -> Result<Vec<Option<Tensor>>> {
-    match (&record.operation, &record.operands[..], &record.value) {
+/// Gradients of `operands`, those of a record or the same values without a graph, from that of the record's output.
+fn backward(record: &Record, operands: &[Tensor], gradient: Tensor, is_last: bool) -> Result<Vec<Option<Tensor>>> {
+    match (&record.operation, operands, &record.value) {
         (Operation::One(op), [x], Some(output)) => Ok(vec![op.bwd(x, output, &gradient)?]),
         (Operation::Two(op), [x, y], Some(output)) => {
             let (x, y) = op.bwd(x, y, output, &gradient)?;

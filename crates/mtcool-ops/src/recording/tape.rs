@@ -6,7 +6,10 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use candle_core::{CustomOp1, CustomOp2, CustomOp3, Result, Tensor, TensorId, bail};
 use indexmap::{IndexMap, IndexSet};
 
+use super::late::{LateReceiver, LateWeight};
+
 /// The operation of one record.
+#[derive(Clone)]
 pub(super) enum Operation {
     One(Arc<Box<dyn CustomOp1 + Send + Sync>>),
     Two(Arc<Box<dyn CustomOp2 + Send + Sync>>),
@@ -35,6 +38,8 @@ pub(super) type Body = Arc<dyn Fn(&[Tensor]) -> Result<Tensor> + Send + Sync>;
 /// One operation with its operands and its output.
 pub(super) struct Record {
     pub(super) operation: Operation,
+    /// The layer, if the operation is one whose weight's gradient may be late.
+    pub(super) late: Option<Arc<dyn LateWeight>>,
     pub(super) operands: Vec<Tensor>,
     pub(super) output: TensorId,
     /// The output, if the operation's backward pass may read it.
@@ -47,6 +52,8 @@ pub(super) struct Tape {
     content: Mutex<Content>,
     /// Whether the present backward pass is the last one, if somebody knows it.
     is_last: OnceLock<Arc<AtomicBool>>,
+    /// Where late gradients go, if anywhere.
+    late: OnceLock<LateReceiver>,
 }
 
 #[derive(Default)]
@@ -70,6 +77,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The tape that `tensor` belongs to, if it is a leaf or an output of a recording that still exists.
 pub(super) fn tape_of(tensor: &Tensor) -> Option<Arc<Tape>> {
     lock(&TAPES).get(&tensor.id())?.upgrade()
+}
+
+/// Whether `tensor` belongs to a recording whose backward passes leave gradients for later, as far as is known now.
+pub(crate) fn wants_late(tensor: &Tensor) -> bool {
+    tape_of(tensor).is_some_and(|tape| tape.late().is_some())
 }
 
 impl Tape {
@@ -117,7 +129,13 @@ impl Tape {
     ///
     /// # Errors
     /// As [`Tape::check`], of the operands.
-    pub(super) fn record(self: &Arc<Self>, operation: Operation, operands: &[&Tensor], output: &Tensor) -> Result<()> {
+    pub(super) fn record(
+        self: &Arc<Self>,
+        operation: Operation,
+        late: Option<Arc<dyn LateWeight>>,
+        operands: &[&Tensor],
+        output: &Tensor,
+    ) -> Result<()> {
         self.check(operands)?;
         let operands = operands.iter().map(|&operand| operand.clone()).collect();
         let value = match operation {
@@ -126,10 +144,21 @@ impl Tape {
         };
         let mut content = lock(&self.content);
         content.outputs.insert(output.id());
-        content.records.push(Arc::new(Record { operation, operands, output: output.id(), value }));
+        content.records.push(Arc::new(Record { operation, late, operands, output: output.id(), value }));
         drop(content);
         lock(&TAPES).insert(output.id(), Arc::downgrade(self));
         Ok(())
+    }
+
+    /// From now on, backward passes may leave gradients for later where `receiver` wants them.
+    pub(super) fn leave_late_to(&self, receiver: LateReceiver) {
+        // A recording says it once; a second receiver would change nothing.
+        let _ = self.late.set(receiver);
+    }
+
+    /// Where the backward pass that is running may leave gradients for later.
+    pub(super) fn late(&self) -> Option<&LateReceiver> {
+        self.late.get().filter(|late| late.wants())
     }
 
     /// From now on, a backward pass that finds `is_last` true takes the records with it.

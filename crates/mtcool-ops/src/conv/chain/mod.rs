@@ -19,7 +19,7 @@ use super::transpose::{self, conv_transpose2d};
 use crate::channels::join_channels;
 use crate::geometry::Geometry;
 use crate::norm;
-use crate::recording::{apply_own, pack};
+use crate::recording::{apply_own, pack, wants_late};
 use crate::settings::{Activation, Conv2d, Norm};
 use operation::ChainOp;
 use parts::{Chain, Unit};
@@ -97,7 +97,10 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
         at = end + 2 * shape[1];
         parameters.extend([kernel, weight, bias]);
     }
-    if maps[0].device().is_cuda() {
+    // The gradient of a kernel can be late only if its convolution is an operation of its own.
+    let has_large_kernels = steps.iter().map(Unit::excess).sum::<isize>() > 0;
+    let is_for_late = raise.is_none() && has_large_kernels && units.iter().any(|unit| wants_late(&unit.kernel));
+    if maps[0].device().is_cuda() || is_for_late {
         return in_turn(input, units, norm);
     }
     let parameters = pack(&parameters)?;
@@ -107,7 +110,8 @@ pub fn conv_norm_chain(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm
     apply_own(&maps, ChainOp(chain.clone()), chain)
 }
 
-/// The same by single operations: on a GPU there is enough memory to keep the maps, which saves computing them again.
+/// The same by single operations: on a GPU there is enough memory to keep the maps, which saves computing them again, and where kernels
+/// are larger than maps, it saves more not to keep the gradients of several tasks.
 fn in_turn(input: ChainInput<'_>, units: &[ConvNormUnit], norm: Norm) -> Result<Tensor> {
     let mut x = match input {
         ChainInput::Map(x) => x.clone(),

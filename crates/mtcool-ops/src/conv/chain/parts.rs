@@ -18,6 +18,14 @@ pub(super) struct Unit {
     pub(super) norm: Range<usize>,
 }
 
+impl Unit {
+    /// How many more elements its kernel has than its output.
+    pub(super) fn excess(&self) -> isize {
+        let (batch, channels, height, width) = self.geometry.output_shape();
+        self.kernel.len() as isize - (batch * channels * height * width) as isize
+    }
+}
+
 pub(super) struct Chain {
     /// Channels of each of the joined maps.
     pub(super) parts: Vec<usize>,

@@ -1,0 +1,268 @@
+//! Memory and time of a training step for 2, 3, 5 and 10 tasks: Joint, a method that works from the Gramian with stored gradients of all
+//! tasks, and the same with gradients that are computed layer by layer (`training.gramian`).
+//!
+//! usage: `cargo xtask bench costs [--json] [--seconds 2] [--threads N] [costs_lenet|costs_lenet_wide|costs_unet_64|costs_unet_256 ...]`
+//!
+//! Each line is measured in a process of its own. PEAK is what the process has allocated at most at one time during a step; the peak of
+//! its resident memory, which includes the program, is in the JSON lines (`peak_rss_mib`). SHARED is the size of the parameters that all
+//! tasks share, hence of one gradient, and FORWARD is what the forward passes keep for the backward passes. The method is UPGrad, with
+//! plain SGD and random inputs. LeNet's tasks have images of their own, the tasks of the U-Net the same ones. Memory does not depend on
+//! what else the machine does; times do.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use candle_core::{DType, Device, Tensor};
+use mtcool_baselines::{Joint, UpGrad};
+use mtcool_core::random::{Purpose, stream, uniform};
+use mtcool_core::{
+    Batch, BatchSource, Combine, GradientMethod, GradientStorage, Loss, Method, Network, ParameterName, Parameters,
+    Problem, Result, Step, UpdateSettings,
+};
+use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_ops::{Statistics, cross_entropy};
+
+const TASKS: [usize; 4] = [2, 3, 5, 10];
+const WAYS: [&str; 3] = ["joint", "stored", "layerwise"];
+
+/// Counts the bytes that are allocated.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+fn count(bytes: usize) {
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
+}
+
+// SAFETY: every call is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// A network with its batches.
+struct Case {
+    name: &'static str,
+    /// The network of this number of tasks.
+    network: fn(usize) -> Box<dyn Network>,
+    /// `[B, C, H, W]` of a task's batch.
+    input: [usize; 4],
+    /// Whether targets are classes of pixels; the tasks then share their images.
+    is_dense: bool,
+}
+
+const CASES: [Case; 4] = [
+    Case { name: "costs_lenet", network: |tasks| lenet(tasks, [10, 20, 50]), input: [128, 1, 28, 28], is_dense: false },
+    Case {
+        name: "costs_lenet_wide",
+        network: |tasks| lenet(tasks, [32, 64, 512]),
+        input: [16, 1, 28, 28],
+        is_dense: false,
+    },
+    Case { name: "costs_unet_64", network: unet, input: [2, 3, 64, 64], is_dense: true },
+    Case { name: "costs_unet_256", network: unet, input: [2, 3, 256, 256], is_dense: true },
+];
+
+/// One class against the others, for each task.
+const CLASSES: usize = 2;
+
+fn lenet(tasks: usize, [conv1, conv2, hidden]: [usize; 3]) -> Box<dyn Network> {
+    Box::new(LeNet::new(LeNetConfig { conv1, conv2, hidden, ..LeNet::mnist(&vec![CLASSES; tasks]) }).unwrap())
+}
+
+/// The paper's widths. Batch statistics, since ten tasks cannot share the groups of sixteen channels.
+fn unet(tasks: usize) -> Box<dyn Network> {
+    let heads = vec![Head::Segmentation { classes: CLASSES }; tasks];
+    Box::new(UNet::new(UNetConfig { heads, statistics: Statistics::Batch, ..UNetConfig::default() }).unwrap())
+}
+
+/// A batch source that returns the same batch every time.
+struct Fixed(Vec<Batch>);
+
+impl BatchSource for Fixed {
+    fn next(&mut self, task: usize) -> Result<Batch> {
+        Ok(self.0[task].clone())
+    }
+}
+
+/// The training of a case.
+struct Training {
+    problem: Problem,
+    parameters: Parameters,
+    batches: Fixed,
+}
+
+impl Training {
+    fn new(case: &Case, tasks: usize) -> Self {
+        let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
+        let problem = Problem::new((case.network)(tasks), losses.collect()).unwrap();
+        let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
+        let [count, _, height, width] = case.input;
+        let images = |task: usize| {
+            let mut generator = stream(0, Purpose::Method, [task as u32, 0, 0, 0], "images");
+            uniform(&mut generator, 1.7, &case.input.to_vec().into(), DType::F32, &Device::Cpu).unwrap()
+        };
+        let shared = case.is_dense.then(|| images(0));
+        let shape = if case.is_dense { vec![count, height, width] } else { vec![count] };
+        let batch = |task: usize| {
+            let numbers = 0..shape.iter().product::<usize>() as u32;
+            let labels = numbers.map(|n| u32::from(n.wrapping_mul(2_654_435_761) / 7 % 10 == task as u32)).collect();
+            let target = Tensor::from_vec::<_, u32>(labels, shape.clone(), &Device::Cpu).unwrap();
+            Batch { input: shared.clone().unwrap_or_else(|| images(task)), target }
+        };
+        let batches = Fixed((0..tasks).map(batch).collect());
+        Self { problem, parameters, batches }
+    }
+
+    fn step(&mut self, method: &mut dyn Method) {
+        let Self { problem, parameters, batches } = self;
+        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
+    }
+
+    /// The bytes that the forward passes of all tasks keep for the backward passes.
+    fn bytes_of_forward(&self) -> usize {
+        let leaves = self.parameters.track(|_| true).unwrap();
+        let before = LIVE.load(Ordering::Relaxed);
+        let inputs: Vec<&Tensor> = self.batches.0.iter().map(|batch| &batch.input).collect();
+        let outputs = self.problem.network().forward_all(&leaves, &inputs).unwrap();
+        let with_target = outputs.iter().zip(&self.batches.0).enumerate();
+        let losses: Vec<Tensor> = with_target
+            .map(|(task, (output, batch))| self.problem.loss(task, output, &batch.target).unwrap())
+            .collect();
+        let bytes = LIVE.load(Ordering::Relaxed) - before;
+        drop(losses);
+        bytes
+    }
+}
+
+fn method(way: &str) -> Box<dyn Method> {
+    let combine = match way {
+        "joint" => Combine::Losses(Box::new(Joint)),
+        _ => Combine::Gradients(Box::new(UpGrad::new(1e-4, 1e-4).unwrap())),
+    };
+    let storage = if way == "layerwise" { GradientStorage::Layerwise } else { GradientStorage::Stored };
+    Box::new(GradientMethod::new(combine, 0.01, UpdateSettings::default()).unwrap().storing(storage))
+}
+
+fn mib(bytes: usize) -> f64 {
+    (bytes as f64 / f64::from(1 << 20) * 100.0).round() / 100.0
+}
+
+/// The peak of this process's resident memory in MiB, if the system reports it.
+fn peak_rss_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
+}
+
+/// Measures one way in this process and prints its line.
+fn measure(case: &Case, tasks: usize, way: &str, seconds: f64, threads: usize) {
+    let mut training = Training::new(case, tasks);
+    let mut method = method(way);
+    for _ in 0..2 {
+        training.step(method.as_mut());
+    }
+    PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while started.elapsed().as_secs_f64() < seconds || times.len() < 3 {
+        let step = Instant::now();
+        training.step(method.as_mut());
+        times.push(step.elapsed().as_secs_f64() * 1e3);
+    }
+    let (peak, rss) = (PEAK.load(Ordering::Relaxed), peak_rss_mib());
+    times.sort_by(f64::total_cmp);
+    let shared = training.parameters.filter(ParameterName::is_shared).element_count() * size_of::<f32>();
+    let line = serde_json::json!({
+        "case": case.name,
+        "tasks": tasks,
+        "way": way,
+        "peak_mib": mib(peak),
+        "peak_rss_mib": rss,
+        "shared_mib": mib(shared),
+        "forward_mib": mib(training.bytes_of_forward()),
+        "ms_per_step": (times[times.len() / 2] * 1e3).round() / 1e3,
+        "threads": threads,
+        "device": "cpu",
+    });
+    println!("{line}");
+}
+
+/// Measures one way in a process of its own.
+fn measured(case: &Case, tasks: usize, way: &str, arguments: &[String]) -> serde_json::Value {
+    let own = ["--alone", case.name, "--tasks", &tasks.to_string(), "--way", way].map(str::to_owned);
+    let output = Command::new(std::env::current_exe().unwrap()).args(own.iter().chain(arguments)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn main() {
+    mtcool_ops::keep_freed_memory();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
+    let seconds: f64 = value("--seconds").map_or(2.0, |text| text.parse().expect("--seconds takes a number"));
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
+    if let Some(name) = value("--alone") {
+        let case = CASES.iter().find(|case| case.name == name).unwrap();
+        let (tasks, way) = (value("--tasks").unwrap().parse().unwrap(), value("--way").unwrap());
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+        // Inside the thread pool, like the training of the program.
+        rayon::scope(|_| measure(case, tasks, &way, seconds, threads));
+        return;
+    }
+    let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
+    let any_named = CASES.iter().any(|case| named(&case));
+    let is_json = arguments.iter().any(|argument| argument == "--json");
+    let passed_on = ["--seconds".to_owned(), seconds.to_string(), "--threads".to_owned(), threads.to_string()];
+    if !is_json {
+        println!(
+            "{:<17} {:>5} {:<10} {:>8} {:>6} {:>8} {:>8} {:>9} {:>6}",
+            "CASE", "TASKS", "GRADIENTS", "PEAK MiB", "RATIO", "SHARED", "FORWARD", "MS", "RATIO"
+        );
+    }
+    for case in CASES.iter().filter(|case| !any_named || named(case)) {
+        for tasks in TASKS {
+            let mut joint: Option<serde_json::Value> = None;
+            for way in WAYS {
+                let line = measured(case, tasks, way, &passed_on);
+                let of_joint = joint.get_or_insert_with(|| line.clone());
+                if is_json {
+                    println!("{line}");
+                    continue;
+                }
+                let number = |line: &serde_json::Value, key: &str| line[key].as_f64().unwrap();
+                let [peak, shared, forward, ms] =
+                    ["peak_mib", "shared_mib", "forward_mib", "ms_per_step"].map(|key| number(&line, key));
+                let (memory, time) = (peak / number(of_joint, "peak_mib"), ms / number(of_joint, "ms_per_step"));
+                println!(
+                    "{:<17} {tasks:>5} {way:<10} {peak:>8.2} {memory:>6.2} {shared:>8.2} {forward:>8.2} {ms:>9.2} {time:>6.2}",
+                    case.name
+                );
+            }
+        }
+    }
+}

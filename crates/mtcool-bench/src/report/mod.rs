@@ -4,6 +4,7 @@ mod against_paper;
 mod chart;
 mod claims;
 mod claims_sheet;
+mod clamped;
 mod comparison;
 mod context;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod flatness;
 mod frame;
 mod grid;
 mod markdown;
+mod interval;
 mod notes;
 mod overall;
 mod page;
@@ -52,7 +54,9 @@ pub use verdict::Verdict;
 /// # Errors
 /// If a file of a run is damaged.
 pub fn flatness_markdown(table: &Table) -> Result<String> {
-    Ok(flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default())
+    let flatness = flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default();
+    let clamped = clamped::ClampedSheet::of(table).map(|sheet| sheet.markdown()).unwrap_or_default();
+    Ok([flatness, clamped].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
 /// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`; if the experiment names external

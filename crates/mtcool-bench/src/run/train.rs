@@ -265,7 +265,7 @@ impl Run<'_> {
         }
         let batches = self.batches(state.position.batches)?.next_all(problem.tasks())?;
         let gramian = Point::new(problem, &state.parameters, &batches).gradients()?.shared_gramian()?;
-        Ok(Some(Diagnostics { weights: None, gramian: Some(gramian) }))
+        Ok(Some(Diagnostics { gramian: Some(gramian), ..Diagnostics::NONE }))
     }
 
     fn describe(&self, position: &Position, losses: &[LossValues]) -> String {
@@ -311,7 +311,7 @@ impl Run<'_> {
             state.record("train", task, "regularizer", sums.regularizer / updates);
         }
         for (tasks, metric, mean) in std::mem::take(&mut state.position.diagnostics).rows(&names) {
-            state.record("train", &tasks, metric, mean);
+            state.record("train", &tasks, &metric, mean);
         }
         state.record_evaluation(Split::Validation, &evaluation, (step, epoch));
         if let Some(objective) = self.plan.selection(&self.config.training)? {

@@ -52,7 +52,8 @@ pub trait Aggregator: Send {
             });
         }
         let gramian = Some(jacobian.gramian()?.to_vec());
-        Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian }))
+        let weights = combination.weights().map(<[f64]>::to_vec);
+        Ok((direction, Diagnostics { weights, gramian, ..Diagnostics::NONE }))
     }
 
     /// Called at the end of each epoch, before the state of the method is saved. By default it learns nothing from it.

@@ -7,6 +7,7 @@ mod claims_sheet;
 mod clamped;
 mod comparison;
 mod context;
+mod diagnosis;
 #[cfg(test)]
 mod example;
 mod external;
@@ -41,6 +42,7 @@ pub use against_paper::AgainstPaper;
 pub use claims::{Finding, JudgedClaim, JudgedPair};
 pub use comparison::{Comparison, Paired, compare_runs};
 pub use context::TableContext;
+pub use diagnosis::write_diagnosis;
 pub use external::{ExternalRow, ExternalTable};
 pub(crate) use grid::grid;
 pub use provenance::{Provenance, RowOrigin};

@@ -16,8 +16,8 @@ pub mod figure;
 mod flatness;
 mod frame;
 mod grid;
-mod markdown;
 mod interval;
+mod markdown;
 mod notes;
 mod overall;
 mod page;
@@ -51,7 +51,8 @@ pub use search::SearchReport;
 pub use table::Table;
 pub use verdict::Verdict;
 
-/// The flatness of the runs of `table` that have been measured, as Markdown; empty if there are none.
+/// The flatness of the runs of `table` that have been measured, and what the clamp moved while they were trained, as Markdown; empty
+/// if there is neither.
 ///
 /// # Errors
 /// If a file of a run is damaged.

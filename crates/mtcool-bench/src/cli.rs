@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand,
 pub(crate) use self::export::Export;
 pub(crate) use self::flags::{ConfigFlags, TrainingFlags};
 pub(crate) use self::sweep::{SlurmFlags, Sweep};
+use crate::plan::Diagnosis;
 use crate::suite::{PredictOptions, Registry};
 
 /// Multi-task cooperative learning by searching for flat minima: reproduce the paper's tables, or compare your own methods.
@@ -82,6 +83,11 @@ pub(crate) struct Reproduce {
     /// Replace a table that has more results.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Train for a diagnosis instead of a table. `test-selection`: measure the test split after every epoch, to show how much better
+    /// results look if the epoch is chosen on it. The runs and the report lie in a folder of their own and are labelled "optimistic:
+    /// chosen on the test split"; no table has them.
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["force", "no_table"])]
+    pub(crate) diagnose: Option<Diagnosis>,
 }
 
 /// `mtcool report`.

@@ -382,6 +382,16 @@ fn flatness_is_measured_once_and_stands_in_the_report() {
         page.contains("<h2>Flatness</h2>") && page.contains("even, its own weights moved"),
         "no flatness in the page"
     );
+    // Of these methods, MT-COOL alone has a clamp.
+    assert!(
+        printed.contains("| Task, layer      | MT-COOL (Ours) |\n") && printed.contains("| even, conv1 "),
+        "{printed}"
+    );
+    for words in
+        ["<h2>What the clamp moved</h2>", "odd: layers of MT-COOL (Ours)", "odd: share of theta that the clamp moved"]
+    {
+        assert!(page.contains(words), "no `{words}` in the page");
+    }
     let again = flatness("0.05").output().unwrap();
     assert!(again.status.success() && text(&again.stderr).contains("joint-s0 is measured"), "{}", text(&again.stderr));
     fail(&mut flatness("inf"), &["`--radii` has inf"]);

@@ -1,10 +1,12 @@
-//! Runs that end with the network of their best epoch on the validation split, and that stop when no better one comes.
+//! Runs that end with the network of their best epoch on the validation split, and that stop when no better one comes; the diagnosis
+//! that chooses on the test split.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod common;
 
-use common::{Lab, fail, succeed};
+use common::{Lab, fail, find_run, succeed, text};
+use mtcool_bench::record::read_rows;
 
 /// Joint for `epochs` epochs at a rate at which accuracies rise and fall from epoch to epoch.
 fn run(lab: &Lab, results: &str, epochs: usize, settings: &[&str]) -> String {
@@ -93,4 +95,71 @@ fn what_a_selection_needs_is_checked() {
         let arguments: Vec<&str> = settings.iter().flat_map(|setting| ["--set", *setting]).collect();
         fail(&mut lab.reproduce("results", &arguments), words);
     }
+}
+
+/// The diagnosis trains as a run of the table does, but its figures are nowhere where a table would find them.
+#[test]
+fn choosing_on_the_test_split_is_a_diagnosis_and_no_result() {
+    let lab = Lab::new();
+    let label = "optimistic: chosen on the test split";
+    let settings = ["--methods", "joint", "--set", "training.epochs=3"];
+    let diagnosis = [&settings[..], &["--diagnose", "test-selection"]].concat();
+    let printed = succeed(&mut lab.reproduce("results", &diagnosis));
+    for words in ["OPTIMISTIC: CHOSEN ON THE TEST SPLIT", "A diagnosis, not a result", label, "| Joint  |"] {
+        assert!(printed.contains(words), "no `{words}` in:\n{printed}");
+    }
+    let experiment = lab.path().join("results/table1");
+    let place = experiment.join("diagnosis/test-selection");
+    assert_eq!(std::fs::read_to_string(place.join("report.md")).unwrap().trim(), printed.trim());
+    let csv = std::fs::read_to_string(place.join("epochs.csv")).unwrap();
+    assert_eq!(csv.lines().skip(1).count(), 3 * 2, "{csv}");
+    assert!(csv.lines().skip(1).all(|line| line.starts_with(label)), "{csv}");
+    for name in ["table.md", "table.csv", "sweep.json", "runs", "tables", "report.html"] {
+        assert!(!experiment.join(name).exists(), "the diagnosis wrote `{name}`");
+    }
+
+    // Again, nothing is trained: the runs are found.
+    let again = lab.reproduce("results", &diagnosis).output().unwrap();
+    assert!(again.status.success() && text(&again.stdout) == printed, "{}", text(&again.stderr));
+
+    let run = find_run(&place, "joint-s0");
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap();
+    assert!(rows.iter().all(|row| ["train", "validation", "optimistic-test"].contains(&row.split.as_str())));
+    assert!(std::fs::read_to_string(run.join("config.toml")).unwrap().contains("diagnosis = \"test-selection\""));
+    assert!(!run.join("predictions.parquet").exists() && !run.join("cases.parquet").exists());
+
+    // The network of the last epoch is that of a run of the table, and so are its figures.
+    let table = succeed(&mut lab.reproduce("results", &settings));
+    assert!(!table.contains("ptimistic"), "{table}");
+    let of_table = lab.run_folder("results", "joint-s0");
+    let model = |run: &std::path::Path| std::fs::read(run.join("model.safetensors")).unwrap();
+    assert!(model(&run) == model(&of_table), "a diagnosis trains differently");
+    let last = |rows: Vec<mtcool_bench::record::Row>, split: &str| {
+        let of_split = rows.into_iter().filter(|row| row.split == split && row.epoch == 3);
+        of_split.map(|row| (row.task, row.metric, row.value.to_bits())).collect::<Vec<_>>()
+    };
+    let (ours, tables) = (last(rows, "optimistic-test"), last(lab.rows("results", "joint-s0"), "test"));
+    assert!(!ours.is_empty() && ours == tables, "{ours:?}, {tables:?}");
+
+    // Even a copy of the run among those of the table is no run of the table.
+    let copy = of_table.parent().unwrap().join(run.file_name().unwrap());
+    std::fs::create_dir(&copy).unwrap();
+    for file in std::fs::read_dir(&run).unwrap().flatten().filter(|file| file.path().is_file()) {
+        std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let reported = succeed(&mut lab.mtcool(&["report", "table1", "--results", "results"]));
+    assert!(reported.contains("- Runs: 1,") && !reported.contains("ptimistic"), "{reported}");
+}
+
+#[test]
+fn a_diagnosis_needs_a_test_split_that_may_be_read() {
+    let lab = Lab::new();
+    let diagnose = |further: &[&str]| {
+        let arguments = [&["--methods", "joint", "--diagnose", "test-selection"], further].concat();
+        lab.reproduce("results", &arguments)
+    };
+    fail(&mut diagnose(&["--set", "report=validation"]), &["--diagnose test-selection", "`report` is \"validation\""]);
+    assert!(!lab.path().join("results/table1").exists(), "nothing is begun");
+    fail(&mut diagnose(&["--force"]), &["--diagnose", "--force"]);
+    fail(&mut lab.reproduce("results", &["--diagnose", "test"]), &["test-selection"]);
 }

@@ -81,6 +81,7 @@
 //! ```
 
 pub mod batches;
+mod clamped;
 mod diagram;
 mod error;
 mod gradient;
@@ -102,6 +103,7 @@ mod state_tensors;
 mod update;
 
 pub use batches::{Batch, BatchSource};
+pub use clamped::ClampedLayer;
 pub use diagram::{Diagram, Layer, Node, NodeId, NormalizedTogether, Weights};
 pub use error::{Error, Result};
 pub use gradient::{

@@ -3,6 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use crate::batches::BatchSource;
+use crate::clamped::ClampedLayer;
 use crate::error::{Error, Result};
 use crate::parameters::Parameters;
 use crate::problem::Problem;
@@ -57,18 +58,21 @@ pub struct EpochSummary<'a> {
     pub validation_losses: &'a [f64],
 }
 
-/// What a step has found out about the tasks: their weights, and the lengths of their gradients and the angles between them.
+/// What a step has found out about the tasks: their weights, the lengths of their gradients and the angles between them, and what a
+/// clamp moved.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diagnostics {
     /// One weight per task, on its loss or on its gradient.
     pub weights: Option<Vec<f64>>,
     /// Inner products `[T, T]` of the tasks' gradients with respect to the shared parameters, where the step computed them.
     pub gramian: Option<Vec<Vec<f64>>>,
+    /// For each layer of each task's theta that the step clamped, how much of it the clamp moved; `None` for a step without a clamp.
+    pub clamped: Option<Vec<ClampedLayer>>,
 }
 
 impl Diagnostics {
     /// Nothing is known.
-    pub const NONE: Self = Self { weights: None, gramian: None };
+    pub const NONE: Self = Self { weights: None, gramian: None, clamped: None };
 
     /// Lengths `[T]` of the tasks' gradients.
     pub fn lengths(&self) -> Option<Vec<f64>> {

@@ -3,8 +3,9 @@
 use candle_core::Tensor;
 
 use crate::batches::Batch;
+use crate::clamped::ClampCounts;
 use crate::error::{Error, Result};
-use crate::method::{Method, MethodState, Step, StepReport, TaskLoss};
+use crate::method::{Diagnostics, Method, MethodState, Step, StepReport, TaskLoss};
 use crate::mtcool_config::{BoundUnit, ClampedVelocity, MtcoolConfig, PerturbedParameters, UpdateOrder, Variant};
 use crate::noise::{NoiseDraw, NoiseSource};
 use crate::objective;
@@ -35,6 +36,8 @@ pub struct Mtcool {
     noise: Box<dyn NoiseSource>,
     iteration: usize,
     updater: Updater,
+    /// What the clamp moved in the last step.
+    diagnostics: Diagnostics,
 }
 
 impl Mtcool {
@@ -43,7 +46,7 @@ impl Mtcool {
     pub fn new(config: MtcoolConfig, noise: Box<dyn NoiseSource>) -> Result<Self> {
         let config = config.check()?;
         let updater = Updater::new(config.updates.clone())?;
-        Ok(Self { config, noise, iteration: 0, updater })
+        Ok(Self { config, noise, iteration: 0, updater, diagnostics: Diagnostics::NONE })
     }
 
     /// M; 1 for the variant without noise, whose draws would all be equal.
@@ -142,6 +145,7 @@ impl Mtcool {
         let Step { problem, parameters, batches, progress } = step;
         let before = parameters.clone();
         let mut report = StepReport::default();
+        let mut counts = ClampCounts::default();
         for task in 0..problem.tasks() {
             for inner in 0..self.config.inner_iterations {
                 let drawn = (0..self.updater.accumulated_batches()).map(|_| batches.next(task));
@@ -153,6 +157,7 @@ impl Mtcool {
                 self.updater.update(problem, parameters, gradients, (self.config.beta, progress))?;
                 if self.config.variant != Variant::Vanilla {
                     let clamped = self.clamp(problem, parameters, &before, task)?;
+                    counts.add(parameters, &clamped)?;
                     if self.config.clamped_velocity == ClampedVelocity::Stops {
                         self.updater.stop_where_moved(parameters, &clamped)?;
                     }
@@ -160,6 +165,7 @@ impl Mtcool {
                 }
             }
         }
+        self.diagnostics.clamped = counts.read()?;
         Ok(report)
     }
 
@@ -246,6 +252,7 @@ fn check_owners(parameters: &Parameters, tasks: usize) -> Result<()> {
 impl Method for Mtcool {
     fn step(&mut self, step: Step<'_>) -> Result<StepReport> {
         check_owners(step.parameters, step.problem.tasks())?;
+        self.diagnostics = Diagnostics::NONE;
         let report = if self.is_warming_up() { self.warm_up(step)? } else { self.cooperate(step)? };
         self.iteration += 1;
         Ok(report)
@@ -254,6 +261,10 @@ impl Method for Mtcool {
     fn batches_next_step(&self) -> usize {
         let updates = if self.is_warming_up() { 1 } else { self.config.inner_iterations };
         updates * self.updater.accumulated_batches()
+    }
+
+    fn diagnostics(&self) -> &Diagnostics {
+        &self.diagnostics
     }
 
     fn state(&self) -> MethodState {

@@ -239,7 +239,7 @@ fn a_weighting_sees_the_losses_before_and_after_each_step() {
     step(&mut method, &mut parameters, 1.0);
     // x: 3 - 0.5 * 0.25 * 6 = 2.25; phi of task 0: 3 - 0.5 * 0.25 * 4 = 2.5.
     assert_eq!(values(&parameters), [2.25, 2.5, 3.0]);
-    assert_eq!(method.diagnostics(), &Diagnostics { weights: Some(vec![0.25, 0.0]), gramian: None });
+    assert_eq!(method.diagnostics(), &Diagnostics { weights: Some(vec![0.25, 0.0]), ..Diagnostics::NONE });
     step(&mut method, &mut parameters, 1.0);
     let seen = seen.lock().unwrap();
     let after = vec![2.25f64.powi(2) + 1.5f64.powi(2), 1.25f64.powi(2) + 4.0];
@@ -358,7 +358,7 @@ fn a_source_may_have_several_batches_and_several_updates_in_a_step() {
 #[test]
 fn diagnostics_tell_lengths_and_cosines() {
     let gramian = vec![vec![4.0, -2.0, 0.0], vec![-2.0, 4.0, 0.0], vec![0.0, 0.0, 0.0]];
-    let diagnostics = Diagnostics { weights: None, gramian: Some(gramian) };
+    let diagnostics = Diagnostics { gramian: Some(gramian), ..Diagnostics::NONE };
     assert_eq!(diagnostics.lengths(), Some(vec![2.0, 2.0, 0.0]));
     assert_eq!(diagnostics.cosines(), [(0, 1, -0.5)]);
     assert_eq!((Diagnostics::NONE.lengths(), Diagnostics::NONE.cosines()), (None, Vec::new()));

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use candle_core::{DType, Device, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    AdamW, Batch, BatchSource, BoundUnit, ClampedVelocity, Combine, DecayedParameters, GradientMethod, Loss,
-    LossWeighting, Method, Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind,
+    AdamW, Batch, BatchSource, BoundUnit, ClampedLayer, ClampedVelocity, Combine, DecayedParameters, GradientMethod,
+    Loss, LossWeighting, Method, Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, OutputKind, ParameterKind,
     ParameterName, Parameters, PerturbedParameters, Problem, RateSchedule, Result, Sgd, Step, UniformNoise,
     UpdateOrder, UpdateSettings, Variant,
 };
@@ -266,16 +266,17 @@ fn settings_out_of_range_and_misfits_are_named() {
 }
 
 /// One outer iteration with M = 1, L = 1 and plain gradient descent by the paper's lines, one parameter after the other, where
-/// `bound(k)` is the half-width of noise and clamp of task k, which has neither if it is `None`.
+/// `bound(k)` is the half-width of noise and clamp of task k, which has neither if it is `None`. Also returns what the clamp moved.
 fn outer_iteration_by_hand(
     problem: &Problem,
     start: &Parameters,
     tasks: usize,
     beta: f64,
     bound: impl Fn(usize) -> Option<f64>,
-) -> Parameters {
+) -> (Parameters, Vec<ClampedLayer>) {
     let mut batches = Points::new((0..tasks as u32).collect());
     let mut now = start.clone();
+    let mut counts = Vec::new();
     for task in 0..tasks {
         let batch = batches.next(task).unwrap();
         let leaves = now.track(|name| name.task == task).unwrap();
@@ -300,11 +301,19 @@ fn outer_iteration_by_hand(
                 new.clamp(old - most, old + most)
             };
             let new: Vec<f64> = old.iter().zip(&gradient).map(move_one).collect();
+            if let Some(most) =
+                Some(name.kind).filter(|kind| *kind == ParameterKind::Theta).and_then(|_| bound(name.task))
+            {
+                let moved = old.iter().zip(&gradient).filter(|(_, gradient)| (beta * **gradient).abs() > most).count();
+                // The encoder of this network is one tensor.
+                let (layer, moved, elements) = ("hidden".to_owned(), moved as u64, old.len() as u64);
+                counts.push(ClampedLayer { task, layer, moved, elements });
+            }
             let shape = start.get(name).unwrap().shape().clone();
             now.insert(name.clone(), Tensor::from_vec(new, shape, &Device::Cpu).unwrap());
         }
     }
-    now
+    (now, counts)
 }
 
 #[test]
@@ -316,17 +325,20 @@ fn a_bound_in_initial_widths_is_the_slow_twins_for_every_parameter() {
         let updates = UpdateSettings::new(Sgd::default());
         let config =
             MtcoolConfig { bound, bound_unit, beta, samples: 1, variant: Variant::NoRegularizer, updates, ..config() };
-        let mut parameters = start.clone();
-        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
-        parameters
+        let (mut method, mut parameters) = (mtcool(config), start.clone());
+        steps(&mut method, &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
+        (parameters, method.diagnostics().clamped.clone().unwrap())
     };
-    let absolute = run(BoundUnit::Absolute);
-    assert!(
-        distance(&absolute, &outer_iteration_by_hand(&problem, &start, tasks, beta, |_| Some(bound)), |_| true) < 1e-12
-    );
-    let relative = run(BoundUnit::InitialWidth);
-    let by_hand = outer_iteration_by_hand(&problem, &start, tasks, beta, |task| Some(bound * 0.7 / (task + 1) as f64));
+    let (absolute, moved) = run(BoundUnit::Absolute);
+    let (by_hand, counts) = outer_iteration_by_hand(&problem, &start, tasks, beta, |_| Some(bound));
+    assert!(distance(&absolute, &by_hand, |_| true) < 1e-12);
+    assert_eq!(moved, counts);
+    let (relative, moved) = run(BoundUnit::InitialWidth);
+    let widths = |task| Some(bound * 0.7 / (task + 1) as f64);
+    let (by_hand, counts) = outer_iteration_by_hand(&problem, &start, tasks, beta, widths);
     assert!(distance(&relative, &by_hand, |_| true) < 1e-12);
+    assert_eq!(moved, counts);
+    assert!(counts.iter().any(|layer| layer.moved > 0 && layer.moved < layer.elements), "{counts:?}");
     // The clamp acts, and it acts on each task at its own width.
     for task in 0..tasks {
         let moved = distance(&relative, &start, |name| name.task == task && name.kind == ParameterKind::Theta);
@@ -358,18 +370,44 @@ fn parameters_that_are_no_weights_may_be_left_without_noise_and_clamp() {
     let start = initial(&problem, 6);
     let run = |perturbed| {
         let config = MtcoolConfig { bound, perturbed, beta, samples: 1, variant: Variant::NoRegularizer, ..config() };
-        let mut parameters = start.clone();
-        steps(&mut mtcool(config), &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
-        parameters
+        let (mut method, mut parameters) = (mtcool(config), start.clone());
+        steps(&mut method, &problem, &mut parameters, &mut Points::new(vec![0, 1, 2]), 1);
+        (parameters, method.diagnostics().clamped.clone().unwrap())
     };
     let by_hand = |biases: Option<f64>| {
         let bound = |task| if task == 1 { biases } else { Some(bound) };
         outer_iteration_by_hand(&problem, &start, tasks, beta, bound)
     };
-    assert!(distance(&run(PerturbedParameters::All), &by_hand(Some(bound)), |_| true) < 1e-12);
-    assert!(distance(&run(PerturbedParameters::Weights), &by_hand(None), |_| true) < 1e-12);
-    let moved = distance(&by_hand(None), &start, |name| name.task == 1 && name.kind == ParameterKind::Theta);
+    for (perturbed, biases) in [(PerturbedParameters::All, Some(bound)), (PerturbedParameters::Weights, None)] {
+        let ((parameters, moved), (expected, counts)) = (run(perturbed), by_hand(biases));
+        assert!(distance(&parameters, &expected, |_| true) < 1e-12);
+        assert_eq!(moved, counts, "{perturbed:?}");
+    }
+    let moved = distance(&by_hand(None).0, &start, |name| name.task == 1 && name.kind == ParameterKind::Theta);
     assert!(moved > bound, "without a clamp the second task moves by {moved}");
+}
+
+#[test]
+fn what_the_clamp_moves_is_counted_over_the_updates_of_a_step() {
+    let (problem, tasks) = (problem(2), 2);
+    let start = initial(&problem, 6);
+    let counts = |config: MtcoolConfig, count: usize| {
+        let (mut method, mut parameters) = (mtcool(config), start.clone());
+        steps(&mut method, &problem, &mut parameters, &mut Points::new(vec![0, 1]), count);
+        method.diagnostics().clamped.clone()
+    };
+    for inner_iterations in [1, 3] {
+        let found = counts(MtcoolConfig { bound: 1e-12, inner_iterations, ..config() }, 1).unwrap();
+        let all = (2 * INPUTS * inner_iterations) as u64;
+        let of_task = |task| ClampedLayer { task, layer: "hidden".into(), moved: all, elements: all };
+        assert_eq!(found, (0..tasks).map(of_task).collect::<Vec<_>>(), "everything wants to move farther");
+        let found =
+            counts(MtcoolConfig { bound: 1e3, inner_iterations, lambda: 0.0, samples: 1, beta: 1e-9, ..config() }, 1);
+        assert!(found.unwrap().iter().all(|layer| (layer.moved, layer.elements) == (0, all)), "nothing reaches so far");
+    }
+    assert_eq!(counts(MtcoolConfig { warmup_iterations: 2, ..config() }, 2), None, "the warm-up has no clamp");
+    assert!(counts(MtcoolConfig { warmup_iterations: 2, ..config() }, 3).is_some());
+    assert_eq!(counts(MtcoolConfig { variant: Variant::Vanilla, ..config() }, 1), None);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn spec() -> DatasetSpec {
         tasks: vec![TaskSpec::new("inside", classes), TaskSpec::new("angle", numbers)],
         columns: vec![
             Column::new("inside", "accuracy", "Inside (%)"),
-            Column::new("angle", "error", "Error").lower_is_better(),
+            Column::new("angle", "error", "Error").lower_is_better().in_own_unit(),
         ],
         figure: None,
         has_test: true,

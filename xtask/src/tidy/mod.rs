@@ -31,7 +31,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
 /// (text that only one place may contain, path of that place).
 const ONLY_IN: [(&str, &str); 4] = [
     ("figment::providers", "crates/mtcool-bench/src/plan/"),
-    ("suite.evaluate(", "crates/mtcool-bench/src/run/train.rs"),
+    ("suite.evaluate(", "crates/mtcool-bench/src/run/evaluate.rs"),
     ("polars", "crates/mtcool-bench/"),
     ("std::fs::rename", "crates/mtcool-bench/src/record/"),
 ];

@@ -90,7 +90,7 @@ impl DirectionSource for Fmtl {
                 };
                 let mut terms = perturbed.iter().zip(&weights);
                 let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))?;
-                (sum, Diagnostics { weights: Some(weights), gramian: None })
+                (sum, Diagnostics { weights: Some(weights), ..Diagnostics::NONE })
             }
             Wrapped::Gradients { loss, flat } => {
                 // The tasks' own parameters get the perturbed gradients.

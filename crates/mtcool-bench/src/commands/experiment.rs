@@ -19,7 +19,7 @@ use crate::logging;
 use crate::output::print;
 use crate::plan::{DataIdentity, DataSource, ExperimentSource, Overrides, Plan, PlannedRun};
 use crate::progress::Console;
-use crate::record::{ExperimentFolder, Published, SweepRecord, stored_runs};
+use crate::record::{ExperimentFolder, Published, SweepRecord, create_folder, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
 use crate::suite::{DataPlace, Registry, Suite};
@@ -114,7 +114,9 @@ impl Ready {
     /// If the folder belongs to another experiment or cannot be written, or if the data cannot be obtained or read.
     pub(super) fn open(plan: &Plan, overrides: Overrides, results: &Path, console: &Console) -> Result<Self> {
         let folder = ExperimentFolder::create(results, &plan.source)?;
-        logging::start(console, Some(&folder.path().join("log.jsonl")))?;
+        let place = plan.diagnosis.map_or_else(|| folder.path().to_owned(), |found| folder.diagnosis(found.name()));
+        create_folder(&place)?;
+        logging::start(console, Some(&place.join("log.jsonl")))?;
         warn(plan);
         let suite = prepare(plan)?;
         let data = identity_of(plan, suite.as_ref());

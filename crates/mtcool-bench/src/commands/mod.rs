@@ -4,6 +4,7 @@ mod columns;
 mod compare;
 mod conditions;
 mod data;
+mod diagnosis;
 mod ended;
 mod experiment;
 mod external;
@@ -62,7 +63,10 @@ fn run(registry: &Registry) -> Result<()> {
     let matches = command_line(registry).get_matches();
     let options = predict_options(registry, &matches);
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
-        Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
+        Command::Reproduce(arguments) => match arguments.diagnose {
+            Some(diagnosis) => diagnosis::diagnose(registry, &arguments, diagnosis),
+            None => experiment::reproduce(registry, &arguments),
+        },
         Command::Sweep(arguments) => sweep::sweep(registry, &arguments),
         Command::Report(arguments) => experiment::report(registry, &arguments),
         Command::Search(arguments) => search::search(registry, &arguments),

@@ -5,6 +5,7 @@
 mod budget;
 mod check;
 mod claims;
+mod diagnosis;
 mod experiment;
 mod external;
 mod factors;
@@ -30,6 +31,7 @@ mod variants;
 mod winners;
 
 pub use claims::{Claim, Direction};
+pub use diagnosis::Diagnosis;
 pub use experiment::{CACHE, Cell, DataConfig, DataSource, Experiment, MetricLog, PaperSetting, Reference};
 pub use external::ExternalConfig;
 pub use factors::Factor;

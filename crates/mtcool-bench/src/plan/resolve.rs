@@ -4,6 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::check::{check, check_columns_of_claims};
+use super::diagnosis::Diagnosis;
 use super::experiment::Experiment;
 use super::external::check_external;
 use super::layers::{Layers, Overrides, read};
@@ -39,6 +40,8 @@ pub struct Plan {
     /// The other methods of the registry and variants of the file for which the experiment has valid settings. Earlier runs of
     /// them may exist, and then they belong in the table.
     pub further: Vec<PlannedMethod>,
+    /// What the runs are executed for if not for the table.
+    pub diagnosis: Option<Diagnosis>,
     /// Names of the methods and variants that the experiment's file itself names, in the file's order.
     first_block: Vec<String>,
 }
@@ -107,8 +110,19 @@ impl Plan {
             experiment.notes.push(NO_TEST.into());
         }
         experiment.dataset = dataset.name.to_string();
-        let plan =
-            Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block };
+        let plan = Self {
+            source,
+            experiment,
+            dataset,
+            data_settings,
+            spec,
+            network,
+            losses,
+            methods,
+            further,
+            diagnosis: None,
+            first_block,
+        };
         // Sizes that no network can have are refused before any data is read.
         for method in &plan.methods {
             let built = plan.network_of(&method.network, method.entry.sharing);
@@ -119,6 +133,21 @@ impl Plan {
             built.map_err(|error| within(ConfigError::new(one_line(&error))))?;
         }
         Ok(plan)
+    }
+
+    /// The same plan with runs for `diagnosis`, which reads the test split.
+    ///
+    /// # Errors
+    /// If the plan's table is about the validation split: there is no test split, or it is not to be read.
+    pub fn diagnosing(self, diagnosis: Diagnosis) -> Result<Self, ConfigError> {
+        if self.experiment.report == Split::Validation {
+            let why = if self.spec.has_test { "`report` is \"validation\"" } else { "the data has no test part" };
+            return Err(ConfigError::new(format!(
+                "`--diagnose {}` reads the test split, but {why}: expected an experiment whose table is about the test split",
+                diagnosis.name()
+            )));
+        }
+        Ok(Self { diagnosis: Some(diagnosis), ..self })
     }
 
     /// All runs on data of this identity: all methods with the first seed, then all methods with the next seed.
@@ -151,6 +180,7 @@ impl Plan {
             device: experiment.device.split(':').next().unwrap_or_default().to_owned(),
             dataset: experiment.dataset.clone(),
             report: experiment.report,
+            diagnosis: self.diagnosis,
             precision: experiment.precision,
             probe_every: experiment.probe_every,
             origin: data.origin.clone(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::diagnosis::Diagnosis;
 use crate::suite::{ConfigError, NetworkConfig, PrecisionSetting, Split, TrainingConfig};
 
 /// Version of the program's numbers, part of every run's hash. It is raised with each change after which the same configuration
@@ -54,6 +55,9 @@ pub struct RunConfig {
     pub dataset: String,
     /// The split that is evaluated at the end.
     pub report: Split,
+    /// The diagnosis that the run is executed for. Runs of tables have none, and it is left out of their identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Diagnosis>,
     /// The precision of the operands of convolutions and linear layers. The default is left out of the run's identity.
     #[serde(skip_serializing_if = "PrecisionSetting::is_default")]
     pub precision: PrecisionSetting,

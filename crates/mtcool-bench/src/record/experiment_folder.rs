@@ -64,6 +64,11 @@ impl ExperimentFolder {
         self.path.join("search")
     }
 
+    /// The folder of the diagnosis called `name`, apart from its tables and their runs.
+    pub fn diagnosis(&self, name: &str) -> PathBuf {
+        self.path.join("diagnosis").join(name)
+    }
+
     /// The folder of its job arrays.
     pub fn sweeps(&self) -> PathBuf {
         self.path.join("sweeps")

@@ -51,7 +51,8 @@ impl RunTags {
     pub fn of(run: &RunConfig, label: &str) -> Self {
         Self {
             experiment: run.experiment.clone(),
-            label: label.to_owned(),
+            // Whoever reads the file without its folder has to see that the run belongs to no table.
+            label: run.diagnosis.map_or_else(|| label.to_owned(), |found| format!("{label} ({})", found.label())),
             method: run.method.clone(),
             seed: run.seed,
             hash: run.hash(),

@@ -27,7 +27,7 @@ mod trials;
 
 pub use cases::{read_map, read_scores};
 pub use checkpoint::{BestEpoch, Checkpoint, Position, TaskSums, newest_position, read_finished_model, read_model};
-pub use diagnostics::DiagnosticSums;
+pub use diagnostics::{CLAMPED_SHARE, DiagnosticSums};
 pub use environment::{Environment, RunRecord, read_data_record, set_program_revision, shell_word};
 pub use experiment_folder::ExperimentFolder;
 pub use external::{ExternalResult, ExternalValue, read_external, write_external};

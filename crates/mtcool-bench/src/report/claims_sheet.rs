@@ -31,7 +31,7 @@ impl ClaimsSheet {
             ["claim", "comparison", "column", "difference", "95 % interval", "p", ""].map(str::to_owned).into();
         head.extend(has_paper.then(|| "in the paper".to_owned()));
         let lines = table.claims.iter().enumerate().flat_map(|(at, claim)| {
-            claim.comparisons.iter().map(move |pair| (pair.finding, line(at + 1, pair, has_paper)))
+            claim.comparisons.iter().map(move |pair| (pair.finding, line(table, at + 1, pair, has_paper)))
         });
         Some(Self {
             title: format!(
@@ -61,7 +61,7 @@ fn in_words(judged: &JudgedClaim) -> String {
     format!("{}{margin}{missing}", claim.text)
 }
 
-fn line(number: usize, pair: &JudgedPair, has_paper: bool) -> Vec<String> {
+fn line(table: &Table, number: usize, pair: &JudgedPair, has_paper: bool) -> Vec<String> {
     let runs = if pair.adjusted_p.is_none() {
         match pair.runs {
             [1, 1] => " (one network each)".to_owned(),
@@ -70,18 +70,19 @@ fn line(number: usize, pair: &JudgedPair, has_paper: bool) -> Vec<String> {
     } else {
         String::new()
     };
-    let (low, high) = (pair.difference.low, pair.difference.high);
+    let digits = table.digits(&pair.column);
+    let [low, high] = [pair.difference.low, pair.difference.high].map(|end| digits.signed(end));
     let mut cells = vec![
         number.to_string(),
         format!("{} minus {}{runs}", pair.method, pair.against),
         pair.column.label.to_string(),
-        format!("{:+.2}", pair.difference.estimate),
-        format!("{low:+.2} to {high:+.2}"),
+        digits.signed(pair.difference.estimate),
+        format!("{low} to {high}"),
         pair.adjusted_p.map_or_else(|| "-".into(), p_value),
         pair.finding.mark().into(),
     ];
     if has_paper {
-        cells.push(pair.paper.map_or_else(|| "-".into(), |paper| format!("{paper:+.2}")));
+        cells.push(pair.paper.map_or_else(|| "-".into(), |paper| digits.signed(paper)));
     }
     cells
 }
@@ -108,7 +109,10 @@ fn notes(table: &Table) -> Vec<String> {
     if !whole.is_empty() {
         notes.push(format!("Not known for single images, so that only seeds are resampled: {}.", whole.join(", ")));
     }
-    let differs = |pair: &&JudgedPair| pair.shown.is_some_and(|shown| (shown - pair.difference.estimate).abs() > 0.005);
+    let differs = |pair: &&JudgedPair| {
+        let most = table.digits(&pair.column).half_of_last();
+        pair.shown.is_some_and(|shown| (shown - pair.difference.estimate).abs() > most)
+    };
     if all().any(|pair| differs(&pair)) {
         notes.push(
             "A difference here is the mean over images of the scores of single images; a cell of the table pools all pixels, so that \

@@ -5,7 +5,6 @@ use mtcool_metrics::Summary;
 use polars::prelude::{Column as Series, DataFrame};
 
 use super::external::{ExternalRow, ExternalTable};
-use super::sheet::spread;
 use super::table::Table;
 use crate::record::csv_bytes;
 use crate::suite::Column;
@@ -40,9 +39,11 @@ fn lines(external: &ExternalTable, columns: &[Column]) -> (Vec<String>, Vec<Vec<
     let shown: Vec<usize> = (0..columns.len()).filter(is_shown).collect();
     let labels = shown.iter().map(|&at| columns[at].label.to_string());
     let head = std::iter::once("Method".to_owned()).chain(labels).chain(["runs".to_owned()]).collect();
+    let means = |at: usize| external.rows.iter().filter_map(move |row| row.cells[at].map(|cell| cell.mean));
+    let digits = |at: usize| columns[at].digits(means(at));
     let line = |row: &ExternalRow| {
-        let figure = |cell: Summary| spread(cell.mean, cell.std);
-        let figures = shown.iter().map(|&at| row.cells[at].map_or_else(|| "-".to_owned(), figure));
+        let figure = |at: usize, cell: Summary| digits(at).spread(cell.mean, cell.std);
+        let figures = shown.iter().map(|&at| row.cells[at].map_or_else(|| "-".to_owned(), |cell| figure(at, cell)));
         std::iter::once(row.label.clone()).chain(figures).chain([row.runs.to_string()]).collect::<Vec<String>>()
     };
     (head, external.rows.iter().map(line).collect())

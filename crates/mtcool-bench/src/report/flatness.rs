@@ -4,6 +4,7 @@ use anyhow::Result;
 use mtcool_metrics::{Bootstrap, Interval, Summary, rank_correlation};
 
 use super::grid::grid;
+use super::interval::mean_interval;
 use super::row::TableRow;
 use super::scores::run_values;
 use super::table::Table;
@@ -36,6 +37,8 @@ pub(super) struct Rise {
     pub(super) radius: f64,
     /// One value per measured run.
     pub(super) values: Vec<f64>,
+    /// The 95 % interval of their mean; `None` for a single run.
+    pub(super) interval: Option<[f64; 2]>,
 }
 
 /// Spearman's correlation, over the runs of all methods with a shared network, between the rise of a task's loss and the task's
@@ -107,7 +110,7 @@ impl Flatness {
                 };
                 match rises.iter_mut().find(known) {
                     Some(known) => known.values.push(value),
-                    None => rises.push(Rise { row, task, moved, radius, values: vec![value] }),
+                    None => rises.push(Rise { row, task, moved, radius, values: vec![value], interval: None }),
                 }
             }
             let pair = |run: &Measured| {
@@ -124,6 +127,9 @@ impl Flatness {
                     value,
                 });
             }
+        }
+        for rise in &mut rises {
+            rise.interval = Summary::of(&rise.values).map(|summary| mean_interval(&summary)).transpose()?.flatten();
         }
         Ok(Some(Self { radii, rises, correlations }))
     }
@@ -142,10 +148,11 @@ impl Flatness {
                 let cell = |radius: &f64| {
                     let fits =
                         |rise: &&Rise| (rise.row, &rise.task, rise.moved, rise.radius) == (at, &task, moved, *radius);
-                    let rise = self.rises.iter().find(fits).and_then(|rise| Summary::of(&rise.values))?;
-                    Some(match rise.std {
-                        Some(std) => format!("{:+.4} ± {std:.4}", rise.mean),
-                        None => format!("{:+.4}", rise.mean),
+                    let rise = self.rises.iter().find(fits)?;
+                    let mean = Summary::of(&rise.values)?.mean;
+                    Some(match rise.interval {
+                        Some([low, high]) => format!("{mean:+.4} ({low:+.4} to {high:+.4})"),
+                        None => format!("{mean:+.4}"),
                     })
                 };
                 let cells: Vec<Option<String>> = self.radii.iter().map(cell).collect();
@@ -156,6 +163,9 @@ impl Flatness {
             let lines: Vec<Vec<String>> = table.rows.iter().enumerate().filter_map(of_row).collect();
             let title = title(&task, moved);
             text += &format!("\n### {title}\n\n{}", grid(&head("Method"), &lines));
+        }
+        if self.rises.iter().any(|rise| rise.interval.is_some()) {
+            text += "\nIn brackets: the 95 % interval of the mean over the runs (Student's t).\n";
         }
         if !self.correlations.is_empty() {
             let line = |(task, moved): (Name, Moved)| {
@@ -273,6 +283,9 @@ mod tests {
         assert_eq!(found.radii, [0.05, 0.1]);
         let rise = found.rises.iter().find(|rise| rise.row == 1 && rise.radius == 0.1).unwrap();
         assert_eq!(rise.values, [1.0, 1.5]);
+        // The mean is 1.25 and its standard error 0.25, with 1 degree of freedom: t = 12.7062.
+        let [low, high] = rise.interval.unwrap();
+        assert!((low - (1.25 - 0.25 * 12.7062)).abs() < 1e-4 && (low + high - 2.5).abs() < 1e-9, "{low}, {high}");
         // At radius 0.05 all rises are 0, so that there is no order and no correlation.
         let [correlation] = &found.correlations[..] else { panic!("{:?}", found.correlations) };
         assert_eq!((correlation.radius, correlation.runs, correlation.value.estimate), (0.1, 5, -1.0));

@@ -4,8 +4,10 @@ mod against_paper;
 mod chart;
 mod claims;
 mod claims_sheet;
+mod clamped;
 mod comparison;
 mod context;
+mod diagnosis;
 #[cfg(test)]
 mod example;
 mod external;
@@ -14,6 +16,7 @@ pub mod figure;
 mod flatness;
 mod frame;
 mod grid;
+mod interval;
 mod markdown;
 mod notes;
 mod overall;
@@ -39,6 +42,7 @@ pub use against_paper::AgainstPaper;
 pub use claims::{Finding, JudgedClaim, JudgedPair};
 pub use comparison::{Comparison, Paired, compare_runs};
 pub use context::TableContext;
+pub use diagnosis::write_diagnosis;
 pub use external::{ExternalRow, ExternalTable};
 pub(crate) use grid::grid;
 pub use provenance::{Provenance, RowOrigin};
@@ -47,12 +51,15 @@ pub use search::SearchReport;
 pub use table::Table;
 pub use verdict::Verdict;
 
-/// The flatness of the runs of `table` that have been measured, as Markdown; empty if there are none.
+/// The flatness of the runs of `table` that have been measured, and what the clamp moved while they were trained, as Markdown; empty
+/// if there is neither.
 ///
 /// # Errors
 /// If a file of a run is damaged.
 pub fn flatness_markdown(table: &Table) -> Result<String> {
-    Ok(flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default())
+    let flatness = flatness::Flatness::of(table)?.map(|flatness| flatness.markdown(table)).unwrap_or_default();
+    let clamped = clamped::ClampedSheet::of(table).map(|sheet| sheet.markdown()).unwrap_or_default();
+    Ok([flatness, clamped].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n"))
 }
 
 /// Writes `table.md`, `table.csv`, `table.parquet`, `runs.csv`, `runs.parquet` and `report.html`; if the experiment names external

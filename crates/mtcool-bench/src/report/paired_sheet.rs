@@ -30,7 +30,8 @@ impl PairedSheet {
             let mut cells = vec![label_with_runs(comparison)];
             for &at in &shown {
                 let pair = comparison.pairs[at].1;
-                cells.push(pair.map_or_else(|| "-".into(), |pair| format!("{:+.2}", pair.difference)));
+                let digits = table.digits(&comparison.pairs[at].0);
+                cells.push(pair.map_or_else(|| "-".into(), |pair| digits.signed(pair.difference)));
                 cells.push(pair.map_or_else(|| "-".into(), |pair| p_value(pair.adjusted_p)));
             }
             cells

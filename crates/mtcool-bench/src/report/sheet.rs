@@ -5,7 +5,7 @@ use super::places::{Place, places};
 use super::row::TableRow;
 use super::table::Table;
 use super::verdict::Verdict;
-use crate::suite::Column;
+use crate::suite::{Column, Digits};
 
 /// What the table shows.
 pub(super) struct Sheet {
@@ -50,9 +50,10 @@ impl Sheet {
         let further = ["Δm %", "rank"].into_iter().zip(shows).filter_map(|(name, shown)| shown.then_some(name));
         head.extend(further.chain(["runs", "s/epoch"]).map(str::to_owned));
         let places = all_places(table, &all);
+        let digits: Vec<Digits> = table.columns.iter().map(|column| table.digits(column)).collect();
         let mut blocks = [Vec::new(), Vec::new()];
         for ((row, overall), places) in table.rows.iter().zip(&all).zip(&places) {
-            blocks[usize::from(!row.is_in_first_block)].push(line(row, overall, places, &shows_paper, shows));
+            blocks[usize::from(!row.is_in_first_block)].push(line(row, overall, places, &digits, &shows_paper, shows));
         }
         Self { head, blocks, legend: legend(table, shows), best: best_methods(table, &shows_paper) }
     }
@@ -83,17 +84,18 @@ fn line(
     row: &TableRow,
     overall: &Overall,
     places: &[Option<Place>],
+    digits: &[Digits],
     shows_paper: &[bool],
     shows: [bool; 2],
 ) -> Vec<Entry> {
     let mut line = vec![Entry::from(row.method.label.to_string()), number(row.params, 2).into()];
     for (at, shows_paper) in shows_paper.iter().enumerate() {
-        let text = row.cells[at].map_or_else(missing, |cell| spread(cell.mean, cell.std));
+        let text = row.cells[at].map_or_else(missing, |cell| digits[at].spread(cell.mean, cell.std));
         line.push(Entry { text, place: places[at], verdict: None });
         if *shows_paper {
             let paper = row.against_paper[at];
-            line.push(paper.map_or_else(missing, |cell| spread(cell.paper.mean, cell.paper.std)).into());
-            let difference = paper.and_then(|cell| Some((format!("{:+.2}", cell.difference?), cell.verdict)));
+            line.push(paper.map_or_else(missing, |cell| digits[at].spread(cell.paper.mean, cell.paper.std)).into());
+            let difference = paper.and_then(|cell| Some((digits[at].signed(cell.difference?), cell.verdict)));
             line.push(match difference {
                 Some((text, verdict)) => Entry { text, place: None, verdict: Some(verdict) },
                 None => missing().into(),
@@ -158,14 +160,6 @@ fn best_methods(table: &Table, shows_paper: &[bool]) -> Vec<String> {
 
 fn missing() -> String {
     "-".into()
-}
-
-/// A mean with its standard deviation, if there is one.
-pub(super) fn spread(mean: f64, std: Option<f64>) -> String {
-    match std {
-        Some(std) => format!("{mean:.2} ± {std:.3}"),
-        None => format!("{mean:.2}"),
-    }
 }
 
 fn number(value: Option<f64>, digits: usize) -> String {

@@ -14,7 +14,7 @@ use super::row::TableRow;
 use super::scores::run_values;
 use crate::plan::{Factor, PlannedMethod, Roles};
 use crate::record::{RecordedRun, Status, StoredRun, read_rows};
-use crate::suite::Column;
+use crate::suite::{Column, Digits};
 
 /// The results table of an experiment.
 pub struct Table {
@@ -87,6 +87,18 @@ impl Table {
             columns,
             rows,
         })
+    }
+
+    /// With how many decimals the figures of `column` are shown wherever they stand in the report: by its cells, here and in the paper.
+    pub(super) fn digits(&self, column: &Column) -> Digits {
+        let at = self.columns.iter().position(|known| known == column);
+        let of_row = |row: &TableRow, at: usize| {
+            let (ours, paper) =
+                (row.cells[at].map(|cell| cell.mean), row.against_paper[at].map(|cell| cell.paper.mean));
+            ours.into_iter().chain(paper)
+        };
+        let figures = at.into_iter().flat_map(|at| self.rows.iter().flat_map(move |row| of_row(row, at)));
+        column.digits(figures)
     }
 
     /// The heading above the table: the title, with a warning if the data is synthetic.

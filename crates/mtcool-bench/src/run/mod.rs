@@ -1,8 +1,10 @@
 //! Training: a single run from its last checkpoint to its end, and all runs of a table.
 //!
-//! This is the only module that trains, and the only one that reads the test split. It knows no data set and no method by name.
+//! This is the only module that trains, and the only one that reads the test split, in `evaluate.rs`. It knows no data set and no
+//! method by name.
 
 mod ended;
+mod evaluate;
 mod flatness;
 mod loss;
 mod problem;

@@ -17,8 +17,7 @@ use crate::progress::SweepProgress;
 use crate::record::{
     Checkpoint, NetworkSize, Position, Row, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
 };
-use crate::suite::{Evaluation, MapSink, Name, NonFinite, Sharing, Split, Suite};
-use mtcool_metrics::MetricError;
+use crate::suite::{Evaluation, Name, Sharing, Split, Suite};
 
 /// A run, with everything that is needed to execute it.
 pub struct Run<'a> {
@@ -83,8 +82,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Trains in `folder` until the budget is used up, then evaluates the split that the table reports. This is the only place
-    /// where the test split is read.
+    /// Trains in `folder` until the budget is used up, then evaluates the split that the table reports.
     ///
     /// # Errors
     /// [`Diverged`] if a loss or a prediction is not finite; [`Interrupted`] if the process was asked to stop;
@@ -111,11 +109,10 @@ impl Run<'_> {
         };
         let status = folder.begin(self.config, size, self.budget(), progress_of(&state.position), record)?;
         progress.skip(state.position.batches);
-        let split = self.config.report;
         let mut keep = |map| folder.write_map(&map);
         let outcome = self.train(&problem, method.as_mut(), &mut state, (folder, &status), progress).and_then(|()| {
             let chosen = chosen(&state);
-            Ok((self.evaluate(&problem, &chosen.parameters, chosen.step, split, Some(&mut keep))?, chosen))
+            Ok((self.evaluate_end(&problem, &chosen, &mut keep)?, chosen))
         });
         let (evaluation, chosen) = match outcome {
             Ok(ended) => ended,
@@ -131,8 +128,9 @@ impl Run<'_> {
                 return Err(error);
             }
         };
+        let split = self.config.report;
         if split == Split::Test {
-            state.record_evaluation(split, &evaluation, (chosen.step, chosen.epoch));
+            state.record_evaluation(split.name(), &evaluation, (chosen.step, chosen.epoch));
         }
         folder.write_rows(&state.rows)?;
         folder.write_outcome(&evaluation, &chosen.parameters)?;
@@ -265,7 +263,7 @@ impl Run<'_> {
         }
         let batches = self.batches(state.position.batches)?.next_all(problem.tasks())?;
         let gramian = Point::new(problem, &state.parameters, &batches).gradients()?.shared_gramian()?;
-        Ok(Some(Diagnostics { weights: None, gramian: Some(gramian) }))
+        Ok(Some(Diagnostics { gramian: Some(gramian), ..Diagnostics::NONE }))
     }
 
     fn describe(&self, position: &Position, losses: &[LossValues]) -> String {
@@ -275,32 +273,10 @@ impl Run<'_> {
         format!("{} epoch {} of {epochs}, step {}, loss {losses}", self.name(), epoch.min(epochs), position.step)
     }
 
-    /// The suite's evaluation of `parameters`, those after `step` steps. A value that is not finite becomes the error [`Diverged`].
-    fn evaluate(
-        &self,
-        problem: &Problem,
-        parameters: &Parameters,
-        step: u64,
-        split: Split,
-        maps: Option<&mut MapSink<'_>>,
-    ) -> Result<Evaluation> {
-        let diverged =
-            |source: anyhow::Error| Diverged::Evaluation { run: self.name(), step, split: split.name(), source };
-        let evaluation = match self.suite.evaluate(problem, parameters, split, maps) {
-            Err(error) if is_divergence(&error) => Err(diverged(error))?,
-            evaluation => evaluation?,
-        };
-        // Other metrics may be undefined without divergence, for example because a class is absent.
-        for loss in evaluation.measurements.iter().filter(|measurement| measurement.metric == "loss") {
-            NonFinite::check(loss.task.clone(), "loss", loss.value).map_err(|error| diverged(error.into()))?;
-        }
-        Ok(evaluation)
-    }
-
     /// Records the mean training losses of the epoch, then the metrics of the validation split, and tells the method the losses.
     fn end_epoch(&self, problem: &Problem, method: &mut dyn Method, state: &mut Checkpoint) -> Result<()> {
         let Position { step, epoch, .. } = state.position;
-        let evaluation = self.evaluate(problem, &state.parameters, step, Split::Validation, None)?;
+        let evaluation = self.evaluate_validation(problem, &state.parameters, step)?;
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         let names: Vec<&str> = self.plan.spec.tasks.iter().map(|task| &*task.name).collect();
         let mean = |sums: &TaskSums| if sums.updates > 0 { sums.loss / sums.updates as f64 } else { f64::NAN };
@@ -311,23 +287,32 @@ impl Run<'_> {
             state.record("train", task, "regularizer", sums.regularizer / updates);
         }
         for (tasks, metric, mean) in std::mem::take(&mut state.position.diagnostics).rows(&names) {
-            state.record("train", &tasks, metric, mean);
+            state.record("train", &tasks, &metric, mean);
         }
-        state.record_evaluation(Split::Validation, &evaluation, (step, epoch));
+        state.record_evaluation(Split::Validation.name(), &evaluation, (step, epoch));
         if let Some(objective) = self.plan.selection(&self.config.training)? {
             keep_if_best(state, &objective, &evaluation)?;
         }
-        let is_column = |metric: &str| self.plan.spec.columns.iter().any(|column| column.metric == metric);
-        let shown = evaluation.measurements.iter().filter(|measurement| is_column(&measurement.metric));
-        let shown: Vec<_> = shown.map(|m| format!("{} {} {:.2}", m.task, m.metric, m.value)).collect();
-        tracing::info!("{} epoch {}: validation {}", self.name(), state.position.epoch, shown.join(", "));
+        tracing::info!("{} epoch {epoch}: validation {}", self.name(), self.in_words(&evaluation));
         let loss_of = |task: &&str| {
             let mut losses = evaluation.measurements.iter().filter(|measurement| measurement.metric == "loss");
             losses.find(|measurement| *measurement.task == **task).map_or(f64::NAN, |measurement| measurement.value)
         };
         let validation: Vec<f64> = names.iter().map(loss_of).collect();
+        self.diagnose(problem, state)?;
         let epochs = state.position.epoch;
         Ok(method.end_epoch(&EpochSummary { epochs, training_losses: &training, validation_losses: &validation })?)
+    }
+
+    /// For a diagnosis, records what it measures at the end of an epoch.
+    fn diagnose(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
+        let Position { step, epoch, .. } = state.position;
+        let found = self.evaluate_optimistically(problem, &state.parameters, step)?;
+        if let (Some(diagnosis), Some(found)) = (self.config.diagnosis, found) {
+            tracing::info!("{} epoch {epoch}: {} {}", self.name(), diagnosis.split(), self.in_words(&found));
+            state.record_evaluation(diagnosis.split(), &found, (step, epoch));
+        }
+        Ok(())
     }
 }
 
@@ -342,13 +327,6 @@ fn is_final(error: &Error) -> bool {
     matches!(error, Error::Mismatch { .. } | Error::OutOfRange { .. } | Error::NonFiniteLoss { .. })
 }
 
-/// Whether an evaluation failed because of a value that is not finite, so that it would fail again.
-fn is_divergence(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<NonFinite>() || matches!(cause.downcast_ref::<MetricError>(), Some(MetricError::NotFinite { .. }))
-    })
-}
-
 impl Checkpoint {
     fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
         let Position { step, epoch, .. } = self.position;
@@ -357,11 +335,11 @@ impl Checkpoint {
     }
 
     /// Adds the values of an evaluation of the network after `step` steps, at the end of `epoch`.
-    fn record_evaluation(&mut self, split: Split, evaluation: &Evaluation, (step, epoch): (u64, u64)) {
+    fn record_evaluation(&mut self, split: &str, evaluation: &Evaluation, (step, epoch): (u64, u64)) {
         self.rows.extend(evaluation.measurements.iter().map(|measurement| Row {
             step,
             epoch,
-            split: split.name().to_owned(),
+            split: split.to_owned(),
             task: measurement.task.to_string(),
             metric: measurement.metric.to_string(),
             value: measurement.value,
@@ -371,11 +349,8 @@ impl Checkpoint {
 
 #[cfg(test)]
 mod tests {
-    use anyhow::Context;
-
     use super::*;
     use mtcool_core::{Aggregator, Jacobian};
-    use mtcool_metrics::BinaryScores;
 
     #[test]
     fn a_method_that_refuses_its_losses_is_over_but_a_missing_batch_is_not() {
@@ -384,14 +359,5 @@ mod tests {
         assert!(is_final(&refused.unwrap_err()));
         let source = Box::new(std::io::Error::other("the disk is full"));
         assert!(!is_final(&Error::Batch { task: 0, source }));
-    }
-
-    #[test]
-    fn only_what_is_not_finite_is_a_divergence() {
-        let of_metric = |score: f64| BinaryScores::new(&[score], &[true]).context("a test").map(drop);
-        let of_loss = || NonFinite::check("a", "loss", f64::INFINITY).context("a test");
-        assert!(is_divergence(&of_metric(f64::NAN).unwrap_err()) && is_divergence(&of_loss().unwrap_err()));
-        let lengths = BinaryScores::new(&[0.5], &[]).context("a test").map(drop);
-        assert!(!is_divergence(&lengths.unwrap_err()) && !is_divergence(&anyhow::anyhow!("the disk is full")));
     }
 }

@@ -5,6 +5,7 @@
 
 mod data_record;
 mod dataset;
+mod digits;
 mod error;
 mod evaluation;
 mod export_form;
@@ -27,6 +28,7 @@ mod traits;
 
 pub use data_record::DataRecord;
 pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
+pub use digits::Digits;
 pub use error::{ConfigError, one_line};
 pub use evaluation::{CaseMap, CasePicture, CaseScore, Evaluation, MapSink, Measurement, NonFinite, Prediction, Split};
 pub use export_form::{AnswerForm, DescribeExport, ExportForm, PictureForm};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::digits::Digits;
 use super::figure::FigureTask;
 use super::name::Name;
 
@@ -82,18 +83,32 @@ pub struct Column {
     pub label: Name,
     /// Whether a lower figure is better, as with errors.
     pub is_lower_better: bool,
+    /// Whether the figures are in per cent, as accuracies and Dice; otherwise they are in a unit of their own, such as the error of a
+    /// number, and small ones are shown with more decimals.
+    pub is_percent: bool,
 }
 
 impl Column {
-    /// The column for metric `metric` of task `task`, with the header `label`; a higher value is better.
+    /// The column for metric `metric` of task `task`, with the header `label`; a higher value is better, and values are in per cent.
     pub fn new(task: impl Into<Name>, metric: impl Into<Name>, label: impl Into<Name>) -> Self {
-        Self { task: task.into(), metric: metric.into(), label: label.into(), is_lower_better: false }
+        Self { task: task.into(), metric: metric.into(), label: label.into(), is_lower_better: false, is_percent: true }
     }
 
     /// The same where a lower figure is better.
     #[must_use]
     pub fn lower_is_better(self) -> Self {
         Self { is_lower_better: true, ..self }
+    }
+
+    /// With how many decimals this column shows these figures.
+    pub fn digits(&self, figures: impl IntoIterator<Item = f64>) -> Digits {
+        Digits::of(self.is_percent, figures)
+    }
+
+    /// The same for figures that are not in per cent.
+    #[must_use]
+    pub fn in_own_unit(self) -> Self {
+        Self { is_percent: false, ..self }
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) fn combine_rows<A: Aggregator + ?Sized>(
         });
     }
     let gramian = Some(jacobian.gramian()?.to_vec());
-    Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian }))
+    Ok((direction, Diagnostics { weights: combination.weights().map(<[f64]>::to_vec), gramian, ..Diagnostics::NONE }))
 }
 
 /// The result of an [`Aggregator`].

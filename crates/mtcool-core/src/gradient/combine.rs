@@ -141,7 +141,7 @@ impl Combine {
                 require_one_per_task(&weights, rows.len())?;
                 let mut terms = rows.iter().zip(&weights);
                 let sum = terms.try_fold(Gradients::new(), |sum, (row, &w)| sum.add_scaled(row, w))?;
-                Ok((sum, Diagnostics { weights: Some(weights), gramian: None }))
+                Ok((sum, Diagnostics { weights: Some(weights), ..Diagnostics::NONE }))
             }
             Self::Direction(_) => Err(Error::Mismatch {
                 what: "the method that combines given gradients".into(),
@@ -208,5 +208,5 @@ fn weighted(weighting: &mut dyn LossWeighting, point: &Point<'_>, iteration: u64
         };
         Ok(weights.insert(known).clone())
     })?;
-    Ok(Direction { gradients, losses, diagnostics: Diagnostics { weights, gramian: None } })
+    Ok(Direction { gradients, losses, diagnostics: Diagnostics { weights, ..Diagnostics::NONE } })
 }

@@ -87,8 +87,8 @@ fn columns(task: &TaskConfig) -> Vec<Column> {
         TaskKind::Regression { unit, .. } => {
             let unit = unit.as_ref().map_or_else(String::new, |unit| format!(" ({unit})"));
             vec![
-                column("mae".into(), format!("{name} error{unit}")).lower_is_better(),
-                column("pearson".into(), format!("{name} correlation")),
+                column("mae".into(), format!("{name} error{unit}")).lower_is_better().in_own_unit(),
+                column("pearson".into(), format!("{name} correlation")).in_own_unit(),
             ]
         }
     }

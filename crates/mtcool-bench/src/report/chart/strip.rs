@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 
 use super::{Scale, colour, px};
+use crate::report::interval::cut;
+use crate::suite::Digits;
 
 const WIDTH: f64 = 460.0;
 /// The ends of the plot, to the right of the labels.
@@ -28,16 +30,14 @@ pub(in crate::report) struct Strip {
 }
 
 /// The chart of `strips`; `None` if there are none. Intervals that are much wider than the range of the dots are cut.
-pub(in crate::report) fn strips(title: &str, strips: &[Strip]) -> Option<Markup> {
+pub(in crate::report) fn strips(title: &str, strips: &[Strip], digits: Digits) -> Option<Markup> {
     if strips.is_empty() {
         return None;
     }
     let dots = || strips.iter().flat_map(|strip| strip.values.iter().copied().chain(strip.paper));
     let low = dots().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
     let high = dots().filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max);
-    let range = high - low;
-    let ends = strips.iter().filter_map(|strip| strip.interval).flatten();
-    let ends = ends.map(|end| end.clamp(low - range / 2.0, (high + range / 2.0).max(low - range / 2.0)));
+    let ends = strips.iter().filter_map(|strip| strip.interval).flatten().map(|end| cut(end, [low, high]));
     let x = Scale::around(dots().chain(ends), PLOT);
     let bottom = TOP + LINE * strips.len() as f64;
     Some(html! {
@@ -49,31 +49,34 @@ pub(in crate::report) fn strips(title: &str, strips: &[Strip]) -> Option<Markup>
                     text x=(px(x.at(value))) y=(px(bottom + 16.0)) text-anchor="middle" { (text) }
                 }
                 @for (at, strip) in strips.iter().enumerate() {
-                    (line(strip, TOP + LINE * (at as f64 + 0.5), &x))
+                    (line(strip, TOP + LINE * (at as f64 + 0.5), &x, digits))
                 }
             }
         }
     })
 }
 
-fn line(strip: &Strip, y: f64, x: &Scale) -> Markup {
+fn line(strip: &Strip, y: f64, x: &Scale, digits: Digits) -> Markup {
+    let figure = |value: f64| digits.figure(value);
     html! {
         text x=(px(PLOT[0] - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (strip.label) }
         g class=(format!("strip {}", colour(strip.index))) {
             @if let Some([low, high]) = strip.interval {
                 line class="interval" x1=(px(x.within(low))) x2=(px(x.within(high))) y1=(px(y)) y2=(px(y)) {
-                    title { (format!("{}: mean {:.2}, 95 % interval {low:.2} to {high:.2}", strip.label, strip.mean)) }
+                    title {
+                        (format!("{}: mean {}, 95 % interval {} to {}", strip.label, figure(strip.mean), figure(low), figure(high)))
+                    }
                 }
             }
             @for value in &strip.values {
-                circle cx=(px(x.within(*value))) cy=(px(y)) r="3.5" { title { (format!("{}: {value:.2}", strip.label)) } }
+                circle cx=(px(x.within(*value))) cy=(px(y)) r="3.5" { title { (format!("{}: {}", strip.label, figure(*value))) } }
             }
             line class="mean" x1=(px(x.within(strip.mean))) x2=(px(x.within(strip.mean))) y1=(px(y - 7.0)) y2=(px(y + 7.0)) {}
         }
         @if let Some(paper) = strip.paper {
             rect class="paper" x=(px(x.within(paper) - 3.5)) y=(px(y - 3.5)) width="7" height="7"
                 transform=(format!("rotate(45 {} {})", px(x.within(paper)), px(y))) {
-                title { (format!("{} in the paper: {paper:.2}", strip.label)) }
+                title { (format!("{} in the paper: {}", strip.label, figure(paper))) }
             }
         }
     }
@@ -96,6 +99,7 @@ pub(in crate::report) fn interval_mark(estimate: f64, [low, high]: [f64; 2], ran
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::suite::Column;
 
     #[test]
     fn every_run_is_a_dot_and_wide_intervals_are_cut() {
@@ -107,13 +111,15 @@ mod tests {
             interval,
             paper,
         };
-        let text = strips("F1", &[strip(Some([84.0, 97.0]), Some(92.0)), strip(None, None)]).unwrap().into_string();
+        let digits = Column::new("task", "f1", "F1").digits([]);
+        let text = strips("F1", &[strip(Some([84.0, 97.0]), Some(92.0)), strip(None, None)], digits);
+        let text = text.unwrap().into_string();
         assert_eq!((text.matches("<circle").count(), text.matches("class=\"mean\"").count()), (4, 2));
         assert_eq!((text.matches("class=\"interval\"").count(), text.matches("class=\"paper\"").count()), (1, 1));
         assert!(text.contains("95 % interval 84.00 to 97.00"), "the words have the whole interval: {text}");
         // The dots lie between 90 and 92, so that the plot ends at 93 and its padding.
         let x = Scale::around([89.0, 93.0].into_iter(), PLOT);
         assert!(text.contains(&format!("x1=\"{}\" x2=\"{}\"", px(x.within(84.0)), px(x.within(97.0)))), "{text}");
-        assert!(strips("F1", &[]).is_none());
+        assert!(strips("F1", &[], digits).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! The figure of an experiment with dense tasks: three cases, from hard to easy, with the prediction of each method.
 
 mod outline;
+mod png;
 mod raster;
 mod resample;
 mod scene;
@@ -27,7 +28,7 @@ const RANKS: [(f64, &str); 3] = [(0.25, "first quartile"), (0.5, "median"), (0.7
 pub struct Figure {
     /// The figure as SVG with embedded pictures.
     pub svg: String,
-    /// The figure as a PNG file.
+    /// The same, rendered as a PNG file.
     pub png: Vec<u8>,
 }
 
@@ -67,8 +68,8 @@ pub fn draw(table: &Table, task: Option<&FigureTask>, suite: &dyn Suite) -> Resu
             rows.iter().zip(&scores).map(|(row, scores)| (&row.folders[0], caption(task, scores.get(&case)))).collect();
         grid.rows.push((format!("{case} ({rank})"), panels(&case, &picture, task, &folders)?));
     }
-    let scene = grid.layout();
-    Ok(Some(Figure { svg: svg::svg(&scene)?, png: raster::raster(&scene)? }))
+    let svg = svg::svg(&grid.layout())?;
+    Ok(Some(Figure { png: raster::raster(&svg)?, svg }))
 }
 
 /// The header of a column: the method and the seed of the run that is shown.
@@ -188,7 +189,7 @@ mod tests {
         // No file format can compress noise.
         let most = 3 * (3 * 576 * 576) * 4 / 3 + 3 * 20_000;
         assert!(text.len() < most, "{} bytes, at most {most}", text.len());
-        assert!(raster::raster(&scene).unwrap().len() < 3 * scene.height * scene.width + 20_000);
+        assert!(raster::raster(&text).unwrap().len() < 3 * scene.height * scene.width + 20_000);
     }
 
     #[test]

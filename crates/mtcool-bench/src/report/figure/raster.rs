@@ -1,125 +1,124 @@
-//! Renders a scene as pixels.
+//! Renders a figure's SVG as pixels.
 
-use std::convert::Infallible;
-use std::io::Cursor;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::{Context, Result};
-use embedded_graphics::Drawable;
-use embedded_graphics::Pixel;
-use embedded_graphics::draw_target::DrawTarget;
-use embedded_graphics::geometry::{OriginDimensions, Point, Size};
-use embedded_graphics::mono_font::{MonoTextStyle, iso_8859_1::FONT_10X20};
-use embedded_graphics::pixelcolor::{Rgb888, RgbColor};
-use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
-use image::{DynamicImage, ImageFormat, RgbImage};
+use resvg::tiny_skia::{Color, Pixmap, Transform};
+use resvg::usvg::fontdb::Database;
+use resvg::usvg::{Options, Tree};
 
-use super::resample::resample;
-use super::scene::{Item, Picture, Scene, Stroke};
-use crate::suite::Colour;
+use super::png::png;
 
-/// The scene as a PNG file.
+/// The only font, so that a figure looks the same on every machine: Noto Sans, under the SIL Open Font License.
+static FONTS: LazyLock<Arc<Database>> = LazyLock::new(|| {
+    let mut fonts = Database::new();
+    fonts.load_font_data(notosans::REGULAR_TTF.to_vec());
+    let family = fonts.faces().next().and_then(|face| face.families.first()).map(|(name, _)| name.clone());
+    fonts.set_sans_serif_family(family.unwrap_or_default());
+    Arc::new(fonts)
+});
+
+/// The document `svg` as a PNG file of the document's size, on white.
 ///
 /// # Errors
-/// If it cannot be encoded.
-pub(super) fn raster(scene: &Scene) -> Result<Vec<u8>> {
-    let mut canvas =
-        Canvas { height: scene.height, width: scene.width, rgb: vec![255; 3 * scene.height * scene.width] };
-    for item in &scene.items {
-        match item {
-            Item::Picture { at, size, picture } => canvas.picture(*at, *size, picture),
-            Item::Stroke { at, scale, stroke } => canvas.stroke(*at, *scale, stroke),
-            Item::Box { at: [top, left], size: [height, width], colour } => {
-                canvas.fill(*left as isize, *top as isize, *width as isize, *height as isize, *colour);
-            }
-            Item::Text { at, text, centred, colour } => canvas.text(*at, text, *centred, *colour),
-        }
-    }
-    png(canvas.width, canvas.height, canvas.rgb)
+/// If it is no SVG, if it has no size that a picture can have, or if it cannot be encoded.
+pub(super) fn raster(svg: &str) -> Result<Vec<u8>> {
+    let options = Options { fontdb: Arc::clone(&FONTS), ..Options::default() };
+    let tree = Tree::from_str(svg, &options).context("the figure as SVG")?;
+    let size = tree.size().to_int_size();
+    let (width, height) = (size.width(), size.height());
+    let pixels = Pixmap::new(width, height).with_context(|| format!("a figure of {height}x{width} pixels"));
+    let mut pixels = pixels?;
+    pixels.fill(Color::WHITE);
+    resvg::render(&tree, Transform::identity(), &mut pixels.as_mut());
+    // Nothing is transparent on white.
+    let rgb = pixels.data().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
+    png(width as usize, height as usize, rgb)
 }
 
-/// `rgb` `[H, W, 3]` as a PNG file.
-///
-/// # Errors
-/// If the length does not fit the size, or the picture cannot be encoded.
-pub(super) fn png(width: usize, height: usize, rgb: Vec<u8>) -> Result<Vec<u8>> {
-    let length = rgb.len();
-    let picture = RgbImage::from_raw(width as u32, height as u32, rgb);
-    let picture = picture.with_context(|| format!("{length} bytes for a picture of {height}x{width}"))?;
-    let mut bytes = Vec::new();
-    DynamicImage::ImageRgb8(picture).write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png)?;
-    Ok(bytes)
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
 
-struct Canvas {
-    height: usize,
-    width: usize,
-    rgb: Vec<u8>,
-}
+    use super::super::outline::outlines;
+    use super::super::scene::{Item, Picture, Scene, Stroke};
+    use super::super::svg::svg;
+    use super::*;
 
-impl Canvas {
-    fn set(&mut self, x: isize, y: isize, colour: Colour) {
-        if (0..self.width as isize).contains(&x) && (0..self.height as isize).contains(&y) {
-            let at = 3 * (y as usize * self.width + x as usize);
-            self.rgb[at..at + 3].copy_from_slice(&colour);
-        }
+    /// What the PNG of a figure with these items has at (row, column).
+    fn pixels(items: Vec<Item>) -> impl Fn([usize; 2]) -> [u8; 3] {
+        let scene = Scene { height: 60, width: 120, items };
+        let file = raster(&svg(&scene).unwrap()).unwrap();
+        let picture = image::load_from_memory(&file).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), (120, 60));
+        move |[row, column]| picture.get_pixel(column as u32, row as u32).0
     }
 
-    fn fill(&mut self, left: isize, top: isize, width: isize, height: isize, colour: Colour) {
-        for y in top..top + height {
-            for x in left..left + width {
-                self.set(x, y, colour);
-            }
-        }
+    const BLUE: [u8; 3] = [0, 0, 255];
+    const WHITE: [u8; 3] = [255; 3];
+
+    #[test]
+    fn boxes_and_magnified_pixels_keep_their_borders() {
+        let picture = Picture { height: 1, width: 2, rgb: vec![255, 0, 0, 0, 255, 0] };
+        let at = pixels(vec![
+            Item::Box { at: [5, 10], size: [10, 20], colour: BLUE },
+            Item::Picture { at: [20, 40], size: [16, 32], picture },
+        ]);
+        assert_eq!([at([4, 15]), at([5, 10]), at([14, 29]), at([14, 30])], [WHITE, BLUE, BLUE, WHITE]);
+        assert_eq!(
+            [at([20, 40]), at([35, 55]), at([20, 56]), at([35, 71])],
+            [[255, 0, 0], [255, 0, 0], [0, 255, 0], [0, 255, 0]]
+        );
     }
 
-    fn picture(&mut self, [top, left]: [usize; 2], size: [usize; 2], picture: &Picture) {
-        let Picture { width, rgb, .. } = resample(picture, size);
-        for (index, pixel) in rgb.chunks_exact(3).enumerate() {
-            let (x, y) = (left + index % width, top + index / width);
-            self.set(x as isize, y as isize, [pixel[0], pixel[1], pixel[2]]);
-        }
+    #[test]
+    fn a_reduced_picture_has_the_means_of_its_pixels() {
+        // Columns of black and white, at the density of the screens for which SVG has more pixels than the figure.
+        let rgb = (0..64 * 64).flat_map(|at| [if at % 2 == 0 { 0 } else { 200 }; 3]).collect();
+        let at = pixels(vec![Item::Picture {
+            at: [10, 10],
+            size: [32, 32],
+            picture: Picture { height: 64, width: 64, rgb },
+        }]);
+        let [red, green, blue] = at([26, 26]);
+        assert!((95..=105).contains(&red) && red == green && red == blue, "{red}, {green}, {blue}");
     }
 
-    /// Draws outlines. They follow the borders of pixels, so each of their sides is drawn as a rectangle.
-    fn stroke(&mut self, [top, left]: [usize; 2], scale: f64, stroke: &Stroke) {
-        let thickness = stroke.thickness as isize;
-        let place = |[column, row]: [usize; 2]| {
-            let at =
-                |start: usize, pixels: usize| (start as f64 + pixels as f64 * scale).round() as isize - thickness / 2;
-            (at(left, column), at(top, row))
+    #[test]
+    fn outlines_are_lines_of_one_colour() {
+        let outlines = outlines(&[false, true, true, false], 2);
+        let stroke = Stroke { outlines, colour: BLUE, thickness: 3 };
+        let at = pixels(vec![Item::Stroke { at: [10, 10], scale: 20.0, stroke }]);
+        // The second pixel of the first row lies between the columns 30 and 50, and the rows 10 and 30.
+        assert_eq!([at([20, 30]), at([20, 50]), at([10, 40]), at([20, 40])], [BLUE, BLUE, BLUE, WHITE]);
+        let colours: BTreeSet<[u8; 3]> =
+            (0..60).flat_map(|row| (0..120).map(move |column| [row, column])).map(&at).collect();
+        assert_eq!(colours, BTreeSet::from([BLUE, WHITE]), "a border of pixels is sharp");
+    }
+
+    #[test]
+    fn text_is_drawn_where_it_stands() {
+        let text = |text: &str| {
+            let items = vec![Item::Text { at: [20, 10], text: text.into(), centred: false, colour: [0; 3] }];
+            let at = pixels(items);
+            let all = (0..60).flat_map(|row| (0..120).map(move |column| [row, column]));
+            let dark: Vec<[usize; 2]> = all.filter(|place| at(*place)[0] < 128).collect();
+            let right = dark.iter().map(|[_, column]| *column).max();
+            assert!(dark.iter().all(|[row, column]| (20..42).contains(row) && *column >= 9), "{text}: {dark:?}");
+            (dark.len(), right.unwrap_or(0))
         };
-        for outline in &stroke.outlines {
-            for (from, to) in outline.iter().zip(outline.iter().cycle().skip(1)) {
-                let ((ax, ay), (bx, by)) = (place(*from), place(*to));
-                let (width, height) = ((ax - bx).abs() + thickness, (ay - by).abs() + thickness);
-                self.fill(ax.min(bx), ay.min(by), width, height, stroke.colour);
-            }
-        }
+        assert_eq!(text(" "), (0, 0));
+        let (short, long) = (text("seed"), text("seed & <seed>"));
+        assert!(short.0 > 20 && long.0 > 2 * short.0 && long.1 > 2 * short.1, "{short:?}, {long:?}");
+        // A letter that a font lacks would be a box, or nothing.
+        let letters = ["Δ", "±", "é", "ß", "–"].map(|letter| text(letter).0);
+        assert!(letters.iter().all(|pixels| *pixels > 5), "{letters:?}");
+        let boxed = text("\u{10fffd}").0;
+        assert!(letters.iter().all(|pixels| *pixels != boxed), "{letters:?}, {boxed}");
     }
 
-    fn text(&mut self, [top, left]: [usize; 2], text: &str, centred: bool, [red, green, blue]: Colour) {
-        let style = MonoTextStyle::new(&FONT_10X20, Rgb888::new(red, green, blue));
-        let alignment = if centred { Alignment::Center } else { Alignment::Left };
-        let layout = TextStyleBuilder::new().alignment(alignment).baseline(Baseline::Top).build();
-        let at = Point::new(left as i32, top as i32);
-        let Ok(_) = Text::with_text_style(text, at, style, layout).draw(self);
-    }
-}
-
-impl OriginDimensions for Canvas {
-    fn size(&self) -> Size {
-        Size::new(self.width as u32, self.height as u32)
-    }
-}
-
-impl DrawTarget for Canvas {
-    type Color = Rgb888;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(&mut self, pixels: I) -> Result<(), Infallible> {
-        for Pixel(point, colour) in pixels {
-            self.set(point.x as isize, point.y as isize, [colour.r(), colour.g(), colour.b()]);
-        }
-        Ok(())
+    #[test]
+    fn what_is_no_svg_is_refused() {
+        assert!(format!("{:#}", raster("<p>no figure</p>").unwrap_err()).contains("SVG"));
     }
 }

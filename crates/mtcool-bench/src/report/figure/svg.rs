@@ -6,7 +6,7 @@ use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use super::raster::png;
+use super::png::png;
 use super::resample::resample;
 use super::scene::{CHARACTER, Item, Picture, Scene, Stroke};
 use crate::suite::Colour;
@@ -30,11 +30,16 @@ pub(super) fn svg(scene: &Scene) -> Result<String> {
 
 fn element(item: &Item) -> Result<String> {
     Ok(match item {
-        Item::Picture { at: [y, x], size: [height, width], picture } => format!(
-            "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" image-rendering=\"pixelated\" \
-             href=\"data:image/png;base64,{}\"/>\n",
-            BASE64_STANDARD.encode(encoded(picture, [*height, *width])?)
-        ),
+        Item::Picture { at: [y, x], size: [height, width], picture } => {
+            // Magnified pixels stay squares; where there are more pixels than can be seen, they are averaged.
+            let is_magnified = picture.height < *height && picture.width < *width;
+            let rendering = if is_magnified { " image-rendering=\"pixelated\"" } else { "" };
+            format!(
+                "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{rendering} \
+                 href=\"data:image/png;base64,{}\"/>\n",
+                BASE64_STANDARD.encode(encoded(picture, [*height, *width])?)
+            )
+        }
         Item::Stroke { at: [y, x], scale, stroke } => {
             let Stroke { outlines, colour, thickness } = stroke;
             let mut path = String::new();
@@ -51,7 +56,7 @@ fn element(item: &Item) -> Result<String> {
                 path.push_str("Z ");
             }
             format!(
-                "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{thickness}\"/>\n",
+                "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{thickness}\" shape-rendering=\"crispEdges\"/>\n",
                 path.trim_end(),
                 hex(colour)
             )

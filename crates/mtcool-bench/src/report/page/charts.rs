@@ -2,11 +2,13 @@
 
 use anyhow::Result;
 use maud::Markup;
-use mtcool_metrics::{MeanDifference, Summary};
+use mtcool_metrics::Summary;
 
-use crate::record::{Moved, Row};
+use crate::record::{CLAMPED_SHARE, Moved, Row};
 use crate::report::chart::{Curve, Point, Strip, colour, curves, scatter, strips};
+use crate::report::clamped::{is_share, layer_of};
 use crate::report::flatness::{Flatness, Rise, title};
+use crate::report::interval::{cut, mean_interval};
 use crate::report::overall::{Overall, overall};
 use crate::report::row::TableRow;
 use crate::report::scores::run_values;
@@ -36,15 +38,18 @@ pub(super) struct Charts {
     pub(super) training: Group,
     /// The rise of the losses when weights are moved.
     pub(super) flatness: Group,
+    /// What the clamp moved in each layer, over the epochs, for one method.
+    pub(super) clamped: Group,
 }
 
 /// What is recorded of training, each with its title: metrics of tasks or of pairs of tasks.
-const TRAINING: [(&str, &str); 5] = [
+const TRAINING: [(&str, &str); 6] = [
     ("loss", "training loss"),
     ("weight", "weight"),
     ("gradient_norm", "gradient norm"),
     ("gradient_cosine", "cosine of the gradients"),
     ("gradient_conflict_rate", "share of steps in conflict"),
+    (CLAMPED_SHARE, "share of theta that the clamp moved"),
 ];
 
 impl Charts {
@@ -71,6 +76,7 @@ impl Charts {
             curves: with_legend(table, curves_of_columns),
             training: with_legend(table, training(table)),
             flatness: with_legend(table, flatness.map(|found| rises(table, found)).unwrap_or_default()),
+            clamped: clamped(table),
         })
     }
 }
@@ -106,14 +112,11 @@ fn runs(table: &Table, rows: &[(usize, &TableRow)], at: usize, title: &str) -> R
         let values = run_values(&row.histories, &row.stored, column, table.split);
         let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
         let Some(summary) = Summary::of(&values) else { continue };
-        let interval = match summary.count {
-            0 | 1 => None,
-            _ => Some(MeanDifference::from_constant(&summary, 0.0, 0.95)?).map(|mean| [mean.low, mean.high]),
-        };
+        let interval = mean_interval(&summary)?;
         let paper = row.against_paper[at].filter(|_| table.paper_obstacle.is_none()).map(|cell| cell.paper.mean);
         lines.push(Strip { label: row.method.label.to_string(), index, values, mean: summary.mean, interval, paper });
     }
-    Ok(strips(title, &lines))
+    Ok(strips(title, &lines, table.digits(column)))
 }
 
 /// Training time per epoch against delta-m, or against the mean rank where the method that trains each task alone has no runs.
@@ -155,11 +158,14 @@ fn training(table: &Table) -> Vec<Markup> {
 /// A chart for each task and kind of movement: the rise of the loss by the half-width of the noise.
 fn rises(table: &Table, flatness: &Flatness) -> Vec<Markup> {
     let chart = |(task, moved): (Name, Moved)| {
+        let of_chart = flatness.rises.iter().filter(|rise| rise.task == task && rise.moved == moved);
+        let [low, _, high] = range(&of_chart.flat_map(|rise| rise.values.iter().copied()).collect::<Vec<f64>>());
         let curve = |(index, row): (usize, &TableRow)| {
             let fits = |rise: &&Rise| rise.row == index && rise.task == task && rise.moved == moved;
             let point = |rise: &Rise| {
-                let [low, mean, high] = range(&rise.values);
-                [rise.radius, mean, low, high]
+                let mean = range(&rise.values)[1];
+                let [from, to] = rise.interval.unwrap_or([mean; 2]).map(|end| cut(end, [low, high]));
+                [rise.radius, mean, from, to]
             };
             let mut points: Vec<[f64; 4]> = flatness.rises.iter().filter(fits).map(point).collect();
             points.sort_by(|a, b| a[0].total_cmp(&b[0]));
@@ -169,6 +175,34 @@ fn rises(table: &Table, flatness: &Flatness) -> Vec<Markup> {
         curves(&title(&task, moved), ["r", "rise of the loss"], &lines)
     };
     flatness.kinds().into_iter().filter_map(chart).collect()
+}
+
+/// A chart for each task with a curve per layer: the share that the clamp moved, by epoch. The method is the subject, or the first
+/// one that has recorded any shares.
+fn clamped(table: &Table) -> Group {
+    let has_shares = |row: &&TableRow| row.histories.iter().flatten().any(is_share);
+    let of_subject = table.rows.iter().find(|row| row.method.name == table.roles.subject.as_str() && has_shares(row));
+    let Some(row) = of_subject.or_else(|| table.rows.iter().find(has_shares)) else { return Group::default() };
+    let (mut tasks, mut layers): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for found in row.histories.iter().flatten().filter(|found| is_share(found)) {
+        let layer = layer_of(&found.metric);
+        if !tasks.contains(&found.task.as_str()) {
+            tasks.push(&found.task);
+        }
+        if !layer.is_empty() && !layers.contains(&layer) {
+            layers.push(layer);
+        }
+    }
+    let chart = |task: &&str| {
+        let curve = |(index, layer): (usize, &&str)| {
+            let points = points(&row.histories, "train", task, &format!("{CLAMPED_SHARE}.{layer}"));
+            Curve { label: (*layer).to_owned(), index, is_subject: false, points }
+        };
+        let lines: Vec<Curve> = layers.iter().enumerate().map(curve).collect();
+        curves(&format!("{task}: layers of {}", row.method.label), ["epoch", "share"], &lines)
+    };
+    let drawn = tasks.iter().filter_map(chart).collect();
+    Group { legend: layers.iter().enumerate().map(|(at, layer)| (colour(at), (*layer).to_owned())).collect(), drawn }
 }
 
 /// The curve of a row, without points.

@@ -54,6 +54,9 @@ pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
             (section("Training", &charts.training, "Losses, weights and gradients of the tasks, as means over the steps of an \
                 epoch."))
             (section("Flatness", &charts.flatness, &flatness_note(flatness.as_ref())))
+            (section("What the clamp moved", &charts.clamped, "Share of the elements of a task's theta that the clamp moved in an update, \
+                as means over the updates of an epoch, by layer; bands are the range of the runs."))
+            @if let Some(clamped) = tables::clamped(table) { section { (clamped) } }
             @if let Some(figure) = figure {
                 section {
                     h2 { "Cases" }
@@ -94,7 +97,8 @@ fn flatness_note(flatness: Option<&Flatness>) -> String {
         format!("{} {estimate:+.2} ({low:+.2} to {high:+.2})", flatness_title(&found.task, found.moved))
     });
     let words: Vec<String> = words.collect();
-    let shown = "Rise of the training loss when weights are moved by uniform noise of half-width r; bands are the range of the runs.";
+    let shown = "Rise of the training loss when weights are moved by uniform noise of half-width r; bands are the 95 % intervals \
+                 of the means over runs (Student's t), cut where they reach far beyond the runs.";
     match (words.is_empty(), largest) {
         (false, Some(radius)) => {
             format!(

@@ -6,6 +6,7 @@ use crate::plan::Direction;
 use crate::report::chart::interval_mark;
 use crate::report::claims::{Finding, JudgedClaim};
 use crate::report::claims_sheet::ClaimsSheet;
+use crate::report::clamped::ClampedSheet;
 use crate::report::external_sheet::ExternalSheet;
 use crate::report::paired_sheet::PairedSheet;
 use crate::report::places::Place;
@@ -129,18 +130,33 @@ pub(super) fn external(table: &Table) -> Vec<Markup> {
     let block = |ExternalSheet { title, head, lines, notes }: ExternalSheet| {
         html! {
             h2 { (title) }
-            @if !lines.is_empty() {
-                div.scroll {
-                    table {
-                        thead { tr { @for name in &head { th { (name) } } } }
-                        tbody { @for line in &lines { tr { @for cell in line { td { (cell) } } } } }
-                    }
-                }
-            }
+            @if !lines.is_empty() { (plain(&head, &lines)) }
             ul.notes { @for note in &notes { li { (note) } } }
         }
     };
     ExternalSheet::all(table).into_iter().map(block).collect()
+}
+
+/// What the clamp moved in the last epoch; `None` if no run has recorded it.
+pub(super) fn clamped(table: &Table) -> Option<Markup> {
+    let ClampedSheet { title, head, lines, note } = ClampedSheet::of(table)?;
+    Some(html! {
+        h2 { (title) }
+        (plain(&head, &lines))
+        p.note { (note) }
+    })
+}
+
+/// A table of texts, which may be wider than the page.
+fn plain(head: &[String], lines: &[Vec<String>]) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr { @for name in head { th { (name) } } } }
+                tbody { @for line in lines { tr { @for cell in line { td { (cell) } } } } }
+            }
+        }
+    }
 }
 
 /// The paired comparison; `None` if there is none.
@@ -148,12 +164,7 @@ pub(super) fn paired(table: &Table) -> Option<Markup> {
     let PairedSheet { title, head, lines, notes } = PairedSheet::of(table)?;
     Some(html! {
         h2 { (title) }
-        div.scroll {
-            table {
-                thead { tr { @for name in &head { th { (name) } } } }
-                tbody { @for line in &lines { tr { @for cell in line { td { (cell) } } } } }
-            }
-        }
+        (plain(&head, &lines))
         p.note { (notes.join(" ")) }
     })
 }

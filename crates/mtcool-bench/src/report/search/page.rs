@@ -7,6 +7,7 @@ use crate::plan::Space;
 use crate::record::TrialRecord;
 use crate::report::chart::{Sample, Strip, colour, slice, strips};
 use crate::report::page::document;
+use crate::suite::Digits;
 
 /// The whole page.
 pub(super) fn page(report: &SearchReport<'_>) -> String {
@@ -73,7 +74,7 @@ fn charts(report: &SearchReport<'_>, space: &Space) -> Vec<Markup> {
                 for strip in &mut by_text {
                     strip.mean = strip.values.iter().sum::<f64>() / strip.values.len() as f64;
                 }
-                strips(&title, &by_text)
+                strips(&title, &by_text, Digits::default())
             }
         }
     };

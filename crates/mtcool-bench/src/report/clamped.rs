@@ -1,0 +1,118 @@
+//! [`ClampedSheet`]: which share of each layer MT-COOL's clamp moved in the last epoch, as texts.
+
+use mtcool_metrics::Summary;
+
+use super::grid::grid;
+use super::row::TableRow;
+use super::table::Table;
+use crate::record::{CLAMPED_SHARE, Row, final_rows};
+
+/// What the clamp moved in the last epoch, for each task and layer and each method with a clamp.
+pub(super) struct ClampedSheet {
+    /// Its title.
+    pub(super) title: String,
+    /// The texts of the header.
+    pub(super) head: Vec<String>,
+    /// A line per task and layer, after a line for all layers of the task.
+    pub(super) lines: Vec<Vec<String>>,
+    /// What the numbers are.
+    pub(super) note: String,
+}
+
+impl ClampedSheet {
+    /// The shares of `table`; `None` if no finished run has recorded any.
+    pub(super) fn of(table: &Table) -> Option<Self> {
+        let rows: Vec<&TableRow> =
+            table.rows.iter().filter(|row| row.histories.iter().flatten().any(is_share)).collect();
+        let mut keys: Vec<(&str, &str)> = Vec::new();
+        for row in rows.iter().flat_map(|row| &row.histories).flatten().filter(|row| is_share(row)) {
+            let key = (row.task.as_str(), layer_of(&row.metric));
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return None;
+        }
+        let line = |&(task, layer): &(&str, &str)| {
+            let name = if layer.is_empty() { format!("{task}, all layers") } else { format!("{task}, {layer}") };
+            let cells = rows.iter().map(|row| cell(row, task, layer));
+            std::iter::once(name).chain(cells).collect::<Vec<String>>()
+        };
+        let labels = rows.iter().map(|row| row.method.label.to_string());
+        Some(Self {
+            title: "What the clamp moved in the last epoch, in per cent".into(),
+            head: std::iter::once("Task, layer".to_owned()).chain(labels).collect(),
+            lines: keys.iter().map(line).collect(),
+            note: "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of \
+                   the epoch; ±: standard deviation over the runs. `metrics.parquet` of each run has it for every epoch."
+                .into(),
+        })
+    }
+
+    /// What `mtcool flatness` prints below the flatness.
+    pub(super) fn markdown(&self) -> String {
+        format!("## {}\n\n{}\n{}\n", self.title, grid(&self.head, &self.lines), self.note)
+    }
+}
+
+/// Whether a row is the share of a task's whole theta or of one of its layers.
+pub(super) fn is_share(row: &Row) -> bool {
+    let of_share = row.metric.strip_prefix(CLAMPED_SHARE);
+    row.split == "train" && of_share.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The layer to which the metric of a share belongs; empty for the whole theta.
+pub(super) fn layer_of(metric: &str) -> &str {
+    metric.strip_prefix(CLAMPED_SHARE).unwrap_or_default().trim_start_matches('.')
+}
+
+/// The mean over the runs of `row` of the share at the end, with its deviation.
+fn cell(row: &TableRow, task: &str, layer: &str) -> String {
+    let of_run = |history: &Vec<Row>| {
+        let is_cell = |found: &&Row| is_share(found) && found.task == task && layer_of(&found.metric) == layer;
+        final_rows(history, None).into_iter().find(is_cell).map(|found| 100.0 * found.value)
+    };
+    let values: Vec<f64> = row.histories.iter().filter_map(of_run).collect();
+    match Summary::of(&values) {
+        Some(Summary { mean, std: Some(std), .. }) => format!("{mean:.2} ± {std:.2}"),
+        Some(Summary { mean, .. }) => format!("{mean:.2}"),
+        None => "-".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_has_a_line_with_the_shares_of_the_last_epoch() {
+        assert!(ClampedSheet::of(&Table::example(None)).is_none(), "no run has recorded a share");
+        let mut table = Table::example(None);
+        let row = |epoch, task: &str, metric: &str, value| Row {
+            step: epoch,
+            epoch,
+            split: "train".into(),
+            task: task.into(),
+            metric: metric.into(),
+            value,
+        };
+        let run = |by: f64| {
+            let of_epoch = |epoch: u64| {
+                let share = epoch as f64 / 10.0 + by;
+                let others = ["loss", "clamped_shares", "clamped_share", "clamped_share.enc1.conv"];
+                others.map(|metric| row(epoch, "even", metric, share)).into_iter()
+            };
+            of_epoch(1).chain(of_epoch(2)).chain([row(2, "odd", "clamped_share.fc", 0.5)]).collect::<Vec<Row>>()
+        };
+        // The first row of the example is Joint, which has no clamp.
+        table.rows[1].histories = vec![run(0.0), run(0.1)];
+        let sheet = ClampedSheet::of(&table).unwrap();
+        assert_eq!(sheet.head, ["Task, layer", "MT-COOL (Ours)"]);
+        let lines =
+            [["even, all layers", "25.00 ± 7.07"], ["even, enc1.conv", "25.00 ± 7.07"], ["odd, fc", "50.00 ± 0.00"]];
+        assert_eq!(sheet.lines, lines.map(|line| line.map(str::to_owned).to_vec()));
+        table.rows[1].histories.truncate(1);
+        assert_eq!(ClampedSheet::of(&table).unwrap().lines[0][1], "20.00");
+    }
+}

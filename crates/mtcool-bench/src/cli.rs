@@ -1,5 +1,6 @@
 //! The command line.
 
+mod documents;
 mod export;
 mod flags;
 mod sweep;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
+pub(crate) use self::documents::{Cite, Completions, Man};
 pub(crate) use self::export::Export;
 pub(crate) use self::flags::{ConfigFlags, TrainingFlags};
 pub(crate) use self::sweep::{SlurmFlags, Sweep};
@@ -53,6 +55,12 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Show how far an experiment is: what is done, where it is running, how long it will take, and what waits.
     Status(OfExperiment),
+    /// Print the papers to cite, as BibTeX or plain text: MT-COOL's, this program, and those of an experiment's methods.
+    Cite(Cite),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(Completions),
+    /// Write manual pages for `man`.
+    Man(Man),
 }
 
 /// `mtcool reproduce`.
@@ -72,6 +80,10 @@ pub(crate) struct Reproduce {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
+    /// Check the whole way with one training step, one batch of validation and one of the test for each row, and draw the report;
+    /// nothing is kept, and nothing else is done. For example `mtcool reproduce own.toml --fast-dev-run` before a long sweep.
+    #[arg(long)]
+    pub(crate) fast_dev_run: bool,
     /// Wait for runs that other processes execute, and write the table in the end. Without it, a process ends as soon as nothing is
     /// left to take.
     #[arg(long)]

@@ -81,6 +81,7 @@
 //! ```
 
 pub mod batches;
+mod clock;
 mod diagram;
 mod error;
 mod gradient;
@@ -101,6 +102,7 @@ mod state_tensors;
 mod update;
 
 pub use batches::{Batch, BatchSource};
+pub use clock::PassTimes;
 pub use diagram::{Diagram, Layer, Node, NodeId, NormalizedTogether, Weights};
 pub use error::{Error, Result};
 pub use gradient::{

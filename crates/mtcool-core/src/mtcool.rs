@@ -124,7 +124,7 @@ impl Mtcool {
                 // Leaves at the perturbed point: the gradient is taken there.
                 let leaves = perturbed.track(|_| true)?;
                 let terms = objective::task_losses(problem, &leaves, batches)?;
-                gradients = gradients.add_scaled(&leaves.backward(&objective::total(&terms)?)?, share)?;
+                gradients = gradients.add_scaled(&problem.backward(&leaves, &objective::total(&terms)?)?, share)?;
                 for (losses, loss) in losses.iter_mut().zip(terms) {
                     losses.push(loss.detach());
                 }
@@ -201,7 +201,7 @@ impl Mtcool {
                 Some(regularizer) => (&terms.loss + (regularizer * self.config.lambda)?)?,
                 None => terms.loss.clone(),
             };
-            gradients = gradients.add_scaled(&leaves.backward(&total)?, share)?;
+            gradients = gradients.add_scaled(&problem.backward(leaves, &total)?, share)?;
             losses.push(terms.loss.detach());
             regularizers.extend(terms.regularizer.map(|regularizer| regularizer.detach()));
         }

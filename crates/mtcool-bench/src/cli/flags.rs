@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, ValueEnum};
+
+use crate::progress::Display;
 
 /// Flags that override an experiment's configuration from its file and from `MTCOOL_*` variables.
 #[derive(Args, Clone, Debug, Default)]
@@ -30,9 +32,39 @@ pub(crate) struct ConfigFlags {
     /// A folder with the data set in its official layout, or `synth` for a synthetic one.
     #[arg(long, value_name = "DIR|synth", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) data: Option<String>,
+    /// A diagnosis instead of a result: train on this number of examples of the training part, without augmentation, and measure
+    /// the networks on the same ones, such as `--overfit 8 --set training.epochs=100`. A network that learns anything fits them.
+    /// The table is kept apart.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) overfit: Option<u64>,
     /// Any key of the experiment's file, such as `training.epochs=5`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
+}
+
+/// How the progress of a sweep is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressFlag {
+    /// The live view in a terminal; a bar if standard output is redirected; lines if standard error is.
+    #[default]
+    Auto,
+    /// All runs with their progress, memory and curves of the validation metric, filling the terminal.
+    Live,
+    /// A bar below the log.
+    Bar,
+    /// A plain line every 15 seconds.
+    Lines,
+}
+
+impl From<ProgressFlag> for Display {
+    fn from(flag: ProgressFlag) -> Self {
+        match flag {
+            ProgressFlag::Auto => Self::Auto,
+            ProgressFlag::Live => Self::Live,
+            ProgressFlag::Bar => Self::Bar,
+            ProgressFlag::Lines => Self::Lines,
+        }
+    }
 }
 
 /// Flags of the commands that train, which change no result.
@@ -47,4 +79,7 @@ pub(crate) struct TrainingFlags {
     /// Seconds between checkpoints.
     #[arg(long, default_value_t = 30.0)]
     pub(crate) checkpoint_seconds: f64,
+    /// How the progress is shown, such as `--progress lines` for plain lines.
+    #[arg(long, value_enum, default_value_t = ProgressFlag::Auto)]
+    pub(crate) progress: ProgressFlag,
 }

@@ -25,6 +25,10 @@ pub(crate) struct Sweep {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
+    /// Check the whole way with one training step, one batch of validation and one of the test for each row, and draw the report;
+    /// nothing is kept, and nothing else is done. For example `mtcool sweep own.toml --fast-dev-run` before a long sweep.
+    #[arg(long)]
+    pub(crate) fast_dev_run: bool,
     /// Submit the script with `sbatch`. Without this flag, it is only written.
     #[arg(long)]
     pub(crate) slurm: bool,

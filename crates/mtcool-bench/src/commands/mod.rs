@@ -1,12 +1,15 @@
 //! The implementation of each subcommand.
 
+mod cite;
 mod columns;
 mod compare;
 mod conditions;
 mod data;
+mod documents;
 mod ended;
 mod experiment;
 mod external;
+mod fast_dev_run;
 mod flags;
 mod flatness;
 mod interrupt;
@@ -26,7 +29,7 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use self::ended::Ended;
-use crate::cli::{Cli, Command, Evaluate, Export, Predict, command_line, predict_options};
+use crate::cli::{Cli, Command, Evaluate, Export, Predict, Reproduce, Sweep, command_line, predict_options};
 use crate::export::ExportRequest;
 use crate::external::EvaluateRequest;
 use crate::logging;
@@ -62,6 +65,10 @@ fn run(registry: &Registry) -> Result<()> {
     let matches = command_line(registry).get_matches();
     let options = predict_options(registry, &matches);
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
+        Command::Reproduce(Reproduce { experiment, config, training, fast_dev_run: true, .. })
+        | Command::Sweep(Sweep { experiment, config, training, fast_dev_run: true, .. }) => {
+            fast_dev_run::fast_dev_run(registry, &experiment, (&config, &training))
+        }
         Command::Reproduce(arguments) => experiment::reproduce(registry, &arguments),
         Command::Sweep(arguments) => sweep::sweep(registry, &arguments),
         Command::Report(arguments) => experiment::report(registry, &arguments),
@@ -88,5 +95,8 @@ fn run(registry: &Registry) -> Result<()> {
         Command::Runs(arguments) => runs::runs(registry, &arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Status(arguments) => status::status(registry, &arguments),
+        Command::Cite(arguments) => cite::cite(registry, &arguments),
+        Command::Completions(arguments) => documents::completions(registry, &arguments),
+        Command::Man(arguments) => documents::man(registry, &arguments),
     }
 }

@@ -8,6 +8,7 @@ mod claims;
 mod experiment;
 mod external;
 mod factors;
+mod fast_dev_run;
 mod grid;
 mod keys;
 mod layers;

@@ -106,6 +106,7 @@ impl Plan {
             experiment.report = Split::Validation;
             experiment.notes.push(NO_TEST.into());
         }
+        diagnose(&mut experiment);
         experiment.dataset = dataset.name.to_string();
         let plan =
             Self { source, experiment, dataset, data_settings, spec, network, losses, methods, further, first_block };
@@ -156,6 +157,7 @@ impl Plan {
             origin: data.origin.clone(),
             files: data.files.clone(),
             data: self.data_settings.clone(),
+            overfit: experiment.overfit,
             network: method.network.clone(),
             training: method.training.clone(),
             loss: describe(&self.losses, &self.spec),
@@ -207,6 +209,15 @@ impl Plan {
         let precision = self.experiment.precision;
         let request = NetworkRequest { config, input: self.spec.input, tasks, all_tasks: tasks, precision };
         self.network.network(request, sharing)
+    }
+}
+
+/// Marks an experiment that is an overfit diagnosis, and takes away everything that compares results.
+fn diagnose(experiment: &mut Experiment) {
+    if let Some(count) = experiment.overfit {
+        experiment.title = format!("OVERFIT DIAGNOSIS on {count} training examples: {}", experiment.title);
+        experiment.reference.clear();
+        experiment.claims.clear();
     }
 }
 

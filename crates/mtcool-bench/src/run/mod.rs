@@ -2,6 +2,7 @@
 //!
 //! This is the only module that trains, and the only one that reads the test split. It knows no data set and no method by name.
 
+mod curve;
 mod ended;
 mod flatness;
 mod loss;
@@ -9,6 +10,7 @@ mod problem;
 mod search;
 mod selection;
 mod sweep;
+mod times;
 mod train;
 
 pub use ended::{Diverged, Interrupted};

@@ -94,7 +94,7 @@ impl<'a> Point<'a> {
             let leaves = place.track(|_| true)?;
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
             for (row, loss) in rows.iter_mut().zip(&losses) {
-                *row = std::mem::take(row).add_scaled(&leaves.backward(loss)?, share)?;
+                *row = std::mem::take(row).add_scaled(&self.problem.backward(&leaves, loss)?, share)?;
             }
             rounds.push(constants_of(&losses));
         }
@@ -120,7 +120,7 @@ impl<'a> Point<'a> {
         for batches in self.batches.chunks(self.tasks()) {
             let leaves = parameters.track(|_| true)?;
             let loss = self.task_loss(&leaves, task, batches)?;
-            sum = sum.add_scaled(&leaves.backward(&loss)?, share)?;
+            sum = sum.add_scaled(&self.problem.backward(&leaves, &loss)?, share)?;
             losses.push(loss.detach());
         }
         Ok((objective::mean(&losses)?, sum))
@@ -138,7 +138,7 @@ impl<'a> Point<'a> {
 
     fn task_loss(&self, parameters: &Parameters, task: usize, batches: &[Batch]) -> Result<Tensor> {
         let Batch { input, target } = &batches[task];
-        let output = self.problem.network().forward(parameters, task, input)?;
+        let output = self.problem.forward(parameters, task, input)?;
         self.problem.loss(task, &output, target)
     }
 
@@ -160,7 +160,7 @@ impl<'a> Point<'a> {
             let weighted = losses.iter().zip(weigh(&losses)?);
             let weighted = weighted.map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
             let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
-            gradients = gradients.add_scaled(&leaves.backward(&total)?, share)?;
+            gradients = gradients.add_scaled(&self.problem.backward(&leaves, &total)?, share)?;
             rounds.push(constants_of(&losses));
         }
         Ok((gradients, means(&rounds)?))

@@ -105,7 +105,7 @@ pub(crate) struct Report {
     /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
     /// Replace a table that has more results.
@@ -130,7 +130,7 @@ pub(crate) struct Search {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
-    /// Number of trials of each method: `search.trials` of the experiment's file.
+    /// Number of trials of each method, such as `--trials 20`; by default `search.trials` of the experiment's file.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) trials: Option<usize>,
     /// Write the best settings into the experiment's file; for an experiment that comes with the program, print the lines to write.
@@ -146,16 +146,16 @@ pub(crate) struct Flatness {
     /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
-    /// Half-widths of the uniform noise that moves the weights, separated by commas.
+    /// Half-widths of the uniform noise that moves the weights, separated by commas, such as `--radii 0.01,0.1`.
     #[arg(long, value_delimiter = ',', default_value = "0.01,0.02,0.05,0.1", value_name = "R,R,...")]
     pub(crate) radii: Vec<f64>,
-    /// Number of draws of the noise per half-width.
+    /// Number of draws of the noise per half-width, such as `--draws 8`.
     #[arg(long, default_value_t = 4)]
     pub(crate) draws: usize,
-    /// Number of training batches on which the losses are measured.
+    /// Number of training batches on which the losses are measured, such as `--batches 16`.
     #[arg(long, default_value_t = 8)]
     pub(crate) batches: usize,
 }
@@ -168,7 +168,7 @@ pub(crate) struct Predict {
     /// numbers are averaged.
     #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The folder for masks, numbers and the table of all photographs in it.
+    /// The folder for masks, numbers and the table of all photographs in it, such as `--out masks`.
     #[arg(long, default_value = "predictions")]
     pub(crate) out: PathBuf,
     /// Also write the probability of each class at each pixel, as 16-bit grey pictures.
@@ -186,14 +186,14 @@ pub(crate) struct Evaluate {
     /// Each run is measured by itself.
     #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// A folder with pictures and labels of the same tasks. A task without labels is left out.
+    /// A folder with pictures and labels of the same tasks, such as `--data ~/drive`. A task without labels is left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// A setting in which the folder's layout differs from that of the training data, such as `images=test/{case}.png` or
     /// `tasks.disc.mask=truth/{case}.png`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
-    /// The file for the figures, as CSV.
+    /// The file for the figures, as CSV, such as `--out drive.csv`.
     #[arg(long, value_name = "FILE", default_value = "evaluation.csv")]
     pub(crate) out: PathBuf,
 }
@@ -203,7 +203,7 @@ pub(crate) struct Evaluate {
 pub(crate) struct OfExperiment {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     pub(crate) experiment: String,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
 }
@@ -218,7 +218,7 @@ pub(crate) struct Runs {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     #[arg(required = true)]
     pub(crate) experiment: Option<String>,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
     /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`.
@@ -255,7 +255,7 @@ pub(crate) struct Compare {
     /// its runs (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
     #[arg(required = true, num_args = 2..=3, value_name = "SIDE")]
     pub(crate) sides: Vec<String>,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
 }
@@ -263,10 +263,11 @@ pub(crate) struct Compare {
 /// `mtcool methods`.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Methods {
-    /// Formula, paper, guarantee, cost and settings of this method.
+    /// Formula, paper, guarantee, cost and settings of this method, such as `--explain fairgrad`.
     #[arg(long, value_name = "METHOD")]
     pub(crate) explain: Option<String>,
-    /// Only these kinds, separated by commas: separate, alternating, weighting, aggregator, passes, wrapper.
+    /// Only these kinds, separated by commas, such as `--kind aggregator,weighting`: separate, alternating, weighting, aggregator,
+    /// passes, wrapper.
     #[arg(long, value_delimiter = ',')]
     pub(crate) kind: Vec<String>,
     /// As a table in Markdown.
@@ -314,7 +315,7 @@ pub(crate) enum Data {
     Fetch {
         /// The data set.
         dataset: String,
-        /// The folder for it; by default `data/DATASET`.
+        /// The folder for it, such as `--data ~/mnist`; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -322,19 +323,20 @@ pub(crate) enum Data {
     Synth {
         /// The data set.
         dataset: String,
-        /// The folder for it; by default `data/DATASET-synth`.
+        /// The folder for it, such as `--data drawn`; by default `data/DATASET-synth`.
         #[arg(long)]
         data: Option<PathBuf>,
-        /// Number of training images, validation images included; by default as many as in the real data set.
+        /// Number of training images, validation images included, such as `--train 40`; by default as many as in the real data set.
         #[arg(long)]
         train: Option<usize>,
-        /// Number of test images; by default as many as in the real data set.
+        /// Number of test images, such as `--test 20`; by default as many as in the real data set.
         #[arg(long)]
         test: Option<usize>,
-        /// The seed from which every image is drawn.
+        /// The seed from which every image is drawn, such as `--seed 1`.
         #[arg(long, default_value_t = 0, value_parser = value_parser!(u64).range(..=i64::MAX as u64))]
         seed: u64,
-        /// The factor by which the sides of the images are shorter than those of the official photographs; 1 by default.
+        /// The factor by which the sides of the images are shorter than those of the official photographs, such as `--shrink 4`; 1 by
+        /// default.
         #[arg(long)]
         shrink: Option<usize>,
     },
@@ -346,7 +348,7 @@ pub(crate) enum Data {
     Verify {
         /// The data set.
         dataset: String,
-        /// The folder of the data set; by default `data/DATASET`.
+        /// The folder of the data set, such as `--data ~/refuge`; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -360,7 +362,7 @@ pub(crate) struct Inspect {
     /// Its configuration.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The file for the page with pictures, masks and labels.
+    /// The file for the page with pictures, masks and labels, such as `--page cells.html`.
     #[arg(long, value_name = "FILE", default_value = "inspection.html")]
     pub(crate) page: PathBuf,
 }
@@ -370,7 +372,7 @@ pub(crate) struct Inspect {
 pub(crate) struct Init {
     /// The folder with pictures, and masks or a table.
     pub(crate) folder: PathBuf,
-    /// The file to write; it must not exist.
+    /// The file to write, such as `--out cells.toml`; it must not exist.
     #[arg(long, value_name = "FILE", default_value = "own.toml")]
     pub(crate) out: PathBuf,
 }

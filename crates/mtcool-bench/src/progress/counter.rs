@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::LINE_INTERVAL;
+/// Time between two plain lines.
+pub(super) const LINE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Returns a function that displays the progress of a count: it takes the number of finished items and the total, and may be
 /// called from any thread.

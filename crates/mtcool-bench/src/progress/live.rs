@@ -3,22 +3,19 @@
 //! It reads no keys and leaves the terminal's modes alone, so that Ctrl-C is a signal as usual. The terminal gets its content back
 //! when the sweep ends, when a signal asks the process to stop, and when the process panics.
 
-use std::io::{self, Stderr, Write};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Once};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
 
 use super::memory::resident;
+use super::screen::{self, Screen};
+use super::state::{Shared, Slot, locked};
 use super::view::draw;
-use super::{Console, Shared, locked};
 
 /// Time between two pictures.
 const PICTURE_INTERVAL: Duration = Duration::from_millis(250);
@@ -30,62 +27,66 @@ const STOPPING: &str = "stopping after this step; a second Ctrl-C ends the proce
 /// Whether the view fills the terminal.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
 
-/// The view of a sweep, until it is closed.
+/// The view of a sweep, until it is dropped.
 pub(super) struct LiveView {
-    close: Sender<()>,
-    thread: JoinHandle<()>,
+    /// The thread ends when this is gone.
+    close: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl LiveView {
-    /// Opens the view of `state`; `None` if the terminal cannot show it.
-    pub(super) fn open(console: Console, state: Shared) -> Option<Self> {
-        let mut terminal = Terminal::new(CrosstermBackend::new(io::stderr())).ok()?;
+    /// Opens the view of `state`, which `slot` names while it is open; `None` if the terminal cannot show it. A signal that sets `stop`
+    /// ends it.
+    pub(super) fn open(slot: Slot, stop: Arc<AtomicUsize>, state: Shared) -> Option<Self> {
+        let mut terminal = Terminal::new(Screen::default()).ok()?;
         restore_after_a_panic();
         IS_OPEN.store(true, Ordering::SeqCst);
-        if execute!(io::stderr(), EnterAlternateScreen, Hide).and_then(|()| terminal.clear()).is_err() {
+        if screen::open().is_err() {
             restore();
             return None;
         }
-        console.set_live(Some(state.clone()));
-        let of_thread = console.clone();
+        *locked(&slot) = Some(state.clone());
+        let of_thread = slot.clone();
         let (close, closed) = channel();
         let show = move || {
             let mut last: Option<Instant> = None;
-            while closed.recv_timeout(REACTION) == Err(RecvTimeoutError::Timeout)
-                && of_thread.stop.load(Ordering::Relaxed) == 0
-            {
+            while closed.recv_timeout(REACTION) == Err(RecvTimeoutError::Timeout) && stop.load(Ordering::Relaxed) == 0 {
                 if last.is_none_or(|last| last.elapsed() >= PICTURE_INTERVAL) {
                     last = Some(Instant::now());
                     picture(&mut terminal, &state);
                 }
             }
             restore();
-            of_thread.set_live(None);
-            let is_stopped = of_thread.stop.load(Ordering::Relaxed) > 0;
+            *locked(&of_thread) = None;
+            let is_stopped = stop.load(Ordering::Relaxed) > 0;
             print_log(&state, is_stopped.then_some(STOPPING));
         };
         let thread = std::thread::Builder::new().name("live view".into()).spawn(show).ok();
         if thread.is_none() {
             restore();
-            console.set_live(None);
+            *locked(&slot) = None;
         }
-        Some(Self { close, thread: thread? })
+        Some(Self { close: Some(close), thread: Some(thread?) })
     }
 
     /// Whether a signal has ended it.
     pub(super) fn is_closed(&self) -> bool {
-        self.thread.is_finished()
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
+}
 
-    /// Ends it, and prints the log that it has kept.
-    pub(super) fn close(self) {
-        let _ = self.close.send(());
-        let _ = self.thread.join();
+/// Ends the view, and prints the log that it has kept. A sweep that ends with an error closes its view as well.
+impl Drop for LiveView {
+    fn drop(&mut self) {
+        self.close.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }
 
 /// Draws the view. A terminal that cannot be written gets no picture, which must not end a training.
-fn picture(terminal: &mut Terminal<CrosstermBackend<Stderr>>, state: &Shared) {
+fn picture(terminal: &mut Terminal<Screen>, state: &Shared) {
     let memory = resident();
     // The training goes on while the picture is drawn.
     let state = locked(state).clone();
@@ -102,7 +103,7 @@ fn print_log(state: &Shared, last: Option<&str>) {
 /// Gives the terminal its content and its cursor back, if the view fills it.
 fn restore() {
     if IS_OPEN.swap(false, Ordering::SeqCst) {
-        let _ = execute!(io::stderr(), Show, LeaveAlternateScreen);
+        screen::close();
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`SweepState`]: what is known about the runs of a sweep while they are executed.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The largest number of log lines that are kept while they are not on the screen.
@@ -76,6 +77,16 @@ pub(super) struct SweepState {
     pub(super) message: String,
     /// Lines of the log that are to be printed when the view is closed.
     pub(super) log: Vec<String>,
+}
+
+/// The state of a sweep, which the training changes and the view shows.
+pub(super) type Shared = Arc<Mutex<SweepState>>;
+/// The sweep whose view fills the terminal, if there is one; it keeps the log until the view is closed.
+pub(super) type Slot = Arc<Mutex<Option<Shared>>>;
+
+/// The state; a panic elsewhere does no harm to it.
+pub(super) fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl RunState {

@@ -6,7 +6,7 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use common::{HRF_AV, Lab, REFUGE, fail, find_run, metrics, succeed, text};
 use mtcool_bench::record::{EpochTimes, Row, TIME, read_rows};
@@ -189,8 +189,8 @@ fn every_epoch_tells_where_its_time_goes_and_the_results_are_the_same() {
 #[test]
 fn a_running_run_says_where_its_time_goes() {
     let lab = Lab::new();
-    let mut child =
-        lab.reproduce("results", &["--methods", "joint", "--set", "training.epochs=100000"]).spawn().unwrap();
+    let mut command = lab.reproduce("results", &["--methods", "joint", "--set", "training.epochs=100000"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let mut said = String::new();
     for _ in 0..600 {
         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -207,13 +207,13 @@ fn a_running_run_says_where_its_time_goes() {
 
 /// The bytes that `program` writes to a terminal of its own; `None` where the program `script` is missing. `script` gives it a terminal,
 /// and hands on its status.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 fn in_a_terminal(lab: &Lab, program: &Command) -> Option<std::process::Output> {
     let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap());
     let words: Vec<String> = std::iter::once(program.get_program()).chain(program.get_args()).map(quoted).collect();
     let mut command = Command::new("script");
     command.args(["-q", "-e", "-c", &format!("stty rows 30 cols 100; exec {}", words.join(" ")), "/dev/null"]);
-    command.current_dir(lab.path()).env("TERM", "xterm").stdin(std::process::Stdio::null());
+    command.current_dir(lab.path()).env("TERM", "xterm").stdin(Stdio::null());
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -224,10 +224,10 @@ fn in_a_terminal(lab: &Lab, program: &Command) -> Option<std::process::Output> {
 }
 
 /// The sequences that give the screen to a program and back.
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 const SCREENS: [&str; 2] = ["\u{1b}[?1049h", "\u{1b}[?1049l"];
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn the_live_view_fills_a_terminal_and_gives_it_back() {
     let lab = Lab::new();
@@ -254,13 +254,13 @@ fn the_live_view_fills_a_terminal_and_gives_it_back() {
     assert!(!shown.contains(SCREENS[0]) && shown.contains("mtcool-s0 is finished"), "{shown}");
 }
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_gives_the_terminal_back() {
     let lab = Lab::new();
     let mut program = Command::new("timeout");
     let long = lab.reproduce("results", &["--methods", "joint", "--set", "training.epochs=100000"]);
-    program.args(["--foreground", "-s", "INT", "6"]).arg(long.get_program()).args(long.get_args());
+    program.args(["--foreground", "-s", "INT", "10"]).arg(long.get_program()).args(long.get_args());
     for (name, value) in long.get_envs() {
         match value {
             Some(value) => program.env(name, value),

@@ -33,6 +33,8 @@ cargo xtask COMMAND
   evaluate --run RUN --data DIR    measure finished runs on a labelled folder that they were not trained on
   data fetch|synth|verify SET      get or check a data set
   methods                          list the methods
+  cite [EXPERIMENT|RUN]            print the papers to cite
+  completions SHELL, man DIR       scripts for shells and manual pages of the installed program
   bench [--json] [CASE ...]        time training steps, operations and methods, and the memory for many tasks, or only the
                                    named cases; --json: one line per case
   check [--fast|--cuda]            check format, tidiness, lints, docs and tests; --fast leaves out docs and tests; --cuda: lints
@@ -52,7 +54,7 @@ fn main() -> ExitCode {
     let result = match arguments.first().map(String::as_str) {
         Some(
             "reproduce" | "sweep" | "report" | "search" | "flatness" | "predict" | "export" | "evaluate" | "data"
-            | "methods" | "runs" | "compare" | "status",
+            | "methods" | "runs" | "compare" | "status" | "cite" | "completions" | "man",
         ) => mtcool(&arguments),
         Some("bench") => bench(&arguments[1..]),
         Some("tidy") => tidy::run_from(&arguments[1..]),

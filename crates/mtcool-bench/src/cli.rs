@@ -1,5 +1,6 @@
 //! The command line.
 
+mod documents;
 mod export;
 mod flags;
 mod sweep;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, value_parser};
 
+pub(crate) use self::documents::{Cite, Completions, Man};
 pub(crate) use self::export::Export;
 pub(crate) use self::flags::{ConfigFlags, TrainingFlags};
 pub(crate) use self::sweep::{SlurmFlags, Sweep};
@@ -54,6 +56,12 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Show how far an experiment is: what is done, where it is running, how long it will take, and what waits.
     Status(OfExperiment),
+    /// Print the papers to cite, as BibTeX or plain text: MT-COOL's, this program, and those of an experiment's methods.
+    Cite(Cite),
+    /// Print a script that completes commands and flags in a shell.
+    Completions(Completions),
+    /// Write manual pages for `man`.
+    Man(Man),
 }
 
 /// `mtcool reproduce`.
@@ -73,6 +81,10 @@ pub(crate) struct Reproduce {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
+    /// Check the whole way with one training step, one batch of validation and one of the test for each row, and draw the report;
+    /// nothing is kept, and nothing else is done. For example `mtcool reproduce own.toml --fast-dev-run` before a long sweep.
+    #[arg(long)]
+    pub(crate) fast_dev_run: bool,
     /// Wait for runs that other processes execute, and write the table in the end. Without it, a process ends as soon as nothing is
     /// left to take.
     #[arg(long)]
@@ -99,7 +111,7 @@ pub(crate) struct Report {
     /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
     /// Replace a table that has more results.
@@ -124,7 +136,7 @@ pub(crate) struct Search {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
-    /// Number of trials of each method: `search.trials` of the experiment's file.
+    /// Number of trials of each method, such as `--trials 20`; by default `search.trials` of the experiment's file.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) trials: Option<usize>,
     /// Write the best settings into the experiment's file; for an experiment that comes with the program, print the lines to write.
@@ -140,16 +152,16 @@ pub(crate) struct Flatness {
     /// Its configuration; the flags are added to those of the last table.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
-    /// Half-widths of the uniform noise that moves the weights, separated by commas.
+    /// Half-widths of the uniform noise that moves the weights, separated by commas, such as `--radii 0.01,0.1`.
     #[arg(long, value_delimiter = ',', default_value = "0.01,0.02,0.05,0.1", value_name = "R,R,...")]
     pub(crate) radii: Vec<f64>,
-    /// Number of draws of the noise per half-width.
+    /// Number of draws of the noise per half-width, such as `--draws 8`.
     #[arg(long, default_value_t = 4)]
     pub(crate) draws: usize,
-    /// Number of training batches on which the losses are measured.
+    /// Number of training batches on which the losses are measured, such as `--batches 16`.
     #[arg(long, default_value_t = 8)]
     pub(crate) batches: usize,
 }
@@ -162,7 +174,7 @@ pub(crate) struct Predict {
     /// numbers are averaged.
     #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// The folder for masks, numbers and the table of all photographs in it.
+    /// The folder for masks, numbers and the table of all photographs in it, such as `--out masks`.
     #[arg(long, default_value = "predictions")]
     pub(crate) out: PathBuf,
     /// Also write the probability of each class at each pixel, as 16-bit grey pictures.
@@ -180,14 +192,14 @@ pub(crate) struct Evaluate {
     /// Each run is measured by itself.
     #[arg(long = "run", value_name = "FOLDER", alias = "checkpoint", required = true)]
     pub(crate) runs: Vec<PathBuf>,
-    /// A folder with pictures and labels of the same tasks. A task without labels is left out.
+    /// A folder with pictures and labels of the same tasks, such as `--data ~/drive`. A task without labels is left out.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
     /// A setting in which the folder's layout differs from that of the training data, such as `images=test/{case}.png` or
     /// `tasks.disc.mask=truth/{case}.png`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) assignments: Vec<String>,
-    /// The file for the figures, as CSV.
+    /// The file for the figures, as CSV, such as `--out drive.csv`.
     #[arg(long, value_name = "FILE", default_value = "evaluation.csv")]
     pub(crate) out: PathBuf,
 }
@@ -197,7 +209,7 @@ pub(crate) struct Evaluate {
 pub(crate) struct OfExperiment {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     pub(crate) experiment: String,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
 }
@@ -212,7 +224,7 @@ pub(crate) struct Runs {
     /// An experiment: a name such as `table1`, or the path of a TOML file.
     #[arg(required = true)]
     pub(crate) experiment: Option<String>,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
     /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`.
@@ -249,7 +261,7 @@ pub(crate) struct Compare {
     /// its runs (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
     #[arg(required = true, num_args = 2..=3, value_name = "SIDE")]
     pub(crate) sides: Vec<String>,
-    /// The folder for results.
+    /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
 }
@@ -257,10 +269,11 @@ pub(crate) struct Compare {
 /// `mtcool methods`.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Methods {
-    /// Formula, paper, guarantee, cost and settings of this method.
+    /// Formula, paper, guarantee, cost and settings of this method, such as `--explain fairgrad`.
     #[arg(long, value_name = "METHOD")]
     pub(crate) explain: Option<String>,
-    /// Only these kinds, separated by commas: separate, alternating, weighting, aggregator, passes, wrapper.
+    /// Only these kinds, separated by commas, such as `--kind aggregator,weighting`: separate, alternating, weighting, aggregator,
+    /// passes, wrapper.
     #[arg(long, value_delimiter = ',')]
     pub(crate) kind: Vec<String>,
     /// As a table in Markdown.
@@ -308,7 +321,7 @@ pub(crate) enum Data {
     Fetch {
         /// The data set.
         dataset: String,
-        /// The folder for it; by default `data/DATASET`.
+        /// The folder for it, such as `--data ~/mnist`; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -316,19 +329,20 @@ pub(crate) enum Data {
     Synth {
         /// The data set.
         dataset: String,
-        /// The folder for it; by default `data/DATASET-synth`.
+        /// The folder for it, such as `--data drawn`; by default `data/DATASET-synth`.
         #[arg(long)]
         data: Option<PathBuf>,
-        /// Number of training images, validation images included; by default as many as in the real data set.
+        /// Number of training images, validation images included, such as `--train 40`; by default as many as in the real data set.
         #[arg(long)]
         train: Option<usize>,
-        /// Number of test images; by default as many as in the real data set.
+        /// Number of test images, such as `--test 20`; by default as many as in the real data set.
         #[arg(long)]
         test: Option<usize>,
-        /// The seed from which every image is drawn.
+        /// The seed from which every image is drawn, such as `--seed 1`.
         #[arg(long, default_value_t = 0, value_parser = value_parser!(u64).range(..=i64::MAX as u64))]
         seed: u64,
-        /// The factor by which the sides of the images are shorter than those of the official photographs; 1 by default.
+        /// The factor by which the sides of the images are shorter than those of the official photographs, such as `--shrink 4`; 1 by
+        /// default.
         #[arg(long)]
         shrink: Option<usize>,
     },
@@ -340,7 +354,7 @@ pub(crate) enum Data {
     Verify {
         /// The data set.
         dataset: String,
-        /// The folder of the data set; by default `data/DATASET`.
+        /// The folder of the data set, such as `--data ~/refuge`; by default `data/DATASET`.
         #[arg(long)]
         data: Option<PathBuf>,
     },
@@ -354,7 +368,7 @@ pub(crate) struct Inspect {
     /// Its configuration.
     #[command(flatten)]
     pub(crate) config: ConfigFlags,
-    /// The file for the page with pictures, masks and labels.
+    /// The file for the page with pictures, masks and labels, such as `--page cells.html`.
     #[arg(long, value_name = "FILE", default_value = "inspection.html")]
     pub(crate) page: PathBuf,
 }
@@ -364,7 +378,7 @@ pub(crate) struct Inspect {
 pub(crate) struct Init {
     /// The folder with pictures, and masks or a table.
     pub(crate) folder: PathBuf,
-    /// The file to write; it must not exist.
+    /// The file to write, such as `--out cells.toml`; it must not exist.
     #[arg(long, value_name = "FILE", default_value = "own.toml")]
     pub(crate) out: PathBuf,
 }

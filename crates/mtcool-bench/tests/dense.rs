@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{HRF_AV, Lab, REFUGE, fail, find_run, succeed};
+use common::{HRF_AV, Lab, REFUGE, fail, find_run, metrics, succeed};
 use mtcool_bench::record::{read_map, read_rows, read_scores};
 use mtcool_data::picture::Picture;
 use mtcool_data::refuge::CropPlacement;
@@ -32,7 +32,7 @@ fn test_metrics(run: &Path) -> BTreeMap<String, f64> {
 
 /// The bits of every recorded number and of every parameter.
 fn outcome(run: &Path) -> (Vec<(String, u64)>, Vec<u8>) {
-    let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter();
+    let rows = metrics(run).into_iter();
     let rows = rows.map(|row| (format!("{} {} {} {}", row.step, row.split, row.task, row.metric), row.value.to_bits()));
     (rows.collect(), std::fs::read(run.join("model.safetensors")).unwrap())
 }

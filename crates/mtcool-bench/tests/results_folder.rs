@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Lab, fail, find_run, succeed, text};
-use mtcool_bench::record::{Status, StoredRun, read_rows, stored_runs};
+use common::{Lab, fail, find_run, metrics, succeed, text};
+use mtcool_bench::record::{Status, StoredRun, stored_runs};
 
 /// Table 1 with two variants, as a file of one's own.
 const VARIANTS: &str = r#"
@@ -288,7 +288,7 @@ fn wait_for_steps(lab: &Lab, run: &str, child: &mut Child) {
 
 /// The status of the run, and its metrics to the bit.
 fn outcome(run: &StoredRun) -> (Status, Vec<(String, u64)>, Vec<u8>) {
-    let rows = read_rows(&run.folder.join("metrics.parquet")).unwrap().into_iter();
+    let rows = metrics(&run.folder).into_iter();
     let bits = rows.map(|row| (format!("{} {} {} {}", row.step, row.split, row.task, row.metric), row.value.to_bits()));
     (run.status.status, bits.collect(), std::fs::read(run.folder.join("model.safetensors")).unwrap())
 }

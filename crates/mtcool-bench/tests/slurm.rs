@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use common::slurm::{Cluster, wait_until};
-use common::{Lab, fail, succeed, text};
-use mtcool_bench::record::{Environment, Status, StoredRun, read_rows, stored_runs};
+use common::{Lab, fail, metrics, succeed, text};
+use mtcool_bench::record::{Environment, Status, StoredRun, stored_runs};
 
 /// A sweep of four runs: `joint:0`, `vanilla:0`, `joint:1`, `vanilla:1`. They are long enough to be met while they run.
 const SWEEP: [&str; 8] =
@@ -39,7 +39,7 @@ type Outcome = (String, Vec<(String, u64)>, Vec<u8>);
 fn outcome(lab: &Lab, results: &str) -> Vec<Outcome> {
     let of_run = |run: StoredRun| {
         assert_eq!(run.status.status, Status::Finished, "{}", run.name());
-        let rows = read_rows(&run.folder.join("metrics.parquet")).unwrap().into_iter();
+        let rows = metrics(&run.folder).into_iter();
         let bits =
             rows.map(|row| (format!("{} {} {} {}", row.step, row.split, row.task, row.metric), row.value.to_bits()));
         (run.name(), bits.collect(), std::fs::read(run.folder.join("model.safetensors")).unwrap())

@@ -11,6 +11,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use common::{Lab, REFUGE, fail, find_run, succeed};
+use mtcool_bench::record::read_rows;
 use serde_json::Value;
 
 const LOG: &str = "log=[\"parquet\", \"tensorboard\"]";
@@ -68,7 +69,7 @@ fn scalars(path: &Path) -> Vec<(u64, String, f32)> {
 
 /// The scalars that an event file should have.
 fn wanted(lab: &Lab, results: &str, run: &str) -> Vec<(u64, String, f32)> {
-    let rows = lab.rows(results, run).into_iter();
+    let rows = read_rows(&lab.run_folder(results, run).join("metrics.parquet")).unwrap().into_iter();
     rows.map(|row| (row.step, format!("{}/{}/{}", row.task, row.metric, row.split), row.value as f32)).collect()
 }
 

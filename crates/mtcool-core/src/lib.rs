@@ -82,6 +82,7 @@
 
 pub mod batches;
 mod clamped;
+mod clock;
 mod diagram;
 mod error;
 mod gradient;
@@ -104,6 +105,7 @@ mod update;
 
 pub use batches::{Batch, BatchSource};
 pub use clamped::ClampedLayer;
+pub use clock::PassTimes;
 pub use diagram::{Diagram, Layer, Node, NodeId, NormalizedTogether, Weights};
 pub use error::{Error, Result};
 pub use gradient::{

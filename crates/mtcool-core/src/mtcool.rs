@@ -127,7 +127,8 @@ impl Mtcool {
                 // Leaves at the perturbed point: the gradient is taken there.
                 let leaves = perturbed.track(|_| true)?;
                 let terms = objective::task_losses(problem, &leaves, batches)?;
-                gradients = gradients.add_scaled(&leaves.backward_last(&objective::total(&terms)?)?, share)?;
+                gradients =
+                    gradients.add_scaled(&problem.backward_last(&leaves, &objective::total(&terms)?)?, share)?;
                 for (losses, loss) in losses.iter_mut().zip(terms) {
                     losses.push(loss.detach());
                 }
@@ -207,7 +208,7 @@ impl Mtcool {
                 Some(regularizer) => (&terms.loss + (regularizer * self.config.lambda)?)?,
                 None => terms.loss.clone(),
             };
-            gradients = gradients.add_scaled(&leaves.backward_last(&total)?, share)?;
+            gradients = gradients.add_scaled(&problem.backward_last(leaves, &total)?, share)?;
             losses.push(terms.loss.detach());
             regularizers.extend(terms.regularizer.map(|regularizer| regularizer.detach()));
         }

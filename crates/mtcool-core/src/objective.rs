@@ -28,7 +28,7 @@ pub(crate) fn cooperative(
     let mut losses = Vec::with_capacity(draws.len());
     let mut outputs = Vec::with_capacity(draws.len());
     for parameters in draws {
-        let output = problem.network().forward(parameters, task, &batch.input)?;
+        let output = problem.forward(parameters, task, &batch.input)?;
         losses.push(problem.loss(task, &output, &batch.target)?);
         if regularize && draws.len() > 1 {
             let is_distribution = output.rank() >= 2 && output.dim(1)? >= 2;
@@ -80,7 +80,7 @@ pub(crate) fn spread(outputs: &[Tensor]) -> Result<Tensor> {
 /// The terms of Eq. (7) for one draw: the losses of all tasks at `parameters`, each on the batch of its task.
 pub(crate) fn task_losses(problem: &Problem, parameters: &Parameters, batches: &[Batch]) -> Result<Vec<Tensor>> {
     let inputs: Vec<_> = batches.iter().map(|batch| &batch.input).collect();
-    let outputs = problem.network().forward_all(parameters, &inputs)?;
+    let outputs = problem.forward_all(parameters, &inputs)?;
     let losses = outputs.iter().zip(batches).enumerate();
     losses.map(|(task, (output, batch))| problem.loss(task, output, &batch.target)).collect()
 }

@@ -2,11 +2,12 @@
 
 use candle_core::{DType, Device, Tensor, TensorId, bail};
 
+use crate::clock::{PassClock, PassTimes};
 use crate::diagram::{Diagram, NodeId};
 use crate::error::{Error, Result};
 use crate::kernels::Kernels;
 use crate::parameter_name::ParameterName;
-use crate::parameters::Parameters;
+use crate::parameters::{Gradients, Parameters};
 
 /// A network as a pure function of (parameters, inputs).
 ///
@@ -102,6 +103,7 @@ pub struct Problem {
     losses: Vec<Loss>,
     kinds: Vec<OutputKind>,
     kernels: Option<Box<dyn Kernels>>,
+    clock: PassClock,
 }
 
 impl Problem {
@@ -119,7 +121,7 @@ impl Problem {
             });
         }
         let kinds = vec![OutputKind::default(); losses.len()];
-        Ok(Self { network, losses, kinds, kernels: None })
+        Ok(Self { network, losses, kinds, kernels: None, clock: PassClock::default() })
     }
 
     /// The same problem, whose task `i` predicts `kinds[i]`.
@@ -165,6 +167,7 @@ impl Problem {
             losses: self.losses.into_iter().map(loss).collect(),
             kinds: self.kinds,
             kernels: Some(Box::new(kernels)),
+            clock: self.clock,
         }
     }
 
@@ -178,7 +181,51 @@ impl Problem {
     /// # Errors
     /// If they do not fit each other.
     pub fn loss(&self, task: usize, output: &Tensor, target: &Tensor) -> Result<Tensor> {
-        Ok((self.losses[task])(output, target)?)
+        Ok(self.clock.forward(|| (self.losses[task])(output, target))?)
+    }
+
+    /// The output of task `task`, as [`Network::forward`]. Methods call this instead of the network, so that
+    /// [`Problem::take_times`] knows the time.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
+        Ok(self.clock.forward(|| self.network.forward(parameters, task, input))?)
+    }
+
+    /// The outputs of all tasks, as [`Network::forward_all`], with their time for [`Problem::take_times`].
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn forward_all(&self, parameters: &Parameters, inputs: &[&Tensor]) -> Result<Vec<Tensor>> {
+        Ok(self.clock.forward(|| self.network.forward_all(parameters, inputs))?)
+    }
+
+    /// The gradients of `loss` with respect to the leaves among `parameters`, as [`Parameters::backward`], with their time for
+    /// [`Problem::take_times`].
+    ///
+    /// # Errors
+    /// If the backward pass fails.
+    pub fn backward(&self, parameters: &Parameters, loss: &Tensor) -> Result<Gradients> {
+        self.backward_pass(|| parameters.backward(loss))
+    }
+
+    /// The same as the last backward pass through the forward passes that `loss` follows from: [`Parameters::backward_last`].
+    ///
+    /// # Errors
+    /// If the backward pass fails.
+    pub fn backward_last(&self, parameters: &Parameters, loss: &Tensor) -> Result<Gradients> {
+        self.backward_pass(|| parameters.backward_last(loss))
+    }
+
+    /// Calls `pass`, a backward pass, and adds its time for [`Problem::take_times`].
+    pub(crate) fn backward_pass<R>(&self, pass: impl FnOnce() -> R) -> R {
+        self.clock.backward(pass)
+    }
+
+    /// How long the passes of this problem took since the last call of this function, or since the problem was made.
+    pub fn take_times(&self) -> PassTimes {
+        self.clock.take()
     }
 }
 

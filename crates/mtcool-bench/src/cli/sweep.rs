@@ -25,6 +25,10 @@ pub(crate) struct Sweep {
     /// How it trains.
     #[command(flatten)]
     pub(crate) training: TrainingFlags,
+    /// Check the whole way with one training step, one batch of validation and one of the test for each row, and draw the report;
+    /// nothing is kept, and nothing else is done. For example `mtcool sweep own.toml --fast-dev-run` before a long sweep.
+    #[arg(long)]
+    pub(crate) fast_dev_run: bool,
     /// Submit the script with `sbatch`. Without this flag, it is only written.
     #[arg(long)]
     pub(crate) slurm: bool,
@@ -47,16 +51,16 @@ pub(crate) struct SlurmFlags {
     /// Cards of an element, such as `1` or `a100:1`; `--device cuda:0` uses one.
     #[arg(long, value_name = "[TYPE:]NUMBER", value_parser = one_word)]
     pub(crate) gpus: Option<String>,
-    /// Processor cores of an element; the program starts as many threads.
+    /// Processor cores of an element, such as `--cpus 8`; the program starts as many threads.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) cpus: Option<NonZeroUsize>,
     /// Memory of an element, such as `16G`.
     #[arg(long, value_name = "SIZE", value_parser = one_word)]
     pub(crate) memory: Option<String>,
-    /// The largest number of elements at the same time.
+    /// The largest number of elements at the same time, such as `--max-parallel 8`.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_parallel: Option<NonZeroUsize>,
-    /// Number of elements, which share the runs evenly. By default, each run is an element.
+    /// Number of elements, which share the runs evenly, such as `--elements 4`. By default, each run is an element.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) elements: Option<NonZeroUsize>,
     /// Any other option of `sbatch`, such as `--sbatch=--account=me`, for the array and the job of the table; may be given several times.

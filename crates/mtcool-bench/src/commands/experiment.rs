@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::progress::Console;
 use crate::record::{ExperimentFolder, Published, SweepRecord, create_folder, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
-use crate::suite::{DataPlace, Registry, Suite};
+use crate::suite::{DataPlace, Extract, Registry, Suite};
 
 /// The longest time between checkpoints: a year.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -36,7 +37,7 @@ const MOST_THREADS: usize = 4096;
 /// table is printed also if runs failed.
 pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()> {
     let stop = interrupt::announced()?;
-    let console = Console::default();
+    let console = Console::new(arguments.training.progress.into(), Arc::clone(&stop));
     let (plan, overrides) = planned(registry, &arguments.experiment, &arguments.config)?;
     // Like the plan, the device is checked before any data is read.
     let device = open_device(&plan.experiment.device)?;
@@ -126,9 +127,16 @@ impl Ready {
         }
         let runs = plan.runs(&data);
         let Overrides { profile, assignments } = overrides;
-        let (table, files) = (plan.table_id(&data), Vec::new());
-        let record =
-            SweepRecord { profile, assignments, data, caveats: [suite.caveats(), notes].concat(), table, files };
+        let (table, files, is_diagnosis) = (plan.table_id(&data), Vec::new(), plan.experiment.overfit.is_some());
+        let record = SweepRecord {
+            profile,
+            assignments,
+            data,
+            caveats: [suite.caveats(), notes].concat(),
+            table,
+            files,
+            is_diagnosis,
+        };
         Ok(Self { folder, suite, record, runs })
     }
 }
@@ -219,7 +227,8 @@ pub(super) fn remembered(
     let runs = stored_runs(&folder.runs())?;
     // Other flags may mean the data of an earlier table.
     let has_runs = |record: &&SweepRecord| {
-        runs.runs.iter().any(|run| plan.has_run(&run.method, run.seed, &run.hash, &record.data))
+        record.is_diagnosis == plan.experiment.overfit.is_some()
+            && runs.runs.iter().any(|run| plan.has_run(&run.method, run.seed, &run.hash, &record.data))
     };
     let Some(of_data) = records.iter().find(has_runs) else {
         return Err(nothing_matches(&plan, &last.data, &runs.runs, experiment));
@@ -248,7 +257,15 @@ fn open(plan: &Plan) -> Result<Box<dyn Suite>> {
     let config = &plan.experiment.data;
     let (folder, cache) = (config.folder_of(&plan.dataset), config.cache());
     let opened = (plan.dataset.open)(DataPlace { folder: &folder, cache }, &plan.data_settings);
-    opened.map_err(|error| unwritable(error, cache, "the folder for decoded pictures", "data.cache"))
+    let suite = opened.map_err(|error| unwritable(error, cache, "the folder for decoded pictures", "data.cache"))?;
+    let Some(count) = plan.experiment.overfit else { return Ok(suite) };
+    let few = suite.extract(Extract::Overfit(usize::try_from(count)?))?;
+    few.with_context(|| {
+        format!(
+            "`overfit` is {count}: the data set `{}` cannot take a few of its examples; leave it out",
+            plan.dataset.name
+        )
+    })
 }
 
 /// The `error`; if it says that `folder` cannot be used, with what the folder is for and the setting that names another one.
@@ -316,12 +333,19 @@ pub(super) fn publish_table(
     let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
     let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
     let markdown = report::write(&context, suite)?;
-    if let Published::Kept { path, there, here, own } = folder.publish(record, new.path(), force)? {
-        let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();
-        tracing::warn!(
-            "`{}` was not replaced, since it has {there} results, and this table has {here}{own}; `--force` replaces it",
-            path.display()
-        );
+    match folder.publish(record, new.path(), force)? {
+        Published::Main => {}
+        Published::Apart(own) => tracing::info!(
+            "the table of this diagnosis is in `{}`; the experiment's main table stays as it is",
+            own.display()
+        ),
+        Published::Kept { path, there, here, own } => {
+            let own = own.map(|own| format!("; this table is in `{}`", own.display())).unwrap_or_default();
+            tracing::warn!(
+                "`{}` was not replaced, since it has {there} results, and this table has {here}{own}; `--force` replaces it",
+                path.display()
+            );
+        }
     }
     Ok(markdown)
 }

@@ -43,6 +43,7 @@ pub(super) fn overrides(flags: &ConfigFlags) -> Result<Overrides> {
         }
         None => {}
     }
+    assignments.extend(flags.overfit.map(|count| format!("overfit={count}")));
     check_keys(flags)?;
     assignments.extend(flags.assignments.iter().cloned());
     Ok(Overrides { profile: flags.profile.clone(), assignments })

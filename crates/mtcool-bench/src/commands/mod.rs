@@ -1,13 +1,16 @@
 //! The implementation of each subcommand.
 
+mod cite;
 mod columns;
 mod compare;
 mod conditions;
 mod data;
 mod diagnosis;
+mod documents;
 mod ended;
 mod experiment;
 mod external;
+mod fast_dev_run;
 mod flags;
 mod flatness;
 mod interrupt;
@@ -27,7 +30,7 @@ use anyhow::Result;
 use clap::FromArgMatches;
 
 use self::ended::Ended;
-use crate::cli::{Cli, Command, Evaluate, Export, Predict, command_line, predict_options};
+use crate::cli::{Cli, Command, Evaluate, Export, Predict, Reproduce, Sweep, command_line, predict_options};
 use crate::export::ExportRequest;
 use crate::external::EvaluateRequest;
 use crate::logging;
@@ -63,6 +66,10 @@ fn run(registry: &Registry) -> Result<()> {
     let matches = command_line(registry).get_matches();
     let options = predict_options(registry, &matches);
     match Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command {
+        Command::Reproduce(Reproduce { experiment, config, training, fast_dev_run: true, .. })
+        | Command::Sweep(Sweep { experiment, config, training, fast_dev_run: true, .. }) => {
+            fast_dev_run::fast_dev_run(registry, &experiment, (&config, &training))
+        }
         Command::Reproduce(arguments) => match arguments.diagnose {
             Some(diagnosis) => diagnosis::diagnose(registry, &arguments, diagnosis),
             None => experiment::reproduce(registry, &arguments),
@@ -92,5 +99,8 @@ fn run(registry: &Registry) -> Result<()> {
         Command::Runs(arguments) => runs::runs(registry, &arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Status(arguments) => status::status(registry, &arguments),
+        Command::Cite(arguments) => cite::cite(registry, &arguments),
+        Command::Completions(arguments) => documents::completions(registry, &arguments),
+        Command::Man(arguments) => documents::man(registry, &arguments),
     }
 }

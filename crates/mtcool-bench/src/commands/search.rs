@@ -1,6 +1,7 @@
 //! `mtcool search`: good settings of the methods, found by the validation split.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
@@ -25,7 +26,7 @@ use crate::suite::Registry;
 /// If the experiment, its spaces or its data are invalid, if a file cannot be written, or if the process is asked to stop.
 pub(super) fn search(registry: &Registry, arguments: &cli::Search) -> Result<()> {
     let stop = interrupt::announced()?;
-    let console = Console::default();
+    let console = Console::new(arguments.training.progress.into(), Arc::clone(&stop));
     let mut given = overrides(&arguments.config)?;
     given.assignments.extend(arguments.trials.map(|trials| format!("search.trials={trials}")));
     let source = ExperimentSource::find(&arguments.experiment)?;

@@ -10,7 +10,7 @@ use super::listing::{Listed, Listing, status_word};
 use super::planned::{PlannedName, planned_names};
 use crate::cli::OfExperiment;
 use crate::output::print;
-use crate::record::{Environment, Status, newest_position, parse_utc, utc_text};
+use crate::record::{Environment, EpochTimes, Status, newest_position, parse_utc, read_rows, utc_text};
 use crate::suite::Registry;
 
 /// Prints a line per run of the last sweep, finished or not, and of other runs that are not over.
@@ -77,7 +77,10 @@ fn details(run: &Listed, now: SystemTime) -> String {
                 Some(left) => format!("about {} left", HumanDuration(left)),
                 None => "the time left is known after its first checkpoint".into(),
             };
-            format!("on {host}{process}{since}; {left}")
+            let times = read_rows(&run.stored.folder.join("metrics.parquet")).ok();
+            let times = times.and_then(|rows| EpochTimes::of_last_epoch(&rows));
+            let times = times.map(|times| format!("; {}", times.words())).unwrap_or_default();
+            format!("on {host}{process}{since}; {left}{times}")
         }
         Status::Interrupted => format!("last on {host}; the same command goes on"),
         Status::Failed => status.message.clone().unwrap_or_default(),

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use super::batches::batch;
 use crate::suite::{
-    AnswerForm, Caveat, Column, DataPlace, DataRecord, DatasetEntry, DatasetSpec, Evaluation, ExportForm, MapSink,
-    PictureForm, Prediction, Split, Suite, SyntheticConfig, TaskOutput, TaskSpec,
+    AnswerForm, Caveat, Column, DataPlace, DataRecord, DatasetEntry, DatasetSpec, Evaluation, ExportForm, Extract,
+    MapSink, PictureForm, Prediction, Split, Suite, SyntheticConfig, TaskOutput, TaskSpec, check_overfit, varied,
 };
 
 pub(super) fn entry() -> DatasetEntry {
@@ -59,7 +59,9 @@ fn export_form() -> ExportForm {
 }
 
 fn open(DataPlace { folder, .. }: DataPlace<'_>, _: &serde_json::Value) -> Result<Box<dyn Suite>> {
-    Ok(Box::new(MnistSuite { digits: Mnist::read(folder)?, on_card: OnceLock::new() }))
+    let digits = Mnist::read(folder)?;
+    let drawn = [count(&digits.train), count(&digits.test)];
+    Ok(Box::new(MnistSuite { digits, drawn, chosen: None, on_card: OnceLock::new() }))
 }
 
 /// Number of samples per forward pass in an evaluation.
@@ -109,8 +111,23 @@ fn count(tasks: &[Labelled; 2]) -> usize {
     tasks.iter().map(Dataset::len).sum()
 }
 
+/// At most `count` digits of each task, as many of each class as possible, and their places among the task's digits.
+fn picked(tasks: &[Labelled; 2], count: usize) -> Result<([Labelled; 2], [Vec<u32>; 2])> {
+    let of_task = |digits: &Labelled| -> Result<(Labelled, Vec<u32>)> {
+        let classes = digits.targets().to_vec1::<u32>()?;
+        let places = varied(&classes.into_iter().map(|class| vec![class]).collect::<Vec<_>>(), count);
+        Ok((digits.select(&places)?, places))
+    };
+    let [(even, of_even), (odd, of_odd)] = [of_task(&tasks[0])?, of_task(&tasks[1])?];
+    Ok(([even, odd], [of_even, of_odd]))
+}
+
 struct MnistSuite {
     digits: Mnist,
+    /// Number of training images and of test images of the whole set.
+    drawn: [usize; 2],
+    /// For an overfit diagnosis, the places of each task's digits among all its training digits.
+    chosen: Option<[Vec<u32>; 2]>,
     /// The training digits in the memory of a card; the whole set is small enough for it.
     on_card: OnceLock<[Arc<Labelled>; 2]>,
 }
@@ -134,7 +151,7 @@ impl Suite for MnistSuite {
         match &self.digits.origin {
             Origin::Real => serde_json::Value::Null,
             Origin::Synthetic { seed, generator } => {
-                serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": count(&self.digits.train), "test": count(&self.digits.test) } })
+                serde_json::json!({ "synthetic": { "seed": seed, "generator": generator, "train": self.drawn[0], "test": self.drawn[1] } })
             }
         }
     }
@@ -148,9 +165,17 @@ impl Suite for MnistSuite {
         };
         let lines: String = checksums.iter().map(|(name, md5)| format!("{md5}  {name}\n")).collect();
         let digest = Sha256::digest(lines.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let files = checksums.iter().map(|(name, md5)| ((*name).to_owned(), format!("md5:{md5}"))).collect();
+        let digest = Some(digest);
+        if let Some(chosen) = &self.chosen {
+            let of_task =
+                |(task, places): (&str, &Vec<u32>)| format!("training digits of `{task}`, from 0: {places:?}");
+            let train: Vec<String> = TASKS.into_iter().zip(chosen).map(of_task).collect();
+            return DataRecord { digest, files, validation: train.clone(), test: train.clone(), train };
+        }
         DataRecord {
-            digest: Some(digest),
-            files: checksums.iter().map(|(name, md5)| ((*name).to_owned(), format!("md5:{md5}"))).collect(),
+            digest,
+            files,
             train: images("train", 0, *training_images),
             validation: images("train", *training_images, count(validation)),
             test: images("t10k", 0, count(test)),
@@ -163,6 +188,25 @@ impl Suite for MnistSuite {
 
     fn samples(&self, task: usize) -> usize {
         self.digits.train[task].len()
+    }
+
+    fn extract(&self, extract: Extract) -> Result<Option<Box<dyn Suite>>> {
+        let Mnist { train, validation, test, origin, checksums, training_images, .. } = &self.digits;
+        let (parts, chosen) = match extract {
+            Extract::OneBatch => {
+                let few = |part| -> Result<_> { Ok(picked(part, EVALUATION_BATCH)?.0) };
+                ([train.clone(), few(validation)?, few(test)?], None)
+            }
+            Extract::Overfit(count) => {
+                check_overfit(count, train.iter().map(Dataset::len).min().unwrap_or(0))?;
+                let (digits, chosen) = picked(train, count)?;
+                ([digits.clone(), digits.clone(), digits], Some(chosen))
+            }
+        };
+        let [train, validation, test] = parts;
+        let (origin, checksums, training_images) = (origin.clone(), checksums.clone(), *training_images);
+        let digits = Mnist { train, validation, test, origin, checksums, training_images, absent: Vec::new() };
+        Ok(Some(Box::new(Self { digits, drawn: self.drawn, chosen, on_card: OnceLock::new() })))
     }
 
     fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {

@@ -36,6 +36,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian, eigenvectors",
             "Liu et al. 2024",
         )
+        .titled("ConFIG: towards conflict-free training of physics informed neural networks")
         .explained(
             "u = unit vector of U^+ p, the rows of U are g_i / |g_i|; d = (sum_i g_i . u) u",
             "g_i . d > 0 for every task where the gradients are independent",

@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Ruchte and Grabocka 2021",
         )
+        .titled("Scalable Pareto front approximation for deep multi-objective learning")
         .explained(
             "minimises r . L - lambda r . L / (|r| |L|)",
             "none; weights may be negative for a large lambda",

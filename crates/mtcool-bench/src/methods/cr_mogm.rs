@@ -73,6 +73,7 @@ impl WrapperKeys for Settings {
 pub(super) fn entry() -> MethodEntry {
     MethodEntry::new("cr_mogm", "CR-MOGM", MethodKind::Wrapper, read::<Settings>)
         .described("smooths the weights of an aggregator over the steps", "as the wrapped method", "Zhou et al. 2022")
+        .titled("On the convergence of stochastic multi-objective gradient manipulation and beyond")
         .explained(
             "lambda <- alpha lambda + (1 - alpha) w, w the wrapped method's weights; d = sum_i lambda_i g_i",
             "removes the bias of weights from one batch; promises for a single step are lost",

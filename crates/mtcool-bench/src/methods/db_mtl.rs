@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, 1 pass over all gradients",
             "Lin et al. 2023",
         )
+        .titled("Dual-balancing for multi-task learning")
         .explained(
             "h_i = g_i / (L_i + 1e-8); M_i = running mean of h_i; d = sum_i (max_j |M_j| / |M_i|) M_i",
             "the scale of a loss does not matter; losses >= 0",

@@ -33,6 +33,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "L forward and L backward passes per task",
                 "Wu et al. 2023 (Vanilla)",
             )
+            .titled("Multi-Task Cooperative Learning via Searching for Flat Minima")
             .explained("for each task i in turn, L times: psi_i -= beta grad L_i", "none", &MTCOOL)
             .inheriting("mtcool"),
         MethodEntry::new("no_regularizer", "Ours (w/o Reg)", MethodKind::Alternating, mtcool::no_regularizer)
@@ -41,6 +42,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "L M forward and L M backward passes per task",
                 "Wu et al. 2023 (w/o Reg)",
             )
+            .titled("Multi-Task Cooperative Learning via Searching for Flat Minima")
             .explained(
                 "for each task i in turn, L times: psi_i -= beta grad mean_j L_i(theta_i, phi_i, {theta_k + \
                  eps_k^(j)}); theta_i stays within b of its start",
@@ -54,6 +56,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "L M forward and L M backward passes per task",
                 "Wu et al. 2023",
             )
+            .titled("Multi-Task Cooperative Learning via Searching for Flat Minima")
             .explained(
                 "as no_regularizer, with lambda mean_j KL(yhat^(j) || mean_n yhat^(n)) added to the loss",
                 "theta_i within b of where the other tasks have last seen it",
@@ -76,6 +79,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, 1 problem on the simplex",
                 "Sener and Koltun 2018",
             )
+            .titled("Multi-task learning as multi-objective optimization")
             .explained(
                 "w = argmin |sum_i w_i g_i / s_i| on the simplex; d = sum_i w_i g_i",
                 "without normalization g_i . d >= |d|^2: no loss rises; d = 0 exactly at Pareto-stationary points",
@@ -92,6 +96,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian",
                 "Yu et al. 2020",
             )
+            .titled("Gradient surgery for multi-task learning")
             .explained(
                 "p_i = g_i; for the other j in random order: if p_i . g_j < 0, p_i -= (p_i . g_j / |g_j|^2) g_j; d = \
                  sum_i p_i",
@@ -105,6 +110,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, 1 pass over all gradients",
                 "Chen et al. 2020",
             )
+            .titled("Just pick a sign: optimizing deep multitask models with gradient sign dropout")
             .explained(
                 "P = (1 + sum_i g_i / sum_i |g_i|) / 2 per coordinate; positive parts are kept where P > u, negative \
                  ones where P < u, u ~ U(0, 1)",
@@ -118,6 +124,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, 1 problem on the simplex",
                 "Liu et al. 2021 (CAGrad)",
             )
+            .titled("Conflict-averse gradient descent for multi-task learning")
             .explained(
                 "d maximises min_i g_i . d over |d - g_0| <= c |g_0|, g_0 the mean gradient",
                 "c < 1: converges to stationary points of the mean loss",
@@ -134,6 +141,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, eigenvectors",
                 "Liu et al. 2021 (IMTL-G)",
             )
+            .titled("Towards impartial multi-task learning")
             .explained(
                 "w = G^+ (|g_1|, ..., |g_T|) / sum; d = sum_i w_i g_i",
                 "d . g_i / |g_i| is equal for all tasks; it may be negative",
@@ -146,6 +154,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, Newton's method",
                 "Navon et al. 2022",
             )
+            .titled("Multi-task learning as a bargaining game")
             .explained(
                 "a > 0 with G a = 1 / a; d = sum_i a_i g_i, |d| <= max_norm",
                 "g_i . d > 0 for every task; the scales of the losses do not matter",
@@ -161,6 +170,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, eigenvectors",
                 "Senushkin et al. 2023",
             )
+            .titled("Independent component alignment for multi-task learning")
             .explained(
                 "G = V diag(lambda) V^T; d = J^T B (1/T, ..., 1/T), B = sigma V diag(lambda^(-1/2)) V^T",
                 "converges to stationary points of the mean loss",
@@ -173,6 +183,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, T projections onto a cone",
                 "Quinton and Rey 2024",
             )
+            .titled("Jacobian descent for multi-objective optimization")
             .explained(
                 "d = 1/T sum_i (projection of g_i onto {d : g_j . d >= 0 for all j})",
                 "no loss rises (for norm_eps = reg_eps = 0)",
@@ -189,6 +200,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, Gramian, 1 projection onto a cone",
                 "Lopez-Paz and Ranzato 2017",
             )
+            .titled("Gradient episodic memory for continual learning")
             .explained(
                 "d = projection of the mean gradient onto {d : g_j . d >= 0 for all j}",
                 "no loss rises (for norm_eps = reg_eps = 0)",
@@ -205,6 +217,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "1 forward and 1 backward pass",
                 "Kendall et al. 2018",
             )
+            .titled("Multi-task learning using uncertainty to weigh losses")
             .explained(
                 "minimises sum_i exp(-s_i) L_i + s_i / 2 in s and in the parameters",
                 "at rest as the sum of the log losses: scales do not matter",
@@ -217,6 +230,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "1 forward and 1 backward pass",
                 "Liu et al. 2019",
             )
+            .titled("End-to-end multi-task learning with attention")
             .explained(
                 "r_i = L_i(t-1) / L_i(t-2) over windows of steps; w = T softmax(r / temperature)",
                 "none",
@@ -228,6 +242,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
             .inheriting("joint"),
         MethodEntry::new("rlw", "RLW", MethodKind::Weighting, read::<weightings::RandomWeighting>)
             .described("draws random weights in every step", "1 forward and 1 backward pass", "Lin et al. 2022")
+            .titled("Reasonable effectiveness of random weighting")
             .explained("w = softmax(z), z ~ N(0, I)", "the mean loss in expectation", &[])
             .inheriting("joint"),
         MethodEntry::new("gradnorm", "GradNorm", MethodKind::Weighting, read::<weightings::GradNorm>)
@@ -236,6 +251,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "T backward passes, lengths of the gradients",
                 "Chen et al. 2018",
             )
+            .titled("GradNorm: gradient normalization for adaptive loss balancing")
             .explained(
                 "w descends sum_i | w_i |g_i| - mean_j(w_j |g_j|) r_i^alpha |, r_i the relative inverse training rate",
                 "at rest w_i |g_i| is proportional to r_i^alpha",
@@ -251,6 +267,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "2 forward and 1 backward pass",
                 "Liu et al. 2023",
             )
+            .titled("FAMO: fast adaptive multitask optimization")
             .explained(
                 "w_i = c z_i / L_i, z = softmax(xi); xi follows the log losses before and after the step",
                 "losses fall at the same relative rate where that is possible; losses >= 0",
@@ -263,6 +280,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "2 forward and 2 backward passes per task, wrapped method",
                 "Phan et al. 2022",
             )
+            .titled("Improving multi-task learning via seeking task-based flat regions")
             .explained(
                 "s_i = grad L_i at theta + rho g_i / |g_i|; d = A(g_1, ..., g_T) + A(s_1 - g_1, ..., s_T - g_T), A \
                  the wrapped method",

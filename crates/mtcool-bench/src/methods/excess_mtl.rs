@@ -52,6 +52,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, 1 pass over all gradients",
             "He et al. 2024",
         )
+        .titled("Robust multi-task learning with excess risks")
         .explained(
             "S_i += g_i^2; e_i = sum g_i^2 / sqrt(S_i + 1e-7); w_i <- w_i exp(rate e_i / e_i(0)), rescaled; d = \
              sum_i w_i g_i",

@@ -36,6 +36,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian, Newton's method",
             "Ban and Ji 2024",
         )
+        .titled("Fair resource allocation in multi-task learning")
         .explained(
             "d = sum_i w_i g_i with w > 0 and G w = w^(-1/alpha)",
             "g_i . d > 0 for every task; no direction where gradients are opposite",

@@ -30,6 +30,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Chennupati et al. 2019",
         )
+        .titled("MultiNet++: multi-stream feature aggregation and geometric loss strategy for multi-task learning")
         .explained("minimises (prod_i L_i)^(1/T)", "scaling a loss scales all weights alike; losses >= 0", &[])
         .inheriting("joint")
 }

@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Shen et al. 2024",
         )
+        .titled("GO4Align: group optimization for multi-task alignment")
         .explained(
             "q_i ~ q_i exp(-rate L_i); u_i = q_i sum_j L_j / L_i; w_i = mean of u over the group of i (best split \
              of the u)",

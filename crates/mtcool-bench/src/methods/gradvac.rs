@@ -36,6 +36,9 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian",
             "Wang et al. 2021",
         )
+        .titled(
+            "Gradient vaccine: investigating and improving multi-task optimization in massively multilingual models",
+        )
         .explained(
             "v_i = g_i; for the other j: if cos(v_i, g_j) < phi_ij, add a g_j so that it is phi_ij; d = sum_i \
              v_i; phi_ij is the running mean of the cosine",

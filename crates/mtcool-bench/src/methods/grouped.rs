@@ -63,6 +63,9 @@ pub(super) fn entry() -> MethodEntry {
             "as the wrapped method, its own work per group",
             "Wang et al. 2021 (groups)",
         )
+        .titled(
+            "Gradient vaccine: investigating and improving multi-task optimization in massively multilingual models",
+        )
         .explained(
             "J = [J_1, J_2, ...], the columns of each group; d = [A(J_1), A(J_2), ...], A the wrapped method",
             "a conflict-free A stays conflict-free",

@@ -36,6 +36,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Dai et al. 2023",
         )
+        .titled("Improvable gap balancing for multi-task learning")
         .explained(
             "minimises sum_i c_i log L_i, c = T softmax(L / b) held constant",
             "the scales of the losses do not matter; losses >= 0",

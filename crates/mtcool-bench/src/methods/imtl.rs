@@ -39,6 +39,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian, eigenvectors",
             "Liu et al. 2021 (IMTL)",
         )
+        .titled("Towards impartial multi-task learning")
         .explained(
             "h_i = e^s_i g_i; d = IMTL-G of the h; s_i -= rate (e^s_i L_i - 1); own parameters move by e^s_i \
              times their gradient",

@@ -32,6 +32,7 @@ impl Keys for Settings {
 pub(super) fn entry() -> MethodEntry {
     MethodEntry::new("imtl_l", "IMTL-L", MethodKind::Weighting, read::<Settings>)
         .described("scales every loss to 1", "1 forward and 1 backward pass", "Liu et al. 2021 (IMTL-L)")
+        .titled("Towards impartial multi-task learning")
         .explained(
             "minimises sum_i e^s_i L_i - s_i in s and in the parameters",
             "at rest as the sum of the log losses: scales do not matter",

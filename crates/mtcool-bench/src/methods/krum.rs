@@ -63,6 +63,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian",
             "Blanchard et al. 2017",
         )
+        .titled("Machine learning with adversaries: byzantine tolerant gradient descent")
         .explained(
             "s_i = sum of the T - f - 2 smallest |g_i - g_j|; d = mean of the n_selected g_i with the smallest s_i",
             "f arbitrary gradients do little harm; nothing for tasks that are left out",

@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Xiao et al. 2025",
         )
+        .titled("LDC-MTL: balancing multi-task learning through scalable loss discrepancy control")
         .explained(
             "l_i = L_i / tau_i, w = clamp(softmax(z), 0.2, 0.8): minimises sum_i w_i l_i / sum_i w_i + lambda \
              sum_i |w_i l_i - w_(i+1) l_(i+1)|",

@@ -61,6 +61,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, 1 pass over all gradients",
             "Fernando et al. 2023",
         )
+        .titled("Mitigating gradient bias in multi-objective learning: a provably convergent stochastic approach")
         .explained(
             "y_i follows L_i g_i / |g_i|; lambda = softmax(lambda - gamma (y y^T + rho I) lambda); d = sum_i \
              lambda_i y_i",

@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "3 batches, T backward passes on each",
             "Chen et al. 2024",
         )
+        .titled("Three-way trade-off in multi-objective learning: optimization, generalization and conflict-avoidance")
         .explained(
             "lambda = Pi(lambda - gamma (J_1 J_2^T + rho I) lambda); d = J_3^T lambda, on three batches",
             "converges to Pareto-stationary points for falling rates",

@@ -36,6 +36,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass per task, T updates",
             "Liu et al. 2024 (momentum)",
         )
+        .titled("ConFIG: towards conflict-free training of physics informed neural networks")
         .explained(
             "task by task: m_i, v_i as in Adam; h_j = m_j / (sqrt(v_j) + 1e-8), bias-corrected; d = ConFIG of the h",
             "none for a single step; learning rates as for Adam, training.momentum = 0",

@@ -45,6 +45,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Zhang and Li 2007",
         )
+        .titled("MOEA/D: a multiobjective evolutionary algorithm based on decomposition")
         .explained(
             "f = L - z, u = r / |r|: minimises d_1 + theta d_2, d_1 = f . u, d_2 = |f - d_1 u|",
             "losses end in the proportions of r for a large theta; a loss may rise on purpose",

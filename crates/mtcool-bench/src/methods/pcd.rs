@@ -72,6 +72,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, Gramian, 1 quadratic program",
             "PCD 2026",
         )
+        .titled("Priority-constrained descent")
         .explained(
             "h_i = g_i / rms |g_i|; d = nearest to h_1 with h_j . d >= tau_j |h_j|^2 for j > 1; |d| = |g_1|",
             "every secondary task gains where that is possible; otherwise d = g_1",

@@ -58,6 +58,7 @@ pub(super) fn entry() -> MethodEntry {
             "M times the passes of the wrapped method",
             "Wu et al. 2023 (noise)",
         )
+        .titled("Multi-Task Cooperative Learning via Searching for Flat Minima")
         .explained(
             "losses and gradients are means over theta + eps^(j), eps ~ U(-b, b), j = 1..M; the wrapped method \
              combines them",

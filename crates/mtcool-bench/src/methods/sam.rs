@@ -52,6 +52,7 @@ pub(super) fn entry() -> MethodEntry {
             "2 forward and 2 backward passes",
             "Foret et al. 2021",
         )
+        .titled("Sharpness-aware minimization for efficiently improving generalization")
         .explained(
             "g = grad sum_i w_i L_i; d = grad sum_i w_i L_i at psi + rho g / |g|",
             "none for a single step",

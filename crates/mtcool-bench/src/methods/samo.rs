@@ -65,7 +65,7 @@ pub(super) fn entry() -> MethodEntry {
             "takes gradients where losses are worse, found at the cost of one",
             "1 + T forward and backward passes, 2T forward passes",
             "Ban et al. 2025",
-        )
+        ).titled("SAMO: a lightweight sharpness-aware approach for multi-task optimization with joint global-local perturbation")
         .explained(
             "h_i = (1 - beta) g + beta c z, g the mean gradient, c the slope of L_i along a random z; s_i = grad \
              L_i at theta + rho h_i / |h_i|; the wrapped method combines the s",

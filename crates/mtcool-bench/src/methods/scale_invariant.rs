@@ -26,6 +26,7 @@ impl Keys for Settings {
 pub(super) fn entry() -> MethodEntry {
     MethodEntry::new("si", "SI", MethodKind::Weighting, read::<Settings>)
         .described("minimises the sum of the log losses", "1 forward and 1 backward pass", "Navon et al. 2022 (SI)")
+        .titled("Multi-task learning as a bargaining game")
         .explained("minimises sum_i log L_i", "the scales of the losses do not matter; losses >= 0", &[])
         .inheriting("joint")
 }

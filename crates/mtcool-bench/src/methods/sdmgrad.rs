@@ -68,6 +68,7 @@ pub(super) fn entry() -> MethodEntry {
             "3 batches, T backward passes on each",
             "Xiao et al. 2023",
         )
+        .titled("Direction-oriented multi-objective learning: simple and provable stochastic algorithms")
         .explained(
             "w by projected descent on w^T J_1 J_2^T (w / 2 + lambda p); d = J_3^T (w + lambda p) / (1 + lambda), \
              on three batches",

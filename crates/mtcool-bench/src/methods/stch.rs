@@ -45,6 +45,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Lin et al. 2024",
         )
+        .titled("Smooth Tchebycheff scalarization for multi-objective optimization")
         .explained(
             "minimises mu log sum_i exp(r_i (L_i - z_i) / mu)",
             "its minima are Pareto-optimal, and all Pareto-optimal points are minima for some r and small mu",

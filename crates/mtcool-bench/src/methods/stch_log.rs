@@ -42,6 +42,7 @@ pub(super) fn entry() -> MethodEntry {
             "1 forward and 1 backward pass",
             "Lin et al. 2024 (log)",
         )
+        .titled("Smooth Tchebycheff scalarization for multi-objective optimization")
         .explained(
             "minimises T mu log sum_i exp(log(L_i / m_i) / mu)",
             "the scales of the losses do not matter; losses >= 0",

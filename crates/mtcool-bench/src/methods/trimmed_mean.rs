@@ -43,6 +43,7 @@ pub(super) fn entry() -> MethodEntry {
             "T backward passes, T (T - 1) passes over a gradient",
             "Yin et al. 2018",
         )
+        .titled("Byzantine-robust distributed learning: towards optimal statistical rates")
         .explained(
             "d_k = mean of the g_ik without the b largest and the b smallest",
             "b arbitrary gradients do little harm",

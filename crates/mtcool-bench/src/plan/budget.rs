@@ -23,7 +23,15 @@ impl Plan {
             let (_, note) = self.shortened(method, data)?;
             Some(Caveat { text: format!("{}: {note}", method.entry.label), is_comparable: false })
         };
-        self.methods.iter().filter_map(note).collect()
+        let overfit = self.experiment.overfit.map(|count| Caveat {
+            text: format!(
+                "OVERFIT DIAGNOSIS: each run is trained on {count} examples of the training part, without augmentation and in batches of \
+                 at most {count}, and measured on the same examples. It shows whether the networks can fit them, and nothing about new \
+                 cases; the validation part and the test part are not read"
+            ),
+            is_comparable: false,
+        });
+        overfit.into_iter().chain(self.methods.iter().filter_map(note)).collect()
     }
 
     /// The settings of `method` with a shorter warm-up and a note, if its warm-up does not fit into the run.

@@ -6,7 +6,7 @@ use mtcool_ops::is_device_name;
 
 use super::claims::Direction;
 use super::experiment::{Experiment, MetricLog};
-use super::ranges::check_sizes;
+use super::ranges::{check_overfit, check_sizes};
 use super::roles::Roles;
 use super::variants::Rows;
 use crate::suite::{Column, ConfigError, PrecisionSetting};
@@ -49,6 +49,7 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
         "`parquet` in the list, since tables are made from it, such as [\"parquet\", \"tensorboard\"]",
     )?;
     check_sizes(training, &experiment.network)?;
+    check_overfit(experiment.overfit)?;
     training.updates().map_err(|error| ConfigError::new(format!("training: {error}")))?;
     for name in experiment.method.keys().chain(experiment.reference.keys()) {
         rows.find(name)?;

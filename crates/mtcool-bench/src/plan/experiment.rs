@@ -73,6 +73,12 @@ pub struct Experiment {
     /// for more time. Like `log_every`, it changes no result, so a run may be interrupted and go on with another number.
     #[serde(default)]
     pub recompute: usize,
+    /// A diagnosis instead of a result: every run trains on this number of examples of the training part, without augmentation, and
+    /// is measured on the same ones. A network that learns anything fits them.
+    pub overfit: Option<u64>,
+    /// Whether `metrics.parquet` tells where the time of each epoch goes (split `time`). Like `log_every`, it changes no result.
+    #[serde(default = "yes")]
+    pub log_times: bool,
     /// The source of the data.
     pub data: DataConfig,
     /// Sizes of the network.
@@ -101,6 +107,10 @@ pub struct Experiment {
     /// The paper's results, by method or variant.
     #[serde(default)]
     pub reference: BTreeMap<String, Reference>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn parquet_alone() -> Vec<MetricLog> {

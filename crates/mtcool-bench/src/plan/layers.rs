@@ -150,6 +150,9 @@ pub(super) fn read(
     };
     experiment.has_changed_settings = setting(&experiment) != setting(&as_written);
     experiment.has_other_network = experiment.network != as_written.network;
+    if let Some(count) = experiment.overfit {
+        experiment.training = experiment.training.with_batches_of_at_most(count);
+    }
     let points = points(&experiment.grid)?;
     Ok(Layers { experiment, first_block: as_written.methods, points, figment })
 }

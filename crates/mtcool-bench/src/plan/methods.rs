@@ -95,10 +95,14 @@ fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Result<Ve
 
 fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, ConfigError> {
     let tables = with_table(layers, variant, TRAINING)?;
-    let Some(last) = tables.last() else { return Ok(layers.experiment.training.clone()) };
+    let common = &layers.experiment.training;
+    let Some(last) = tables.last() else { return Ok(common.clone()) };
     let read = layers.of_variants(TRAINING, &tables).read::<TrainingConfig>();
     let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{TRAINING}")))?;
-    Ok(read.without_unused())
+    Ok(match layers.experiment.overfit {
+        Some(count) => read.without_unused().with_batches_of_at_most(count),
+        None => read.without_unused(),
+    })
 }
 
 fn network(layers: &Layers, variant: &Variant) -> Result<NetworkConfig, ConfigError> {

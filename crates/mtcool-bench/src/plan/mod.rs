@@ -9,6 +9,7 @@ mod diagnosis;
 mod experiment;
 mod external;
 mod factors;
+mod fast_dev_run;
 mod grid;
 mod keys;
 mod layers;

@@ -9,6 +9,8 @@ use crate::suite::{ConfigError, NetworkConfig, TrainingConfig};
 
 /// The most epochs that an experiment may have; more is a mistake, and would overflow counts of batches.
 const MOST_EPOCHS: u64 = 1_000_000;
+/// The most examples of an overfit diagnosis.
+const MOST_OVERFITTED: u64 = 1_000_000;
 /// The largest width of a network's layer.
 const MOST_CHANNELS: u64 = 1 << 16;
 /// The largest number of batches over which an update averages.
@@ -70,6 +72,14 @@ pub(super) fn check_sizes(training: &TrainingConfig, network: &NetworkConfig) ->
         within("network.groups", groups as u64, 1, MOST_CHANNELS)?;
     }
     Ok(())
+}
+
+/// Checks the number of examples of an overfit diagnosis.
+///
+/// # Errors
+/// [`ConfigError`] if it is out of range.
+pub(super) fn check_overfit(examples: Option<u64>) -> Result<(), ConfigError> {
+    examples.map_or(Ok(()), |examples| within("overfit", examples, 1, MOST_OVERFITTED))
 }
 
 /// Checks that `value` is `least` to `most`.

@@ -109,6 +109,7 @@ impl Plan {
             experiment.report = Split::Validation;
             experiment.notes.push(NO_TEST.into());
         }
+        diagnose(&mut experiment);
         experiment.dataset = dataset.name.to_string();
         let plan = Self {
             source,
@@ -186,6 +187,7 @@ impl Plan {
             origin: data.origin.clone(),
             files: data.files.clone(),
             data: self.data_settings.clone(),
+            overfit: experiment.overfit,
             network: method.network.clone(),
             training: method.training.clone(),
             loss: describe(&self.losses, &self.spec),
@@ -237,6 +239,15 @@ impl Plan {
         let Experiment { precision, recompute, .. } = self.experiment;
         let request = NetworkRequest { config, input: self.spec.input, tasks, all_tasks: tasks, precision, recompute };
         self.network.network(request, sharing)
+    }
+}
+
+/// Marks an experiment that is an overfit diagnosis, and takes away everything that compares results.
+fn diagnose(experiment: &mut Experiment) {
+    if let Some(count) = experiment.overfit {
+        experiment.title = format!("OVERFIT DIAGNOSIS on {count} training examples: {}", experiment.title);
+        experiment.reference.clear();
+        experiment.claims.clear();
     }
 }
 

@@ -73,6 +73,9 @@ pub struct RunConfig {
     /// The data set's own settings with defaults filled in. It is `null`, and left out of the run's identity, if there are none.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub data: Value,
+    /// Number of training examples of a run that is trained and measured on the same few ones; left out of the identity of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overfit: Option<u64>,
     /// Sizes of the network.
     pub network: NetworkConfig,
     /// The settings that all methods share.

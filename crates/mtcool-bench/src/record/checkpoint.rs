@@ -20,6 +20,7 @@ use super::file_list::{FileList, exists_intact, read_intact};
 use super::files::{StorageError, create_folder, sync_folder, write_whole};
 use super::metrics::{Row, read_rows, rows_frame};
 use super::tabular::parquet_bytes;
+use super::times::EpochTimes;
 
 /// Number of checkpoints that are kept. The last but one is kept in case the last one is damaged.
 const KEPT: usize = 2;
@@ -49,6 +50,9 @@ pub struct Position {
     pub best: Option<BestEpoch>,
     /// Time spent training so far, in seconds.
     pub train_seconds: f64,
+    /// Where the time since the last recorded epoch went.
+    #[serde(default)]
+    pub times: EpochTimes,
     /// The method's own counter.
     pub iteration: u64,
     /// The method's own numbers.

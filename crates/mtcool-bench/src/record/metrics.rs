@@ -11,6 +11,9 @@ use super::file_list::{exists_intact, read_intact};
 use crate::plan::RunConfig;
 use crate::suite::{Prediction, Split, parquet_frame};
 
+/// The split of the rows that tell where the time of an epoch goes.
+pub const TIME: &str = "time";
+
 /// A row of `metrics.parquet`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -18,7 +21,7 @@ pub struct Row {
     pub step: u64,
     /// Number of completed epochs.
     pub epoch: u64,
-    /// `train`, `validation` or `test`.
+    /// `train`, `validation` or `test`; [`TIME`] for times in seconds.
     pub split: String,
     /// The task's name.
     pub task: String,
@@ -170,14 +173,15 @@ pub fn read_rows(path: &Path) -> Result<Vec<Row>> {
 }
 
 /// The last row of each (split, task, metric), in the order in which these first occur: where a run ended. On the validation split,
-/// this is the row of `selected_epoch`, if the run ended with the network of this epoch.
+/// this is the row of `selected_epoch`, if the run ended with the network of this epoch. Times say nothing about the end, and are
+/// left out.
 pub fn final_rows(rows: &[Row], selected_epoch: Option<u64>) -> Vec<&Row> {
     let is_same = |a: &Row, b: &Row| (&a.split, &a.task, &a.metric) == (&b.split, &b.task, &b.metric);
     let mut last: Vec<&Row> = Vec::new();
     let is_later = |row: &&Row| {
         row.split == Split::Validation.name() && selected_epoch.is_some_and(|selected| row.epoch > selected)
     };
-    for row in rows.iter().filter(|row| !is_later(row)) {
+    for row in rows.iter().filter(|row| row.split != TIME && !is_later(row)) {
         match last.iter_mut().find(|known| is_same(known, row)) {
             Some(known) => *known = row,
             None => last.push(row),

@@ -22,6 +22,7 @@ mod settings;
 mod tables;
 mod tabular;
 mod tensorboard;
+mod times;
 mod timestamp;
 mod trials;
 
@@ -36,7 +37,8 @@ pub use files::{StorageError, create_folder, read, write_whole};
 pub use flatness::{Moved, MovedLoss, read_flatness, write_flatness};
 pub use lease::TakenOver;
 pub use metrics::{
-    Row, RunTags, final_rows, metrics_frame, predictions_frame, read_hits, read_predictions, read_rows, rows_frame,
+    Row, RunTags, TIME, final_rows, metrics_frame, predictions_frame, read_hits, read_predictions, read_rows,
+    rows_frame,
 };
 pub use removal::remove_run;
 pub use run_folder::{Claim, RunFolder, RunProgress};
@@ -48,5 +50,6 @@ pub use settings::{Settings, differing_keys, settings_of};
 pub use tables::{Published, SweepRecord};
 pub use tabular::{csv_bytes, parquet_bytes};
 pub use tensorboard::figure_events;
+pub use times::EpochTimes;
 pub use timestamp::{parse_utc, utc_text};
 pub use trials::{TrialRecord, trials_frame, write_trials};

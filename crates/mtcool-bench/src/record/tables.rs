@@ -42,6 +42,9 @@ pub struct SweepRecord {
     /// The files of the table. (The identity of the data has the key `files`.)
     #[serde(default, rename = "table_files")]
     pub files: Vec<String>,
+    /// Whether the table is a diagnosis (`overfit`), which never becomes the main table of its experiment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_diagnosis: bool,
 }
 
 /// What became of a table.
@@ -49,6 +52,8 @@ pub struct SweepRecord {
 pub enum Published {
     /// It is the main table of its experiment.
     Main,
+    /// It is a diagnosis, and only in this folder of its own.
+    Apart(PathBuf),
     /// A table at this place has more results and was kept; the table itself is in its own folder if there is one.
     Kept {
         /// The table that was kept.
@@ -133,6 +138,9 @@ impl ExperimentFolder {
         copy(written, &own)?;
         let record = SweepRecord { files: files(&own)?, ..record.clone() };
         write_record(&own, &record)?;
+        if record.is_diagnosis {
+            return Ok(Published::Apart(own));
+        }
         if let Some(there) = fuller(self.path())? {
             return Ok(Published::Kept { path: self.path().join("table.md"), there, here, own: Some(own) });
         }

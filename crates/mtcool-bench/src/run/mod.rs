@@ -3,6 +3,7 @@
 //! This is the only module that trains, and the only one that reads the test split, in `evaluate.rs`. It knows no data set and no
 //! method by name.
 
+mod curve;
 mod ended;
 mod evaluate;
 mod flatness;
@@ -11,6 +12,7 @@ mod problem;
 mod search;
 mod selection;
 mod sweep;
+mod times;
 mod train;
 
 pub use ended::{Diverged, Interrupted};

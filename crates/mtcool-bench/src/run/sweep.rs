@@ -11,7 +11,7 @@ use candle_core::Device;
 use super::ended::{Diverged, Interrupted};
 use super::train::Run;
 use crate::plan::{MetricLog, Plan, PlannedRun};
-use crate::progress::{Console, SweepProgress};
+use crate::progress::{Console, Phase, RunShape, SweepProgress, SweepShape};
 use crate::record::{Claim, Environment, RunFolder, RunRecord, Status, StorageError};
 use crate::suite::{Suite, one_line};
 
@@ -75,7 +75,7 @@ impl Sweep<'_> {
     pub fn execute(&self, console: &Console) -> Result<Outcome> {
         let environment = Environment::of_process(&self.plan.experiment.device);
         let mut pending: Vec<Run<'_>> = self.all().collect();
-        let mut progress = console.sweep(pending.iter().map(Run::budget).fold(0, u64::saturating_add));
+        let mut progress = console.sweep(self.shape(&pending));
         let mut outcome = Outcome::default();
         while !pending.is_empty() && !outcome.is_stopped {
             let before = pending.len();
@@ -106,16 +106,21 @@ impl Sweep<'_> {
             if outcome.is_stopped {
                 break;
             }
+            progress.turn_to(&run.name(), Phase::Running);
             let held = match RunFolder::claim(self.folder, run.config, &run.method.entry.name)? {
                 Claim::Busy => {
+                    progress.set_phase(Phase::Elsewhere);
                     busy.push(run);
                     continue;
                 }
                 Claim::Done(status) => {
                     progress.skip(run.budget());
-                    match status.status {
-                        Status::Failed => outcome.failures.extend(status.message),
-                        _ => outcome.finished += 1,
+                    let is_failed = status.status == Status::Failed;
+                    progress.set_phase(if is_failed { Phase::Failed } else { Phase::Finished });
+                    if is_failed {
+                        outcome.failures.extend(status.message);
+                    } else {
+                        outcome.finished += 1;
                     }
                     continue;
                 }
@@ -130,17 +135,20 @@ impl Sweep<'_> {
             // The error may be that a file was gone, so this is asked whatever the error is.
             if let Some(taken) = result.as_ref().err().and_then(|_| held.taken_over()) {
                 tracing::warn!("{}: {taken}", run.name());
+                progress.set_phase(Phase::Elsewhere);
                 busy.push(run);
                 continue;
             }
             match result {
                 Ok(()) => {
                     tracing::info!("{} is finished", run.name());
+                    progress.set_phase(Phase::Finished);
                     outcome.finished += 1;
                 }
                 Err(error) if error.is::<StorageError>() => return Err(error),
                 Err(error) => match error.downcast::<Interrupted>() {
                     Ok(interrupted) => {
+                        progress.set_phase(Phase::Interrupted);
                         (outcome.is_stopped, outcome.interrupted) = (true, Some(interrupted));
                         break;
                     }
@@ -148,12 +156,25 @@ impl Sweep<'_> {
                         let named = if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.name()) };
                         let message = format!("{named}{}", one_line(&error));
                         tracing::error!("{message}; the other runs go on");
+                        progress.set_phase(Phase::Failed);
                         outcome.failures.push(message);
                     }
                 },
             }
         }
         Ok(busy)
+    }
+
+    /// What the progress display has to know.
+    fn shape(&self, runs: &[Run<'_>]) -> SweepShape {
+        let run =
+            |run: &Run<'_>| RunShape { name: run.name(), epochs: run.config.training.epochs, batches: run.budget() };
+        let metric = match &self.plan.spec.columns[..] {
+            [only] => only.label.to_string(),
+            columns => format!("mean of {} columns", columns.len()),
+        };
+        let (title, metric) = (self.plan.source.name.clone(), format!("{metric} on the validation part"));
+        SweepShape { title, metric, runs: runs.iter().map(run).collect() }
     }
 
     fn all(&self) -> impl Iterator<Item = Run<'_>> {

@@ -9,13 +9,15 @@ use mtcool_core::{
     BatchSource, Diagnostics, EpochSummary, Error, LossValues, Method, Parameters, Point, Problem, Step,
 };
 
+use super::curve::{conflict, curve};
 use super::ended::{Diverged, Interrupted};
 use super::problem::problem;
 use super::selection::{chosen, is_out_of_patience, keep_if_best};
+use super::times::TimedBatches;
 use crate::plan::{Plan, PlannedMethod, RunConfig};
 use crate::progress::SweepProgress;
 use crate::record::{
-    Checkpoint, NetworkSize, Position, Row, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
+    Checkpoint, EpochTimes, NetworkSize, Position, Row, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
 };
 use crate::suite::{Evaluation, Name, Sharing, Split, Suite};
 
@@ -109,6 +111,7 @@ impl Run<'_> {
         };
         let status = folder.begin(self.config, size, self.budget(), progress_of(&state.position), record)?;
         progress.skip(state.position.batches);
+        progress.set_curve(curve(&state.rows, &self.plan.spec.columns), conflict(&state.rows));
         let mut keep = |map| folder.write_map(&map);
         let outcome = self.train(&problem, method.as_mut(), &mut state, (folder, &status), progress).and_then(|()| {
             let chosen = chosen(&state);
@@ -169,6 +172,7 @@ impl Run<'_> {
             if ends_epoch {
                 state.position.epoch = epochs_done;
                 self.end_epoch(problem, method, state)?;
+                progress.set_curve(curve(&state.rows, &self.plan.spec.columns), conflict(&state.rows));
                 folder.write_rows(&state.rows)?;
             }
             if ends_epoch || is_asked_to_stop || last_checkpoint.elapsed() >= self.checkpoint_every {
@@ -186,10 +190,13 @@ impl Run<'_> {
                 return Ok(());
             }
             let probed = self.probe(problem, state)?;
-            let started = Instant::now();
-            let losses =
-                self.step(problem, method, &mut state.parameters, batches.as_mut(), &state.position, budget)?;
-            state.position.train_seconds += started.elapsed().as_secs_f64();
+            // The passes of evaluations and probes are no part of a step.
+            problem.take_times();
+            let (started, mut timed) = (Instant::now(), TimedBatches::new(batches.as_mut()));
+            let losses = self.step(problem, method, &mut state.parameters, &mut timed, &state.position, budget)?;
+            let whole = started.elapsed();
+            timed.add_step(whole, problem.take_times(), &mut state.position.times);
+            state.position.train_seconds += whole.as_secs_f64();
             state.position.step += 1;
             state.position.batches += drawn;
             state.position.diagnostics.add(method.diagnostics());
@@ -276,7 +283,10 @@ impl Run<'_> {
     /// Records the mean training losses of the epoch, then the metrics of the validation split, and tells the method the losses.
     fn end_epoch(&self, problem: &Problem, method: &mut dyn Method, state: &mut Checkpoint) -> Result<()> {
         let Position { step, epoch, .. } = state.position;
+        let started = Instant::now();
         let evaluation = self.evaluate_validation(problem, &state.parameters, step)?;
+        let times = std::mem::take(&mut state.position.times);
+        let times = EpochTimes { evaluation: started.elapsed().as_secs_f64(), ..times };
         let sums = std::mem::replace(&mut state.position.sums, vec![TaskSums::default(); problem.tasks()]);
         let names: Vec<&str> = self.plan.spec.tasks.iter().map(|task| &*task.name).collect();
         let mean = |sums: &TaskSums| if sums.updates > 0 { sums.loss / sums.updates as f64 } else { f64::NAN };
@@ -290,6 +300,9 @@ impl Run<'_> {
             state.record("train", &tasks, &metric, mean);
         }
         state.record_evaluation(Split::Validation.name(), &evaluation, (step, epoch));
+        if self.plan.experiment.log_times {
+            state.rows.extend(times.rows((step, epoch)));
+        }
         if let Some(objective) = self.plan.selection(&self.config.training)? {
             keep_if_best(state, &objective, &evaluation)?;
         }

@@ -29,6 +29,8 @@ pub struct MethodEntry {
     pub needs: Name,
     /// The paper that introduced it.
     pub reference: Name,
+    /// The title of this paper, if it is known, for `mtcool cite`.
+    pub title: Option<Name>,
     /// Whether the tasks share a network.
     pub sharing: Sharing,
     /// The smallest number of tasks that it is defined for.
@@ -52,6 +54,7 @@ impl MethodEntry {
             summary: "-".into(),
             needs: "-".into(),
             reference: "-".into(),
+            title: None,
             sharing: Sharing::Shared,
             least_tasks: 1,
             details: MethodDetails::default(),
@@ -64,6 +67,12 @@ impl MethodEntry {
     #[must_use]
     pub fn described(self, summary: &'static str, needs: &'static str, reference: &'static str) -> Self {
         Self { summary: summary.into(), needs: needs.into(), reference: reference.into(), ..self }
+    }
+
+    /// The same entry with the title of its paper.
+    #[must_use]
+    pub fn titled(self, title: &'static str) -> Self {
+        Self { title: Some(title.into()), ..self }
     }
 
     /// The same entry with its formula, what it guarantees, and (key, range, meaning) of each of its settings but the learning rate.

@@ -64,6 +64,9 @@ pub struct TrainingConfig {
     /// learning rate's schedule is still that of the whole budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// The largest number of batches per epoch. It belongs to `--fast-dev-run`, whose runs are not kept, and to no file.
+    #[serde(skip)]
+    pub most_batches: Option<u64>,
 }
 
 fn one() -> f64 {
@@ -160,14 +163,22 @@ impl TrainingConfig {
             select: Selected::Last,
             select_by: Vec::new(),
             patience: None,
+            most_batches: None,
         }
     }
 
     /// Number of batches per epoch, given the number of `samples` of each task. An epoch ends when the samples of the largest task
-    /// have been seen once.
+    /// have been seen once, or after `most_batches`.
     pub fn batches_per_epoch(&self, samples: impl Iterator<Item = u64>) -> u64 {
         let batches = samples.map(|samples| samples / (self.batch_size as u64).max(1));
-        batches.max().unwrap_or(0).max(1)
+        let batches = batches.max().unwrap_or(0);
+        batches.min(self.most_batches.unwrap_or(u64::MAX)).max(1)
+    }
+
+    /// The same with at most `samples` samples per batch.
+    #[must_use]
+    pub fn with_batches_of_at_most(self, samples: u64) -> Self {
+        Self { batch_size: self.batch_size.min(usize::try_from(samples).unwrap_or(usize::MAX)), ..self }
     }
 
     /// How gradient methods hold the gradients of all tasks.

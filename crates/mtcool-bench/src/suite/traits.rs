@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::data_record::DataRecord;
 use super::evaluation::{CasePicture, Evaluation, MapSink, Split};
+use super::extract::Extract;
 use super::network::NetworkConfig;
 use super::task::Caveat;
 
@@ -47,6 +48,16 @@ pub trait Suite: Send + Sync {
     fn of_seed(&self, seed: u64) -> Option<&dyn Suite> {
         let _ = seed;
         None
+    }
+
+    /// The same data with fewer samples, for `--fast-dev-run` and `--overfit`. The identity of its files is the same. `None`, the
+    /// default, if the data set does not support this: a short check then evaluates all of it, and `--overfit` is refused.
+    ///
+    /// # Errors
+    /// If samples cannot be read.
+    fn extract(&self, extract: Extract) -> Result<Option<Box<dyn Suite>>> {
+        let _ = extract;
+        Ok(None)
     }
 
     /// The training batches of all tasks on `device`, beginning with batch `position` of each task. They depend on nothing but

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mtcool_bench::record::{Row, read_rows};
+use mtcool_bench::record::{Row, TIME, read_rows};
 use mtcool_data::digits::{DigitsConfig, write_digits};
 use tempfile::TempDir;
 
@@ -125,9 +125,16 @@ impl Lab {
         command
     }
 
+    /// The metrics of a run, without times.
     pub fn rows(&self, results: &str, run: &str) -> Vec<Row> {
-        read_rows(&self.run_folder(results, run).join("metrics.parquet")).unwrap()
+        metrics(&self.run_folder(results, run))
     }
+}
+
+/// The metrics in a run's folder, without times, in which no two runs are alike.
+pub fn metrics(run: &Path) -> Vec<Row> {
+    let rows = read_rows(&run.join("metrics.parquet")).unwrap().into_iter();
+    rows.filter(|row| row.split != TIME).collect()
 }
 
 /// The folder of the run `run`, such as `joint-s0`, in an experiment's folder. If several configurations have such a run, the one

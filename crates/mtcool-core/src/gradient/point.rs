@@ -96,9 +96,11 @@ impl<'a> Point<'a> {
             let losses = objective::task_losses(self.problem, &leaves, batches)?;
             rounds.push(constants_of(&losses));
             // Each loss is dropped after its pass, and with it the maps that no other loss needs.
-            let last = losses.len() - 1;
+            let (problem, last) = (self.problem, losses.len() - 1);
             for (task, (row, loss)) in rows.iter_mut().zip(losses).enumerate() {
-                let gradients = if task == last { leaves.backward_last(&loss) } else { leaves.backward(&loss) };
+                let is_last = task == last;
+                let gradients =
+                    if is_last { problem.backward_last(&leaves, &loss) } else { problem.backward(&leaves, &loss) };
                 *row = std::mem::take(row).add_scaled(&gradients?, share)?;
             }
         }
@@ -124,7 +126,8 @@ impl<'a> Point<'a> {
             let losses = leaves.with_late(|| objective::task_losses(self.problem, &leaves, batches))?;
             constants = constants_of(&losses);
             for loss in losses {
-                let (row, of_task) = leaves.backward_late(&loss, ParameterName::is_shared)?;
+                let pass = || leaves.backward_late(&loss, ParameterName::is_shared);
+                let (row, of_task) = self.problem.backward_pass(pass)?;
                 rows.push(row);
                 late.push(of_task);
             }
@@ -150,7 +153,7 @@ impl<'a> Point<'a> {
         for batches in self.batches.chunks(self.tasks()) {
             let leaves = parameters.track(|_| true)?;
             let loss = self.task_loss(&leaves, task, batches)?;
-            sum = sum.add_scaled(&leaves.backward_last(&loss)?, share)?;
+            sum = sum.add_scaled(&self.problem.backward_last(&leaves, &loss)?, share)?;
             losses.push(loss.detach());
         }
         Ok((objective::mean(&losses)?, sum))
@@ -168,7 +171,7 @@ impl<'a> Point<'a> {
 
     fn task_loss(&self, parameters: &Parameters, task: usize, batches: &[Batch]) -> Result<Tensor> {
         let Batch { input, target } = &batches[task];
-        let output = self.problem.network().forward(parameters, task, input)?;
+        let output = self.problem.forward(parameters, task, input)?;
         self.problem.loss(task, &output, target)
     }
 
@@ -190,7 +193,7 @@ impl<'a> Point<'a> {
             let weighted = losses.iter().zip(weigh(&losses)?);
             let weighted = weighted.map(|(loss, w)| if w == 1.0 { Ok(loss.clone()) } else { loss * w });
             let total = objective::total(&weighted.collect::<candle_core::Result<Vec<_>>>()?)?;
-            gradients = gradients.add_scaled(&leaves.backward_last(&total)?, share)?;
+            gradients = gradients.add_scaled(&self.problem.backward_last(&leaves, &total)?, share)?;
             rounds.push(constants_of(&losses));
         }
         Ok((gradients, means(&rounds)?))

@@ -40,7 +40,7 @@ impl FolderSamples {
     /// # Errors
     /// [`Error::OutOfRange`] if there is no such task or case, a case has no picture, or the tasks' pictures differ.
     pub fn training(folder: &Folder, tasks: &[usize], cases: &[u32]) -> Result<Self> {
-        Ok(Self { augmentation: Some(folder.config().augmentation), ..Self::evaluation(folder, tasks, cases)? })
+        Ok(Self { augmentation: Some(folder.augmentation()), ..Self::evaluation(folder, tasks, cases)? })
     }
 
     /// The cases `cases` to evaluate `tasks` on, unchanged. For patches, the input is the whole picture, and only pictures of one

@@ -16,6 +16,7 @@ use super::purpose::Purpose;
 use super::statistics::TrainingStatistics;
 use super::survey::{OpenOptions, Survey};
 use super::task::{TaskConfig, TaskKind};
+use crate::augment::Augmentation;
 use crate::error::{Error, Result};
 use crate::files::sha256;
 use crate::problems::Problems;
@@ -23,14 +24,19 @@ use crate::progress::PhotographProgress;
 
 /// A checked folder whose decoded pictures are mapped from the cache. Copies share everything.
 #[derive(Clone, Debug)]
-pub struct Folder(Arc<Content>);
+pub struct Folder {
+    content: Arc<Content>,
+    /// The cases of each part: those of the files, or fewer.
+    parts: Arc<Parts>,
+    /// Whether training pictures are changed as the settings say.
+    is_augmented: bool,
+}
 
 #[derive(Debug)]
 struct Content {
     config: FolderConfig,
     tasks: Vec<FolderTask>,
     cases: Vec<Case>,
-    parts: Parts,
     sources: Vec<SourcePictures>,
     /// Of each task, if it has masks.
     masks: Vec<Option<Stored>>,
@@ -166,7 +172,7 @@ impl Folder {
         };
         let keys = sources.iter().map(|source| &source.stored.key).chain(masks.iter().flatten().map(|mask| &mask.key));
         let fingerprint = fingerprint(&survey, keys);
-        let parts = collect(&survey.parts);
+        let parts = Arc::new(collect(&survey.parts));
         let cases = survey.cases.into_iter().zip(survey.parts).map(|(case, part)| Case {
             name: case.name,
             row: case.row,
@@ -175,75 +181,92 @@ impl Folder {
             spacing: case.spacing,
             labels: case.labels,
         });
-        Ok(Self(Arc::new(Content {
+        let content = Content {
             cases: cases.collect(),
             config: survey.config,
             tasks,
-            parts,
             sources,
             masks,
             fingerprint,
             notes: survey.notes,
-        })))
+        };
+        Ok(Self { content: Arc::new(content), parts, is_augmented: true })
+    }
+
+    /// The same folder with other cases in its parts. Statistics, numbers of labels and [`Case::part`] stay those of the files.
+    #[must_use]
+    pub fn with_parts(&self, parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), ..self.clone() }
+    }
+
+    /// The same folder, whose training pictures are not changed at random. Patches are still cut at random places.
+    #[must_use]
+    pub fn without_augmentation(self) -> Self {
+        Self { is_augmented: false, ..self }
+    }
+
+    /// How training pictures are changed.
+    pub(super) fn augmentation(&self) -> Augmentation {
+        if self.is_augmented { self.content.config.augmentation } else { Augmentation::NONE }
     }
 
     /// The settings.
     pub fn config(&self) -> &FolderConfig {
-        &self.0.config
+        &self.content.config
     }
 
     /// The tasks, in the order of the settings.
     pub fn tasks(&self) -> &[FolderTask] {
-        &self.0.tasks
+        &self.content.tasks
     }
 
     /// All cases, in the order of the table or of their names.
     pub fn cases(&self) -> &[Case] {
-        &self.0.cases
+        &self.content.cases
     }
 
     /// The cases of each part, as indices into [`Self::cases`].
     pub fn parts(&self) -> &Parts {
-        &self.0.parts
+        &self.parts
     }
 
     /// The cases of `part` with a label of task `task`, ascending.
     pub fn labelled(&self, task: usize, part: Part) -> Vec<u32> {
-        let cases = self.0.parts.of(part).iter().copied();
+        let cases = self.parts.of(part).iter().copied();
         cases.filter(|&case| self.label(task, case as usize).is_some()).collect()
     }
 
     /// The label of case `case` for task `task`; `None` if it is missing.
     pub fn label(&self, task: usize, case: usize) -> Option<&Label> {
-        self.0.cases.get(case)?.labels.get(task)?.as_ref()
+        self.content.cases.get(case)?.labels.get(task)?.as_ref()
     }
 
     /// What is worth knowing about the files, one sentence each.
     pub fn notes(&self) -> &[String] {
-        &self.0.notes
+        &self.content.notes
     }
 
     /// SHA-256 of everything that the samples follow from: the contents of all files, labels, parts, and the settings.
     pub fn fingerprint(&self) -> &str {
-        &self.0.fingerprint
+        &self.content.fingerprint
     }
 
     /// What the training part says about inputs and targets.
     pub fn statistics(&self) -> TrainingStatistics {
         TrainingStatistics {
-            normalization: (0..self.0.tasks.len()).map(|task| self.normalization(task).clone()).collect(),
-            scale: self.0.tasks.iter().map(|task| task.scale.unwrap_or([0.0, 1.0])).collect(),
+            normalization: (0..self.content.tasks.len()).map(|task| self.normalization(task).clone()).collect(),
+            scale: self.content.tasks.iter().map(|task| task.scale.unwrap_or([0.0, 1.0])).collect(),
         }
     }
 
     /// SHA-256 of the file of the picture of case `case` for task `task`; `None` if there is none.
     pub fn picture_sha256(&self, task: usize, case: usize) -> Option<&str> {
-        self.0.sources[self.0.tasks.get(task)?.source].stored.checksum(case)
+        self.content.sources[self.content.tasks.get(task)?.source].stored.checksum(case)
     }
 
     /// Mean and standard deviation of the training pictures of task `task`.
     pub fn normalization(&self, task: usize) -> &Normalization {
-        &self.0.sources[self.0.tasks[task].source].normalization
+        &self.content.sources[self.content.tasks[task].source].normalization
     }
 
     /// The picture of case `case` for task `task` as it is stored: in the size of the settings, or, where the task has
@@ -257,7 +280,7 @@ impl Folder {
     /// Size `[H, W]` and classes of the mask of case `case` for task `task`, as large as [`Self::picture`]; `None` if there is
     /// none.
     pub fn mask(&self, task: usize, case: usize) -> Option<([usize; 2], &[u8])> {
-        let (shape, classes) = self.0.masks.get(task)?.as_ref()?.of(case)?;
+        let (shape, classes) = self.content.masks.get(task)?.as_ref()?.of(case)?;
         let [height, width] = *shape else { return None };
         Some(([height, width], classes))
     }
@@ -265,7 +288,7 @@ impl Folder {
     /// Height and width of a pixel of [`Self::picture`] of case `case` for task `task`, in the unit of the setting `spacing`, or 1
     /// without this setting; `None` if they are not known for this case.
     pub fn pixel_size(&self, task: usize, case: usize) -> Option<[f64; 2]> {
-        let Content { config, tasks, cases, sources, .. } = &*self.0;
+        let Content { config, tasks, cases, sources, .. } = &*self.content;
         if config.spacing.is_none() {
             return Some([1.0; 2]);
         }
@@ -280,7 +303,7 @@ impl Folder {
 
     /// Dimensions `[H, W, C]` or, with 16 bits, `[H, W, C, 2]`, and bytes of a stored picture.
     pub(super) fn stored_picture(&self, task: usize, case: usize) -> Option<(&[usize], &[u8])> {
-        self.0.sources[self.0.tasks.get(task)?.source].stored.of(case)
+        self.content.sources[self.content.tasks.get(task)?.source].stored.of(case)
     }
 }
 

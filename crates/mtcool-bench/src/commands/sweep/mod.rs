@@ -104,7 +104,7 @@ fn write(plan: &Plan, runs: &[PlannedRun], arguments: &cli::Sweep, sweeps: &Path
 /// The flags `config` for the script. Methods and seeds are always named, so that a later change of the experiment's file does not
 /// change the sweep, and each element knows the whole sweep.
 fn config_words(plan: &Plan, config: &ConfigFlags) -> Vec<String> {
-    let ConfigFlags { profile, grid, device, data, assignments, methods: _, seeds: _, only: _ } = config;
+    let ConfigFlags { profile, grid, device, data, overfit, assignments, methods: _, seeds: _, only: _ } = config;
     let seeds = match &plan.experiment.seeds {
         Seeds::Count(count) => count.to_string(),
         Seeds::List(seeds) => seeds.iter().map(|seed| format!("{seed},")).collect(),
@@ -114,6 +114,9 @@ fn config_words(plan: &Plan, config: &ConfigFlags) -> Vec<String> {
     let named = [("--profile", profile), ("--device", device), ("--data", data)];
     for (flag, value) in named.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?))) {
         add(flag, value);
+    }
+    if let Some(count) = overfit {
+        add("--overfit", &count.to_string());
     }
     add("--methods", &plan.experiment.methods.join(","));
     add("--seeds", &seeds);

@@ -14,7 +14,7 @@ use super::tiles::{tiled, tiling};
 use crate::suite::{CaseMap, Evaluation, MapSink, NonFinite};
 
 /// Number of cases per forward pass.
-const BATCH: usize = 8;
+pub(super) const BATCH: usize = 8;
 
 /// The network that is measured.
 #[derive(Clone, Copy)]

@@ -6,20 +6,20 @@ use anyhow::{Result, bail, ensure};
 use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
 use mtcool_data::folder::{
-    Fit, Folder, FolderConfig, FolderSynthesis, Label, OpenOptions, Part, TaskKind, drawn, synthesize as draw,
+    Fit, Folder, FolderConfig, FolderSynthesis, Label, OpenOptions, Part, Parts, TaskKind, drawn, synthesize as draw,
 };
 use serde_json::{Value, json};
 
 use super::batches::{Group, training_batches};
-use super::evaluate::{Measured, evaluate};
+use super::evaluate::{BATCH, Measured, evaluate};
 use super::files::{FolderFiles, checksums};
 use super::spec::config;
 use super::tables::read_parquet;
 use super::tiles::tiling;
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, Evaluation, MapSink, NetworkConfig, Split, Suite,
-    SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, Evaluation, Extract, MapSink, NetworkConfig, Split, Suite,
+    SyntheticConfig, check_overfit, varied,
 };
 
 /// Height and width of the pictures of the example that the program draws.
@@ -69,6 +69,12 @@ impl FolderSuite {
 
     fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// The same suite with other parts of its folder and of each fold.
+    fn with_folders(&self, change: &impl Fn(&Folder) -> Folder) -> Self {
+        let folds = self.folds.iter().map(|fold| fold.with_folders(change)).collect();
+        Self { folder: change(&self.folder), origin: self.origin.clone(), folds }
     }
 
     /// A sentence with the number of labels that were removed from the training part, if there are any.
@@ -173,6 +179,27 @@ impl Suite for FolderSuite {
         Some(&self.folds[fold as usize])
     }
 
+    fn extract(&self, extract: Extract) -> Result<Option<Box<dyn Suite>>> {
+        let fewer = |folder: &Folder| match extract {
+            Extract::OneBatch => {
+                let [validation, test] =
+                    [Part::Validation, Part::Test].map(|part| few(folder, folder.parts().of(part), BATCH));
+                folder.with_parts(Parts { train: folder.parts().train.clone(), validation, test })
+            }
+            Extract::Overfit(count) => {
+                let train = few(folder, &folder.parts().train, count);
+                let test = if folder.parts().test.is_empty() { Vec::new() } else { train.clone() };
+                let parts = Parts { validation: train.clone(), test, train };
+                folder.with_parts(parts).without_augmentation()
+            }
+        };
+        if let Extract::Overfit(count) = extract {
+            let all = std::iter::once(self).chain(&self.folds);
+            check_overfit(count, all.map(|suite| suite.folder().parts().train.len()).min().unwrap_or(0))?;
+        }
+        Ok(Some(Box::new(self.with_folders(&fewer))))
+    }
+
     fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {
         training_batches(self.folder(), device, (batch_size, seed, position))
     }
@@ -232,6 +259,22 @@ impl Suite for FolderSuite {
             truth: truth.collect(),
         }))
     }
+}
+
+/// At most `count` of `cases`, with labels of every task and with every class as far as possible.
+fn few(folder: &Folder, cases: &[u32], count: usize) -> Vec<u32> {
+    let features = |&case: &u32| -> Vec<u32> {
+        let of_task = |task: usize| {
+            let feature = match folder.label(task, case as usize)? {
+                Label::Class(class) => 1 + u32::from(*class),
+                _ => 0,
+            };
+            Some(((task as u32) << 16) + feature)
+        };
+        (0..folder.tasks().len()).filter_map(of_task).collect()
+    };
+    let places = varied(&cases.iter().map(features).collect::<Vec<_>>(), count);
+    places.into_iter().map(|place| cases[place as usize]).collect()
 }
 
 /// Draws the example set, unless the folder already holds the one of these settings.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use mtcool_core::{BatchSource, Parameters, Problem};
+use mtcool_data::augment::Augmentation;
 use mtcool_data::cache::Cache;
 use mtcool_data::hrf_av::{
     CLASS, ChannelStatistics, FetchConfig, HrfAvConfig, Partition, PatchConfig, Patches, Photograph, SetShape,
@@ -30,8 +31,8 @@ use super::copies::Copies;
 use super::on_card::{CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split, Suite,
-    SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataRecord, DatasetEntry, Evaluation, Extract, MapSink, NetworkConfig, Split,
+    Suite, SyntheticConfig, check_overfit,
 };
 use batches::PatchBatches;
 use caveats::{departures, lacks};
@@ -96,6 +97,8 @@ struct HrfAvSuite {
     caveats: Vec<Caveat>,
     /// The statistics of the training photographs.
     statistics: ChannelStatistics,
+    /// SHA-256 over the content keys of all photographs.
+    digest: String,
     training: Vec<Arc<Photograph>>,
     /// The training photographs in the memory of a card.
     on_card: Sent,
@@ -140,7 +143,8 @@ impl HrfAvSuite {
         caveats.extend(notes.into_iter().map(|text| Caveat { text, is_comparable: true }));
         let statistics = ChannelStatistics::of(&training);
         let on_card = Sent::default();
-        Ok(Self { settings, origin, caveats, statistics, training, on_card, held_out })
+        let digest = digest(training.iter().chain(held_out.iter().flatten()));
+        Ok(Self { settings, origin, caveats, statistics, digest, training, on_card, held_out })
     }
 
     fn photographs(&self, split: Split) -> &[Arc<Photograph>] {
@@ -149,14 +153,13 @@ impl HrfAvSuite {
             Split::Test => &self.held_out[1],
         }
     }
+}
 
-    /// SHA-256 over the content keys of all photographs, in hexadecimal.
-    fn digest(&self) -> String {
-        let all = self.training.iter().chain(self.held_out.iter().flatten());
-        let mut keys: Vec<&str> = all.map(|photograph| photograph.key()).collect();
-        keys.sort_unstable();
-        Sha256::digest(keys.join("\n").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-    }
+/// SHA-256 over the content keys of all of `photographs`, in hexadecimal.
+fn digest<'a>(photographs: impl Iterator<Item = &'a Arc<Photograph>>) -> String {
+    let mut keys: Vec<&str> = photographs.map(|photograph| photograph.key()).collect();
+    keys.sort_unstable();
+    Sha256::digest(keys.join("\n").as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Suite for HrfAvSuite {
@@ -173,7 +176,7 @@ impl Suite for HrfAvSuite {
     /// the data.
     fn identity(&self) -> Value {
         let ChannelStatistics { mean, deviation } = self.statistics;
-        json!({ "digest": self.digest(), "mean": mean, "deviation": deviation })
+        json!({ "digest": self.digest, "mean": mean, "deviation": deviation })
     }
 
     fn record(&self) -> DataRecord {
@@ -182,7 +185,7 @@ impl Suite for HrfAvSuite {
         let (train, validation, test) = (names(&self.training), names(validation), names(test));
         let all = self.training.iter().chain(self.held_out.iter().flatten());
         let files = all.map(|each| (each.id.to_string(), format!("sha256:{}", each.image_sha256))).collect();
-        DataRecord { digest: Some(self.digest()), files, train, validation, test }
+        DataRecord { digest: Some(self.digest.clone()), files, train, validation, test }
     }
 
     fn caveats(&self) -> Vec<Caveat> {
@@ -191,6 +194,25 @@ impl Suite for HrfAvSuite {
 
     fn samples(&self, _: usize) -> usize {
         self.training.len() * self.settings.patches_per_photograph
+    }
+
+    fn extract(&self, extract: Extract) -> Result<Option<Box<dyn Suite>>> {
+        let first = |part: &[Arc<Photograph>], count: usize| part[..count.min(part.len())].to_vec();
+        let [validation, test] = &self.held_out;
+        let mut settings = self.settings.clone();
+        let (training, held_out) = match extract {
+            // An evaluation has one photograph at a time.
+            Extract::OneBatch => (self.training.clone(), [first(validation, 1), first(test, 1)]),
+            Extract::Overfit(count) => {
+                check_overfit(count, self.training.len())?;
+                settings.augmentation = Augmentation::NONE;
+                let few = first(&self.training, count);
+                (few.clone(), [few.clone(), few])
+            }
+        };
+        let (origin, caveats, statistics) = (self.origin.clone(), self.caveats.clone(), self.statistics);
+        let (digest, on_card) = (self.digest.clone(), Sent::default());
+        Ok(Some(Box::new(Self { settings, origin, caveats, statistics, digest, training, on_card, held_out })))
     }
 
     fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {

@@ -15,7 +15,7 @@ use super::spec::TASKS;
 use crate::suite::{CaseMap, CaseScore, Evaluation, MapSink, NonFinite, Prediction};
 
 /// Number of photographs per forward pass.
-const BATCH: usize = 4;
+pub(super) const BATCH: usize = 4;
 /// The specificity at which the challenge reports the sensitivity.
 const SPECIFICITY: f64 = 0.85;
 

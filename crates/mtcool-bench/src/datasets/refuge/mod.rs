@@ -25,10 +25,10 @@ use super::copies::Copies;
 use super::on_card::{AS_THEY_ARE, CardPictures, Sent};
 use crate::progress::counter;
 use crate::suite::{
-    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, DatasetEntry, Evaluation, MapSink, NetworkConfig, Split,
-    Suite, SyntheticConfig,
+    CasePicture, Caveat, ConfigError, DataPlace, DataRecord, DatasetEntry, Evaluation, Extract, MapSink, NetworkConfig,
+    Split, Suite, SyntheticConfig, check_overfit, varied,
 };
-use evaluate::{Photographs, evaluate};
+use evaluate::{BATCH, Photographs, evaluate};
 use photographs::PhotographFiles;
 use predict::search_tiling;
 use settings::RefugeSettings;
@@ -102,6 +102,8 @@ fn with_key(error: Error) -> anyhow::Error {
 struct RefugeSuite {
     refuge: Refuge,
     splits: Splits,
+    /// Number of photographs in the files for training, validation included, and for the test.
+    of_files: [usize; 2],
     /// The settings of the crops.
     settings: RefugeSettings,
     /// The training crops, which are moved and changed at random.
@@ -143,14 +145,14 @@ impl RefugeSuite {
         let training = Arc::new(if settings.balanced { training.balanced() } else { training });
         let held_out =
             [&splits.selection, &splits.test].map(|indices| FundusSamples::evaluation(&refuge, indices.clone()));
-        Ok(Self { refuge, splits, settings, training, on_card: Sent::default(), held_out })
+        let of_files = [splits.train.len() + splits.selection.len(), splits.test.len()];
+        Ok(Self { refuge, splits, of_files, settings, training, on_card: Sent::default(), held_out })
     }
 }
 
 impl Suite for RefugeSuite {
     fn origin(&self) -> Value {
-        let train = self.splits.train.len() + self.splits.selection.len();
-        photographs::origin(&self.refuge, [train, self.splits.test.len()])
+        photographs::origin(&self.refuge, self.of_files)
     }
 
     fn identity(&self) -> Value {
@@ -179,6 +181,33 @@ impl Suite for RefugeSuite {
 
     fn samples(&self, _: usize) -> usize {
         self.splits.train.len()
+    }
+
+    fn extract(&self, extract: Extract) -> Result<Option<Box<dyn Suite>>> {
+        let few = |part: &[u32], count: usize| -> Vec<u32> {
+            let diagnosis = |&case: &u32| vec![u32::from(self.refuge.cases()[case as usize].glaucoma)];
+            let places = varied(&part.iter().map(diagnosis).collect::<Vec<_>>(), count);
+            places.into_iter().map(|place| part[place as usize]).collect()
+        };
+        let Splits { train, selection, test } = &self.splits;
+        let unchanged = |part: &[u32]| FundusSamples::evaluation(&self.refuge, part.to_vec());
+        let (splits, training) = match extract {
+            Extract::OneBatch => {
+                let splits = Splits { train: train.clone(), selection: few(selection, BATCH), test: few(test, BATCH) };
+                (splits, self.training.clone())
+            }
+            Extract::Overfit(count) => {
+                check_overfit(count, train.len())?;
+                let few = few(train, count);
+                let training = unchanged(&few);
+                let training = if self.settings.balanced { training.balanced() } else { training };
+                (Splits { train: few.clone(), selection: few.clone(), test: few }, Arc::new(training))
+            }
+        };
+        let held_out = [&splits.selection, &splits.test].map(|part| unchanged(part));
+        let (refuge, settings) = (self.refuge.clone(), self.settings.clone());
+        let of_files = self.of_files;
+        Ok(Some(Box::new(Self { refuge, splits, of_files, settings, training, on_card: Sent::default(), held_out })))
     }
 
     fn batches(&self, device: &Device, batch_size: usize, seed: u64, position: u64) -> Result<Box<dyn BatchSource>> {

@@ -124,8 +124,7 @@ fn a_reader_that_went_away_is_no_error() {
 #[test]
 fn an_unknown_key_in_a_file_names_the_file() {
     let lab = Lab::new();
-    let table1 =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments/table1.toml")).unwrap();
+    let table1 = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/table1.toml")).unwrap();
     let file = lab.path().join("mine.toml");
     std::fs::write(&file, table1.replace("momentum =", "momentun =")).unwrap();
     fail(

@@ -160,7 +160,7 @@ fn runs_of_several_configurations_lie_side_by_side_and_stay_where_they_are() {
 fn an_unused_momentum_in_the_file_is_no_change_of_its_settings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adamw.toml");
-    let table1 = include_str!("../../../experiments/table1.toml");
+    let table1 = include_str!("../experiments/table1.toml");
     let adamw = table1.replace("momentum = 0.9\n", "momentum = 0.9\noptimizer = \"adamw\"\n");
     assert_ne!(adamw, table1);
     std::fs::write(&path, adamw).unwrap();

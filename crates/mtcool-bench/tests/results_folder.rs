@@ -35,7 +35,7 @@ around = "dwa"
 "#;
 
 fn table1() -> String {
-    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../experiments/table1.toml")).unwrap()
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/table1.toml")).unwrap()
 }
 
 /// `mtcool reproduce FILE` with few small batches.

@@ -139,7 +139,7 @@ fn a_trial_that_diverges_is_told_and_does_not_go_on() {
 fn winners_are_written_with_where_they_come_from() {
     let lab = Lab::new();
     let file = lab.path().join("mine.toml");
-    std::fs::write(&file, include_str!("../../../experiments/table1.toml")).unwrap();
+    std::fs::write(&file, include_str!("../experiments/table1.toml")).unwrap();
     let run = |flags: &[&str]| {
         let data = lab.data();
         let common = ["search", "mine.toml", "--data", data.to_str().unwrap(), "--methods", "joint", "--seeds", "1"];
@@ -148,12 +148,12 @@ fn winners_are_written_with_where_they_come_from() {
     };
     run(&[]);
     let text = || std::fs::read_to_string(&file).unwrap();
-    assert_eq!(text(), include_str!("../../../experiments/table1.toml"), "without --write the file stays");
+    assert_eq!(text(), include_str!("../experiments/table1.toml"), "without --write the file stays");
     assert!(run(&["--write"]).contains("The best settings are in `mine.toml`"));
     let written = text();
     assert_eq!(written.matches("# Found by `mtcool search mine.toml").count(), 1, "{written}");
     let lines = written.lines().count();
-    assert_eq!(lines, include_str!("../../../experiments/table1.toml").lines().count() + 1, "one comment is new");
+    assert_eq!(lines, include_str!("../experiments/table1.toml").lines().count() + 1, "one comment is new");
     run(&["--write"]);
     assert_eq!(text().lines().count(), lines);
     // An experiment of the program has no file here.

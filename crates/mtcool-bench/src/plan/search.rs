@@ -184,7 +184,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.toml");
             let further = "\n[quick.search.joint]\nlearning_rate = { values = [0.1, 0.2] }\n";
-            std::fs::write(&path, include_str!("../../../../experiments/table1.toml").to_owned() + further).unwrap();
+            std::fs::write(&path, include_str!("../../experiments/table1.toml").to_owned() + further).unwrap();
             let overrides = Overrides {
                 profile: profile.map(str::to_owned),
                 assignments: assignments.iter().chain(&["search.trials=2"]).map(|a| (*a).to_owned()).collect(),

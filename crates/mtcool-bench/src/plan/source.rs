@@ -4,13 +4,26 @@ use std::path::{Path, PathBuf};
 
 use crate::suite::ConfigError;
 
-/// The experiments that come with the program, so that it also works outside of its source folder.
+/// The experiments that come with the program, so that it also works outside of its source folder. The crate's folder
+/// `experiments` has links to the files in the workspace's, so that a package of this crate contains them.
 const BUILT_IN: [(&str, &str); 4] = [
-    ("table1", include_str!("../../../../experiments/table1.toml")),
-    ("table2", include_str!("../../../../experiments/table2.toml")),
-    ("table3", include_str!("../../../../experiments/table3.toml")),
-    ("ablation", include_str!("../../../../experiments/ablation.toml")),
+    ("table1", include_str!("../../experiments/table1.toml")),
+    ("table2", include_str!("../../experiments/table2.toml")),
+    ("table3", include_str!("../../experiments/table3.toml")),
+    ("ablation", include_str!("../../experiments/ablation.toml")),
 ];
+
+/// A checkout without symbolic links has files that contain nothing but the path of another file.
+const _: () = {
+    let mut index = 0;
+    while index < BUILT_IN.len() {
+        assert!(
+            BUILT_IN[index].1.len() > 100,
+            "crates/mtcool-bench/experiments has to contain symbolic links: set `git config core.symlinks true` and check out again"
+        );
+        index += 1;
+    }
+};
 
 /// An experiment before its settings are read.
 #[derive(Clone, Debug)]

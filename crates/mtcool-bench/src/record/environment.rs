@@ -32,7 +32,7 @@ pub struct Environment {
     pub version: String,
     /// Revision of the program in git; it ends with `-modified` if the program was built from changed files.
     pub revision: String,
-    /// Version of candle.
+    /// Version of candle; `None` if it was not known when the program was built, as for one from `cargo install`.
     #[serde(rename = "candle-core")]
     pub candle: Option<String>,
     /// Version of the matrix product.
@@ -75,8 +75,9 @@ impl Environment {
         Self {
             version: env!("CARGO_PKG_VERSION").into(),
             revision: REVISION.get().copied().unwrap_or("unknown").into(),
-            candle: locked_version("candle-core"),
-            gemm: locked_version("gemm"),
+            // `build.rs` reads them from the lock file.
+            candle: option_env!("BUILT_WITH_CANDLE").map(str::to_owned),
+            gemm: option_env!("BUILT_WITH_GEMM").map(str::to_owned),
             rust_required: env!("CARGO_PKG_RUST_VERSION").into(),
             os: std::env::consts::OS.into(),
             architecture: std::env::consts::ARCH.into(),
@@ -143,13 +144,6 @@ pub fn read_data_record(run: &Path) -> Result<Option<DataRecord>> {
     serde_json::from_slice(&bytes).map(Some).with_context(|| format!("`{}` is damaged", path.display()))
 }
 
-/// The version of a dependency in the workspace's lock file.
-fn locked_version(package: &str) -> Option<String> {
-    const LOCK: &str = include_str!("../../../../Cargo.lock");
-    let (_, entry) = LOCK.split_once(&format!("name = \"{package}\"\n"))?;
-    Some(entry.lines().next()?.strip_prefix("version = \"")?.strip_suffix('"')?.to_owned())
-}
-
 fn processor() -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("model name"))?;
@@ -197,6 +191,16 @@ mod tests {
         assert_eq!(third.earlier, [early, Environment { earlier: Vec::new(), ..second }]);
         let text = serde_json::to_string(&third).unwrap();
         assert_eq!(serde_json::from_str::<Environment>(&text).unwrap(), third);
+    }
+
+    #[test]
+    fn the_versions_of_the_libraries_are_those_of_the_lock_file() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+        let process = Environment::of_process("cpu");
+        for (library, version) in [("candle-core", process.candle), ("gemm", process.gemm)] {
+            let entry = format!("name = \"{library}\"\nversion = \"{}\"\n", version.unwrap());
+            assert_eq!(lock.matches(&entry).count(), 1, "{entry}");
+        }
     }
 
     #[test]

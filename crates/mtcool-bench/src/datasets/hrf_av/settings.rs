@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_experiment_changes_light_as_the_defaults_do() {
-        let table: toml::Table = include_str!("../../../../../experiments/table3.toml").parse().unwrap();
+        let table: toml::Table = include_str!("../../../experiments/table3.toml").parse().unwrap();
         let settings: HrfAvSettings = table["default"]["data"]["settings"].clone().try_into().unwrap();
         assert_eq!(settings.augmentation, AUGMENTATION);
         assert_eq!((AUGMENTATION.brightness, AUGMENTATION.contrast), (0.0, 0.0), "dark vessels become black");

@@ -158,3 +158,8 @@ pub use wrappers::{
     BuildAggregator, CrMogm, Fmtl, GroupBy, Grouped, Perturbed, RawDirection, Sam, Samo, SamoSettings, Smoothing,
     Wrapped,
 };
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

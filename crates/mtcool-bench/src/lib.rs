@@ -64,3 +64,8 @@ macro_rules! revision {
         )
     };
 }
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

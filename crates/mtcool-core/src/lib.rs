@@ -119,3 +119,8 @@ pub use parameters::{Gradients, Parameters};
 pub use problem::{Loss, Network, OutputKind, Problem};
 pub use state_tensors::StateTensors;
 pub use update::{AdamFactors, AdamRule, MomentumRule, ParameterUpdate, UpdateRule, UpdatedParameter};
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

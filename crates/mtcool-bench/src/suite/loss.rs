@@ -15,6 +15,68 @@ use super::task::TaskSpec;
 pub type ReadLoss = fn(&Settings, &TaskSpec) -> Result<Box<dyn LossSettings>, SettingsError>;
 
 /// A kind of loss as the program knows it: one entry of the registry.
+///
+/// A loss of one's own, `charbonnier = { weight, eps }` in a task's table: the mean of `weight sqrt(e^2 + eps^2)` over the numbers that
+/// are known.
+///
+/// ```
+/// use mtcool_bench::suite::{ClassCounts, LossEntry, LossPart, LossSettings, Settings, SettingsError};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// struct Charbonnier {
+///     weight: f64,
+///     eps: f64,
+/// }
+///
+/// impl LossSettings for Charbonnier {
+///     fn describe(&self) -> serde_json::Value {
+///         serde_json::json!(self)
+///     }
+///
+///     fn part(&self, _: &ClassCounts<'_>) -> anyhow::Result<LossPart> {
+///         let (weight, eps) = (self.weight, self.eps);
+///         Ok(LossPart::Own(Box::new(move |output, target| {
+///             let is_known = target.eq(target)?; // NaN is a missing number
+///             let error = is_known.where_cond(&(output - target)?, &output.zeros_like()?)?;
+///             let lengths = (error.sqr()? + eps * eps)?.sqrt()?;
+///             let is_known = is_known.to_dtype(output.dtype())?;
+///             let count = is_known.sum_all()?.maximum(1.0)?;
+///             (lengths * is_known)?.sum_all()?.div(&count)? * weight
+///         })))
+///     }
+/// }
+///
+/// let entry = LossEntry {
+///     name: "charbonnier".into(),
+///     settings: |settings, task| {
+///         let keys: Charbonnier = settings.read()?;
+///         if !task.output.is_numbers() {
+///             return Err(SettingsError::new("", format!("task `{}`: expected numbers, not classes", task.name)));
+///         }
+///         if !(keys.eps > 0.0) {
+///             return Err(SettingsError::new("eps", format!("{}: expected a number above 0", keys.eps)));
+///         }
+///         Ok(Box::new(keys))
+///     },
+/// };
+///
+/// # fn main() -> anyhow::Result<()> {
+/// # use candle_core::{Device, Tensor, Var};
+/// # use mtcool_bench::suite::{TaskOutput, TaskSpec};
+/// let task = TaskSpec::new("angle", TaskOutput::Regression { values: 1 });
+/// let settings = Settings::default().or("weight", 2.0).or("eps", 3.0);
+/// let LossPart::Own(loss) = (entry.settings)(&settings, &task)?.part(&|| Ok(Vec::new()))? else { unreachable!() };
+/// let output = Var::new(&[[5.0], [0.0]], &Device::Cpu)?;
+/// let value = loss(&output, &Tensor::new(&[[1.0], [f64::NAN]], &Device::Cpu)?)?;
+/// assert_eq!(value.to_scalar::<f64>()?, 2.0 * 5.0); // the root of 16 + 9
+/// let gradient = value.backward()?.remove(&output).unwrap().flatten_all()?.to_vec1::<f64>()?;
+/// assert_eq!(gradient, [2.0 * 4.0 / 5.0, 0.0]);
+/// assert!((entry.settings)(&Settings::default().or("weight", 2.0).or("eps", 0.0), &task).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct LossEntry {
     /// The key in a task's table `[loss.TASK]`.

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-/// (a library, the variable from which `record/environment.rs` reads its version).
-const LIBRARIES: [(&str, &str); 2] = [("candle-core", "MTCOOL_VERSION_OF_CANDLE"), ("gemm", "MTCOOL_VERSION_OF_GEMM")];
+/// (a library, the variable from which `record/environment.rs` reads its version). Programs that cargo starts have these variables, too,
+/// so they must not be named as settings of an experiment are (`MTCOOL_...`).
+const LIBRARIES: [(&str, &str); 2] = [("candle-core", "BUILT_WITH_CANDLE"), ("gemm", "BUILT_WITH_GEMM")];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -8,8 +8,10 @@ mod acceptance;
 mod check;
 mod commands;
 mod cuda;
+mod first_build;
 mod fuzz;
 mod pack;
+mod package;
 mod tidy;
 mod torture;
 
@@ -42,6 +44,7 @@ cargo xtask COMMAND
   fuzz [TARGET] [--minutes N]      feed the parsers with damaged files, a minute for each unless told otherwise
   torture [--kills N] [--minutes N]  disturb sweeps by kills, signals, full disks and more, and compare their results to the bit
   tidy [FOLDER]                    check what no compiler checks, in a second: sizes of files, dependencies, circles of modules
+  package [FLAGS]                  package all crates, and build each from its package alone, before they are published
   cuda-toolkit                     fetch the compiler and libraries for NVIDIA cards if the system has no toolkit
   pack [--help] OUT                 put programs, tests and benchmarks into a folder and an archive for a machine without Rust
   gpu-acceptance [--help]          a pack for this machine's card, and all its tests, benchmarks and tables
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Some("check") => check::run_from(&arguments[1..]),
         Some("cuda-toolkit") => cuda::fetch_toolkit(&arguments[1..]),
         Some("pack") => pack::run_from(&arguments[1..]),
+        Some("package") => package::run_from(&arguments[1..]),
         Some("gpu-acceptance") => acceptance::run_from(&arguments[1..]),
         Some("help" | "--help" | "-h") | None => {
             say(HELP);
@@ -84,12 +88,14 @@ fn main() -> ExitCode {
 fn mtcool(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
     if cuda::is_wanted(arguments) {
+        first_build::announce(&cuda::target(&root), "about 18 minutes on two cores, and 2 GB");
         let of_bench = format!("mtcool-bench/{}", cuda::feature()?);
         run(cuda::cuda_cargo(&root)?.args(["build", "--workspace", "--bin", "mtcool", "--features", &of_bench]))?;
         let mut program = Command::new(cuda::target(&root).join("debug/mtcool"));
         cuda::prepare(&root, &mut program, false)?;
         return run(program.args(arguments));
     }
+    first_build::announce(&target_folder(&root), first_build::USUAL);
     run(cargo(&root).args(["build", "--workspace", "--bin", "mtcool"]))?;
     let program = target_folder(&root).join("debug").join(format!("mtcool{}", std::env::consts::EXE_SUFFIX));
     run(Command::new(program).args(arguments))

@@ -1,14 +1,16 @@
 //! Checks that no compiler makes: modules say what they are for, files stay short, crates depend only on what ARCHITECTURE.md
-//! allows, and no files or rooms of a crate use each other in a circle.
+//! allows, no files or rooms of a crate use each other in a circle, and every crate can be packaged.
 
 mod circles;
 mod modules;
+mod packages;
 mod tokens;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::commands::workspace_root;
+use crate::commands::{read, workspace_root};
+pub(crate) use packages::{published, value};
 
 /// The largest number of lines of a file without its tests.
 const LONGEST_FILE: usize = 400;
@@ -59,6 +61,7 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
             Err(error) => problems.push(format!("{name}/src/{error}")),
         }
     }
+    problems.extend(packages::problems(root, &files)?);
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
 
@@ -137,10 +140,6 @@ fn rust_files(root: &Path) -> Result<Vec<PathBuf>, String> {
     }
     files.sort();
     Ok(files)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -76,8 +76,8 @@ impl Environment {
             version: env!("CARGO_PKG_VERSION").into(),
             revision: REVISION.get().copied().unwrap_or("unknown").into(),
             // `build.rs` reads them from the lock file.
-            candle: option_env!("MTCOOL_VERSION_OF_CANDLE").map(str::to_owned),
-            gemm: option_env!("MTCOOL_VERSION_OF_GEMM").map(str::to_owned),
+            candle: option_env!("BUILT_WITH_CANDLE").map(str::to_owned),
+            gemm: option_env!("BUILT_WITH_GEMM").map(str::to_owned),
             rust_required: env!("CARGO_PKG_RUST_VERSION").into(),
             os: std::env::consts::OS.into(),
             architecture: std::env::consts::ARCH.into(),

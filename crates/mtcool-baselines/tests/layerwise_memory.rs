@@ -11,11 +11,12 @@ use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, GradientStorage, Loss, Method, Problem, Result, Step, UpdateSettings,
 };
-use mtcool_models::{LeNet, LeNetConfig};
-use mtcool_ops::cross_entropy;
+use mtcool_models::{Head, MapOf, UNet, UNetConfig};
+use mtcool_ops::{Statistics, cross_entropy};
 
 const TASKS: usize = 10;
-const BATCH: usize = 16;
+const BATCH: usize = 8;
+const SIDE: usize = 64;
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -41,26 +42,34 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The same images for all tasks.
 struct Images;
 
 impl BatchSource for Images {
     fn next(&mut self, task: usize) -> Result<Batch> {
-        let mut generator = stream(1, Purpose::Method, [task as u32, 0, 0, 0], "images");
-        let input = uniform(&mut generator, 1.0, &(BATCH, 1, 28, 28).into(), DType::F32, &Device::Cpu)?;
-        let target = (0..BATCH as u32).map(|n| u32::from(n % 10 == task as u32)).collect();
-        Ok(Batch { input, target: Tensor::from_vec(target, BATCH, &Device::Cpu)? })
+        Ok(self.next_all(TASKS)?.swap_remove(task))
+    }
+
+    fn next_all(&mut self, tasks: usize) -> Result<Vec<Batch>> {
+        let mut generator = stream(1, Purpose::Method, [0; 4], "images");
+        let input = uniform(&mut generator, 1.0, &(BATCH, 3, SIDE, SIDE).into(), DType::F32, &Device::Cpu)?;
+        let target = |task: usize| (0..BATCH as u32).map(|n| u32::from(n % 10 == task as u32)).collect::<Vec<u32>>();
+        let batch =
+            |task| Ok(Batch { input: input.clone(), target: Tensor::from_vec(target(task), BATCH, &Device::Cpu)? });
+        (0..tasks).map(batch).collect()
     }
 }
 
 /// The most bytes that a step has allocated at one time, in a process that does nothing else meanwhile.
 fn peak(combine: Combine, storage: GradientStorage) -> usize {
-    // Most parameters are in the fully connected layer: 512 x 1024.
-    let sizes = LeNetConfig { conv1: 32, conv2: 64, hidden: 512, ..LeNet::mnist(&[2; TASKS]) };
+    // A U-Net's encoder with answers per image: the tasks share nearly all parameters and all maps.
+    let heads = vec![Head::Image { outputs: 2, map: MapOf::Nothing }; TASKS];
+    let sizes = UNetConfig { heads, statistics: Statistics::Batch, ..UNetConfig::default() };
     let losses = (0..TASKS).map(|_| -> Loss { Box::new(cross_entropy) });
-    let problem = Problem::new(Box::new(LeNet::new(sizes).unwrap()), losses.collect()).unwrap();
+    let problem = Problem::new(Box::new(UNet::new(sizes).unwrap()), losses.collect()).unwrap();
     let mut parameters = problem.network().initial_parameters(5, DType::F32, &Device::Cpu).unwrap();
     let mut method = GradientMethod::new(combine, 0.01, UpdateSettings::default()).unwrap().storing(storage);
-    for step in 0..3 {
+    for step in 0..2 {
         if step > 0 {
             PEAK.store(LIVE.load(Ordering::SeqCst), Ordering::SeqCst);
         }
@@ -80,5 +89,5 @@ fn with_ten_tasks_layerwise_gradients_take_at_most_a_third_more_than_joint() {
     let ratio = |bytes: usize| bytes as f64 / joint as f64;
     println!("joint {joint} bytes, stored {:.2} and layerwise {:.2} times as many", ratio(stored), ratio(layerwise));
     assert!(ratio(layerwise) <= 1.3, "{:.3} of Joint's peak", ratio(layerwise));
-    assert!(layerwise < stored, "layerwise {layerwise}, stored {stored}: nothing is saved");
+    assert!(ratio(stored) > 1.3, "stored {:.3}: this network would not show that anything is saved", ratio(stored));
 }

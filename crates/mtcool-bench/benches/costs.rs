@@ -1,12 +1,13 @@
 //! Memory and time of a training step for 2, 3, 5 and 10 tasks: Joint, a method that works from the Gramian with stored gradients of all
 //! tasks, and the same with gradients that are computed layer by layer (`training.gramian`).
 //!
-//! usage: `cargo xtask bench costs [--json] [--seconds 2] [--threads N] [costs_lenet|costs_lenet_wide|costs_unet_64|costs_unet_256 ...]`
+//! usage: `cargo xtask bench costs [--json] [--seconds 2] [--threads N] [CASE ...]`
 //!
 //! Each line is measured in a process of its own. PEAK is what the process has allocated at most at one time during a step; the peak of
 //! its resident memory, which includes the program, is in the JSON lines (`peak_rss_mib`). SHARED is the size of the parameters that all
 //! tasks share, hence of one gradient, and FORWARD is what the forward passes keep for the backward passes. The method is UPGrad, with
-//! plain SGD and random inputs. LeNet's tasks have images of their own, the tasks of the U-Net the same ones. Memory does not depend on
+//! plain SGD and random inputs. Cases: LeNet with the paper's widths and with 32, 64 and 512, whose tasks have images of their own; a
+//! U-Net's encoder alone with an answer per image and task, and whole U-Nets, whose tasks share their images. Memory does not depend on
 //! what else the machine does; times do.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
@@ -23,7 +24,7 @@ use mtcool_core::{
     Batch, BatchSource, Combine, GradientMethod, GradientStorage, Loss, Method, Network, ParameterName, Parameters,
     Problem, Result, Step, UpdateSettings,
 };
-use mtcool_models::{Head, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_models::{Head, LeNet, LeNetConfig, MapOf, UNet, UNetConfig};
 use mtcool_ops::{Statistics, cross_entropy};
 
 const TASKS: [usize; 4] = [2, 3, 5, 10];
@@ -71,20 +72,38 @@ struct Case {
     network: fn(usize) -> Box<dyn Network>,
     /// `[B, C, H, W]` of a task's batch.
     input: [usize; 4],
-    /// Whether targets are classes of pixels; the tasks then share their images.
-    is_dense: bool,
+    images: Images,
 }
 
-const CASES: [Case; 4] = [
-    Case { name: "costs_lenet", network: |tasks| lenet(tasks, [10, 20, 50]), input: [128, 1, 28, 28], is_dense: false },
+/// Which images the tasks have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Images {
+    /// Each task its own.
+    Own,
+    /// All tasks the same.
+    Shared,
+    /// All tasks the same, with a class for each pixel.
+    SharedWithMaps,
+}
+
+use Images::{Own, Shared, SharedWithMaps};
+
+const CASES: [Case; 5] = [
+    Case { name: "costs_lenet", network: |tasks| lenet(tasks, [10, 20, 50]), input: [128, 1, 28, 28], images: Own },
     Case {
         name: "costs_lenet_wide",
         network: |tasks| lenet(tasks, [32, 64, 512]),
         input: [16, 1, 28, 28],
-        is_dense: false,
+        images: Own,
     },
-    Case { name: "costs_unet_64", network: unet, input: [2, 3, 64, 64], is_dense: true },
-    Case { name: "costs_unet_256", network: unet, input: [2, 3, 256, 256], is_dense: true },
+    Case {
+        name: "costs_encoder",
+        network: |tasks| unet(tasks, Head::Image { outputs: CLASSES, map: MapOf::Nothing }),
+        input: [8, 3, 64, 64],
+        images: Shared,
+    },
+    Case { name: "costs_unet_64", network: segmentations, input: [8, 3, 64, 64], images: SharedWithMaps },
+    Case { name: "costs_unet_256", network: segmentations, input: [2, 3, 256, 256], images: SharedWithMaps },
 ];
 
 /// One class against the others, for each task.
@@ -94,9 +113,13 @@ fn lenet(tasks: usize, [conv1, conv2, hidden]: [usize; 3]) -> Box<dyn Network> {
     Box::new(LeNet::new(LeNetConfig { conv1, conv2, hidden, ..LeNet::mnist(&vec![CLASSES; tasks]) }).unwrap())
 }
 
+fn segmentations(tasks: usize) -> Box<dyn Network> {
+    unet(tasks, Head::Segmentation { classes: CLASSES })
+}
+
 /// The paper's widths. Batch statistics, since ten tasks cannot share the groups of sixteen channels.
-fn unet(tasks: usize) -> Box<dyn Network> {
-    let heads = vec![Head::Segmentation { classes: CLASSES }; tasks];
+fn unet(tasks: usize, head: Head) -> Box<dyn Network> {
+    let heads = vec![head; tasks];
     Box::new(UNet::new(UNetConfig { heads, statistics: Statistics::Batch, ..UNetConfig::default() }).unwrap())
 }
 
@@ -126,8 +149,8 @@ impl Training {
             let mut generator = stream(0, Purpose::Method, [task as u32, 0, 0, 0], "images");
             uniform(&mut generator, 1.7, &case.input.to_vec().into(), DType::F32, &Device::Cpu).unwrap()
         };
-        let shared = case.is_dense.then(|| images(0));
-        let shape = if case.is_dense { vec![count, height, width] } else { vec![count] };
+        let shared = (case.images != Own).then(|| images(0));
+        let shape = if case.images == SharedWithMaps { vec![count, height, width] } else { vec![count] };
         let batch = |task: usize| {
             let numbers = 0..shape.iter().product::<usize>() as u32;
             let labels = numbers.map(|n| u32::from(n.wrapping_mul(2_654_435_761) / 7 % 10 == task as u32)).collect();

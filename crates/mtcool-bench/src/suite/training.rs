@@ -259,3 +259,29 @@ impl OptimizerKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run's identity follows from what is written of its settings.
+    #[test]
+    fn the_gramian_is_written_only_where_it_is_not_the_default() {
+        let stored = TrainingConfig::plain(1, 4);
+        let layerwise = TrainingConfig { gramian: GramianKind::Layerwise, ..stored.clone() };
+        assert!(serde_json::json!(stored).get("gramian").is_none());
+        assert_eq!(serde_json::json!(layerwise)["gramian"], "layerwise");
+        let read: TrainingConfig = serde_json::from_value(serde_json::json!(layerwise)).unwrap();
+        assert_eq!((read.gramian, read.gradient_storage().unwrap()), (layerwise.gramian, GradientStorage::Layerwise));
+    }
+
+    #[test]
+    fn layerwise_gramians_of_several_batches_are_refused() {
+        let training = TrainingConfig { gramian: GramianKind::Layerwise, accumulate: 2, ..TrainingConfig::plain(1, 4) };
+        let message = training.updates().map(drop).unwrap_err().to_string();
+        for part in ["gramian = \"layerwise\"", "accumulate = 2", "gramian = \"stored\""] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(TrainingConfig { accumulate: 1, ..training }.updates().is_ok());
+    }
+}

@@ -21,7 +21,7 @@ use candle_core::{Result, Tensor, bail};
 use nodes::{Junction, Output, Pending};
 use tape::Tape;
 
-pub(crate) use apply::{apply1, apply2, apply3, pack};
+pub(crate) use apply::{apply1, apply2, apply3, as_map, pack};
 pub use apply::{flatten_features, stack_rows};
 pub use nodes::Deliver;
 

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::suite::ConfigError;
 
 /// The experiments that come with the program, so that it also works outside of its source folder.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("table1", include_str!("../../../../experiments/table1.toml")),
     ("table2", include_str!("../../../../experiments/table2.toml")),
     ("table3", include_str!("../../../../experiments/table3.toml")),
     ("ablation", include_str!("../../../../experiments/ablation.toml")),
+    ("architectures", include_str!("../../../../experiments/architectures.toml")),
 ];
 
 /// An experiment before its settings are read.

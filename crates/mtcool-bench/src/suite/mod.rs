@@ -3,6 +3,7 @@
 //!
 //! Every other module may use this one. It contains no data set, no method, no file access and no experiment.
 
+mod architecture;
 mod data_record;
 mod dataset;
 mod error;
@@ -25,6 +26,7 @@ mod task;
 mod training;
 mod traits;
 
+pub use architecture::{ArchitectureKind, CgcSetting, CrossStitchSetting, MmoeSetting, StitchWeights};
 pub use data_record::DataRecord;
 pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
 pub use error::{ConfigError, one_line};

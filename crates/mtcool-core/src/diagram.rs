@@ -100,6 +100,17 @@ pub enum Layer {
         /// `[T]`, one per input.
         weights: Weights,
     },
+    /// The sum of all inputs, channel c of input j times `weights[j, c]`.
+    ChannelSum {
+        /// `[T, C]`, one per input and channel.
+        weights: Weights,
+        /// Whether the inputs are maps `[B, C, H, W]`; otherwise they are features `[B, C]`.
+        is_map: bool,
+    },
+    /// The sum of all inputs but the first, features `[B, F]` each: input j times column j - 1 of the first input `[B, J]`.
+    Mixture,
+    /// The first input times the sigmoid of the second one.
+    Gate,
     /// Features `[B, F]` as `[B, F / columns, columns]`.
     Split {
         /// Size of the last dimension.
@@ -155,7 +166,7 @@ impl Layer {
             Self::TransposedConvolution { kernel, bias, .. } => vec![kernel, bias],
             Self::Normalization { affine, .. } => affine.iter().flatten().collect(),
             Self::Linear { weight, bias } => vec![weight, bias],
-            Self::WeightedSum { weights } => vec![weights],
+            Self::WeightedSum { weights } | Self::ChannelSum { weights, .. } => vec![weights],
             _ => Vec::new(),
         }
     }
@@ -166,7 +177,7 @@ impl Layer {
             Self::TransposedConvolution { kernel, bias, .. } => vec![kernel, bias],
             Self::Normalization { affine, .. } => affine.iter_mut().flatten().collect(),
             Self::Linear { weight, bias } => vec![weight, bias],
-            Self::WeightedSum { weights } => vec![weights],
+            Self::WeightedSum { weights } | Self::ChannelSum { weights, .. } => vec![weights],
             _ => Vec::new(),
         }
     }

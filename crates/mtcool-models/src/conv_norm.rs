@@ -3,7 +3,9 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{Diagram, Layer, NodeId, NormalizedTogether, ParameterKind, ParameterName, Parameters, Weights};
-use mtcool_ops::{Activation, Conv2d, ConvNormUnit, Norm, Precision, Rows, Statistics, stack_rows};
+use mtcool_ops::{
+    Activation, ChainInput, Conv2d, ConvNormUnit, Norm, Precision, Rows, Statistics, conv_norm_chain, stack_rows,
+};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -12,8 +14,8 @@ use crate::spec::{Init, ParameterSpec};
 pub(crate) enum Owner {
     /// All tasks, with these shares of the channels: a unit of the encoder.
     Tasks(Vec<usize>),
-    /// One task owns all channels: a unit of its decoder.
-    Task(usize),
+    /// One task owns all channels: as phi a unit of its decoder, as theta one of its own encoder, whose features other tasks read.
+    Task(ParameterKind, usize),
 }
 
 /// Side of the kernel in pixels; a padding of one pixel keeps the size of the map.
@@ -48,7 +50,7 @@ impl ConvNorm {
         // Batch normalisation treats every channel by itself and has no groups.
         let Statistics::Group { groups } = statistics else { return Ok(unit) };
         let straddles = match &unit.owner {
-            Owner::Task(_) => false,
+            Owner::Task(..) => false,
             Owner::Tasks(shares) => {
                 groups > 0 && shares.iter().any(|share| !share.is_multiple_of(outputs / groups.min(outputs)))
             }
@@ -69,7 +71,7 @@ impl ConvNorm {
             Owner::Tasks(shares) => {
                 shares.iter().enumerate().map(|(task, &share)| (ParameterKind::Theta, task, share)).collect()
             }
-            Owner::Task(task) => vec![(ParameterKind::Phi, *task, self.outputs)],
+            Owner::Task(kind, task) => vec![(*kind, *task, self.outputs)],
         };
         let of_owner = |(kind, task, share): (ParameterKind, usize, usize)| {
             let name = |layer: String| ParameterName { kind, task, layer };
@@ -88,11 +90,11 @@ impl ConvNorm {
         owners.into_iter().flat_map(of_owner).collect()
     }
 
-    /// The unit with its parameters, for [`conv_norm_chain`](mtcool_ops::conv_norm_chain).
+    /// The unit with its parameters, for [`conv_norm_chain`].
     ///
     /// # Errors
     /// If a parameter is missing.
-    pub(crate) fn unit(&self, parameters: &Parameters, precision: Precision) -> Result<ConvNormUnit> {
+    fn unit(&self, parameters: &Parameters, precision: Precision) -> Result<ConvNormUnit> {
         let (kernel, rows) = self.collect(parameters, &format!("{}.weight", self.conv))?;
         let (weight, _) = self.collect(parameters, &format!("{}.weight", self.norm))?;
         let (bias, _) = self.collect(parameters, &format!("{}.bias", self.norm))?;
@@ -111,7 +113,7 @@ impl ConvNorm {
     /// The parameters of all owners for one layer.
     fn weights(&self, layer: &str) -> Weights {
         match &self.owner {
-            Owner::Task(task) => ParameterName::phi(*task, layer).into(),
+            Owner::Task(kind, task) => ParameterName { kind: *kind, task: *task, layer: layer.to_owned() }.into(),
             Owner::Tasks(shares) => {
                 Weights::Parameters((0..shares.len()).map(|task| ParameterName::theta(task, layer)).collect())
             }
@@ -121,12 +123,28 @@ impl ConvNorm {
     /// The tensors of all owners for one layer, stacked, and the range of rows that train.
     fn collect(&self, parameters: &Parameters, layer: &str) -> Result<(Tensor, Rows)> {
         let shares = match &self.owner {
-            Owner::Task(task) => return Ok((parameters.phi(*task, layer)?.clone(), Rows::All)),
+            Owner::Task(ParameterKind::Phi, task) => return Ok((parameters.phi(*task, layer)?.clone(), Rows::All)),
+            Owner::Task(ParameterKind::Theta, task) => return Ok((parameters.theta(*task, layer)?.clone(), Rows::All)),
             Owner::Tasks(shares) => shares,
         };
         let parts = (0..shares.len()).map(|task| parameters.theta(task, layer)).collect::<Result<Vec<_>>>()?;
         Ok((stack_rows(&parts)?, trained_rows(parts.iter().map(|part| part.track_op()), shares)))
     }
+}
+
+/// The output of `units`, one after the other.
+///
+/// # Errors
+/// If a parameter is missing or a shape does not fit.
+pub(crate) fn chained(
+    parameters: &Parameters,
+    input: ChainInput<'_>,
+    units: &[ConvNorm],
+    norm: Norm,
+    precision: Precision,
+) -> Result<Tensor> {
+    let units = units.iter().map(|unit| unit.unit(parameters, precision)).collect::<Result<Vec<_>>>()?;
+    conv_norm_chain(input, &units, norm)
 }
 
 /// Adds the normalisation `norm` of `x`, with its activation, to `diagram`.

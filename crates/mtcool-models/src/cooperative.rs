@@ -1,5 +1,6 @@
 //! A layer whose output channels are divided among the tasks.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use candle_core::{Result, Tensor, bail};
@@ -27,7 +28,7 @@ pub enum Transform {
 /// A cooperative layer: `relu(W x + b)`, where task k owns `shares[k]` rows of W and of b.
 #[derive(Clone, Debug)]
 pub struct CooperativeLayer {
-    name: &'static str,
+    name: Cow<'static, str>,
     transform: Transform,
     inputs: usize,
     shares: Vec<usize>,
@@ -78,13 +79,14 @@ impl CooperativeLayer {
     /// # Errors
     /// If there are fewer output channels than tasks.
     pub fn new(
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         transform: Transform,
         inputs: usize,
         outputs: usize,
         tasks: usize,
         fusion: Fusion,
     ) -> Result<Self> {
+        let name = name.into();
         Ok(Self { name, transform, inputs, shares: shares(outputs, tasks)?, fusion, precision: Precision::Full })
     }
 
@@ -131,7 +133,7 @@ impl CooperativeLayer {
             add("weight", [&[share, self.inputs], &window[..]].concat());
             add("bias", vec![share]);
         }
-        specs.extend(self.fusion.parameters(self.name, self.shares.len()));
+        specs.extend(self.fusion.parameters(&self.name, self.shares.len()));
         specs
     }
 
@@ -163,7 +165,7 @@ impl CooperativeLayer {
     /// # Errors
     /// As [`Fusion::fuse`].
     pub fn fuse(&self, parameters: &Parameters, features: Features) -> Result<Features> {
-        self.fusion.fuse(parameters, self.name, features)
+        self.fusion.fuse(parameters, &self.name, features)
     }
 
     /// Adds the layer with its fusion to `diagram`: `x` and the result are the features that each task reads, or a single node if
@@ -177,7 +179,7 @@ impl CooperativeLayer {
                 read.map(|(task, &x)| self.describe_tasks(diagram, x, task..task + 1)).collect()
             }
         };
-        self.fusion.describe(diagram, self.name, own)
+        self.fusion.describe(diagram, &self.name, own)
     }
 
     /// Adds the rows of `tasks` to `diagram`.

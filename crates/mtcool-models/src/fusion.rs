@@ -15,6 +15,9 @@ pub enum Fusion {
     /// theta_k. All tasks need the same number of channels. A kernel reads one share of the channels instead of all, so the network
     /// has fewer parameters.
     CrossStitch,
+    /// None: task k reads its own features, so that the layers of the tasks are separate columns, which something else combines,
+    /// such as cross-stitch units that can be recorded. All tasks need the same number of channels.
+    Separate,
 }
 
 /// The initial weight of a task's own features in a cross-stitch unit; the other tasks' features share the rest evenly.
@@ -41,6 +44,14 @@ impl Features {
         }
     }
 
+    /// The features of each task, or those of all tasks as the only ones.
+    pub fn into_separate(self) -> Vec<Tensor> {
+        match self {
+            Self::Joined(features) => vec![features],
+            Self::Separate(features) => features,
+        }
+    }
+
     /// The features that task `task` reads.
     pub fn of_task(&self, task: usize) -> &Tensor {
         match self {
@@ -54,21 +65,22 @@ impl Fusion {
     /// How many channels each task reads of a layer whose tasks own `shares` of the channels.
     ///
     /// # Errors
-    /// If the fusion is cross-stitch and the shares differ.
+    /// If each task reads as many channels as it owns, and the shares differ.
     pub fn fused_channels(self, shares: &[usize]) -> Result<usize> {
         match self {
             Self::Concat => Ok(shares.iter().sum()),
-            Self::CrossStitch if shares.iter().all(|&share| share == shares[0]) => Ok(shares[0]),
+            Self::CrossStitch | Self::Separate if shares.iter().all(|&share| share == shares[0]) => Ok(shares[0]),
             Self::CrossStitch => bail!(
                 "cross-stitch fusion adds the tasks' features, so the widths must divide evenly among tasks, got shares {shares:?}; choose widths that {} divides, or concat",
                 shares.len()
             ),
+            Self::Separate => bail!("separate columns need the same number of channels each, got shares {shares:?}"),
         }
     }
 
     /// The specifications of the learned parameters of the fusion after the layer called `layer`.
     pub fn parameters(self, layer: &str, tasks: usize) -> Vec<ParameterSpec> {
-        if self == Self::Concat || tasks < 2 {
+        if self != Self::CrossStitch || tasks < 2 {
             return Vec::new();
         }
         let spread = (1.0 - OWN_FEATURES) / (tasks - 1) as f64;
@@ -82,13 +94,14 @@ impl Fusion {
         (0..tasks).map(unit).collect()
     }
 
-    /// M(.) after the layer called `layer`. Features in one tensor are concatenated already and stay as they are.
+    /// M(.) after the layer called `layer`. Features in one tensor are concatenated already and stay as they are, and so do those of
+    /// separate columns.
     ///
     /// # Errors
     /// If the weights of a unit are missing or shapes do not fit.
     pub fn fuse(self, parameters: &Parameters, layer: &str, features: Features) -> Result<Features> {
         let Features::Separate(own) = &features else { return Ok(features) };
-        if own.len() < 2 {
+        if own.len() < 2 || self == Self::Separate {
             return Ok(features);
         }
         let stitch = |task: usize| {
@@ -102,7 +115,7 @@ impl Fusion {
     /// Adds M(.) after the layer called `layer` to `diagram`, as [`Fusion::fuse`] computes it: `own` are the features of each
     /// task, or the joined features of all tasks.
     pub(crate) fn describe(self, diagram: &mut Diagram, layer: &str, own: Vec<NodeId>) -> Vec<NodeId> {
-        if self == Self::Concat || own.len() < 2 {
+        if self != Self::CrossStitch || own.len() < 2 {
             return own;
         }
         let stitch = |task: usize| {

@@ -1,9 +1,12 @@
-//! Networks whose layers the tasks own together: cooperative layers, fusion, LeNet, U-Net.
+//! Networks whose layers the tasks own together: cooperative layers, fusion, LeNet, U-Net; and other architectures of theirs.
 //!
 //! In a cooperative layer with C output channels, each of T tasks owns an even share of the channels. Task k's kernel reads the
 //! fused output of the previous layer and computes the task's share. With concatenation as the fusion, the network computes the
 //! same function as the conventional network of the same widths; the only difference is that each row of a kernel belongs to a
 //! task. So one network serves Joint, the gradient methods and MT-COOL, and one convolution does the work of T.
+//!
+//! [`Architecture`] names what may stand in the place of the layers that all tasks own together: a network per task with cross-stitch
+//! units, attention, or experts with gates.
 //!
 //! # One set of gradients for all methods
 //!
@@ -35,9 +38,13 @@
 //! # }
 //! ```
 
+mod architecture;
+mod attention;
 mod card;
 mod conv_norm;
 mod cooperative;
+mod cross_stitch;
+mod experts;
 mod fusion;
 mod independent;
 mod lenet;
@@ -46,8 +53,11 @@ mod spec;
 mod tiles;
 mod unet;
 
+pub use architecture::Architecture;
 pub use card::{CardKernels, PlacedNoise};
 pub use cooperative::{CooperativeLayer, Transform, allocated, shares};
+pub use cross_stitch::CrossStitch;
+pub use experts::Experts;
 pub use fusion::{Features, Fusion};
 pub use independent::Independent;
 pub use lenet::{LeNet, LeNetConfig};

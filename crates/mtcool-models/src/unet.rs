@@ -2,19 +2,20 @@
 
 mod classification;
 mod config;
+mod encoder;
 mod levels;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterKind, ParameterName, Parameters, Weights};
-use mtcool_ops::{Activation, Norm, Statistics};
+use mtcool_ops::{Activation, Norm};
 
 use crate::conv_norm::{ConvNorm, Owner};
-use crate::cooperative::{allocated, shares};
 use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, decays, initial_width, initialize};
 
 use classification::ClassificationHead;
 pub use config::{Classifier, Head, MapGradient, MapOf, UNetConfig};
+use encoder::{Encoded, Encoder, double};
 
 /// Cooperative U-Net (Ronneberger et al. 2015), from images `[B, C, H, W]` to the logits of each [`Head`].
 ///
@@ -24,11 +25,16 @@ pub use config::{Classifier, Head, MapGradient, MapOf, UNetConfig};
 /// - Heads with one answer per image, phi: the bottom features beside the softmax map of the first segmentation, pooled to their
 ///   size; convolution 3x3, ReLU, mean over the pixels, linear layer. [`Classifier`] has the variants, [`MapOf`] the maps, and
 ///   [`MapGradient`] says which parameters the gradient reaches by way of the map.
+///
+/// [`UNetConfig::architecture`] may put another encoder in the place of the shared one:
+///
+/// - cross-stitch: an encoder of the full widths for each task, with units after each level; heads read mixed features;
+/// - MTAN: at each level a mask per task, computed from the level's first unit, selects from its second; heads read masked features. A
+///   unit and a max-pooling, which all tasks have in common, pass them on to the modules of the next level.
 #[derive(Clone, Debug)]
 pub struct UNet {
     config: UNetConfig,
-    /// The two units of each level.
-    encoder: Vec<[ConvNorm; 2]>,
+    encoder: Encoder,
     /// For each task, the two units of each level; none for a head without a map of its own.
     decoders: Vec<Vec<[ConvNorm; 2]>>,
     /// For each task, the layers behind the map; `None` for a [`Head::Segmentation`].
@@ -42,8 +48,8 @@ impl UNet {
     /// A U-Net of these sizes.
     ///
     /// # Errors
-    /// If a width cannot be divided among the tasks or the groups, a head has no segmentation whose map it could read, the priors
-    /// are no probabilities of the classes, or more levels are to be computed again than there are.
+    /// If a width cannot be divided among the tasks or the groups, a head has no segmentation whose map it could read, or the
+    /// priors are no probabilities of the classes.
     pub fn new(config: UNetConfig) -> Result<Self> {
         let segmentation = config.heads.iter().position(|head| matches!(head, Head::Segmentation { .. }));
         let is_missing = |head: &Head| {
@@ -64,19 +70,12 @@ impl UNet {
             );
         }
         let width = |level: usize| config.base << level;
-        let double = |block: String, inputs: usize, outputs: usize, owner: Owner| -> Result<[ConvNorm; 2]> {
-            let unit = |index, inputs| ConvNorm::new(&block, index, inputs, outputs, owner.clone(), config.statistics);
-            Ok([unit(0, inputs)?, unit(1, outputs)?])
-        };
-        let level = |level: usize| {
-            let inputs = if level == 0 { config.in_channels } else { width(level - 1) };
-            double(format!("enc{level}"), inputs, width(level), Owner::Tasks(shares_of(&config, width(level))?))
-        };
-        let encoder = (0..=config.depth).map(level).collect::<Result<_>>()?;
+        let encoder = Encoder::new(&config)?;
         let decoder = |(task, head): (usize, &Head)| match head.decoded() {
             None => Ok(Vec::new()),
             Some(_) => {
-                let block = |level| double(format!("dec{level}"), 2 * width(level), width(level), Owner::Task(task));
+                let owner = Owner::Task(ParameterKind::Phi, task);
+                let block = |level| double(&config, &format!("dec{level}"), [2 * width(level), width(level)], &owner);
                 (0..config.depth).map(block).collect::<Result<_>>()
             }
         };
@@ -96,8 +95,8 @@ impl UNet {
     }
 
     fn specs(&self) -> Vec<ParameterSpec> {
-        let units = self.encoder.iter().chain(self.decoders.iter().flatten()).flatten();
-        let mut specs: Vec<ParameterSpec> = units.flat_map(ConvNorm::parameters).collect();
+        let mut specs = self.encoder.parameters();
+        specs.extend(self.decoders.iter().flatten().flatten().flat_map(ConvNorm::parameters));
         let mut add = |task: usize, layer: String, weight: Vec<usize>, biases: usize, fan_in: usize| {
             for (role, shape) in [("weight", weight), ("bias", vec![biases])] {
                 let name = ParameterName::phi(task, format!("{layer}.{role}"));
@@ -117,52 +116,56 @@ impl UNet {
         specs
     }
 
-    /// Logits of task `task` from the encoder's features; `map` are the logits of the first segmentation's map as
+    /// Logits of task `task` from what the encoder has computed; `map` are the logits of the first segmentation's map as
     /// [`UNet::map_to_read`] gives them, if they are known already.
-    fn output(
-        &self,
-        parameters: &Parameters,
-        task: usize,
-        features: &[Tensor],
-        map: Option<&Tensor>,
-    ) -> Result<Tensor> {
+    fn output(&self, parameters: &Parameters, task: usize, encoded: &Encoded, map: Option<&Tensor>) -> Result<Tensor> {
+        let features = self.encoder.features(parameters, encoded, task)?;
         let Some(classification) = &self.classifications[task] else {
-            return self.segment(parameters, task, features);
+            return self.segment(parameters, task, &features);
         };
         let map = match map {
             Some(map) => Some(map.clone()),
-            None => self.map_of(parameters, task, features)?,
+            None => self.map_of(parameters, task, encoded, &features)?,
         };
         classification.forward(parameters, &features[self.config.depth], map.as_ref())
     }
 
-    /// The logits of the map that the head of `task` reads.
-    fn map_of(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Option<Tensor>> {
+    /// The logits of the map that the head of `task` reads, whose features are `features`.
+    fn map_of(
+        &self,
+        parameters: &Parameters,
+        task: usize,
+        encoded: &Encoded,
+        features: &[Tensor],
+    ) -> Result<Option<Tensor>> {
         match self.config.heads[task].reads() {
             None | Some(MapOf::Nothing) => Ok(None),
             Some(MapOf::Own(_)) => self.segment(parameters, task, features).map(Some),
-            Some(MapOf::Segmentation) => self.map_to_read(parameters, features, None).map(Some),
+            Some(MapOf::Segmentation) => self.map_to_read(parameters, encoded, None).map(Some),
         }
     }
 
     /// The logits of the first segmentation, task s, as other heads read them: always the same values, with the graph that
     /// [`MapGradient`] asks for. `known` are the logits of task s with their whole graph, if they are known already.
-    fn map_to_read(&self, parameters: &Parameters, features: &[Tensor], known: Option<&Tensor>) -> Result<Tensor> {
+    fn map_to_read(&self, parameters: &Parameters, encoded: &Encoded, known: Option<&Tensor>) -> Result<Tensor> {
         let Some(s) = self.segmentation else {
             bail!("UNet: a head reads the map of a segmentation, and there is none")
         };
-        let with_gradient = || known.map_or_else(|| self.segment(parameters, s, features), |known| Ok(known.clone()));
+        let made_with =
+            |parameters: &Parameters| self.segment(parameters, s, &self.encoder.features(parameters, encoded, s)?);
+        let with_gradient = || known.map_or_else(|| made_with(parameters), |known| Ok(known.clone()));
         match self.config.map_gradient {
             MapGradient::Everything => with_gradient(),
             MapGradient::None => Ok(with_gradient()?.detach()),
             MapGradient::ThetaOnly => {
-                let own = parameters.filter(|name| name.kind == ParameterKind::Phi && name.task == s);
-                if !own.iter().any(|(_, tensor)| tensor.track_op()) {
+                if !parameters.iter().any(|(name, tensor)| name.is_own(s) && tensor.track_op()) {
                     return with_gradient();
                 }
-                // The decoder's pass again, with its parameters as constants.
-                let constants = own.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
-                self.segment(&constants, s, features)
+                // The pass behind what tasks have in common again, with the task's parameters as constants.
+                let constant = |(name, tensor): (&ParameterName, &Tensor)| {
+                    (name.clone(), if name.is_own(s) { tensor.detach() } else { tensor.clone() })
+                };
+                made_with(&parameters.iter().map(constant).collect())
             }
         }
     }
@@ -173,17 +176,15 @@ impl UNet {
         Norm { statistics, eps, activation: Activation::Relu }
     }
 
-    /// Adds the layers of [`UNet::encode`] to `diagram`.
-    fn describe_encoder(&self, diagram: &mut Diagram, input: NodeId) -> Vec<NodeId> {
-        let mut features: Vec<NodeId> = Vec::with_capacity(self.encoder.len());
-        for units in &self.encoder {
-            let x = match features.last() {
-                Some(&above) => diagram.add(Layer::MaxPooling { side: 2, stride: 2 }, &[above]),
-                None => input,
-            };
-            features.push(units.iter().fold(x, |x, unit| unit.describe(diagram, x, self.norm())));
-        }
-        features
+    /// The outputs of `body`, recorded where its operations can be.
+    fn recorded(
+        &self,
+        parameters: &Parameters,
+        inputs: &[&Tensor],
+        body: impl FnOnce(&Parameters) -> Result<Vec<Tensor>>,
+    ) -> Result<Vec<Tensor>> {
+        let can_be = inputs.iter().all(|input| self.encoder.can_be_recorded(input));
+        if can_be { as_recorded(parameters, inputs, body) } else { body(parameters) }
     }
 
     /// Adds the layers of [`UNet::segment`] to `diagram`.
@@ -201,22 +202,6 @@ impl UNet {
         let [kernel, bias] = of_layer("out");
         diagram.add(Layer::Convolution { kernel, bias: Some(bias), padding: 0 }, &[x])
     }
-}
-
-/// How many of the encoder's `channels` of a level each task owns.
-fn shares_of(config: &UNetConfig, channels: usize) -> Result<Vec<usize>> {
-    let tasks = config.heads.len();
-    if config.allocation.is_empty() {
-        return shares(channels, tasks);
-    }
-    if config.allocation.len() != tasks {
-        bail!("UNet: the allocation {:?}: expected one part for each of the {tasks} tasks", config.allocation);
-    }
-    let group = match config.statistics {
-        Statistics::Group { groups } => channels.checked_div(groups).unwrap_or(0),
-        Statistics::Batch => 1,
-    };
-    allocated(channels, &config.allocation, group)
 }
 
 /// For each task, its layers behind the map, if it has one answer per image.
@@ -244,10 +229,10 @@ impl Network for UNet {
 
     fn forward(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Tensor> {
         let output = |parameters: &Parameters| {
-            let features = self.encode(parameters, input)?;
-            Ok(vec![self.output(parameters, task, &features, None)?])
+            let encoded = self.encoder.encode(parameters, input)?;
+            Ok(vec![self.output(parameters, task, &encoded, None)?])
         };
-        Ok(as_recorded(parameters, &[input], output)?.swap_remove(0))
+        Ok(self.recorded(parameters, &[input], output)?.swap_remove(0))
     }
 
     /// Tasks on the same images share the encoder's pass. Heads that read the segmentation's map share it with the segmentation,
@@ -256,17 +241,17 @@ impl Network for UNet {
         let Some(first) = inputs.first().filter(|first| inputs.iter().all(|input| input.id() == first.id())) else {
             return inputs.iter().enumerate().map(|(task, input)| self.forward(parameters, task, input)).collect();
         };
-        as_recorded(parameters, inputs, |parameters| {
-            let features = self.encode(parameters, first)?;
+        self.recorded(parameters, inputs, |parameters| {
+            let encoded = self.encoder.encode(parameters, first)?;
             let mut outputs: Vec<Tensor> = Vec::with_capacity(inputs.len());
             let mut map = None;
             for (task, head) in self.config.heads.iter().enumerate() {
                 let reads_map = head.reads() == Some(MapOf::Segmentation);
                 if map.is_none() && reads_map {
                     let known = self.segmentation.and_then(|task| outputs.get(task));
-                    map = Some(self.map_to_read(parameters, &features, known)?);
+                    map = Some(self.map_to_read(parameters, &encoded, known)?);
                 }
-                outputs.push(self.output(parameters, task, &features, map.as_ref().filter(|_| reads_map))?);
+                outputs.push(self.output(parameters, task, &encoded, map.as_ref().filter(|_| reads_map))?);
             }
             Ok(outputs)
         })
@@ -275,8 +260,9 @@ impl Network for UNet {
     /// The units of a classification's convolution; `None` for a segmentation.
     fn hidden_units(&self, parameters: &Parameters, task: usize, input: &Tensor) -> Result<Option<Tensor>> {
         let Some(classification) = &self.classifications[task] else { return Ok(None) };
-        let features = self.encode(parameters, input)?;
-        let map = self.map_of(parameters, task, &features)?;
+        let encoded = self.encoder.encode(parameters, input)?;
+        let features = self.encoder.features(parameters, &encoded, task)?;
+        let map = self.map_of(parameters, task, &encoded, &features)?;
         classification.hidden(parameters, &features[self.config.depth], map.as_ref()).map(Some)
     }
 
@@ -289,7 +275,7 @@ impl Network for UNet {
     }
 
     fn describe(&self, task: usize, input: NodeId, diagram: &mut Diagram) -> Result<NodeId> {
-        let features = self.describe_encoder(diagram, input);
+        let features = self.encoder.describe(diagram, task, input);
         let Some(classification) = &self.classifications[task] else {
             return Ok(self.describe_segmentation(diagram, task, &features));
         };
@@ -298,7 +284,10 @@ impl Network for UNet {
             Some(MapOf::Own(_)) => Some(task),
             Some(MapOf::Segmentation) => self.segmentation,
         };
-        let map = map.map(|task| self.describe_segmentation(diagram, task, &features));
+        let map = map.map(|task| {
+            let features = self.encoder.describe(diagram, task, input);
+            self.describe_segmentation(diagram, task, &features)
+        });
         Ok(classification.describe(diagram, features[self.config.depth], map))
     }
 }

@@ -4,7 +4,9 @@
 
 use candle_core::{DType, Device};
 use mtcool_core::Network;
-use mtcool_models::{Fusion, Head, Independent, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_models::{
+    Architecture, CrossStitch, Experts, Fusion, Head, Independent, LeNet, LeNetConfig, UNet, UNetConfig,
+};
 use mtcool_ops::Statistics;
 
 fn lenet(classes: &[usize], fusion: Fusion) -> Box<dyn Network> {
@@ -15,11 +17,23 @@ fn lenet(classes: &[usize], fusion: Fusion) -> Box<dyn Network> {
 fn kernels_and_matrices_decay_and_nothing_else_does() {
     let heads = vec![Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
     let statistics = Statistics::Group { groups: 2 };
-    let unet = UNet::new(UNetConfig { base: 4, depth: 2, statistics, heads, ..UNetConfig::default() }).unwrap();
+    let unet = |architecture| -> Box<dyn Network> {
+        let heads = heads.clone();
+        let config = UNetConfig { base: 4, depth: 2, architecture, statistics, heads, ..UNetConfig::default() };
+        Box::new(UNet::new(config).unwrap())
+    };
+    let other = |architecture| -> Box<dyn Network> {
+        Box::new(LeNet::new(LeNetConfig { architecture, ..LeNet::mnist(&[5, 5]) }).unwrap())
+    };
     let networks = [
         lenet(&[5, 5], Fusion::Concat),
         lenet(&[5, 5], Fusion::CrossStitch),
-        Box::new(unet),
+        unet(Architecture::HardSharing),
+        unet(Architecture::CrossStitch(CrossStitch::default())),
+        unet(Architecture::Mtan),
+        other(Architecture::CrossStitch(CrossStitch::default())),
+        other(Architecture::Mtan),
+        other(Architecture::Experts(Experts::cgc(1, 1))),
         Box::new(Independent::new(vec![lenet(&[4], Fusion::Concat), lenet(&[5], Fusion::Concat)]).unwrap()),
     ];
     let mut left_out = Vec::new();
@@ -35,7 +49,18 @@ fn kernels_and_matrices_decay_and_nothing_else_does() {
             }
         }
     }
-    for layer in ["conv1.bias", "conv1.stitch", "enc0.norm1.weight", "dec1.norm0.bias", "up0.bias", "fc.bias"] {
+    for layer in [
+        "conv1.bias",
+        "conv1.stitch",
+        "enc2.stitch",
+        "attention1.g.norm.bias",
+        "attention1.h.bias",
+        "gate.bias",
+        "enc0.norm1.weight",
+        "dec1.norm0.bias",
+        "up0.bias",
+        "fc.bias",
+    ] {
         assert!(left_out.iter().any(|other| other == layer), "no `{layer}` among {left_out:?}");
     }
 }

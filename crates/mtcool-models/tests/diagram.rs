@@ -5,7 +5,10 @@
 use candle_core::{D, DType, Device, Result, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Diagram, Layer, Network, NodeId, NormalizedTogether, Parameters, Weights};
-use mtcool_models::{Classifier, Fusion, Head, Independent, LeNet, LeNetConfig, MapGradient, MapOf, UNet, UNetConfig};
+use mtcool_models::{
+    Architecture, Classifier, CrossStitch, Experts, Fusion, Head, Independent, LeNet, LeNetConfig, MapGradient, MapOf,
+    UNet, UNetConfig,
+};
 use mtcool_ops::Statistics;
 
 fn values(parameters: &Parameters, weights: &Weights) -> Result<Tensor> {
@@ -87,6 +90,18 @@ fn computed(layer: &Layer, x: &[&Tensor], parameters: &Parameters, inputs: &[&Te
             let terms = x.iter().enumerate().map(|(at, x)| x.broadcast_mul(&weights.get(at)?));
             terms.reduce(|sum, term| sum? + term?).unwrap()
         }
+        Layer::ChannelSum { weights, is_map } => {
+            let weights = of(weights)?;
+            assert_eq!(*is_map, x[0].rank() == 4);
+            let factor = |at: usize| if *is_map { per_channel(&weights.get(at)?) } else { weights.get(at) };
+            let terms = x.iter().enumerate().map(|(at, x)| x.broadcast_mul(&factor(at)?));
+            terms.reduce(|sum, term| sum? + term?).unwrap()
+        }
+        Layer::Mixture => {
+            let terms = x[1..].iter().enumerate().map(|(at, term)| term.broadcast_mul(&x[0].narrow(1, at, 1)?));
+            terms.reduce(|sum, term| sum? + term?).unwrap()
+        }
+        Layer::Gate => x[0] * candle_nn::ops::sigmoid(x[1])?,
         Layer::Split { columns } => x[0].reshape((x[0].dim(0)?, (), *columns)),
     }
 }
@@ -101,27 +116,43 @@ fn parameters(network: &dyn Network) -> Parameters {
     moved.unwrap()
 }
 
+/// The layers of all tasks, and the last one of each task.
+fn described(network: &dyn Network) -> (Diagram, Vec<NodeId>) {
+    let mut diagram = Diagram::default();
+    let start = diagram.add(Layer::Input(0), &[]);
+    let describe = |task: usize| network.describe(task, start, &mut diagram).unwrap();
+    let outputs = (0..network.tasks()).map(describe).collect();
+    (diagram, outputs)
+}
+
+/// The outputs of all layers, by candle's own operations.
+fn all_computed(diagram: &Diagram, parameters: &Parameters, input: &Tensor) -> Vec<Tensor> {
+    let mut known: Vec<Tensor> = Vec::new();
+    for node in diagram.nodes() {
+        let read: Vec<&Tensor> = node.inputs.iter().map(|id| &known[id.index()]).collect();
+        let output = computed(&node.layer, &read, parameters, &[input]).unwrap();
+        known.push(output);
+    }
+    known
+}
+
+/// The largest absolute value.
+fn most(tensor: &Tensor) -> f64 {
+    tensor.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
 /// Compares the outputs of all tasks, and returns the diagram of all of them.
 fn compare(network: &dyn Network, shape: [usize; 4]) -> Diagram {
     let parameters = parameters(network);
     let mut generator = stream(2, Purpose::Initialization, [0; 4], "input");
     let input = uniform(&mut generator, 2.0, &shape.to_vec().into(), DType::F64, &Device::Cpu).unwrap();
-    let mut diagram = Diagram::default();
-    let start = diagram.add(Layer::Input(0), &[]);
-    let outputs: Vec<NodeId> =
-        (0..network.tasks()).map(|task| network.describe(task, start, &mut diagram).unwrap()).collect();
-    let mut known: Vec<Tensor> = Vec::new();
-    for node in diagram.nodes() {
-        let read: Vec<&Tensor> = node.inputs.iter().map(|id| &known[id.index()]).collect();
-        let output = computed(&node.layer, &read, &parameters, &[&input]).unwrap();
-        known.push(output);
-    }
+    let (diagram, outputs) = described(network);
+    let known = all_computed(&diagram, &parameters, &input);
     for (task, output) in outputs.into_iter().enumerate() {
         let want = network.forward(&parameters, task, &input).unwrap();
         let got = &known[output.index()];
         assert_eq!(got.dims(), want.dims(), "task {task}");
-        let most = |tensor: &Tensor| tensor.abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-        let [difference, size] = [most(&(got - &want).unwrap()), most(&want)].map(|t| t.to_scalar::<f64>().unwrap());
+        let [difference, size] = [most(&(got - &want).unwrap()), most(&want)];
         assert!(difference <= 1e-9 * size.max(1.0), "task {task}: {difference} of {size}");
     }
     diagram
@@ -195,4 +226,79 @@ fn tasks_own_unequal_shares_of_a_unet() {
     };
     let names: Vec<String> = rows.iter().map(|name| name.to_string()).collect();
     assert_eq!(names, ["theta.0.enc0.conv0.weight", "theta.1.enc0.conv0.weight"]);
+}
+
+/// Compares the gradients of each task's outputs, those of the network's own backward pass with candle's over candle's operations.
+fn compare_gradients(network: &dyn Network, shape: [usize; 4]) {
+    let leaves = parameters(network).track(|_| true).unwrap();
+    let mut generator = stream(2, Purpose::Initialization, [0; 4], "input");
+    let input = uniform(&mut generator, 2.0, &shape.to_vec().into(), DType::F64, &Device::Cpu).unwrap();
+    let (diagram, outputs) = described(network);
+    let known = all_computed(&diagram, &leaves, &input);
+    for (task, last) in outputs.into_iter().enumerate() {
+        let loss = |output: &Tensor| {
+            let mut generator = stream(3, Purpose::Initialization, [0; 4], "direction");
+            let direction = uniform(&mut generator, 1.0, output.shape(), DType::F64, &Device::Cpu).unwrap();
+            (output * direction).unwrap().sum_all().unwrap()
+        };
+        let own = leaves.backward(&loss(&network.forward(&leaves, task, &input).unwrap())).unwrap();
+        let twin = loss(&known[last.index()]).backward().unwrap();
+        for (name, leaf) in leaves.iter() {
+            match (own.get(name), twin.get(leaf)) {
+                (Some(own), Some(twin)) => {
+                    let difference = most(&(own - twin).unwrap());
+                    assert!(difference <= 1e-9 * most(twin).max(1.0), "task {task}, {name}: {difference:e}");
+                }
+                (None, None) => {}
+                (own, twin) => panic!("task {task}, {name}: {} against {}", own.is_some(), twin.is_some()),
+            }
+        }
+    }
+}
+
+#[test]
+fn lenet_in_every_architecture() {
+    let units = CrossStitch { own: 0.7, per_channel: false };
+    let architectures = [
+        Architecture::HardSharing,
+        Architecture::CrossStitch(units),
+        Architecture::CrossStitch(CrossStitch { per_channel: true, ..units }),
+        Architecture::Mtan,
+        Architecture::Experts(Experts::mmoe(3)),
+        Architecture::Experts(Experts::cgc(2, 2)),
+        Architecture::Experts(Experts::cgc(0, 1)),
+    ];
+    for architecture in architectures {
+        let config = LeNetConfig { input: (2, 21, 26), conv1: 4, conv2: 6, hidden: 7, ..LeNet::mnist(&[3, 4, 2]) };
+        let network = LeNet::new(LeNetConfig { architecture, ..config }).unwrap();
+        compare(&network, [3, 2, 21, 26]);
+        compare_gradients(&network, [3, 2, 21, 26]);
+    }
+}
+
+#[test]
+fn unet_in_every_architecture() {
+    let units = CrossStitch { own: 0.7, per_channel: false };
+    let architectures = [
+        Architecture::HardSharing,
+        Architecture::CrossStitch(units),
+        Architecture::CrossStitch(CrossStitch { per_channel: true, ..units }),
+        Architecture::Mtan,
+    ];
+    let maps = vec![
+        Head::Classification { classes: 3 },
+        Head::Segmentation { classes: 4 },
+        Head::LoneClassification { classes: 2, map: 3 },
+    ];
+    for architecture in architectures {
+        for statistics in [Statistics::Group { groups: 3 }, Statistics::Batch] {
+            let config =
+                UNetConfig { in_channels: 2, base: 6, depth: 2, architecture, statistics, ..UNetConfig::default() };
+            let with_maps = UNetConfig { heads: maps.clone(), classifier_width: 3, ..config.clone() };
+            compare(&UNet::new(with_maps).unwrap(), [2, 2, 12, 20]);
+            // Without decoders, whose transposed convolutions candle has no gradient of.
+            let heads = vec![Head::Image { outputs: 2, map: MapOf::Nothing }; 3];
+            compare_gradients(&UNet::new(UNetConfig { heads, classifier_width: 3, ..config }).unwrap(), [2, 2, 8, 12]);
+        }
+    }
 }

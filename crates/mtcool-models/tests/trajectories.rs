@@ -17,7 +17,7 @@ use mtcool_core::{
     Batch, BatchSource, Error, Method, Mtcool, MtcoolConfig, Network, NoiseDraw, NoiseSource, ParameterKind,
     ParameterName, Parameters, Problem, RateSchedule, Result, Sgd, Step, UpdateOrder, UpdateSettings,
 };
-use mtcool_models::{Classifier, Fusion, Head, LeNet, LeNetConfig, UNet, UNetConfig};
+use mtcool_models::{Architecture, Classifier, Fusion, Head, LeNet, LeNetConfig, UNet, UNetConfig};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -142,6 +142,7 @@ impl Recording {
             classes: vec![self.count("classes"); self.count("T")],
             allocation: Vec::new(),
             fusion: Fusion::Concat,
+            architecture: Architecture::HardSharing,
             precision: mtcool_ops::Precision::Full,
         });
         Box::new(network.unwrap())
@@ -170,6 +171,7 @@ impl Recording {
             // In the recording the warm-up follows the whole derivative of the sum of the losses. In a task's own step only its own
             // parameters are leaves, so that this setting does not matter there.
             map_gradient: mtcool_models::MapGradient::Everything,
+            architecture: Architecture::HardSharing,
             allocation: Vec::new(),
             recomputed_levels: 0,
         });

@@ -116,3 +116,20 @@ pub(crate) fn sum<T: Element>(values: &[T]) -> T {
     }
     total
 }
+
+/// The inner product of two slices of one length, with the accumulators of [`sum`].
+pub(crate) fn dot<T: Element>(a: &[T], b: &[T]) -> T {
+    const LANES: usize = 16;
+    let mut lanes = [T::zero(); LANES];
+    let (of_a, of_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let mut rest = T::zero();
+    for (&a, &b) in of_a.remainder().iter().zip(of_b.remainder()) {
+        rest += a * b;
+    }
+    for (a, b) in of_a.zip(of_b) {
+        for ((lane, &a), &b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    lanes.iter().fold(rest, |total, &lane| total + lane)
+}

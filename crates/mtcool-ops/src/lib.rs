@@ -35,6 +35,7 @@ mod cut;
 mod device;
 mod disagreement;
 mod element;
+mod gate;
 mod geometry;
 mod jobs;
 mod linear;
@@ -52,6 +53,7 @@ mod simd;
 mod softmax;
 mod update;
 mod upsample;
+mod weighted_sum;
 
 pub use activation::relu;
 pub use channels::{join_channels, mean_pixels};
@@ -59,6 +61,7 @@ pub use conv::{ChainInput, ConvNormUnit, conv_norm_chain, conv_transpose2d, conv
 pub use cut::{cut_labels_on_card, cut_picture_on_card};
 pub use device::{free_device_memory, is_device_name, open_device, peak_device_memory};
 pub use disagreement::disagreement_on_card;
+pub use gate::gated;
 pub use linear::{Linear, linear};
 pub use loss_settings::{
     ClassLoss, CrossEntropy, Dice, DiceSums, Focal, Huber, LossSettingError, Normalization, RegressionLoss,
@@ -71,9 +74,10 @@ pub use pool::max_pool2d;
 pub use recording::{Deliver, LateGradient, Recording, flatten_features, recomputed, recorded, stack_rows};
 pub use rows::Rows;
 pub use settings::{Activation, Conv2d, Cut, MaxPool2d, Norm, Precision, SgdStep, Statistics};
-pub use softmax::pooled_softmax;
+pub use softmax::{pooled_softmax, softmax};
 pub use update::{clamp_on_card, sgd_on_card};
 pub use upsample::upsample_bilinear2d;
+pub use weighted_sum::{WeightsOf, weighted_sum};
 
 /// The example in README.md as a test.
 #[cfg(doctest)]

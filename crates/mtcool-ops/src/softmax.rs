@@ -1,4 +1,4 @@
-//! Softmax over the classes of a map, averaged over blocks of pixels, in one operation.
+//! Softmax over the classes of a map, averaged over blocks of pixels, in one operation; softmax of features.
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::cuda;
 use crate::element::{Element, dispatch, elements};
 use crate::memory::written;
-use crate::recording::apply1;
+use crate::recording::{apply1, as_map, flatten_features};
 use crate::simd::{Kernel, Level, Vector, load, run, store};
 
 /// Of logits `[B, K, H, W]`, the softmax over K and its mean over each block of `side` x `side` pixels:
@@ -23,6 +23,14 @@ pub fn pooled_softmax(logits: &Tensor, side: usize) -> Result<Tensor> {
         bail!("pooled_softmax: blocks of side {side} do not tile maps [{batch}, {classes}, {height}, {width}]");
     }
     apply1(logits, PooledSoftmax { side })
+}
+
+/// The softmax over the second dimension of `logits` `[B, K]`.
+///
+/// # Errors
+/// If `logits` has not two dimensions, or is empty.
+pub fn softmax(logits: &Tensor) -> Result<Tensor> {
+    flatten_features(&pooled_softmax(&as_map(logits)?, 1)?)
 }
 
 struct PooledSoftmax {

@@ -64,6 +64,9 @@ fn layer(content: &Content, node: &Node) -> Value {
         Layer::Flatten => ("flatten", json!({})),
         Layer::Linear { weight, bias } => ("linear", json!({ "weight": name(weight), "bias": name(bias) })),
         Layer::WeightedSum { weights } => ("weighted_sum", json!({ "weight": name(weights) })),
+        Layer::ChannelSum { weights, .. } => ("channel_sum", json!({ "weight": name(weights) })),
+        Layer::Mixture => ("mixture", json!({})),
+        Layer::Gate => ("gate", json!({})),
         Layer::Split { columns } => ("split", json!({ "columns": columns })),
     };
     let mut all = Map::new();

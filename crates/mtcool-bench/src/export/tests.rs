@@ -70,6 +70,17 @@ fn cases() -> Vec<Case> {
         lenet("lenet", "widths = [6, 9, 12]\nallocation = [1, 1, 2]", Shared),
         lenet("lenet_stitched", "widths = [6, 9, 12]\nfusion = \"cross_stitch\"", Shared),
         lenet("lenet_separate", "widths = [6, 9, 12]", Separate),
+        lenet("lenet_units", "widths = [4, 5, 6]\narchitecture = \"cross_stitch\"", Shared),
+        lenet(
+            "lenet_units_of_channels",
+            "widths = [4, 5, 6]\narchitecture = \"cross_stitch\"\ncross_stitch = { per = \"channel\" }",
+            Shared,
+        ),
+        lenet("lenet_mtan", "widths = [6, 9, 12]\narchitecture = \"mtan\"", Shared),
+        lenet("lenet_mmoe", "widths = [6, 9, 12]\narchitecture = \"mmoe\"", Shared),
+        lenet("lenet_cgc", "widths = [6, 9, 12]\narchitecture = \"cgc\"", Shared),
+        unet("unet_units", "widths = [10, 20, 40]\narchitecture = \"cross_stitch\"", Shared),
+        unet("unet_mtan", "widths = [10, 20, 40]\narchitecture = \"mtan\"", Shared),
         unet("unet", "widths = [10, 20, 40]", Shared),
         unet("unet_separate", "widths = [10, 20, 40]", Separate),
         unet("unet_normalized", "widths = [10, 20, 40]\nclassifier = \"normalized\"", Shared),
@@ -322,6 +333,13 @@ fn weights_have_plain_names() {
     assert!(has(&separate, "task0.enc0.conv0.weight") && has(&separate, "task3.enc1.conv1.weight"), "{separate:?}");
     let stitched = names("lenet_stitched");
     assert!(has(&stitched, "task1.conv2.stitch") && has(&stitched, "task2.out.bias"), "{stitched:?}");
+    let attended = names("unet_mtan");
+    assert!(
+        has(&attended, "shared.pass0.conv0.weight") && has(&attended, "task3.attention1.g.norm.bias"),
+        "{attended:?}"
+    );
+    let experts = names("lenet_cgc");
+    assert!(has(&experts, "shared.expert0.bias") && has(&experts, "task1.own_expert0.weight"), "{experts:?}");
     let one = names("unet_one");
     assert!(one.iter().all(|name| !name.starts_with("task2.") && !name.starts_with("task4.")), "{one:?}");
 }

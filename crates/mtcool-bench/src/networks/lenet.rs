@@ -5,10 +5,12 @@ use mtcool_core::Network;
 use mtcool_models::{Fusion, LeNet, LeNetConfig};
 
 use super::labels::{image_outputs, shaped};
-use crate::suite::{ConfigError, NetworkEntry, NetworkRequest, TaskOutput, TaskSpec};
+use crate::suite::{ArchitectureKind, ConfigError, NetworkEntry, NetworkRequest, TaskOutput, TaskSpec};
 
 pub(super) fn entry() -> NetworkEntry {
-    NetworkEntry::new("lenet", build)
+    use ArchitectureKind::{Cgc, CrossStitch, HardSharing, Mmoe, Mtan};
+    let architectures = &[HardSharing, CrossStitch, Mtan, Mmoe, Cgc];
+    NetworkEntry { architectures, ..NetworkEntry::new("lenet", build) }
 }
 
 fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
@@ -21,8 +23,8 @@ fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
     let classes = request.tasks.iter().map(channels).collect::<Result<_, _>>()?;
     let [depth, height, width] = request.input;
     let precision = request.precision.of_operands();
-    let (input, allocation) = ((depth, height, width), request.allocation()?);
-    let config = LeNetConfig { input, conv1, conv2, hidden, classes, allocation, fusion, precision };
+    let (input, allocation, architecture) = ((depth, height, width), request.allocation()?, request.architecture()?);
+    let config = LeNetConfig { input, conv1, conv2, hidden, classes, allocation, fusion, architecture, precision };
     Ok(shaped(Box::new(LeNet::new(config).context("`network`")?), request.tasks))
 }
 

@@ -7,11 +7,15 @@ use mtcool_ops::Statistics;
 
 use super::labels::{image_outputs, shaped};
 use crate::suite::{
-    ConfigError, ImageHeadSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, TaskOutput, TaskSpec,
+    ArchitectureKind, ConfigError, ImageHeadSetting, NetworkConfig, NetworkEntry, NetworkRequest, NormKind, TaskOutput,
+    TaskSpec,
 };
 
 pub(super) fn entry() -> NetworkEntry {
-    NetworkEntry { side_multiple, levels: |network| network.widths.len(), ..NetworkEntry::new("unet", build) }
+    use ArchitectureKind::{CrossStitch, HardSharing, Mtan};
+    let architectures = &[HardSharing, CrossStitch, Mtan];
+    let levels = |network: &NetworkConfig| network.widths.len();
+    NetworkEntry { side_multiple, levels, architectures, ..NetworkEntry::new("unet", build) }
 }
 
 /// Each level except the first halves the sides.
@@ -45,6 +49,7 @@ fn build(request: &NetworkRequest<'_>) -> Result<Box<dyn Network>> {
         in_channels: request.input[0],
         base: widths[0],
         depth: widths.len() - 1,
+        architecture: request.architecture()?,
         allocation: request.allocation()?,
         statistics,
         precision: request.precision.of_operands(),

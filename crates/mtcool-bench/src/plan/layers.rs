@@ -128,7 +128,8 @@ pub(super) fn read(
     let extract = |figment: &Figment| -> Result<Experiment, ConfigError> {
         let read = Settings::new(figment.clone()).read::<Experiment>();
         let read = read.map_err(|error| ConfigError::from_settings_among(error, "", &known_keys(figment, registry)))?;
-        Ok(Experiment { training: read.training.without_unused(), ..read })
+        let (training, network) = (read.training.without_unused(), read.network.with_chosen_architecture());
+        Ok(Experiment { training, network, ..read })
     };
     let (mut experiment, mut as_written) = (extract(&figment)?, extract(&plain)?);
     for read in [&mut experiment, &mut as_written] {

@@ -115,7 +115,7 @@ fn network(layers: &Layers, variant: &Variant) -> Result<NetworkConfig, ConfigEr
         let message = format!("`method.{last}.{NETWORK}.kind`: all rows of a table have the kind of `network.kind`");
         return Err(ConfigError::new(message));
     }
-    Ok(read)
+    Ok(read.with_chosen_architecture())
 }
 
 /// Reads the settings. Of the table that the method inherits from another one, it takes only the settings that it has itself.

@@ -6,11 +6,12 @@ use crate::suite::ConfigError;
 
 /// The experiments that come with the program, so that it also works outside of its source folder. The crate's folder
 /// `experiments` has links to the files in the workspace's, so that a package of this crate contains them.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 5] = [
     ("table1", include_str!("../../experiments/table1.toml")),
     ("table2", include_str!("../../experiments/table2.toml")),
     ("table3", include_str!("../../experiments/table3.toml")),
     ("ablation", include_str!("../../experiments/ablation.toml")),
+    ("architectures", include_str!("../../experiments/architectures.toml")),
 ];
 
 /// A checkout without symbolic links has files that contain nothing but the path of another file.

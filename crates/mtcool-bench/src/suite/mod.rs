@@ -3,6 +3,7 @@
 //!
 //! Every other module may use this one. It contains no data set, no method, no file access and no experiment.
 
+mod architecture;
 mod data_record;
 mod dataset;
 mod digits;
@@ -27,6 +28,7 @@ mod task;
 mod training;
 mod traits;
 
+pub use architecture::{ArchitectureKind, CgcSetting, CrossStitchSetting, MmoeSetting, StitchWeights};
 pub use data_record::DataRecord;
 pub use dataset::{BuildPredictor, DatasetEntry, SyntheticConfig};
 pub use digits::Digits;

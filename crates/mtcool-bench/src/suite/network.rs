@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use mtcool_core::Network;
-use mtcool_models::Independent;
+use mtcool_models::{Architecture, Independent};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::architecture::{ArchitectureKind, ArchitectureTables, CgcSetting, CrossStitchSetting, MmoeSetting};
 use super::error::ConfigError;
 use super::name::Name;
 use super::task::TaskSpec;
@@ -23,6 +24,8 @@ pub struct NetworkEntry {
     /// Returns the number of levels whose inside the network can compute again in the backward pass: the largest valid
     /// [`NetworkRequest::recompute`].
     pub levels: fn(&NetworkConfig) -> usize,
+    /// The architectures that it can be built with, values of `network.architecture`.
+    pub architectures: &'static [ArchitectureKind],
     /// Builds the network for the requested tasks.
     pub build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>,
 }
@@ -54,16 +57,20 @@ pub enum Sharing {
 }
 
 impl NetworkEntry {
-    /// A network whose inputs may have any size, and which keeps what its backward pass needs.
+    /// A network whose inputs may have any size, which keeps what its backward pass needs, and whose layers in front of the heads are
+    /// shared by all tasks.
     pub fn new(name: impl Into<Name>, build: fn(&NetworkRequest<'_>) -> Result<Box<dyn Network>>) -> Self {
-        Self { name: name.into(), side_multiple: |_| 1, levels: |_| 0, build }
+        let architectures = &[ArchitectureKind::HardSharing];
+        Self { name: name.into(), side_multiple: |_| 1, levels: |_| 0, architectures, build }
     }
 
     /// Builds one network for all tasks of `request`, or one network per task.
     ///
     /// # Errors
-    /// If the sizes do not fit the tasks, or the network has fewer levels than are to be computed again.
+    /// If the network does not have the requested architecture, the sizes do not fit the tasks, or the network has fewer levels than
+    /// are to be computed again.
     pub fn network(&self, request: NetworkRequest<'_>, sharing: Sharing) -> Result<Box<dyn Network>> {
+        request.config.architecture.check_among(self.architectures, &self.name)?;
         self.check_recompute(&request)?;
         if sharing == Sharing::Shared {
             return (self.build)(&request);
@@ -104,6 +111,18 @@ pub struct NetworkConfig {
     /// `concat` or `cross_stitch`.
     #[serde(default = "concat")]
     pub fusion: String,
+    /// How the tasks share the layers in front of their heads.
+    #[serde(default, skip_serializing_if = "ArchitectureKind::is_default")]
+    pub architecture: ArchitectureKind,
+    /// Settings of the architecture `cross_stitch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_stitch: Option<CrossStitchSetting>,
+    /// Settings of the architecture `mmoe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mmoe: Option<MmoeSetting>,
+    /// Settings of the architecture `cgc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgc: Option<CgcSetting>,
     /// Number of groups of each group normalisation, for networks that use it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<usize>,
@@ -148,9 +167,43 @@ impl NetworkRequest<'_> {
         }
         Ok(if self.tasks.len() < tasks { Vec::new() } else { parts.clone() })
     }
+
+    /// How the tasks share the layers in front of their heads, checked; a network of one of several tasks shares nothing, and has the
+    /// plain layers of hard sharing.
+    ///
+    /// # Errors
+    /// If a setting of the architecture is out of range, or excluded by another one of the network.
+    pub fn architecture(&self) -> Result<Architecture, ConfigError> {
+        let NetworkConfig { architecture: kind, fusion, allocation, .. } = self.config;
+        let (name, architecture) = (kind.name(), self.config.tables().of_network(*kind)?);
+        if *kind != ArchitectureKind::HardSharing && fusion != "concat" {
+            return Err(ConfigError::new(format!(
+                "`network.fusion` is `{fusion}`, a setting of `hard_sharing`: with `network.architecture = \"{name}\"`, expected `concat`"
+            )));
+        }
+        if *kind == ArchitectureKind::CrossStitch && !allocation.is_empty() {
+            return Err(ConfigError::new(format!(
+                "`network.allocation` is {allocation:?}: with `network.architecture = \"{name}\"` each task has a network of its \
+                 own, so leave it out"
+            )));
+        }
+        Ok(if self.tasks.len() < self.all_tasks.len() { Architecture::HardSharing } else { architecture })
+    }
 }
 
 impl NetworkConfig {
+    fn tables(&self) -> ArchitectureTables {
+        ArchitectureTables { cross_stitch: self.cross_stitch, mmoe: self.mmoe, cgc: self.cgc }
+    }
+
+    /// The same with the settings of the chosen architecture, defaults filled in, and without those of others: rows of one table may
+    /// choose different architectures, and no row depends on the settings of another one's.
+    #[must_use]
+    pub fn with_chosen_architecture(self) -> Self {
+        let ArchitectureTables { cross_stitch, mmoe, cgc } = self.tables().of(self.architecture);
+        Self { cross_stitch, mmoe, cgc, ..self }
+    }
+
     /// Reads the settings of a network that the user wrote.
     ///
     /// # Errors

@@ -2,6 +2,8 @@
 
 use mtcool_ops::{Precision, Statistics};
 
+use crate::architecture::Architecture;
+
 /// What a task predicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Head {
@@ -127,6 +129,8 @@ pub struct UNetConfig {
     pub base: usize,
     /// Poolings on the way down; both sides of an image must be divisible by 2^depth.
     pub depth: usize,
+    /// The encoder; hard sharing, cross-stitch or MTAN.
+    pub architecture: Architecture,
     /// Each task's part of the encoder's channels, in proportion to these numbers; empty for even shares. With group
     /// normalisation, a task's part is rounded to whole groups.
     pub allocation: Vec<f64>,
@@ -158,6 +162,7 @@ impl Default for UNetConfig {
             in_channels: 3,
             base: 16,
             depth: 4,
+            architecture: Architecture::HardSharing,
             allocation: Vec::new(),
             statistics: Statistics::Group { groups: 8 },
             eps: 1e-5,

@@ -142,3 +142,13 @@ pub fn flatten_features(x: &Tensor) -> Result<Tensor> {
     let x = contiguous(x)?;
     record(Operation::Pack, &[&x], x.flatten_from(1)?)
 }
+
+/// Features `[B, F]` as a map of one pixel, `[B, F, 1, 1]`.
+///
+/// # Errors
+/// If `x` has not two dimensions.
+pub(crate) fn as_map(x: &Tensor) -> Result<Tensor> {
+    let (batch, features) = x.dims2()?;
+    let x = contiguous(x)?;
+    record(Operation::Pack, &[&x], x.reshape((batch, features, 1, 1))?)
+}

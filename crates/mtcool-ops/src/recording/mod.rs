@@ -26,7 +26,7 @@ use late::LateReceiver;
 use nodes::{Follower, Junction, Pending};
 use tape::Tape;
 
-pub(crate) use apply::{apply_late2, apply_late3, apply_own, apply1, apply2, apply3, pack};
+pub(crate) use apply::{apply_late2, apply_late3, apply_own, apply1, apply2, apply3, as_map, pack};
 pub use apply::{flatten_features, stack_rows};
 pub use late::LateGradient;
 pub(crate) use late::LateWeight;

@@ -86,6 +86,31 @@ fn output(nodes: &mut Nodes<'_>, layer: &Layer, x: &[&str]) -> Result<String> {
             }
             nodes.graph.node("Sum", &terms.iter().map(String::as_str).collect::<Vec<_>>(), &[])
         }
+        Layer::ChannelSum { weights, is_map } => {
+            let Numbers { name, shape, values } = nodes.content.numbers(weights)?;
+            let channels = shape.last().copied().unwrap_or(0);
+            let shape = if *is_map { vec![channels, 1, 1] } else { vec![channels] };
+            let mut terms = Vec::with_capacity(x.len());
+            for (at, (x, weights)) in x.iter().zip(values.chunks(channels.max(1))).enumerate() {
+                let weights = nodes.graph.floats(&format!("{name}.{at}"), &shape, weights);
+                terms.push(nodes.graph.node("Mul", &[*x, weights.as_str()], &[]));
+            }
+            nodes.graph.node("Sum", &terms.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+        }
+        Layer::Mixture => {
+            let mut terms = Vec::with_capacity(x.len());
+            for (at, x) in x[1..].iter().enumerate() {
+                let place = nodes.graph.integers(&[at as i64]);
+                let share = nodes.graph.node("Gather", &[first, &place], &[Attribute::Integer("axis", 1)]);
+                terms.push(nodes.graph.node("Mul", &[*x, share.as_str()], &[]));
+            }
+            nodes.graph.node("Sum", &terms.iter().map(String::as_str).collect::<Vec<_>>(), &[])
+        }
+        Layer::Gate => {
+            let logits = *x.get(1).context("a gate without logits")?;
+            let gate = nodes.graph.node("Sigmoid", &[logits], &[]);
+            nodes.graph.node("Mul", &[first, &gate], &[])
+        }
         Layer::Split { columns } => {
             let shape = nodes.graph.integers(&[0, -1, *columns as i64]);
             nodes.graph.node("Reshape", &[first, &shape], &[])

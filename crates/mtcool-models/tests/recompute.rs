@@ -10,7 +10,7 @@ use mtcool_core::{
     Method, Mtcool, MtcoolConfig, Network, Parameters, Problem, Result, Step, UniformNoise, UpdateOrder,
     UpdateSettings, Variant,
 };
-use mtcool_models::{Classifier, Head, Independent, MapGradient, MapOf, UNet, UNetConfig};
+use mtcool_models::{Architecture, Classifier, CrossStitch, Head, Independent, MapGradient, MapOf, UNet, UNetConfig};
 use mtcool_ops::{Precision, Statistics, cross_entropy};
 
 const SEGMENTATION: Head = Head::Segmentation { classes: 3 };
@@ -54,6 +54,20 @@ fn configs() -> Vec<UNetConfig> {
             heads: vec![CLASSIFICATION, SEGMENTATION, SEGMENTATION],
             allocation: vec![2.0, 1.0, 1.0],
             map_gradient: MapGradient::None,
+            ..usual.clone()
+        },
+        UNetConfig {
+            base: 4,
+            statistics: group(2),
+            heads: vec![SEGMENTATION, CLASSIFICATION],
+            architecture: Architecture::CrossStitch(CrossStitch::default()),
+            ..usual.clone()
+        },
+        UNetConfig {
+            base: 4,
+            statistics: group(2),
+            heads: vec![SEGMENTATION, SEGMENTATION],
+            architecture: Architecture::Mtan,
             ..usual
         },
     ]

@@ -192,6 +192,32 @@ fn the_classifier_is_a_setting_of_the_network() {
 }
 
 #[test]
+fn levels_that_are_computed_again_change_no_run() {
+    let lab = Lab::new();
+    let trained = |results: &str, levels: &str| {
+        let levels = format!("recompute={levels}");
+        let further = ["--seeds", "1", "--set", "training.epochs=1", "--set", &levels];
+        succeed(reproduce(&lab, &REFUGE, results, "joint,mtcool,pcgrad,independent").args(further));
+        ["joint-s0", "mtcool-s0", "pcgrad-s0", "independent-s0"].map(|run| {
+            let run = run_folder(&lab, results, "table2", run);
+            let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+            assert!(!config.contains("recompute"), "{config}");
+            (json(&run.join("run.json"))["hash"].clone(), outcome(&run))
+        })
+    };
+    let plain = trained("results", "0");
+    assert!(trained("again", "2") == plain, "other runs where two levels are computed again");
+    fail(
+        reproduce(&lab, &REFUGE, "refused", "joint").args(["--set", "recompute=9"]),
+        &["`recompute` is 9", "expected 0 to ", "number of levels"],
+    );
+    fail(
+        lab.mtcool(&["reproduce", "table1", "--data", "synth", "--set", "recompute=1"]),
+        &["`recompute` is 1", "expected 0", "`lenet`", "leave it out"],
+    );
+}
+
+#[test]
 fn a_run_is_made_again_when_its_photographs_are_others() {
     let lab = Lab::new();
     // Returns whether the run was executed.

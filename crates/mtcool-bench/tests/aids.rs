@@ -41,8 +41,10 @@ fn a_fast_dev_run_tries_every_row_and_keeps_nothing() {
     let printed = succeed(&mut command);
     let works: Vec<&str> = printed.lines().filter(|line| line.contains(" works (")).collect();
     let registry = mtcool_bench::Registry::builtin();
-    assert_eq!(works.len(), registry.methods().len(), "{printed}");
-    for entry in registry.methods() {
+    // `all` stands for the methods that are defined for two tasks.
+    let entries: Vec<_> = registry.methods().iter().filter(|entry| entry.least_tasks <= 2).collect();
+    assert_eq!(works.len(), entries.len(), "{printed}");
+    for entry in entries {
         assert!(works.iter().any(|line| line.trim_start().starts_with(&format!("{} ", entry.name))), "{}", entry.name);
     }
     assert!(printed.lines().last().unwrap().contains("Nothing was kept"), "{printed}");
@@ -70,7 +72,7 @@ fn a_row_that_fails_is_told_and_the_others_are_tried() {
     assert!(is_empty(&place), "the temporary folder stays");
     // A mistake of the file is found before anything is trained.
     let wrong = ["--fast-dev-run", "--set", "training.epoch=3"];
-    fail(&mut lab.reproduce("results", &wrong), &["epoch", "did you mean `training.epochs`"]);
+    fail(&mut lab.reproduce("results", &wrong), &["`training.epoch`", "did you mean `epochs`?"]);
     // A batch that is larger than the data is found as in the sweep itself.
     let large = ["--fast-dev-run", "--methods", "joint", "--set", "training.batch_size=4000"];
     let printed = text(&fail(&mut lab.reproduce("results", &large), &["1 of 1 rows failed"]).stdout);
@@ -80,8 +82,9 @@ fn a_row_that_fails_is_told_and_the_others_are_tried() {
 #[test]
 fn every_data_set_has_short_checks_and_overfit_diagnoses() {
     let lab = Lab::new();
+    let experiment = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/own.toml");
     let own = [
-        &["reproduce", "own", "--set", "data.synthetic={ train = 40, test = 12, seed = 1 }"][..],
+        &["reproduce", experiment.to_str().unwrap(), "--set", "data.synthetic={ train = 40, test = 12, seed = 1 }"][..],
         &["--set", "network.widths=[10, 20]", "--set", "training.epochs=3"],
     ]
     .concat();

@@ -49,7 +49,12 @@ pub(super) fn cite(registry: &Registry, arguments: &Cite) -> Result<()> {
         papers.iter().map(|paper| if arguments.plain { paper.plain() } else { paper.bibtex() }).collect();
     let mut text = [vec![mtcool.to_owned(), own], of_methods].concat().join(if arguments.plain { "" } else { "\n" });
     if !papers.is_empty() {
-        text += "\nOf the methods' papers, the program knows titles, years and surnames: complete these entries before you print them.\n";
+        // BibTeX skips what stands outside of entries, and people read a comment as one.
+        let comment = if arguments.plain { "" } else { "% " };
+        text += &format!(
+            "\n{comment}Of the methods' papers, the program knows titles, years and surnames: complete these entries before you print \
+             them.\n"
+        );
     }
     print(&text)
 }

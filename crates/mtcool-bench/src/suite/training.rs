@@ -175,10 +175,11 @@ impl TrainingConfig {
         batches.min(self.most_batches.unwrap_or(u64::MAX)).max(1)
     }
 
-    /// The same with at most `samples` samples per batch.
+    /// The same with at most `samples` samples per batch, and at least one.
     #[must_use]
     pub fn with_batches_of_at_most(self, samples: u64) -> Self {
-        Self { batch_size: self.batch_size.min(usize::try_from(samples).unwrap_or(usize::MAX)), ..self }
+        let most = usize::try_from(samples).unwrap_or(usize::MAX).max(1);
+        Self { batch_size: self.batch_size.min(most), ..self }
     }
 
     /// How gradient methods hold the gradients of all tasks.

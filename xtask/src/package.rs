@@ -7,8 +7,10 @@ const HELP: &str = "\
 cargo xtask package [FLAGS OF cargo package]
 
 Packages the crates in `crates/` in the order of their dependencies, builds each package from its own files and those of the packages
-before it, and prints the sizes. `--allow-dirty` packages changes that are not committed, `--no-verify` builds nothing, `--offline` uses
-no network. `cargo publish --workspace` then publishes them in the same order; with `--dry-run` it stops before the upload.";
+before it, and prints the sizes. Alone, a crate needs its dependencies with other features than in the workspace, so that most of them are
+compiled again the first time. `--no-verify` builds nothing and takes seconds, `--allow-dirty` packages changes that are not committed,
+`--offline` uses no network. cargo warns that the tests are not in the packages. `cargo publish --workspace` then publishes them in the same
+order; with `--dry-run` it stops before the upload.";
 
 pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     if arguments.iter().any(|argument| argument == "--help") {
@@ -18,7 +20,7 @@ pub(crate) fn run_from(arguments: &[String]) -> Result<(), String> {
     let root = workspace_root();
     let target = target_folder(&root);
     let mut command = cargo(&root);
-    // With the workspace's profiles and its folder of compiled crates, only what has other features is compiled again.
+    // With the workspace's profiles and its folder of compiled crates, what has the same features is not compiled again.
     command.env("CARGO_BUILD_BUILD_DIR", &target).args(["package", "--locked", "--config", "Cargo.toml"]);
     let folders = published(&root)?;
     for name in folders.iter().filter_map(|folder| folder.file_name()) {

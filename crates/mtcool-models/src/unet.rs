@@ -7,15 +7,16 @@ mod levels;
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 use mtcool_core::{Diagram, Layer, Network, NodeId, ParameterKind, ParameterName, Parameters, Weights};
-use mtcool_ops::{Activation, Norm};
+use mtcool_ops::{Activation, ChainInput, Conv2d, Norm, conv2d};
 
-use crate::conv_norm::{ConvNorm, Owner};
+use crate::conv_norm::{ConvNorm, Owner, chained};
 use crate::recorded::as_recorded;
 use crate::spec::{Init, ParameterSpec, decays, initial_width, initialize};
 
 use classification::ClassificationHead;
 pub use config::{Classifier, Head, MapGradient, MapOf, UNetConfig};
 use encoder::{Encoded, Encoder, double};
+use levels::{is_of, level};
 
 /// Cooperative U-Net (Ronneberger et al. 2015), from images `[B, C, H, W]` to the logits of each [`Head`].
 ///
@@ -114,6 +115,33 @@ impl UNet {
         specs.extend(self.classifications.iter().flatten().flat_map(ClassificationHead::parameters));
         specs.sort_by_key(|spec| (spec.name.kind, spec.name.task));
         specs
+    }
+
+    /// Logits `[B, K, H, W]` of the decoder of task `task` from the encoder's features.
+    fn segment(&self, parameters: &Parameters, task: usize, features: &[Tensor]) -> Result<Tensor> {
+        let (norm, precision) = (self.norm(), self.config.precision);
+        let mut x = features[self.config.depth].clone();
+        for (index, units) in self.decoders[task].iter().enumerate().rev() {
+            let is_top = index == 0;
+            let layers = [format!("up{index}"), format!("dec{index}"), "out".to_owned()];
+            let layers = &layers[..if is_top { 3 } else { 2 }];
+            let is_own = |name: &ParameterName| name.kind == ParameterKind::Phi && name.task == task;
+            let own = parameters.filter(|name| is_own(name) && layers.iter().any(|layer| is_of(name, layer)));
+            let units = units.clone();
+            let is_recomputed = index < self.config.recomputed_levels;
+            x = level(is_recomputed, &own, &[&features[index], &x], move |parameters, maps| {
+                let kernel = parameters.phi(task, &format!("up{index}.weight"))?;
+                let bias = parameters.phi(task, &format!("up{index}.bias"))?;
+                let input = ChainInput::Raised { skip: &maps[0], low: &maps[1], kernel, bias };
+                let x = chained(parameters, input, &units, norm, precision)?;
+                if !is_top {
+                    return Ok(x);
+                }
+                let settings = Conv2d { precision, ..Conv2d::default() };
+                conv2d(&x, parameters.phi(task, "out.weight")?, Some(parameters.phi(task, "out.bias")?), settings)
+            })?;
+        }
+        Ok(x)
     }
 
     /// Logits of task `task` from what the encoder has computed; `map` are the logits of the first segmentation's map as

@@ -7,8 +7,9 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
+use super::forward::{affines, in_place};
 use super::kernels::Backward;
-use super::{Sizes, affines, in_place};
+use super::sizes::Sizes;
 use crate::element::Element;
 use crate::memory::initialised;
 use crate::settings::{Activation, Norm};

@@ -1,25 +1,22 @@
 //! Group and batch normalisation with scale, shift and activation in one operation.
 
+mod forward;
 mod gradient;
 mod kernels;
-
-use std::mem::MaybeUninit;
-use std::ops::Range;
+mod sizes;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
-use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements, on_cpu};
-use crate::memory::{initialised, room_of};
+use crate::element::{dispatch, elements, on_cpu};
 use crate::recording::apply3;
-use crate::settings::{Activation, Norm, Statistics};
+use crate::settings::{Norm, Statistics};
+pub(crate) use forward::{affines, apply, apply_in_place, moments};
 pub(crate) use gradient::{backward, backward_in_place};
 pub(crate) use kernels::Affine;
-use kernels::Moments;
 
 /// `activation((x - mean) / sqrt(variance + eps) * weight + bias)`: `x` `[B, C, ...]`, `weight` and `bias` `[C]`, to the
 /// shape of `x`. The variance is the biased one (divided by the number of elements).
@@ -45,126 +42,6 @@ pub(crate) fn check(dims: &[usize], weight: &Tensor, bias: &Tensor, settings: No
             bail!("norm: {groups} groups do not divide {} channels", dims[1])
         }
         _ => Ok(()),
-    }
-}
-
-/// Mean and `1 / sqrt(variance + eps)` of each set of elements of `x`, of shape `dims`, that are normalised together.
-pub(crate) fn moments<T: Element>(settings: &Norm, dims: &[usize], x: &[T]) -> Vec<(T, T)> {
-    let sizes = &Sizes::new(dims, settings.statistics);
-    let of_set = |set: usize| {
-        let planes = sizes.planes_of(set);
-        // Deviations are taken from an element of the set, so that no digits are lost where the mean is far from zero.
-        let pivot = x[planes[0] * sizes.pixels];
-        let (mut sum, mut squares) = (T::zero(), T::zero());
-        for plane in planes {
-            let (first, second) = Moments::of(&x[plane * sizes.pixels..][..sizes.pixels], pivot);
-            sum += first;
-            squares += second;
-        }
-        let count = T::from_f64(sizes.count() as f64);
-        let mean = sum / count;
-        let variance = num_traits::Float::max(squares / count - mean * mean, T::zero());
-        (pivot + mean, (variance + T::from_f64(settings.eps)).sqrt().recip())
-    };
-    (0..sizes.sets()).into_par_iter().map(of_set).collect()
-}
-
-/// Scale and shift of each plane; `parameters` are the weight and then the bias, in one slice.
-pub(crate) fn affines<T: Element>(
-    settings: &Norm,
-    dims: &[usize],
-    moments: &[(T, T)],
-    parameters: &[T],
-) -> Vec<(T, T)> {
-    let sizes = Sizes::new(dims, settings.statistics);
-    let (weight, bias) = parameters.split_at(sizes.channels);
-    let of_plane = |plane: usize| {
-        let channel = plane % sizes.channels;
-        let (mean, inverse) = moments[sizes.set_of(plane)];
-        let scale = inverse * weight[channel];
-        (scale, bias[channel] - mean * scale)
-    };
-    (0..sizes.batch * sizes.channels).map(of_plane).collect()
-}
-
-/// `activation(scale x + shift)`, plane by plane.
-pub(crate) fn apply<T: Element>(affines: &[(T, T)], activation: Activation, x: &[T]) -> Vec<T> {
-    let pixels = x.len() / affines.len().max(1);
-    let write = |y: &mut [MaybeUninit<T>]| {
-        let planes = y.par_chunks_mut(pixels).zip(x.par_chunks(pixels)).zip(affines);
-        planes.for_each(|((y, x), &(scale, shift))| Affine::apply(x, scale, shift, activation, y));
-    };
-    assert_eq!(affines.len() * pixels, x.len(), "norm: another number of planes than of scales and shifts");
-    // SAFETY: by the assertion there is a scale and shift for every plane, and `Affine::apply` writes a plane whole.
-    unsafe { initialised(x.len(), write) }
-}
-
-/// [`apply`] with the result in the place of `x`.
-pub(crate) fn apply_in_place<T: Element>(affines: &[(T, T)], activation: Activation, x: &mut [T]) {
-    let pixels = x.len() / affines.len().max(1);
-    assert_eq!(affines.len() * pixels, x.len(), "norm: another number of planes than of scales and shifts");
-    x.par_chunks_mut(pixels.max(1)).zip(affines).for_each(|(plane, &(scale, shift))| {
-        in_place(plane, |_, x, y| Affine::apply(x, scale, shift, activation, y));
-    });
-}
-
-/// Elements that [`in_place`] changes at a time: few enough to stay in the processor's nearest cache.
-const ELEMENTS_AT_A_TIME: usize = 1024;
-
-/// Changes `plane` part by part: `write` gets the place of a part, its elements, and the room for their new values, which it writes
-/// whole.
-fn in_place<T: Element>(plane: &mut [T], mut write: impl FnMut(Range<usize>, &[T], &mut [MaybeUninit<T>])) {
-    let mut buffer = [T::zero(); ELEMENTS_AT_A_TIME];
-    for (index, part) in plane.chunks_mut(ELEMENTS_AT_A_TIME).enumerate() {
-        let (first, old) = (index * ELEMENTS_AT_A_TIME, &mut buffer[..part.len()]);
-        old.copy_from_slice(part);
-        // SAFETY: the kernels of this module write values only.
-        write(first..first + old.len(), old, unsafe { room_of(part) });
-    }
-}
-
-/// The sizes of one normalisation.
-#[derive(Clone, Copy)]
-struct Sizes {
-    batch: usize,
-    channels: usize,
-    pixels: usize,
-    statistics: Statistics,
-}
-
-impl Sizes {
-    fn new(dims: &[usize], statistics: Statistics) -> Self {
-        Self { batch: dims[0], channels: dims[1], pixels: dims[2..].iter().product(), statistics }
-    }
-
-    fn sets(&self) -> usize {
-        match self.statistics {
-            Statistics::Group { groups } => self.batch * groups,
-            Statistics::Batch => self.channels,
-        }
-    }
-
-    /// The set that plane `plane` (sample by sample, channel by channel) belongs to.
-    fn set_of(&self, plane: usize) -> usize {
-        match self.statistics {
-            Statistics::Group { groups } => plane / (self.channels / groups),
-            Statistics::Batch => plane % self.channels,
-        }
-    }
-
-    fn planes_of(&self, set: usize) -> Vec<usize> {
-        match self.statistics {
-            Statistics::Group { groups } => {
-                let width = self.channels / groups;
-                (set * width..(set + 1) * width).collect()
-            }
-            Statistics::Batch => (set..self.batch * self.channels).step_by(self.channels).collect(),
-        }
-    }
-
-    /// Number of elements that are normalised together.
-    fn count(&self) -> usize {
-        self.batch * self.channels * self.pixels / self.sets()
     }
 }
 

@@ -1,13 +1,13 @@
-//! [`ClampedSheet`]: which share of each layer MT-COOL's clamp moved in the last epoch, as texts.
+//! [`ClampedSheet`]: which share of each layer MT-COOL's clamp moved, as texts.
 
 use mtcool_metrics::Summary;
 
 use super::grid::grid;
 use super::row::TableRow;
 use super::table::Table;
-use crate::record::{CLAMPED_SHARE, Row, final_rows};
+use crate::record::{CLAMPED_SHARE, Row};
 
-/// What the clamp moved in the last epoch, for each task and layer and each method with a clamp.
+/// What the clamp moved, for each task and layer and each method with a clamp.
 pub(super) struct ClampedSheet {
     /// Its title.
     pub(super) title: String,
@@ -41,11 +41,12 @@ impl ClampedSheet {
         };
         let labels = rows.iter().map(|row| row.method.label.to_string());
         Some(Self {
-            title: "What the clamp moved in the last epoch, in per cent".into(),
+            title: "What the clamp moved, in per cent".into(),
             head: std::iter::once("Task, layer".to_owned()).chain(labels).collect(),
             lines: keys.iter().map(line).collect(),
-            note: "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of \
-                   the epoch; ±: standard deviation over the runs. `metrics.parquet` of each run has it for every epoch."
+            note: "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of an \
+                   epoch and then over the epochs after the warm-up; ±: standard deviation over the runs. `metrics.parquet` of each \
+                   run has it for every epoch."
                 .into(),
         })
     }
@@ -67,11 +68,12 @@ pub(super) fn layer_of(metric: &str) -> &str {
     metric.strip_prefix(CLAMPED_SHARE).unwrap_or_default().trim_start_matches('.')
 }
 
-/// The mean over the runs of `row` of the share at the end, with its deviation.
+/// The mean over the runs of `row` of the mean share over the epochs, with its deviation.
 fn cell(row: &TableRow, task: &str, layer: &str) -> String {
     let of_run = |history: &Vec<Row>| {
         let is_cell = |found: &&Row| is_share(found) && found.task == task && layer_of(&found.metric) == layer;
-        final_rows(history, None).into_iter().find(is_cell).map(|found| 100.0 * found.value)
+        let shares: Vec<f64> = history.iter().filter(is_cell).map(|found| 100.0 * found.value).collect();
+        Summary::of(&shares).map(|summary| summary.mean)
     };
     let values: Vec<f64> = row.histories.iter().filter_map(of_run).collect();
     match Summary::of(&values) {
@@ -86,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_layer_has_a_line_with_the_shares_of_the_last_epoch() {
+    fn every_layer_has_a_line_with_its_mean_share() {
         assert!(ClampedSheet::of(&Table::example(None)).is_none(), "no run has recorded a share");
         let mut table = Table::example(None);
         let row = |epoch, task: &str, metric: &str, value| Row {
@@ -110,9 +112,9 @@ mod tests {
         let sheet = ClampedSheet::of(&table).unwrap();
         assert_eq!(sheet.head, ["Task, layer", "MT-COOL (Ours)"]);
         let lines =
-            [["even, all layers", "25.00 ± 7.07"], ["even, enc1.conv", "25.00 ± 7.07"], ["odd, fc", "50.00 ± 0.00"]];
+            [["even, all layers", "20.00 ± 7.07"], ["even, enc1.conv", "20.00 ± 7.07"], ["odd, fc", "50.00 ± 0.00"]];
         assert_eq!(sheet.lines, lines.map(|line| line.map(str::to_owned).to_vec()));
         table.rows[1].histories.truncate(1);
-        assert_eq!(ClampedSheet::of(&table).unwrap().lines[0][1], "20.00");
+        assert_eq!(ClampedSheet::of(&table).unwrap().lines[0][1], "15.00");
     }
 }

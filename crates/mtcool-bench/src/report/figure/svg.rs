@@ -33,7 +33,8 @@ fn element(item: &Item) -> Result<String> {
         Item::Picture { at: [y, x], size: [height, width], picture } => {
             // Magnified pixels stay squares; where there are more pixels than can be seen, they are averaged.
             let is_magnified = picture.height < *height && picture.width < *width;
-            let rendering = if is_magnified { " image-rendering=\"pixelated\"" } else { "" };
+            // As an attribute, SVG does not know this value.
+            let rendering = if is_magnified { " style=\"image-rendering:pixelated\"" } else { "" };
             format!(
                 "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"{rendering} \
                  href=\"data:image/png;base64,{}\"/>\n",

@@ -137,7 +137,7 @@ pub(super) fn external(table: &Table) -> Vec<Markup> {
     ExternalSheet::all(table).into_iter().map(block).collect()
 }
 
-/// What the clamp moved in the last epoch; `None` if no run has recorded it.
+/// What the clamp moved; `None` if no run has recorded it.
 pub(super) fn clamped(table: &Table) -> Option<Markup> {
     let ClampedSheet { title, head, lines, note } = ClampedSheet::of(table)?;
     Some(html! {

@@ -124,7 +124,7 @@ fn choosing_on_the_test_split_is_a_diagnosis_and_no_result() {
 
     let run = find_run(&place, "joint-s0");
     let rows = read_rows(&run.join("metrics.parquet")).unwrap();
-    assert!(rows.iter().all(|row| ["train", "validation", "optimistic-test"].contains(&row.split.as_str())));
+    assert!(rows.iter().all(|row| ["train", "validation", "optimistic-test", "time"].contains(&row.split.as_str())));
     assert!(std::fs::read_to_string(run.join("config.toml")).unwrap().contains("diagnosis = \"test-selection\""));
     assert!(!run.join("predictions.parquet").exists() && !run.join("cases.parquet").exists());
 

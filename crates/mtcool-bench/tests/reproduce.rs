@@ -83,7 +83,7 @@ fn the_table_holds_every_method_and_what_its_runs_measured() {
         }
     }
     let page = std::fs::read_to_string(table.join("report.html")).unwrap();
-    assert_eq!(page.matches("<table>").count(), 3, "results, claims, paired tests");
+    assert_eq!(page.matches("<table>").count(), 4, "results, claims, paired tests, the share that the clamp moved");
     for words in
         ["MT-COOL", "Every run", "even: weight", "even/odd: cosine of the gradients", "results_version", "processor"]
     {

@@ -48,32 +48,34 @@ pub type ReadLoss = fn(&Settings, &TaskSpec) -> Result<Box<dyn LossSettings>, Se
 ///     }
 /// }
 ///
-/// let entry = LossEntry {
-///     name: "charbonnier".into(),
-///     settings: |settings, task| {
-///         let keys: Charbonnier = settings.read()?;
-///         if !task.output.is_numbers() {
-///             return Err(SettingsError::new("", format!("task `{}`: expected numbers, not classes", task.name)));
-///         }
-///         if !(keys.eps > 0.0) {
-///             return Err(SettingsError::new("eps", format!("{}: expected a number above 0", keys.eps)));
-///         }
-///         Ok(Box::new(keys))
-///     },
-/// };
+/// fn entry() -> LossEntry {
+///     LossEntry {
+///         name: "charbonnier".into(),
+///         settings: |settings, task| {
+///             let keys: Charbonnier = settings.read()?;
+///             if !task.output.is_numbers() {
+///                 return Err(SettingsError::new("", format!("task `{}`: expected numbers, not classes", task.name)));
+///             }
+///             if !(keys.eps > 0.0) {
+///                 return Err(SettingsError::new("eps", format!("{}: expected a number above 0", keys.eps)));
+///             }
+///             Ok(Box::new(keys))
+///         },
+///     }
+/// }
 ///
 /// # fn main() -> anyhow::Result<()> {
 /// # use candle_core::{Device, Tensor, Var};
 /// # use mtcool_bench::suite::{TaskOutput, TaskSpec};
 /// let task = TaskSpec::new("angle", TaskOutput::Regression { values: 1 });
 /// let settings = Settings::default().or("weight", 2.0).or("eps", 3.0);
-/// let LossPart::Own(loss) = (entry.settings)(&settings, &task)?.part(&|| Ok(Vec::new()))? else { unreachable!() };
+/// let LossPart::Own(loss) = (entry().settings)(&settings, &task)?.part(&|| Ok(Vec::new()))? else { unreachable!() };
 /// let output = Var::new(&[[5.0], [0.0]], &Device::Cpu)?;
 /// let value = loss(&output, &Tensor::new(&[[1.0], [f64::NAN]], &Device::Cpu)?)?;
 /// assert_eq!(value.to_scalar::<f64>()?, 2.0 * 5.0); // the root of 16 + 9
 /// let gradient = value.backward()?.remove(&output).unwrap().flatten_all()?.to_vec1::<f64>()?;
 /// assert_eq!(gradient, [2.0 * 4.0 / 5.0, 0.0]);
-/// assert!((entry.settings)(&Settings::default().or("weight", 2.0).or("eps", 0.0), &task).is_err());
+/// assert!((entry().settings)(&Settings::default().or("weight", 2.0).or("eps", 0.0), &task).is_err());
 /// # Ok(())
 /// # }
 /// ```

@@ -212,7 +212,7 @@ fn levels_that_are_computed_again_change_no_run() {
         &["`recompute` is 9", "expected 0 to ", "number of levels"],
     );
     fail(
-        lab.mtcool(&["reproduce", "table1", "--data", "synth", "--set", "recompute=1"]),
+        &mut lab.mtcool(&["reproduce", "table1", "--data", "synth", "--set", "recompute=1"]),
         &["`recompute` is 1", "expected 0", "`lenet`", "leave it out"],
     );
 }

@@ -69,7 +69,8 @@ pub type ReadLoss = fn(&Settings, &TaskSpec) -> Result<Box<dyn LossSettings>, Se
 /// # use mtcool_bench::suite::{TaskOutput, TaskSpec};
 /// let task = TaskSpec::new("angle", TaskOutput::Regression { values: 1 });
 /// let settings = Settings::default().or("weight", 2.0).or("eps", 3.0);
-/// let LossPart::Own(loss) = (entry().settings)(&settings, &task)?.part(&|| Ok(Vec::new()))? else { unreachable!() };
+/// let settings = (entry().settings)(&settings, &task).expect("settings in their ranges");
+/// let LossPart::Own(loss) = settings.part(&|| Ok(Vec::new()))? else { unreachable!() };
 /// let output = Var::new(&[[5.0], [0.0]], &Device::Cpu)?;
 /// let value = loss(&output, &Tensor::new(&[[1.0], [f64::NAN]], &Device::Cpu)?)?;
 /// assert_eq!(value.to_scalar::<f64>()?, 2.0 * 5.0); // the root of 16 + 9

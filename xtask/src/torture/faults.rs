@@ -38,6 +38,9 @@ impl fmt::Display for Figures {
     }
 }
 
+/// The least size of a file under a limit, in blocks of 512 bytes: more than a process says before it ends.
+const ROOM_FOR_MESSAGES: u64 = 32;
+
 /// Does the faults.
 pub(super) struct Torturer<'a> {
     disk: &'a Disk,
@@ -156,7 +159,9 @@ impl<'a> Torturer<'a> {
     fn limit(&mut self, sweep: &Sweep, results: &Path) -> Result<bool, String> {
         let program = sweep.command(results, &[]);
         let mut limited = Command::new("sh");
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", self.random.below(400));
+        // What the process says goes to a file as well, which needs room for the error at its end.
+        let blocks = ROOM_FOR_MESSAGES + self.random.below(400);
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         limited.current_dir(&sweep.work).args(["-c", &script]).arg(program.get_program()).args(program.get_args());
         let end = self.start(limited, sweep)?.wait()?;
         let is_done = end.succeeded_or_said(&["there is no room left"])?;

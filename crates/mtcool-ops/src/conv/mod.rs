@@ -7,6 +7,7 @@ mod direct_gradient;
 #[cfg(test)]
 mod guard;
 mod input;
+mod interleave;
 mod lanes;
 mod patches;
 mod plane;

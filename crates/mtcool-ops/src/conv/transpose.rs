@@ -10,6 +10,7 @@ use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, 
 use rayon::prelude::*;
 
 use super::input::Input;
+use super::interleave::{Interleave, Separate};
 use super::strategy;
 use crate::arithmetic::Arithmetic;
 #[cfg(feature = "cuda")]
@@ -19,7 +20,7 @@ use crate::geometry::Geometry;
 use crate::memory::initialised;
 use crate::recording::apply3;
 use crate::settings::{Conv2d, Precision};
-use crate::simd::{Kernel, Level, Vector, run};
+use crate::simd::{Level, run};
 
 /// Transposed convolution of `x` `[B, C, H, W]` with `kernel` `[C, O, k, k]` and stride k, plus `bias` `[O]`:
 /// `[B, O, kH, kW]`. `precision` is the precision of the operands of every multiplication.
@@ -347,44 +348,6 @@ impl Transpose {
             let [x, kernel, bias] = operands;
             Ok((tensor(of_x, x), tensor(of_kernel, kernel), tensor(of_bias, bias)))
         })
-    }
-}
-
-/// Interleaves two rows: one element of each in turn, plus the bias. A plain loop: inside [`run`] the compiler uses the
-/// level's vectors for it.
-struct Interleave<'a, T> {
-    first: &'a [T],
-    second: &'a [T],
-    bias: T,
-    target: &'a mut [MaybeUninit<T>],
-}
-
-impl<T: Element> Kernel<T> for Interleave<'_, T> {
-    #[inline(always)]
-    unsafe fn with<V: Vector<Element = T>>(self) {
-        let pairs = self.target.chunks_exact_mut(2).zip(self.first.iter().zip(self.second));
-        for (target, (&first, &second)) in pairs {
-            target[0].write(first + self.bias);
-            target[1].write(second + self.bias);
-        }
-    }
-}
-
-/// The inverse of [`Interleave`], without the bias.
-struct Separate<'a, T> {
-    source: &'a [T],
-    first: &'a mut [MaybeUninit<T>],
-    second: &'a mut [MaybeUninit<T>],
-}
-
-impl<T: Element> Kernel<T> for Separate<'_, T> {
-    #[inline(always)]
-    unsafe fn with<V: Vector<Element = T>>(self) {
-        let pairs = self.source.chunks_exact(2).zip(self.first.iter_mut().zip(self.second));
-        for (source, (first, second)) in pairs {
-            first.write(source[0]);
-            second.write(source[1]);
-        }
     }
 }
 

@@ -152,19 +152,23 @@ proptest! {
     }
 
     #[test]
-    fn youdens_threshold_has_the_largest_index_and_lies_between_scores((scores, labels) in scored(60)) {
+    fn no_threshold_is_more_balanced_and_it_lies_between_scores((scores, labels) in scored(60)) {
         let ranked = BinaryScores::new(&scores, &labels).unwrap();
-        let threshold = ranked.youden_threshold();
+        let threshold = ranked.balanced_threshold();
         prop_assume!(!threshold.is_nan());
-        let index = |threshold: f64| {
-            let decided = ranked.at_threshold(threshold);
-            decided.sensitivity() + decided.specificity() - 1.0
+        let positives = labels.iter().filter(|label| **label).count();
+        let negatives = labels.len() - positives;
+        // Counted one by one; both rates have the denominator `positives * negatives`.
+        let goodness = |threshold: f64| {
+            let right = |wanted: bool| scores.iter().zip(&labels).filter(|(s, l)| **l == wanted && (**s >= threshold) == wanted).count();
+            let (sensitivity, specificity) = (right(true) * negatives, right(false) * positives);
+            (sensitivity.min(specificity), sensitivity + specificity)
         };
-        let best = scores.iter().map(|&score| index(score)).fold(f64::MIN, f64::max);
-        prop_assert!((index(threshold) - best).abs() < 1e-12);
+        let best = scores.iter().map(|&score| goodness(score)).max().unwrap();
+        prop_assert_eq!(goodness(threshold), best);
         // Any threshold above it with the same decisions or better would be higher.
         let above = scores.iter().filter(|&&score| score > threshold).copied().fold(f64::INFINITY, f64::min);
-        prop_assert!(scores.iter().filter(|&&score| score > above).all(|&score| index(score) < best - 1e-12));
+        prop_assert!(scores.iter().filter(|&&score| score > above).all(|&score| goodness(score) < best));
         prop_assert!(scores.iter().all(|&score| score != threshold) || scores.iter().all(|&score| score >= threshold));
     }
 
@@ -292,15 +296,20 @@ fn a_class_that_is_absent_gives_what_scikit_learn_gives() {
 }
 
 #[test]
-fn youdens_threshold_of_known_scores() {
-    let threshold = |scores: &[f64], labels: &[bool]| BinaryScores::new(scores, labels).unwrap().youden_threshold();
-    // Called positive from 0.4 on: sensitivity 1, specificity 2/3; from 0.9 on: sensitivity 1/2, specificity 1.
+fn the_balanced_threshold_of_known_scores() {
+    let threshold = |scores: &[f64], labels: &[bool]| BinaryScores::new(scores, labels).unwrap().balanced_threshold();
+    // Called positive from 0.4 on: sensitivity 1, specificity 2/3; from 0.6 on: 1/2, 2/3; from 0.9 on: 1/2, 1.
     let labels = [true, false, true, false, false];
     assert!((threshold(&[0.9, 0.6, 0.4, 0.2, 0.1], &labels) - 0.3).abs() < 1e-15);
-    // Both indices are 1/2, and the higher threshold wins.
+    // From 0.9 on 1/2 and 1, from 0.4 on 1 and 1/2: the higher threshold wins.
     assert!((threshold(&[0.9, 0.6, 0.4, 0.1], &labels[..4]) - 0.75).abs() < 1e-15);
+    // From 0.6 and from 0.4 on the smaller rate is 1/2; from 0.4 on the sum is larger.
+    assert!((threshold(&[0.9, 0.6, 0.4, 0.1], &[false, true, true, false]) - 0.25).abs() < 1e-15);
+    // From 0.9 on 1/3 and 1, whose sum is the largest one; from 0.6 on 2/3 and 3/5, whose smaller rate is.
+    let labels = [true, false, false, true, false, false, true, false];
+    assert!((threshold(&[0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2], &labels) - 0.55).abs() < 1e-15);
     // Constant scores: all are called positive.
-    assert_eq!(threshold(&[0.1; 3], &labels[..3]), 0.1);
+    assert_eq!(threshold(&[0.1; 3], &[true, false, true]), 0.1);
     let next = 0.5f64.next_up();
     assert_eq!(threshold(&[next, 0.5], &[true, false]), next);
     assert!(threshold(&[0.3, 0.4], &[true; 2]).is_nan() && threshold(&[], &[]).is_nan());

@@ -46,11 +46,11 @@ pub(super) fn evaluate(
     match photographs {
         Photographs::Validation(samples) => {
             let gathered = gather(samples, maps)?;
-            let threshold = gathered.ranked()?.youden_threshold();
+            let threshold = gathered.ranked()?.balanced_threshold();
             gathered.into_evaluation(threshold)
         }
         Photographs::Test { test, validation } => {
-            let threshold = gather(validation, None)?.ranked()?.youden_threshold();
+            let threshold = gather(validation, None)?.ranked()?.balanced_threshold();
             gather(test, maps)?.into_evaluation(threshold)
         }
     }

@@ -117,14 +117,19 @@ pub struct SweepProgress {
 impl SweepProgress {
     /// From now on, the other functions are about the run called `run`, with which this happens.
     pub fn turn_to(&mut self, run: &str, phase: Phase) {
-        let mut state = locked(&self.state);
-        state.choose(run);
-        state.set_phase(phase);
+        locked(&self.state).choose(run);
+        self.set_phase(phase);
     }
 
     /// What is happening to the run from now on.
     pub fn set_phase(&mut self, phase: Phase) {
-        locked(&self.state).set_phase(phase);
+        let mut state = locked(&self.state);
+        state.set_phase(phase);
+        if let Shown::Bar(bar) = &self.shown {
+            let [done, all] = state.batches();
+            bar.set_length(all);
+            bar.set_position(done);
+        }
     }
 
     /// What the run has reached: the value after each epoch on the validation part, and the share of steps in which gradients were in

@@ -165,9 +165,10 @@ impl SweepState {
         self.log.drain(..surplus);
     }
 
-    /// Number of batches that are done, and of all.
+    /// Number of batches that are done, and of all, without the runs that other processes hold.
     pub(super) fn batches(&self) -> [u64; 2] {
-        let sum = |pick: fn(&RunState) -> u64| self.runs.iter().map(pick).fold(0, u64::saturating_add);
+        let own = || self.runs.iter().filter(|run| run.phase != Phase::Elsewhere);
+        let sum = |pick: fn(&RunState) -> u64| own().map(pick).fold(0, u64::saturating_add);
         [sum(|run| run.done), sum(|run| run.shape.batches)]
     }
 
@@ -230,6 +231,24 @@ mod tests {
         assert_eq!(state.runs[1].time_left(later), None);
         state.choose("nobody");
         assert_eq!(state.current(), 1);
+    }
+
+    #[test]
+    fn runs_of_other_processes_do_not_count_as_work_that_is_left() {
+        let mut state = example();
+        state.choose("joint-s0");
+        state.set_phase(Phase::Elsewhere);
+        state.choose("mtcool-s0");
+        state.set_phase(Phase::Running);
+        state.add(20, true);
+        assert_eq!(state.batches(), [20, 80]);
+        let later = state.started + Duration::from_secs(60);
+        assert_eq!(state.time_left(later), Some(Duration::from_secs(180)));
+        // The other process has finished it.
+        state.choose("joint-s0");
+        state.add(40, false);
+        state.set_phase(Phase::Finished);
+        assert_eq!(state.batches(), [60, 120]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::suite::{Column, Digits};
 pub(super) struct Sheet {
     /// The texts of the header.
     pub(super) head: Vec<String>,
+    /// For each column, whether it explains the column before it: the paper's results, and the differences from them.
+    pub(super) explains: Vec<bool>,
     /// The lines: the methods of the experiment's file, then other methods; a block may be empty.
     pub(super) blocks: [Vec<Vec<Entry>>; 2],
     /// What the header's words and signs mean.
@@ -49,13 +51,16 @@ impl Sheet {
         }
         let further = ["Δm %", "rank"].into_iter().zip(shows).filter_map(|(name, shown)| shown.then_some(name));
         head.extend(further.chain(["runs", "s/epoch"]).map(str::to_owned));
+        let mut explains = vec![false; 2];
+        shows_paper.iter().for_each(|shows| explains.extend(if *shows { &[false, true, true][..] } else { &[false] }));
+        explains.resize(head.len(), false);
         let places = all_places(table, &all);
         let digits: Vec<Digits> = table.columns.iter().map(|column| table.digits(column)).collect();
         let mut blocks = [Vec::new(), Vec::new()];
         for ((row, overall), places) in table.rows.iter().zip(&all).zip(&places) {
             blocks[usize::from(!row.is_in_first_block)].push(line(row, overall, places, &digits, &shows_paper, shows));
         }
-        Self { head, blocks, legend: legend(table, shows), best: best_methods(table, &shows_paper) }
+        Self { head, explains, blocks, legend: legend(table, shows), best: best_methods(table, &shows_paper) }
     }
 }
 
@@ -191,6 +196,9 @@ mod tests {
             "s/epoch",
         ];
         assert_eq!(sheet.head, head, "no row is complete but one, so that there are no ranks");
+        let explaining: Vec<&str> =
+            head.into_iter().zip(&sheet.explains).filter(|(_, is)| **is).map(|(name, _)| name).collect();
+        assert_eq!((explaining, sheet.explains.len()), (["paper", "difference"].repeat(2), 11));
         let (joint, mtcool) = (&sheet.blocks[0][0], &sheet.blocks[0][1]);
         let shown = ["99.25 ± 0.250", "99.50 ± 0.062", "-0.25", "99.75 ± 0.250", "99.50", "+0.25", "1.00 ± 0.250"];
         assert_eq!(texts(joint)[2..9], shown);

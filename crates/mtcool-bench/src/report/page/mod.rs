@@ -203,7 +203,8 @@ mod tests {
         let shown = [
             "<h1>A table</h1>",
             "<b>99.50 ± 0.250</b>",
-            "<span class=\"bad\" title=\"not reproduced\">-0.25 ✗</span>",
+            "<th>First<div class=\"below\">paper, difference</div></th>",
+            "<div class=\"below\">99.50 ± 0.062 <span class=\"bad\" title=\"not reproduced\">-0.25 ✗</span> </div>",
             "<span class=\"badge good\">supported</span> A claim with &lt;signs&gt; (within 1)",
             "-0.50 to +0.75",
             "Every run",

@@ -1,5 +1,7 @@
 //! The tables of the page.
 
+use std::ops::Range;
+
 use maud::{Markup, html};
 
 use crate::plan::Direction;
@@ -15,16 +17,17 @@ use crate::report::table::Table;
 use crate::report::verdict::Verdict;
 
 /// The table of results with its notes. The best and the second best result of each column are marked, and differences from the
-/// paper have the colours of their verdicts.
+/// paper have the colours of their verdicts. The paper's result and the difference stand below ours, so that all columns fit on a screen.
 pub(super) fn results(table: &Table) -> Markup {
     let sheet = Sheet::of(table);
+    let stacks = stacks(&sheet.explains);
     let has_places = sheet.blocks.iter().flatten().flatten().any(|entry| entry.place.is_some());
     html! {
         div.scroll {
             table {
-                thead { tr { @for name in &sheet.head { th { (name) } } } }
+                thead { tr { @for stack in &stacks { (head(&sheet.head[stack.clone()])) } } }
                 @for block in sheet.blocks.iter().filter(|block| !block.is_empty()) {
-                    tbody { @for line in block { tr { @for entry in line { (cell(entry)) } } } }
+                    tbody { @for line in block { tr { @for stack in &stacks { (cell(&line[stack.clone()])) } } } }
                 }
             }
         }
@@ -36,17 +39,49 @@ pub(super) fn results(table: &Table) -> Markup {
     }
 }
 
-fn cell(entry: &Entry) -> Markup {
+/// The places of the columns that stand on top of each other: each column with those that explain it.
+fn stacks(explains: &[bool]) -> Vec<Range<usize>> {
+    let mut stacks: Vec<Range<usize>> = Vec::new();
+    for (at, explains) in explains.iter().enumerate() {
+        match stacks.last_mut() {
+            Some(stack) if *explains => stack.end = at + 1,
+            _ => stacks.push(at..at + 1),
+        }
+    }
+    stacks
+}
+
+fn head(names: &[String]) -> Markup {
+    html! {
+        th {
+            @if let [name, below @ ..] = names {
+                (name)
+                @if !below.is_empty() { div.below { (below.join(", ")) } }
+            }
+        }
+    }
+}
+
+fn cell(entries: &[Entry]) -> Markup {
     html! {
         td {
-            @match (entry.place, entry.verdict) {
-                (Some(Place::Best), _) => { b { (entry.text) } }
-                (Some(Place::Second), _) => { u { (entry.text) } }
-                (None, Some(verdict)) => {
-                    span class=(verdict_class(verdict)) title=(verdict.words()) { (entry.text) " " (verdict.mark()) }
-                }
-                (None, None) => { (entry.text) }
+            @if let [entry, below @ ..] = entries {
+                (text(entry))
+                @if !below.is_empty() { div.below { @for entry in below { (text(entry)) " " } } }
             }
+        }
+    }
+}
+
+fn text(entry: &Entry) -> Markup {
+    html! {
+        @match (entry.place, entry.verdict) {
+            (Some(Place::Best), _) => { b { (entry.text) } }
+            (Some(Place::Second), _) => { u { (entry.text) } }
+            (None, Some(verdict)) => {
+                span class=(verdict_class(verdict)) title=(verdict.words()) { (entry.text) " " (verdict.mark()) }
+            }
+            (None, None) => { (entry.text) }
         }
     }
 }

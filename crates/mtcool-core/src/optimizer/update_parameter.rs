@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::by_operations::by_operations;
 use super::one_pass::in_one_pass;
-use super::seam::OptimizerInputs;
+use super::interface::OptimizerInputs;
 use crate::error::Result;
 use crate::parameter_name::ParameterName;
 use crate::state_tensors::StateTensors;

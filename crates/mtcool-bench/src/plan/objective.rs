@@ -1,4 +1,4 @@
-//! What a choice by the validation split goes by: the mean of columns of the table.
+//! The score by which an epoch or a setting is chosen on the validation split: the mean of columns of the table.
 
 use crate::suite::{Column, ConfigError, Selected, TrainingConfig};
 

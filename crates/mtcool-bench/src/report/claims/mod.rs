@@ -7,10 +7,11 @@ use anyhow::Result;
 use mtcool_metrics::{Bootstrap, Interval, MetricError, holm};
 use rayon::prelude::*;
 
+use super::interval::CONFIDENCE;
 use super::row::TableRow;
 use crate::plan::{Claim, Direction, Experiment};
 use crate::suite::{Column, Name};
-use finding::{CONFIDENCE, p_value};
+use finding::p_value;
 use sample::Sample;
 
 pub use finding::Finding;

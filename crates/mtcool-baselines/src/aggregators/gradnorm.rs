@@ -64,8 +64,9 @@ impl Aggregator for GradNorm {
     fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
         let (tasks, losses) = (jacobian.tasks(), jacobian.losses());
         if self.first_losses.is_empty() {
-            let name =
-                |task| format!("GradNorm, which divides losses by those of the first step: the first loss of task {task}");
+            let name = |task| {
+                format!("GradNorm, which divides losses by those of the first step: the first loss of task {task}")
+            };
             losses_positive(losses, name)?;
             self.first_losses = losses.to_vec();
         }

@@ -73,9 +73,7 @@ pub(super) struct Inside {
 impl Inside {
     /// How it combines the tasks, with random choices that follow from `seed`.
     pub(super) fn combine(&self, seed: u64) -> Result<Combine> {
-        self.settings
-            .combine(seed)
-            .unwrap_or_else(|| Err(self.refusal(Wraps::Both.expected())))
+        self.settings.combine(seed).unwrap_or_else(|| Err(self.refusal(Wraps::Both.expected())))
     }
 
     /// The aggregator.

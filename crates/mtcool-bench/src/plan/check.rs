@@ -162,7 +162,7 @@ fn check_factors(rows: &Rows<'_>) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError`] with the first other column.
 pub(super) fn check_columns_of_claims(experiment: &Experiment, columns: &[Column]) -> Result<(), ConfigError> {
-    let names: Vec<String> = columns.iter().map(|column| format!("{}.{}", column.task, column.metric)).collect();
+    let names: Vec<String> = columns.iter().map(Column::key).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for (at, claim) in experiment.claims.iter().enumerate() {
         if let Some(column) = claim.columns.iter().find(|column| !names.contains(&column.as_str())) {

@@ -10,11 +10,10 @@ pub(super) fn columns_named(names: &[String], columns: &[Column]) -> Result<Vec<
     if names.is_empty() {
         return Ok(columns.to_vec());
     }
-    let name_of = |column: &Column| format!("{}.{}", column.task, column.metric);
-    let valid: Vec<String> = columns.iter().map(name_of).collect();
+    let valid: Vec<String> = columns.iter().map(Column::key).collect();
     let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
     let find = |name: &String| {
-        let found = columns.iter().find(|column| name_of(column) == *name).cloned();
+        let found = columns.iter().find(|column| column.key() == *name).cloned();
         found.ok_or_else(|| ConfigError::unknown("column", name, &valid))
     };
     names.iter().map(find).collect()

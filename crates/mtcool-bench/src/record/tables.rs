@@ -112,8 +112,7 @@ impl ExperimentFolder {
     /// # Errors
     /// If a record is damaged.
     pub fn sweep_records(&self) -> Result<Vec<SweepRecord>> {
-        let of_sweep =
-            |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SWEEP));
+        let of_sweep = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SWEEP));
         let sweeps: Vec<PathBuf> = self.record_files().into_iter().filter(of_sweep).collect();
         if !sweeps.is_empty() {
             return sweeps.iter().map(|path| read_record(path)).collect();
@@ -270,8 +269,7 @@ mod tests {
     #[test]
     fn the_sweeps_of_one_table_are_told_apart() {
         let place = tempfile::tempdir().unwrap();
-        let folder =
-            ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
+        let folder = ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
         let record = |seeds: &str| SweepRecord {
             profile: None,
             assignments: vec![format!("seeds={seeds}")],
@@ -306,8 +304,7 @@ mod tests {
     #[test]
     fn the_sweep_of_a_table_by_an_earlier_version_is_known() {
         let place = tempfile::tempdir().unwrap();
-        let folder =
-            ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
+        let folder = ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
         let own = folder.table("1a2b3c4d");
         create_folder(&own).unwrap();
         let text = r#"{ "profile": null, "assignments": ["seeds=2"], "origin": null, "table": "1a2b3c4d" }"#;

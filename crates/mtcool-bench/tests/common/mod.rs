@@ -93,8 +93,8 @@ impl Lab {
         find_run(&self.path().join(results).join("table1"), run)
     }
 
-    /// The program in the temporary folder, as [`program_in`]. `--set` among `arguments` becomes a variable, which a flag that is added to the command may override: a key may be given
-    /// in one flag only.
+    /// The program in the temporary folder, as [`program_in`]. `--set` among `arguments` becomes a variable, which
+    /// a flag that is added to the command may override: a key may be given in one flag only.
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
         let mut command = program_in(self.path());
         let mut rest = arguments.iter();

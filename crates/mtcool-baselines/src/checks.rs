@@ -1,6 +1,6 @@
-//! Checks of settings and losses that several methods have.
+//! Checks of settings, losses and wrapped methods that several methods have.
 
-use mtcool_core::{Error, Result};
+use mtcool_core::{Combine, Error, Result};
 
 /// `value`, if it is a positive number.
 ///
@@ -24,6 +24,34 @@ pub(crate) fn at_least_zero(key: &'static str, value: f64) -> Result<f64> {
 /// [`Error::OutOfRange`] naming `key` and what was `expected`.
 pub(crate) fn within(key: &'static str, value: f64, is_valid: bool, expected: &'static str) -> Result<f64> {
     if is_valid && value.is_finite() { Ok(value) } else { Err(Error::out_of_range(key, value, expected)) }
+}
+
+/// Checks that every one of `values`, a list with one number per task or none, is positive.
+///
+/// # Errors
+/// [`Error::OutOfRange`] naming `key`.
+pub(crate) fn all_positive(key: &'static str, values: &[f64]) -> Result<()> {
+    all(key, values, |value| value > 0.0, "positive numbers, one per task, or none")
+}
+
+/// Checks that every one of `values`, a list with one number per task or none, is at least 0.
+///
+/// # Errors
+/// [`Error::OutOfRange`] naming `key`.
+pub(crate) fn none_negative(key: &'static str, values: &[f64]) -> Result<()> {
+    all(key, values, |value| value >= 0.0, "numbers of at least 0, one per task, or none")
+}
+
+/// Checks that every one of `values`, a list with one number per task or none, is finite.
+///
+/// # Errors
+/// [`Error::OutOfRange`] naming `key`.
+pub(crate) fn all_finite(key: &'static str, values: &[f64]) -> Result<()> {
+    all(key, values, |_| true, "finite numbers, one per task, or none")
+}
+
+fn all(key: &'static str, values: &[f64], is_valid: impl Fn(f64) -> bool, expected: &'static str) -> Result<()> {
+    values.iter().try_for_each(|&value| within(key, value, is_valid(value), expected).map(drop))
 }
 
 /// Checks that `values` has one number per task, or none.
@@ -52,6 +80,35 @@ pub(crate) fn losses_at_least_zero(method: &str, losses: &[f64]) -> Result<()> {
             what: format!("{method}, which divides by losses or takes their logarithms: the loss of task {task}"),
             expected: "at least 0".into(),
             got: losses[task].to_string(),
+        }),
+    }
+}
+
+/// Checks that every loss is positive and finite; `name` is what the loss of a task is called.
+///
+/// # Errors
+/// [`Error::Mismatch`] naming the first task whose loss is not.
+pub(crate) fn losses_positive(losses: &[f64], name: impl Fn(usize) -> String) -> Result<()> {
+    match losses.iter().position(|loss| !(*loss > 0.0 && loss.is_finite())) {
+        None => Ok(()),
+        Some(task) => {
+            let got = losses[task].to_string();
+            Err(Error::Mismatch { what: name(task), expected: "a positive number".into(), got })
+        }
+    }
+}
+
+/// Checks that `inside`, which is called `what`, combines losses or gradients that it is given.
+///
+/// # Errors
+/// [`Error::Mismatch`] if it has passes of its own.
+pub(crate) fn without_own_passes(what: &str, inside: &Combine) -> Result<()> {
+    match inside {
+        Combine::Losses(_) | Combine::Gradients(_) => Ok(()),
+        Combine::Direction(_) => Err(Error::Mismatch {
+            what: what.into(),
+            expected: "a loss weighting or an aggregator".into(),
+            got: "a method with passes of its own".into(),
         }),
     }
 }

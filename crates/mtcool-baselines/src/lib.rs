@@ -139,6 +139,7 @@ mod memory;
 mod normal;
 mod orders;
 mod rows;
+mod softmax;
 mod solver;
 mod sources;
 mod weightings;

@@ -12,17 +12,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
+mod common;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use common::{Arguments, Training, images, median, peak_rss_mib, use_threads};
 use mtcool_baselines::{Joint, UpGrad};
-use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, Combine, GradientMethod, GradientStorage, Loss, Method, Network, ParameterName, Parameters,
-    Problem, Result, Step, UpdateSettings,
+    Batch, Combine, GradientMethod, GradientStorage, Loss, Method, Network, ParameterName, Problem, UpdateSettings,
 };
 use mtcool_models::{Head, LeNet, LeNetConfig, MapOf, UNet, UNetConfig};
 use mtcool_ops::{Statistics, cross_entropy};
@@ -123,63 +124,35 @@ fn unet(tasks: usize, head: Head) -> Box<dyn Network> {
     Box::new(UNet::new(UNetConfig { heads, statistics: Statistics::Batch, ..UNetConfig::default() }).unwrap())
 }
 
-/// A batch source that returns the same batch every time.
-struct Fixed(Vec<Batch>);
-
-impl BatchSource for Fixed {
-    fn next(&mut self, task: usize) -> Result<Batch> {
-        Ok(self.0[task].clone())
-    }
+/// The training of a case by a method.
+fn training(case: &Case, tasks: usize, method: Box<dyn Method>) -> Training {
+    let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
+    let problem = Problem::new((case.network)(tasks), losses.collect()).unwrap();
+    let [count, _, height, width] = case.input;
+    let shared = (case.images != Own).then(|| images(0, &case.input));
+    let shape = if case.images == SharedWithMaps { vec![count, height, width] } else { vec![count] };
+    let batch = |task: usize| {
+        let numbers = 0..shape.iter().product::<usize>() as u32;
+        let labels = numbers.map(|n| u32::from(n.wrapping_mul(2_654_435_761) / 7 % 10 == task as u32)).collect();
+        let target = Tensor::from_vec::<_, u32>(labels, shape.clone(), &Device::Cpu).unwrap();
+        Batch { input: shared.clone().unwrap_or_else(|| images(task, &case.input)), target }
+    };
+    Training::new(problem, method, (0..tasks).map(batch).collect())
 }
 
-/// The training of a case.
-struct Training {
-    problem: Problem,
-    parameters: Parameters,
-    batches: Fixed,
-}
-
-impl Training {
-    fn new(case: &Case, tasks: usize) -> Self {
-        let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
-        let problem = Problem::new((case.network)(tasks), losses.collect()).unwrap();
-        let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
-        let [count, _, height, width] = case.input;
-        let images = |task: usize| {
-            let mut generator = stream(0, Purpose::Method, [task as u32, 0, 0, 0], "images");
-            uniform(&mut generator, 1.7, &case.input.to_vec().into(), DType::F32, &Device::Cpu).unwrap()
-        };
-        let shared = (case.images != Own).then(|| images(0));
-        let shape = if case.images == SharedWithMaps { vec![count, height, width] } else { vec![count] };
-        let batch = |task: usize| {
-            let numbers = 0..shape.iter().product::<usize>() as u32;
-            let labels = numbers.map(|n| u32::from(n.wrapping_mul(2_654_435_761) / 7 % 10 == task as u32)).collect();
-            let target = Tensor::from_vec::<_, u32>(labels, shape.clone(), &Device::Cpu).unwrap();
-            Batch { input: shared.clone().unwrap_or_else(|| images(task)), target }
-        };
-        let batches = Fixed((0..tasks).map(batch).collect());
-        Self { problem, parameters, batches }
-    }
-
-    fn step(&mut self, method: &mut dyn Method) {
-        let Self { problem, parameters, batches } = self;
-        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
-    }
-
-    /// The bytes that the forward passes of all tasks keep for the backward passes.
-    fn bytes_of_forward(&self) -> usize {
-        let leaves = self.parameters.track(|_| true).unwrap();
-        let before = LIVE.load(Ordering::Relaxed);
-        let inputs: Vec<&Tensor> = self.batches.0.iter().map(|batch| &batch.input).collect();
-        let outputs = self.problem.network().forward_all(&leaves, &inputs).unwrap();
-        let with_target = outputs.iter().zip(&self.batches.0).enumerate();
-        let losses: Vec<Tensor> = with_target
-            .map(|(task, (output, batch))| self.problem.loss(task, output, &batch.target).unwrap())
-            .collect();
-        let bytes = LIVE.load(Ordering::Relaxed) - before;
-        drop(losses);
-        bytes
-    }
+/// The bytes that the forward passes of all tasks keep for the backward passes.
+fn bytes_of_forward(training: &Training) -> usize {
+    let Training { problem, parameters, batches, .. } = training;
+    let leaves = parameters.track(|_| true).unwrap();
+    let before = LIVE.load(Ordering::Relaxed);
+    let inputs: Vec<&Tensor> = batches.0.iter().map(|batch| &batch.input).collect();
+    let outputs = problem.network().forward_all(&leaves, &inputs).unwrap();
+    let with_target = outputs.iter().zip(&batches.0).enumerate();
+    let losses: Vec<Tensor> =
+        with_target.map(|(task, (output, batch))| problem.loss(task, output, &batch.target).unwrap()).collect();
+    let bytes = LIVE.load(Ordering::Relaxed) - before;
+    drop(losses);
+    bytes
 }
 
 fn method(way: &str) -> Box<dyn Method> {
@@ -195,29 +168,20 @@ fn mib(bytes: usize) -> f64 {
     (bytes as f64 / f64::from(1 << 20) * 100.0).round() / 100.0
 }
 
-/// The peak of this process's resident memory in MiB, if the system reports it.
-fn peak_rss_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
-}
-
 /// Measures one way in this process and prints its line.
 fn measure(case: &Case, tasks: usize, way: &str, seconds: f64, threads: usize) {
-    let mut training = Training::new(case, tasks);
-    let mut method = method(way);
+    let mut training = training(case, tasks, method(way));
     for _ in 0..2 {
-        training.step(method.as_mut());
+        training.step();
     }
     PEAK.store(LIVE.load(Ordering::Relaxed), Ordering::Relaxed);
     let (started, mut times) = (Instant::now(), Vec::new());
     while started.elapsed().as_secs_f64() < seconds || times.len() < 3 {
         let step = Instant::now();
-        training.step(method.as_mut());
+        training.step();
         times.push(step.elapsed().as_secs_f64() * 1e3);
     }
     let (peak, rss) = (PEAK.load(Ordering::Relaxed), peak_rss_mib());
-    times.sort_by(f64::total_cmp);
     let shared = training.parameters.filter(ParameterName::is_shared).element_count() * size_of::<f32>();
     let line = serde_json::json!({
         "case": case.name,
@@ -226,8 +190,8 @@ fn measure(case: &Case, tasks: usize, way: &str, seconds: f64, threads: usize) {
         "peak_mib": mib(peak),
         "peak_rss_mib": rss,
         "shared_mib": mib(shared),
-        "forward_mib": mib(training.bytes_of_forward()),
-        "ms_per_step": (times[times.len() / 2] * 1e3).round() / 1e3,
+        "forward_mib": mib(bytes_of_forward(&training)),
+        "ms_per_step": (median(times) * 1e3).round() / 1e3,
         "threads": threads,
         "device": "cpu",
     });
@@ -244,22 +208,19 @@ fn measured(case: &Case, tasks: usize, way: &str, arguments: &[String]) -> serde
 
 fn main() {
     mtcool_ops::keep_freed_memory();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
-    let seconds: f64 = value("--seconds").map_or(2.0, |text| text.parse().expect("--seconds takes a number"));
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
-    if let Some(name) = value("--alone") {
+    let arguments = Arguments::of_process();
+    let (seconds, threads) = (arguments.number("--seconds").unwrap_or(2.0), arguments.threads());
+    if let Some(name) = arguments.value("--alone") {
         let case = CASES.iter().find(|case| case.name == name).unwrap();
-        let (tasks, way) = (value("--tasks").unwrap().parse().unwrap(), value("--way").unwrap());
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+        let (tasks, way) = (arguments.number("--tasks").unwrap(), arguments.value("--way").unwrap());
+        use_threads(threads);
         // Inside the thread pool, like the training of the program.
         rayon::scope(|_| measure(case, tasks, &way, seconds, threads));
         return;
     }
-    let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
+    let named = |case: &&Case| arguments.has(case.name);
     let any_named = CASES.iter().any(|case| named(&case));
-    let is_json = arguments.iter().any(|argument| argument == "--json");
+    let is_json = arguments.has("--json");
     let passed_on = ["--seconds".to_owned(), seconds.to_string(), "--threads".to_owned(), threads.to_string()];
     if !is_json {
         println!(

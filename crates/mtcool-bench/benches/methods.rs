@@ -8,56 +8,32 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
+mod common;
+
 use std::time::Instant;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use common::{Arguments, Training, images, median, use_threads};
 use mtcool_bench::Registry;
 use mtcool_bench::suite::{MethodEntry, MethodKind, MethodSettings, Settings, Sharing, TrainingConfig};
-use mtcool_core::random::{Purpose, stream, uniform};
-use mtcool_core::{Batch, BatchSource, Combine, Loss, Method, Parameters, Point, Problem, Result, Step};
+use mtcool_core::{Batch, Combine, Loss, Method, Point, Problem};
 use mtcool_models::LeNet;
 use mtcool_ops::cross_entropy;
 
 const TASKS: [usize; 3] = [2, 3, 5];
 const BATCH: usize = 128;
 
-/// A batch source that returns the same batch every time.
-struct Fixed(Vec<Batch>);
-
-impl BatchSource for Fixed {
-    fn next(&mut self, task: usize) -> Result<Batch> {
-        Ok(self.0[task].clone())
-    }
-}
-
-/// The training of one method on its own copy of the network.
-struct Training {
-    problem: Problem,
-    parameters: Parameters,
-    method: Box<dyn Method>,
-    batches: Fixed,
-}
-
-impl Training {
-    fn new(method: Box<dyn Method>, tasks: usize) -> Self {
-        let network = LeNet::new(LeNet::mnist(&vec![5; tasks])).unwrap();
-        let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
-        let problem = Problem::new(Box::new(network), losses.collect()).unwrap();
-        let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
-        let batch = |task: usize| {
-            let mut generator = stream(0, Purpose::Method, [task as u32, 0, 0, 0], "images");
-            let input = uniform(&mut generator, 1.7, &(BATCH, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
-            let target = (0..BATCH as u32).map(|n| n % 5).collect();
-            Batch { input, target: Tensor::from_vec(target, BATCH, &Device::Cpu).unwrap() }
-        };
-        let batches = Fixed((0..tasks).map(batch).collect());
-        Self { problem, parameters, method, batches }
-    }
-
-    fn step(&mut self) {
-        let Self { problem, parameters, method, batches } = self;
-        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
-    }
+/// The training of LeNet for `tasks` tasks of five digits each.
+fn training(method: Box<dyn Method>, tasks: usize) -> Training {
+    let network = LeNet::new(LeNet::mnist(&vec![5; tasks])).unwrap();
+    let losses = (0..tasks).map(|_| -> Loss { Box::new(cross_entropy) });
+    let problem = Problem::new(Box::new(network), losses.collect()).unwrap();
+    let batch = |task: usize| {
+        let target = (0..BATCH as u32).map(|n| n % 5).collect();
+        let target = Tensor::from_vec(target, BATCH, &Device::Cpu).unwrap();
+        Batch { input: images(task, &[BATCH, 1, 28, 28]), target }
+    };
+    Training::new(problem, method, (0..tasks).map(batch).collect())
 }
 
 /// The method's default settings with a learning rate.
@@ -75,11 +51,6 @@ fn milliseconds(work: impl FnOnce()) -> f64 {
     started.elapsed().as_secs_f64() * 1e3
 }
 
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
-}
-
 /// The times in milliseconds of one line of the output.
 struct Measured {
     step: f64,
@@ -89,8 +60,8 @@ struct Measured {
 }
 
 fn measure(entry: &MethodEntry, tasks: usize, seconds: f64) -> Measured {
-    let mut method = Training::new(build(entry), tasks);
-    let mut joint = Training::new(build(Registry::builtin().method("joint").unwrap()), tasks);
+    let mut method = training(build(entry), tasks);
+    let mut joint = training(build(Registry::builtin().method("joint").unwrap()), tasks);
     let mut aggregator = match settings(entry).combine(0) {
         Some(Ok(Combine::Gradients(aggregator))) => Some(aggregator),
         _ => None,
@@ -152,17 +123,14 @@ fn report(entry: &MethodEntry, tasks: usize, threads: usize, measured: &Measured
 
 fn main() {
     mtcool_ops::keep_freed_memory();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
-    let seconds: f64 = value("--seconds").map_or(4.0, |text| text.parse().expect("--seconds takes a number"));
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
-    let json = arguments.iter().any(|argument| argument == "--json");
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    let arguments = Arguments::of_process();
+    let seconds = arguments.number("--seconds").unwrap_or(4.0);
+    let (threads, json) = (arguments.threads(), arguments.has("--json"));
+    use_threads(threads);
     let registry = Registry::builtin();
     let is_shared = |entry: &&MethodEntry| entry.sharing == Sharing::Shared && entry.kind != MethodKind::Alternating;
     let shared = registry.methods().iter().filter(is_shared);
-    let named = |entry: &&MethodEntry| arguments.iter().any(|argument| *argument == entry.name);
+    let named = |entry: &&MethodEntry| arguments.has(&entry.name);
     let any_named = shared.clone().any(|entry| named(&entry));
     if !json {
         println!(

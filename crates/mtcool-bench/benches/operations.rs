@@ -7,9 +7,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
+mod common;
+
 use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor, Var};
+use common::{Arguments, use_threads};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_ops::{
     Activation, ClassLoss, Conv2d, CrossEntropy, Dice, Focal, MaxPool2d, Norm, Precision, Rows, Statistics, class_loss,
@@ -30,8 +33,7 @@ fn median(seconds: f64, mut work: impl FnMut()) -> f64 {
         work();
         times.push(turn.elapsed().as_secs_f64());
     }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    common::median(times)
 }
 
 fn report(name: &str, seconds: f64, operations: f64, ceiling: Option<f64>) -> f64 {
@@ -76,18 +78,13 @@ fn convolution(
 
 fn main() {
     mtcool_ops::keep_freed_memory();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
-    let names: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let wants = names.iter().any(|name| *name == "operations")
-        || !names.iter().any(|name| name.starts_with("lenet") || name.starts_with("unet"));
-    if !wants {
+    let arguments = Arguments::of_process();
+    let of_trainings = |name: &str| name.starts_with("lenet") || name.starts_with("unet");
+    if !arguments.has("operations") && arguments.words().any(of_trainings) {
         return;
     }
-    let seconds = value("--seconds").map_or(6.0, |text| text.parse::<f64>().expect("--seconds takes a number")) / 10.0;
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
+    let seconds = arguments.number("--seconds").unwrap_or(6.0) / 10.0;
+    use_threads(arguments.threads());
     rayon::scope(|_| measure(seconds));
 }
 

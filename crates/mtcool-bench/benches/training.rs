@@ -18,20 +18,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot start has nothing to report")]
 
+mod common;
+
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
+use common::{Arguments, Fixed, Training, images, median, peak_rss_mib, use_threads};
 use criterion::Criterion;
 use mtcool_baselines::Joint;
-use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{
-    Batch, BatchSource, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Parameters, Problem, Result, Step,
-    UniformNoise, UpdateSettings, Variant,
+    Batch, Combine, GradientMethod, Loss, Method, Mtcool, MtcoolConfig, Problem, UniformNoise, UpdateSettings, Variant,
 };
-use mtcool_models::{CardKernels, PlacedNoise};
-use mtcool_models::{Head, LeNet, LeNetConfig, MapGradient, UNet, UNetConfig};
+use mtcool_models::{CardKernels, Head, LeNet, LeNetConfig, MapGradient, PlacedNoise, UNet, UNetConfig};
 use mtcool_ops::{ClassLoss, Dice, Precision, class_loss, cross_entropy, open_device, peak_device_memory};
 
 const RATE: f64 = 0.01;
@@ -128,44 +128,21 @@ const TF32: Precision = Precision::Tf32;
 const REFUGE: [Head; 2] = [Head::Segmentation { classes: 3 }, Head::Classification { classes: 2 }];
 const HRF: [Head; 2] = [Head::Segmentation { classes: 2 }, Head::Segmentation { classes: 3 }];
 
-struct Training {
-    problem: Problem,
-    parameters: Parameters,
-    method: Box<dyn Method>,
-    batches: Fixed,
-}
-
-/// A batch source that returns the same batch every time.
-struct Fixed(Vec<Batch>);
-
-impl BatchSource for Fixed {
-    fn next(&mut self, task: usize) -> Result<Batch> {
-        Ok(self.0[task].clone())
-    }
-}
-
-impl Training {
-    /// The same training with all tensors on `device`.
-    fn on(self, device: &Device) -> Self {
-        let moved = |tensor: &Tensor| tensor.to_device(device).unwrap();
-        let Self { problem, parameters, method, batches: Fixed(batches) } = self;
-        // An input that several tasks share stays a single tensor.
-        let mut inputs: Vec<(candle_core::TensorId, Tensor)> = Vec::new();
-        let batches = batches.iter().map(|batch| {
-            let known = inputs.iter().find(|(id, _)| *id == batch.input.id()).map(|(_, input)| input.clone());
-            let input = known.unwrap_or_else(|| moved(&batch.input));
-            inputs.push((batch.input.id(), input.clone()));
-            Batch { input, target: moved(&batch.target) }
-        });
-        let batches = Fixed(batches.collect());
-        let problem = problem.on(device, CardKernels);
-        Self { problem, parameters: parameters.map(|_, tensor| Ok(moved(tensor))).unwrap(), method, batches }
-    }
-
-    fn step(&mut self) {
-        let Self { problem, parameters, method, batches } = self;
-        method.step(Step { problem, parameters, batches, progress: 0.0 }).unwrap().check_finite().unwrap();
-    }
+/// `training` with all tensors on `device`.
+fn placed(training: Training, device: &Device) -> Training {
+    let moved = |tensor: &Tensor| tensor.to_device(device).unwrap();
+    let Training { problem, parameters, method, batches: Fixed(batches) } = training;
+    // An input that several tasks share stays a single tensor.
+    let mut inputs: Vec<(candle_core::TensorId, Tensor)> = Vec::new();
+    let batches = batches.iter().map(|batch| {
+        let known = inputs.iter().find(|(id, _)| *id == batch.input.id()).map(|(_, input)| input.clone());
+        let input = known.unwrap_or_else(|| moved(&batch.input));
+        inputs.push((batch.input.id(), input.clone()));
+        Batch { input, target: moved(&batch.target) }
+    });
+    let batches = Fixed(batches.collect());
+    let problem = problem.on(device, CardKernels);
+    Training { problem, parameters: parameters.map(|_, tensor| Ok(moved(tensor))).unwrap(), method, batches }
 }
 
 fn joint() -> Box<dyn Method> {
@@ -186,14 +163,12 @@ fn lenet(method: Box<dyn Method>, count: usize, precision: Precision, device: &D
     let network = LeNet::new(LeNetConfig { precision, ..LeNet::mnist(&[5, 5]) }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
-    let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
-    let batch = |task: u32| {
-        let mut generator = stream(0, Purpose::Method, [task, 0, 0, 0], "images");
-        let input = uniform(&mut generator, 1.7, &(count, 1, 28, 28).into(), DType::F32, &Device::Cpu).unwrap();
+    let batch = |task| {
+        let input = images(task, &[count, 1, 28, 28]);
         let target = Tensor::from_vec((0..count as u32).map(|n| n % 5).collect(), count, &Device::Cpu).unwrap();
         Batch { input, target }
     };
-    Training { problem, parameters, method, batches: Fixed(vec![batch(0), batch(1)]) }.on(device)
+    placed(Training::new(problem, method, vec![batch(0), batch(1)]), device)
 }
 
 /// U-Net of base 16 on `count` images of side `side` that both tasks share.
@@ -209,9 +184,7 @@ fn unet(
     let network = UNet::new(UNetConfig { heads: heads.to_vec(), precision, map_gradient, ..usual() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
     let problem = Problem::new(Box::new(network), losses).unwrap();
-    let parameters = problem.network().initial_parameters(0, DType::F32, &Device::Cpu).unwrap();
-    let mut generator = stream(0, Purpose::Method, [0; 4], "images");
-    let input = uniform(&mut generator, 1.7, &(count, 3, side, side).into(), DType::F32, &Device::Cpu).unwrap();
+    let input = images(0, &[count, 3, side, side]);
     let batch = |head: &Head| {
         let numbers = |classes: usize, len: usize| {
             (0..len as u32).map(|n| n.wrapping_mul(2_654_435_761) / 7 % classes as u32).collect()
@@ -227,8 +200,7 @@ fn unet(
         };
         Batch { input: input.clone(), target: target.unwrap() }
     };
-    let batches = Fixed(heads.iter().map(batch).collect());
-    Training { problem, parameters, method, batches }.on(device)
+    placed(Training::new(problem, method, heads.iter().map(batch).collect()), device)
 }
 
 /// A training of [`unet`] for REFUGE's heads, with cross-entropy and Dice for the segmentation.
@@ -238,14 +210,14 @@ fn with_dice(training: Training, device: &Device) -> Training {
     let both = ClassLoss { dice: Some(Dice::default()), ..ClassLoss::cross_entropy() };
     let segmentation = move |logits: &Tensor, targets: &Tensor| class_loss(logits, targets, &both);
     let losses: Vec<Loss> = vec![Box::new(segmentation), Box::new(cross_entropy)];
-    Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }.on(device)
+    placed(Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }, device)
 }
 
 /// A training of [`unet`] for REFUGE's heads, with another rule for the gradient of the classification.
 fn with_map_gradient(training: Training, map_gradient: MapGradient, device: &Device) -> Training {
     let network = UNet::new(UNetConfig { heads: REFUGE.to_vec(), map_gradient, ..usual() }).unwrap();
     let losses: Vec<Loss> = vec![Box::new(cross_entropy), Box::new(cross_entropy)];
-    Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }.on(device)
+    placed(Training { problem: Problem::new(Box::new(network), losses).unwrap(), ..training }, device)
 }
 
 /// A training of [`unet`] with HRF-AV's heads and losses on one patch of side `side`. The loss of arteries and veins ignores
@@ -265,7 +237,7 @@ fn vessels(method: Box<dyn Method>, side: usize, precision: Precision, device: &
         let marks: Vec<u8> = (0..(side * side) as u32).map(mark).collect();
         batch.target = Tensor::from_vec(marks, (1, side, side), &Device::Cpu).unwrap();
     }
-    training.on(device)
+    placed(training, device)
 }
 
 /// The median time of a step in seconds, after some steps that are not measured.
@@ -280,35 +252,27 @@ fn median_step(training: &mut Training, effort: Effort, seconds: f64) -> f64 {
         training.step();
         times.push(step.elapsed().as_secs_f64());
     }
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    median(times)
 }
 
 /// Runs one case in this process for `seconds` and prints its line.
 fn measure(case: &Case, seconds: f64, threads: usize, device: &str) {
     let on = open_device(device).unwrap_or_else(|error| panic!("{error}"));
     let mut training = (case.setup)(&on);
-    let median = median_step(&mut training, case.effort, seconds);
+    let time = median_step(&mut training, case.effort, seconds);
     println!(
         "{}",
         serde_json::json!({
             "case": case.name,
-            "ms_per_step": (median * 1e6).round() / 1e3,
-            "images_per_s": (case.images as f64 / median * 10.0).round() / 10.0,
-            "peak_rss_mib": peak_memory_mib(),
+            "ms_per_step": (time * 1e6).round() / 1e3,
+            "images_per_s": (case.images as f64 / time * 10.0).round() / 10.0,
+            "peak_rss_mib": peak_rss_mib(),
             "peak_device_mib": peak_device_memory(&on).unwrap().map(|bytes| bytes >> 20),
             "recomputed_levels": usual().recomputed_levels,
             "threads": threads,
             "device": device,
         })
     );
-}
-
-/// The peak memory of this process in MiB, if the system reports it.
-fn peak_memory_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? / 1024)
 }
 
 /// Measures a case in its own process.
@@ -321,36 +285,32 @@ fn run_alone(case: &Case, seconds: f64, threads: usize, device: &str) {
 
 fn main() {
     mtcool_ops::keep_freed_memory();
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let value = |flag: &str| arguments.iter().position(|argument| argument == flag).map(|at| arguments[at + 1].clone());
-    let seconds: f64 = value("--seconds").map_or(6.0, |text| text.parse().expect("--seconds takes a number"));
-    let available = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads: usize = value("--threads").map_or(available, |text| text.parse().expect("--threads takes a number"));
-    let levels = value("--recompute").map_or(0, |text| text.parse().expect("--recompute takes a number"));
-    RECOMPUTED.set(levels).unwrap();
-    let device = value("--device").unwrap_or_else(|| "cpu".into());
+    let arguments = Arguments::of_process();
+    let (seconds, threads) = (arguments.number("--seconds").unwrap_or(6.0), arguments.threads());
+    RECOMPUTED.set(arguments.number("--recompute").unwrap_or(0)).unwrap();
+    let device = arguments.value("--device").unwrap_or_else(|| "cpu".into());
     if let Err(error) = open_device(&device) {
         eprintln!("error: {error}");
         std::process::exit(2);
     }
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().unwrap();
-    let named = |case: &&Case| arguments.iter().any(|argument| argument == case.name);
+    use_threads(threads);
+    let named = |case: &&Case| arguments.has(case.name);
     let wanted: Vec<&Case> = if CASES.iter().any(|case| named(&case)) {
         CASES.iter().filter(named).collect()
     } else {
         CASES.iter().filter(|case| case.effort == if device == "cpu" { Usual } else { Card }).collect()
     };
-    if arguments.iter().any(|argument| argument == "operations") && !CASES.iter().any(|case| named(&case)) {
+    if arguments.has("operations") && !CASES.iter().any(|case| named(&case)) {
         return;
     }
     let case_named = |name: &str| CASES.iter().find(|case| case.name == name);
-    if arguments.iter().any(|argument| argument == "--list") {
+    if arguments.has("--list") {
         wanted.iter().for_each(|case| println!("{}", case.name));
-    } else if let Some(case) = value("--alone") {
+    } else if let Some(case) = arguments.value("--alone") {
         // The case runs inside the thread pool, like the training of the program: the parallel parts of a step do not change
         // the thread.
         rayon::scope(|_| measure(case_named(&case).unwrap(), seconds, threads, &device));
-    } else if arguments.iter().any(|argument| argument == "--json") || device != "cpu" {
+    } else if arguments.has("--json") || device != "cpu" {
         wanted.into_iter().for_each(|case| run_alone(case, seconds, threads, &device));
     } else {
         let mut criterion = Criterion::default()

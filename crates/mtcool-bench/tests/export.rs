@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
+use common::cells::{CELL, Experiment, PRESENT, RATIO, STAGE};
 use common::{HRF_AV, Lab, REFUGE, fail, find_run, succeed};
 use mtcool_bench::record::read_predictions;
 use mtcool_data::folder::{FolderSynthesis, synthesize};
@@ -63,75 +64,18 @@ fn digits_get_the_classes_of_the_run_for_every_kind_of_method() {
     }
 }
 
-const CELLS: &str = r##"
-[default]
-title = "cells"
-dataset = "folder"
-methods = ["mtcool"]
-seeds = 1
-device = "cpu"
-
-[default.network]
-widths = [8, 16]
-classifier = "normalized"
-
-[default.training]
-epochs = 1
-batch_size = 4
-optimizer = "adamw"
-weight_decay = 0.0
-schedule = "constant"
-
-[default.method.mtcool]
-bound = 0.02
-alpha = 0.001
-beta = 0.001
-samples = 2
-inner_iterations = 1
-warmup_iterations = 2
-lambda = 1.0
-schedule = "gauss_seidel"
-
-[default.data]
-source = "folder"
-folder = "cells-data"
-
-[default.data.settings]
-images = "images/{case}.png"
-table = "labels.csv"
-group = "patient"
-size = [38, 54]
-fit = "crop"
-
-[[default.data.settings.tasks]]
-name = "cell"
-kind = "segmentation"
-mask = "cells/{case}.png"
-classes = { 0 = "background", 128 = "cytoplasm", 255 = "nucleus" }
-
-[[default.data.settings.tasks]]
-name = "stage"
-kind = "classification"
-column = "stage"
-classes = ["resting", "growing", "dividing"]
-
-[[default.data.settings.tasks]]
-name = "present"
-kind = "multilabel"
-columns = ["red_granules", "blue_granules"]
-
-[[default.data.settings.tasks]]
-name = "ratio"
-kind = "regression"
-column = "nucleus_ratio"
-unit = "share"
-"##;
-
 #[test]
 fn pictures_get_the_predictions_of_the_program() {
     let lab = Lab::new();
     synthesize(&lab.path().join("cells-data"), FolderSynthesis { cases: 36, side: 45, seed: 4 }).unwrap();
-    std::fs::write(lab.path().join("own.toml"), CELLS).unwrap();
+    let experiment = Experiment {
+        method: "mtcool",
+        network: "widths = [8, 16]\nclassifier = \"normalized\"",
+        further: "",
+        settings: "group = \"patient\"\nsize = [38, 54]\nfit = \"crop\"",
+        tasks: &[CELL, STAGE, PRESENT, &format!("{RATIO}unit = \"share\"\n")],
+    };
+    std::fs::write(lab.path().join("own.toml"), experiment.text()).unwrap();
     succeed(&mut lab.mtcool(&["reproduce", "own.toml"]));
     let run = find_run(&lab.path().join("results/own"), "mtcool-s0");
     let folder = lab.path().join("exported");

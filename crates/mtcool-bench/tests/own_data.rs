@@ -6,8 +6,10 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use common::{fail, mask_values, succeed, text};
+use common::cells::{CELL, Experiment, GRANULES, PRESENT, RATIO, STAGE};
+use common::{fail, mask_values, program_in, succeed, text};
 use mtcool_bench::record::{Row, read_rows};
 use mtcool_data::folder::{FolderSynthesis, synthesize};
 use tempfile::TempDir;
@@ -16,60 +18,6 @@ use tempfile::TempDir;
 struct Own {
     folder: TempDir,
 }
-
-const TRAINING: &str = "
-[default.training]
-epochs = 1
-batch_size = 4
-optimizer = \"adamw\"
-weight_decay = 0.0
-schedule = \"constant\"
-[default.method.joint]
-learning_rate = 0.002
-[default.method.mtcool]
-bound = 0.02
-alpha = 0.002
-beta = 0.002
-samples = 2
-inner_iterations = 1
-warmup_iterations = 2
-lambda = 1.0
-schedule = \"gauss_seidel\"
-";
-
-const CELL: &str = "
-[[default.data.settings.tasks]]
-name = \"cell\"
-kind = \"segmentation\"
-mask = \"cells/{case}.png\"
-classes = { 0 = \"background\", 128 = \"cytoplasm\", 255 = \"nucleus\" }
-";
-const GRANULES: &str = "
-[[default.data.settings.tasks]]
-name = \"granules\"
-kind = \"segmentation\"
-mask = \"granules/{case}.png\"
-classes = { 0 = \"background\", \"#ff0000\" = \"red\", \"#0000ff\" = \"blue\" }
-";
-const STAGE: &str = "
-[[default.data.settings.tasks]]
-name = \"stage\"
-kind = \"classification\"
-column = \"stage\"
-classes = [\"resting\", \"growing\", \"dividing\"]
-";
-const PRESENT: &str = "
-[[default.data.settings.tasks]]
-name = \"present\"
-kind = \"multilabel\"
-columns = [\"red_granules\", \"blue_granules\"]
-";
-const RATIO: &str = "
-[[default.data.settings.tasks]]
-name = \"ratio\"
-kind = \"regression\"
-column = \"nucleus_ratio\"
-";
 
 impl Own {
     /// An example of `cases` drawn cells.
@@ -96,24 +44,19 @@ impl Own {
     /// tables.
     fn write(&self, settings: &str, tasks: &[&str], further: &str) {
         let widths = (1..).map(|factor| factor * tasks.len()).find(|width| *width >= 8).unwrap();
-        let experiment = format!(
-            "[default]\ntitle = \"cells\"\ndataset = \"folder\"\nmethods = [\"joint\"]\nseeds = 1\ndevice = \"cpu\"\n\
-             [default.network]\nwidths = [{widths}, {}]\n{TRAINING}\n{further}\n\
-             [default.data]\nsource = \"folder\"\nfolder = \"cells-data\"\n\
-             [default.data.settings]\nimages = \"images/{{case}}.png\"\ntable = \"labels.csv\"\nsize = [32, 32]\n\
-             {settings}\n{}",
-            2 * widths,
-            tasks.concat()
-        );
-        std::fs::write(self.path().join("own.toml"), experiment).unwrap();
+        let experiment = Experiment {
+            method: "joint",
+            network: &format!("widths = [{widths}, {}]", 2 * widths),
+            further,
+            settings: &format!("size = [32, 32]\n{settings}"),
+            tasks,
+        };
+        std::fs::write(self.path().join("own.toml"), experiment.text()).unwrap();
     }
 
-    fn mtcool(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mtcool"));
-        command.current_dir(self.path()).args(arguments);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
-            command.env_remove(name);
-        }
+    fn mtcool(&self, arguments: &[&str]) -> Command {
+        let mut command = program_in(self.path());
+        command.args(arguments);
         command
     }
 

@@ -9,72 +9,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{fail, find_run, mask_values, succeed, text};
+use common::cells::{CELL, Experiment, GRANULES, PRESENT, RATIO, STAGE};
+use common::{fail, find_run, mask_values, program_in, succeed, text};
 use mtcool_bench::record::{read_data_record, read_rows, read_scores};
 use mtcool_data::folder::{FolderSynthesis, synthesize};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const EXPERIMENT: &str = r##"
-[default]
-title = "cells"
-dataset = "folder"
-methods = ["joint"]
-seeds = 1
-device = "cpu"
-
-[default.network]
-widths = [10, 20]
-
-[default.training]
-epochs = 1
-batch_size = 4
-optimizer = "adamw"
-weight_decay = 0.0
-schedule = "constant"
-
-[default.method.joint]
-learning_rate = 0.002
-
-[default.data]
-source = "folder"
-folder = "cells-data"
-
-[default.data.settings]
-images = "images/{case}.png"
-table = "labels.csv"
-group = "patient"
-size = [32, 32]
-
-[[default.data.settings.tasks]]
-name = "cell"
-kind = "segmentation"
-mask = "cells/{case}.png"
-classes = { 0 = "background", 128 = "cytoplasm", 255 = "nucleus" }
-
-[[default.data.settings.tasks]]
-name = "granules"
-kind = "segmentation"
-mask = "granules/{case}.png"
-classes = { 0 = "background", "#ff0000" = "red", "#0000ff" = "blue" }
-
-[[default.data.settings.tasks]]
-name = "stage"
-kind = "classification"
-column = "stage"
-classes = ["resting", "growing", "dividing"]
-
-[[default.data.settings.tasks]]
-name = "present"
-kind = "multilabel"
-columns = ["red_granules", "blue_granules"]
-
-[[default.data.settings.tasks]]
-name = "ratio"
-kind = "regression"
-column = "nucleus_ratio"
-unit = "share"
-"##;
+/// An experiment with tasks of every kind.
+fn experiment() -> String {
+    let ratio = format!("{RATIO}unit = \"share\"\n");
+    let (network, settings) = ("widths = [10, 20]", "group = \"patient\"\nsize = [32, 32]");
+    let tasks = &[CELL, GRANULES, STAGE, PRESENT, &ratio];
+    Experiment { method: "joint", network, further: "", settings, tasks }.text()
+}
 
 /// Drawn cells in `cells-data`, and an experiment `own.toml` on them.
 struct Cells {
@@ -99,15 +47,12 @@ impl Cells {
 
     /// Writes the experiment with `further` tables.
     fn write(&self, further: &str) {
-        std::fs::write(self.path("own.toml"), format!("{EXPERIMENT}{further}")).unwrap();
+        std::fs::write(self.path("own.toml"), experiment() + further).unwrap();
     }
 
     fn mtcool(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mtcool"));
-        command.current_dir(self.folder.path()).args(arguments);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
-            command.env_remove(name);
-        }
+        let mut command = program_in(self.folder.path());
+        command.args(arguments);
         command
     }
 
@@ -221,7 +166,8 @@ fn every_task_is_predicted_for_pictures_of_any_size_and_several_runs_are_average
     refused(&["--run", &first, "text.png"], &["text.png"]);
     refused(&["--run", &first, "--centre", "1,2", &tested], &["`--centre` does not apply"]);
     // Runs with other tasks cannot predict together.
-    let fewer = EXPERIMENT.split("[[default.data.settings.tasks]]\nname = \"ratio\"").next().unwrap();
+    let all = experiment();
+    let fewer = all.split("[[default.data.settings.tasks]]\nname = \"ratio\"").next().unwrap();
     std::fs::write(cells.path("few.toml"), fewer.replace("widths = [10, 20]", "widths = [8, 16]")).unwrap();
     succeed(&mut cells.mtcool(&["reproduce", "few.toml"]));
     refused(&["--run", &first, "--run", "results/few/runs/joint-*", &tested], &["other tasks", "one experiment"]);
@@ -231,7 +177,7 @@ fn every_task_is_predicted_for_pictures_of_any_size_and_several_runs_are_average
 fn tasks_with_pictures_of_their_own_are_named_for_a_prediction() {
     let cells = Cells::new();
     let ratio = "[[default.data.settings.tasks]]\nname = \"ratio\"\n";
-    let others = EXPERIMENT.replace(ratio, &format!("{ratio}images = \"others/{{case}}.png\"\n"));
+    let others = experiment().replace(ratio, &format!("{ratio}images = \"others/{{case}}.png\"\n"));
     let (images, others_folder) = (cells.path("cells-data/images"), cells.path("cells-data/others"));
     std::fs::create_dir(&others_folder).unwrap();
     for entry in std::fs::read_dir(&images).unwrap() {
@@ -402,8 +348,8 @@ fn folds_predict_together_and_are_measured_by_their_own_standards() {
     let cells = Cells::new();
     cells.draw("far-data", 36, 9);
     let further = "\n[[default.external]]\nname = \"far\"\nfolder = \"far-data\"\n";
-    let folds = format!("{EXPERIMENT}{further}")
-        .replace("size = [32, 32]", "size = [32, 32]\nsplit = { folds = 3, validation = 0.2 }");
+    let folds = experiment() + further;
+    let folds = folds.replace("size = [32, 32]", "size = [32, 32]\nsplit = { folds = 3, validation = 0.2 }");
     std::fs::write(cells.path("own.toml"), folds).unwrap();
     let shown = succeed(&mut cells.mtcool(&["reproduce", "own.toml", "--seeds", "3"]));
     assert!(shown.contains("### External test: far"), "{shown}");

@@ -366,8 +366,20 @@ fn the_status_names_what_is_done_running_waiting_interrupted_and_failed() {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
+    // Another sweep of the same rows with another seed begins meanwhile. It adds its run, and hides none.
+    let other = ["--methods", "joint", "--seeds", "7,", "--set", "training.epochs=5000"];
+    succeed(&mut lab.table1("sweep", "results", &other));
+    let both = status();
     child.kill().unwrap();
     child.wait().unwrap();
+    assert!(both.contains("1 running, 2 waiting"), "{both}");
+    for waiting in ["joint-s1", "joint-s7"] {
+        assert!(both.lines().any(|line| line.starts_with(waiting) && line.contains("waiting")), "{both}");
+    }
+    // The sweep that began last is the one that is told of when neither is going on.
+    let last = status();
+    assert!(last.contains("1 waiting, 1 interrupted") && last.contains("joint-s7"), "{last}");
+    succeed(&mut lab.table1("sweep", "results", &long));
     assert!(said.contains("1 running, 1 waiting"), "{said}");
     let running = said.lines().find(|line| line.contains("running on") || line.contains("  running  ")).unwrap();
     assert!(running.starts_with("joint-s0") && running.contains(&format!("process {}", child.id())), "{running}");
@@ -378,7 +390,7 @@ fn the_status_names_what_is_done_running_waiting_interrupted_and_failed() {
     assert!(said.contains("1 waiting, 1 interrupted"), "{said}");
     let interrupted = said.lines().find(|line| line.contains("interrupted  ")).unwrap();
     assert!(interrupted.contains("the same command goes on"), "{interrupted}");
-    assert!(said.contains("finished runs of other configurations are not listed"), "{said}");
+    assert!(said.contains("finished runs of other sweeps are not listed"), "{said}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A seam: what a device has kernels of its own for.
+//! [`Kernels`]: the parts of a training step that a device has kernels of its own for.
 
 use candle_core::{Result, Tensor};
 

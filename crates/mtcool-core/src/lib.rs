@@ -1,4 +1,4 @@
-//! The method MT-COOL itself: parameters that are owned by tasks, noise, the objective, the alternating updates; and the seams
+//! The method MT-COOL itself: parameters that are owned by tasks, noise, the objective, the alternating updates; and the traits
 //! for other methods and other optimisers.
 //!
 //! Wu, Zhang, Sun, Mo, Nichols, Papież: *Multi-Task Cooperative Learning via Searching for Flat Minima*, 2023. Equation

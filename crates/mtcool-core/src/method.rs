@@ -1,4 +1,4 @@
-//! The seam that every training method implements: what happens to the parameters in one step.
+//! [`Method`], the trait of all training methods: what happens to the parameters in one step.
 
 use candle_core::{DType, Tensor};
 

@@ -1,4 +1,4 @@
-//! The perturbations eps of Eqs. (3) and (4), behind a seam: seeded in training, recorded in tests.
+//! The perturbations eps of Eqs. (3) and (4) as a [`NoiseSource`] gives them: from a seed in training, recorded ones in tests.
 
 use candle_core::Tensor;
 use rand_chacha::ChaCha8Rng;

@@ -68,12 +68,12 @@ pub(crate) fn disagreement(log_predictions: &[Tensor]) -> Result<Tensor> {
 }
 
 /// The KL term of Eq. (6) for numbers `[B, ...]`, the means of normal distributions with variance 1:
-/// `1/M sum_j KL(N(y_j, 1) || N(1/M sum_n y_n, 1)) = 1/M sum_j (y_j - 1/M sum_n y_n)^2 / 2`, summed over the numbers of an image
+/// `1/M sum_j KL(N(y_j, 1) || N(1/M sum_n y_n, 1)) = 1/M sum_j (y_j - 1/M sum_n y_n)^2 / 2`, summed over the numbers of a sample
 /// and averaged over the batch.
 pub(crate) fn spread(outputs: &[Tensor]) -> Result<Tensor> {
     let center = Tensor::stack(outputs, 0)?.mean(0)?;
-    let images = center.dims().first().copied().unwrap_or(1) as f64;
-    let divergences = outputs.iter().map(|output| Ok(((output - &center)?.sqr()?.sum_all()? / (2.0 * images))?));
+    let samples = center.dims().first().copied().unwrap_or(1) as f64;
+    let divergences = outputs.iter().map(|output| Ok(((output - &center)?.sqr()?.sum_all()? / (2.0 * samples))?));
     mean(&divergences.collect::<Result<Vec<_>>>()?)
 }
 
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_spread_of_numbers_is_the_divergence_of_normal_distributions() {
-        // Two draws of two numbers for two images: the draws of a number differ by 2, 0, 1 and 4 from each other.
+        // Two draws of two numbers for two samples: the draws of a number differ by 2, 0, 1 and 4 from each other.
         let draw = |numbers: &[[f64; 2]; 2]| Tensor::new(numbers, &Device::Cpu).unwrap();
         let value = scalar(&spread(&[draw(&[[1.0, 5.0], [0.0, 2.0]]), draw(&[[3.0, 5.0], [1.0, -2.0]])]).unwrap());
         // Each draw lies half of the difference d away from the mean of both, so that a number adds d^2 / 8.

@@ -1,4 +1,4 @@
-//! The seams of methods that combine, then optimise: inner products, who gets which gradient, and what happens when it diverges.
+//! The traits of methods that combine, then optimise: inner products, who gets which gradient, and what happens when it diverges.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -1,5 +1,5 @@
 //! What MT-COOL and other methods get from an NVIDIA card beyond candle's operations: `mtcool-ops`' kernels behind
-//! `mtcool-core`'s seams.
+//! `mtcool-core`'s traits.
 //!
 //! ```no_run
 //! use mtcool_core::{Loss, Mtcool, MtcoolConfig, Problem, UniformNoise};

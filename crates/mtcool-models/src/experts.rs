@@ -12,18 +12,18 @@ use crate::spec::{Init, ParameterSpec};
 ///
 /// `sum_e g_ke(x) f_e(x)`, `g_k(x) = softmax(V_k x + c_k)`, `f_e(x) = relu(W_e x + b_e)`,
 ///
-/// where the sum is over the experts of all tasks and those of task k.
+/// where the sum is over the shared experts, which every task reads, and task k's own experts, which no other task reads.
 ///
-/// - Without experts of single tasks this is MMoE, the multi-gate mixture of experts.
+/// - With shared experts alone this is MMoE, the multi-gate mixture of experts.
 /// - With both kinds it is CGC, customized gate control: one level of PLE, progressive layered extraction.
-/// - With a single expert for all tasks every gate is 1: hard sharing, with gates that do nothing.
+/// - With a single shared expert and no other every gate is 1: hard sharing, with gates that do nothing.
 ///
-/// The experts of all tasks are theta, with units that the tasks own in even shares; the experts and the gate of a task are its phi.
+/// The shared experts are theta, with units that the tasks own in even shares; a task's own experts and its gate are its phi.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Experts {
-    /// Experts that every task reads.
+    /// Number of shared experts.
     pub shared: usize,
-    /// Further experts of each task, which no other task reads.
+    /// Number of each task's own experts.
     pub of_task: usize,
 }
 
@@ -33,7 +33,7 @@ impl Experts {
         Self { shared: experts, of_task: 0 }
     }
 
-    /// CGC with `shared` experts for all tasks and `of_task` further ones for each task.
+    /// CGC with `shared` shared experts and `of_task` own ones for each task.
     pub fn cgc(shared: usize, of_task: usize) -> Self {
         Self { shared, of_task }
     }

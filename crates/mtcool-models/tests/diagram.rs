@@ -256,19 +256,21 @@ fn compare_gradients(network: &dyn Network, shape: [usize; 4]) {
     }
 }
 
-#[test]
-fn lenet_in_every_architecture() {
+/// The architectures that work on maps.
+fn architectures() -> [Architecture; 4] {
     let units = CrossStitch { own: 0.7, per_channel: false };
-    let architectures = [
+    [
         Architecture::HardSharing,
         Architecture::CrossStitch(units),
         Architecture::CrossStitch(CrossStitch { per_channel: true, ..units }),
         Architecture::Mtan,
-        Architecture::Experts(Experts::mmoe(3)),
-        Architecture::Experts(Experts::cgc(2, 2)),
-        Architecture::Experts(Experts::cgc(0, 1)),
-    ];
-    for architecture in architectures {
+    ]
+}
+
+#[test]
+fn lenet_in_every_architecture() {
+    let experts = [Experts::mmoe(3), Experts::cgc(2, 2), Experts::cgc(0, 1)].map(Architecture::Experts);
+    for architecture in architectures().into_iter().chain(experts) {
         let config = LeNetConfig { input: (2, 21, 26), conv1: 4, conv2: 6, hidden: 7, ..LeNet::mnist(&[3, 4, 2]) };
         let network = LeNet::new(LeNetConfig { architecture, ..config }).unwrap();
         compare(&network, [3, 2, 21, 26]);
@@ -278,19 +280,12 @@ fn lenet_in_every_architecture() {
 
 #[test]
 fn unet_in_every_architecture() {
-    let units = CrossStitch { own: 0.7, per_channel: false };
-    let architectures = [
-        Architecture::HardSharing,
-        Architecture::CrossStitch(units),
-        Architecture::CrossStitch(CrossStitch { per_channel: true, ..units }),
-        Architecture::Mtan,
-    ];
     let maps = vec![
         Head::Classification { classes: 3 },
         Head::Segmentation { classes: 4 },
         Head::LoneClassification { classes: 2, map: 3 },
     ];
-    for architecture in architectures {
+    for architecture in architectures() {
         for statistics in [Statistics::Group { groups: 3 }, Statistics::Batch] {
             let config =
                 UNetConfig { in_channels: 2, base: 6, depth: 2, architecture, statistics, ..UNetConfig::default() };

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::jobs::ELEMENTS_A_JOB;
 use crate::recording::apply1;
 use crate::settings::Activation;
@@ -45,10 +45,9 @@ impl CustomOp1 for Relu {
         "relu"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let output = dispatch!("relu", storage, T => {
-            let x = elements::<T>("relu", storage, layout)?;
-            T::to_cpu_storage_owned(x.par_iter().with_min_len(ELEMENTS_A_JOB).map(|&x| relu_scalar(x)).collect())
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let output = on_elements!(self.name(), T, x: layout => {
+            x.par_iter().with_min_len(ELEMENTS_A_JOB).map(|&x| relu_scalar(x)).collect()
         });
         Ok((output, layout.shape().clone()))
     }
@@ -81,12 +80,10 @@ impl CustomOp2 for ReluBackward {
         grad: &CpuStorage,
         grad_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let result = dispatch!(self.name(), output, T => {
-            let output = elements::<T>(self.name(), output, output_layout)?;
-            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+        let result = on_elements!(self.name(), T, output: output_layout, grad: grad_layout => {
             let zero = T::from_f64(0.0);
             let pairs = output.par_iter().zip(grad).with_min_len(ELEMENTS_A_JOB);
-            T::to_cpu_storage_owned(pairs.map(|(&y, &g)| if y <= zero { zero } else { g }).collect())
+            pairs.map(|(&y, &g)| if y <= zero { zero } else { g }).collect()
         });
         Ok((result, output_layout.shape().clone()))
     }

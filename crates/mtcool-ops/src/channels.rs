@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{dispatch, elements, sum};
+use crate::element::{on_elements, sum};
 use crate::recording::{apply1, apply2};
 
 /// `a` `[B, C, H, W]` and `b` `[B, D, H, W]` joined along the channels: `[B, C + D, H, W]`.
@@ -30,15 +30,14 @@ impl CustomOp2 for Join {
 
     fn cpu_fwd(&self, a: &CpuStorage, al: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, channels, height, width) = al.shape().dims4()?;
-        let joined = dispatch!(self.name(), a, T => {
-            let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
+        let joined = on_elements!(self.name(), T, a: al, b: bl => {
             let mut joined = Vec::with_capacity(a.len() + b.len());
             for sample in 0..batch {
                 let of_sample = |map: &[T]| sample * map.len() / batch..(sample + 1) * map.len() / batch;
                 joined.extend_from_slice(&a[of_sample(a)]);
                 joined.extend_from_slice(&b[of_sample(b)]);
             }
-            T::to_cpu_storage_owned(joined)
+            joined
         });
         Ok((joined, (batch, channels + bl.dims()[1], height, width).into()))
     }
@@ -104,9 +103,8 @@ impl CustomOp1 for Mean {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, channels, height, width) = layout.shape().dims4()?;
-        let means = dispatch!(self.name(), x, T => {
-            let planes = elements::<T>(self.name(), x, layout)?.chunks_exact(height * width);
-            T::to_cpu_storage_owned(planes.map(|plane| sum(plane) / T::from_f64(plane.len() as f64)).collect())
+        let means = on_elements!(self.name(), T, x: layout => {
+            x.chunks_exact(height * width).map(|plane| sum(plane) / T::from_f64(plane.len() as f64)).collect()
         });
         Ok((means, (batch, channels).into()))
     }

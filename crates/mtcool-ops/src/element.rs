@@ -28,6 +28,19 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+/// The storage of `$body`, the elements of a result, with `$T` bound to the element type of the first operand. Each operand is a
+/// storage with its layout, and inside of `$body` the slice of its elements.
+macro_rules! on_elements {
+    ($op:expr, $T:ident, $first:ident: $of_first:expr $(, $other:ident: $of_other:expr)* => $body:expr) => {
+        $crate::element::dispatch!($op, $first, $T => {
+            let $first = $crate::element::elements::<$T>($op, $first, $of_first)?;
+            $(let $other = $crate::element::elements::<$T>($op, $other, $of_other)?;)*
+            <$T as candle_core::WithDType>::to_cpu_storage_owned($body)
+        })
+    };
+}
+pub(crate) use on_elements;
+
 /// Runs `$body` with `$T` bound to the element type of `$storage` and `$A` to the arithmetic of `$precision`.
 macro_rules! dispatch_precision {
     ($op:expr, $storage:expr, $precision:expr, ($T:ident, $A:ident) => $body:expr) => {

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::jobs::ELEMENTS_A_JOB;
 use crate::recording::apply2;
 
@@ -46,10 +46,9 @@ impl CustomOp2 for Gate {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, logits: &CpuStorage, ll: &Layout) -> Result<(CpuStorage, Shape)> {
-        let output = dispatch!(self.name(), x, T => {
-            let (x, logits) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), logits, ll)?);
+        let output = on_elements!(self.name(), T, x: xl, logits: ll => {
             let pairs = x.par_iter().zip(logits).with_min_len(ELEMENTS_A_JOB);
-            T::to_cpu_storage_owned(pairs.map(|(&x, &logit)| x * sigmoid(logit)).collect())
+            pairs.map(|(&x, &logit)| x * sigmoid(logit)).collect()
         });
         Ok((output, xl.shape().clone()))
     }
@@ -62,10 +61,9 @@ impl CustomOp2 for Gate {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
-        let of_x = if x.track_op() { Some(grad.apply_op2_no_bwd(logits, &Gate)?) } else { None };
-        let of_logits =
-            if logits.track_op() { Some(x.apply_op3_no_bwd(logits, &grad, &LogitsGradient)?) } else { None };
-        Ok((of_x, of_logits))
+        let of_x = x.track_op().then(|| grad.apply_op2_no_bwd(logits, &Gate));
+        let of_logits = logits.track_op().then(|| x.apply_op3_no_bwd(logits, &grad, &LogitsGradient));
+        Ok((of_x.transpose()?, of_logits.transpose()?))
     }
 }
 
@@ -86,15 +84,13 @@ impl CustomOp3 for LogitsGradient {
         grad: &CpuStorage,
         gl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let gradient = dispatch!(self.name(), x, T => {
-            let (x, logits) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), logits, ll)?);
-            let grad = elements::<T>(self.name(), grad, gl)?;
+        let gradient = on_elements!(self.name(), T, x: xl, logits: ll, grad: gl => {
             let of_element = |((&x, &logit), &g): ((&T, &T), &T)| {
                 let gate = sigmoid(logit);
                 g * x * gate * (T::from_f64(1.0) - gate)
             };
             let all = x.par_iter().zip(logits).zip(grad).with_min_len(ELEMENTS_A_JOB);
-            T::to_cpu_storage_owned(all.map(of_element).collect())
+            all.map(of_element).collect()
         });
         Ok((gradient, xl.shape().clone()))
     }

@@ -110,11 +110,10 @@ impl CustomOp3 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = self.activation.backward(output, grad)?;
         let gradient = |of| LinearGradient { of, rows: self.rows.clone(), precision: self.precision };
-        let input = if x.track_op() { Some(weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input))?) } else { None };
-        let kernel =
-            if weight.track_op() { Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight))?) } else { None };
-        let bias = if bias.track_op() { Some(bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias))?) } else { None };
-        Ok((input, kernel, bias))
+        let of_x = x.track_op().then(|| weight.apply_op2_no_bwd(&grad, &gradient(Operand::Input)));
+        let of_weight = weight.track_op().then(|| x.apply_op2_no_bwd(&grad, &gradient(Operand::Weight)));
+        let of_bias = bias.track_op().then(|| bias.apply_op2_no_bwd(&grad, &gradient(Operand::Bias)));
+        Ok((of_x.transpose()?, of_weight.transpose()?, of_bias.transpose()?))
     }
 }
 

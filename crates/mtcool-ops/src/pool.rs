@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::jobs::PLANES_A_JOB;
 use crate::memory::{fill, initialised};
 use crate::recording::apply1;
@@ -142,17 +142,16 @@ impl CustomOp1 for MaxPool2d {
         "max-pool2d"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (batch, channels, height, width) = layout.shape().dims4()?;
         let (out_h, out_w) = (self.output_side(height), self.output_side(width));
-        let output = dispatch!(self.name(), storage, T => {
-            let x = elements::<T>(self.name(), storage, layout)?;
+        let output = on_elements!(self.name(), T, x: layout => {
             let write = |output: &mut [MaybeUninit<T>]| {
                 let planes = output.par_chunks_mut(out_h * out_w).zip(x.par_chunks(height * width));
                 planes.with_min_len(PLANES_A_JOB).for_each(|(output, plane)| self.forward(plane, width, output, out_w));
             };
             // SAFETY: there are as many planes to read as to write, and `MaxPool2d::forward` writes each plane whole.
-            T::to_cpu_storage_owned(unsafe { initialised(batch * channels * out_h * out_w, write) })
+            unsafe { initialised(batch * channels * out_h * out_w, write) }
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
     }
@@ -189,9 +188,7 @@ impl CustomOp2 for MaxPool2dBackward {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, _, height, width) = x_layout.shape().dims4()?;
         let (_, _, out_h, out_w) = grad_layout.shape().dims4()?;
-        let result = dispatch!(self.name(), x, T => {
-            let x = elements::<T>(self.name(), x, x_layout)?;
-            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+        let result = on_elements!(self.name(), T, x: x_layout, grad: grad_layout => {
             let write = |result: &mut [MaybeUninit<T>]| {
                 let planes = x.par_chunks(height * width).zip(grad.par_chunks(out_h * out_w));
                 let planes = result.par_chunks_mut(height * width).zip(planes).with_min_len(PLANES_A_JOB);
@@ -201,7 +198,7 @@ impl CustomOp2 for MaxPool2dBackward {
             };
             // SAFETY: the planes of x are those of the result, there is a gradient for each, and each is filled with
             // zeros first.
-            T::to_cpu_storage_owned(unsafe { initialised(x.len(), write) })
+            unsafe { initialised(x.len(), write) }
         });
         Ok((result, x_layout.shape().clone()))
     }

@@ -2,12 +2,12 @@
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::memory::written;
 use crate::recording::{apply1, as_map, flatten_features};
 use crate::simd::{Kernel, Level, Vector, load, run, store};
@@ -72,8 +72,7 @@ impl CustomOp1 for PooledSoftmax {
         let (batch, sizes) = Sizes::of(layout, self.side)?;
         let Sizes { classes, height, width, side } = sizes;
         let rows = height / side;
-        let means = dispatch!(self.name(), logits, T => {
-            let logits = elements::<T>(self.name(), logits, layout)?;
+        let means = on_elements!(self.name(), T, logits: layout => {
             // A band is one row of blocks with all classes. In the result, a class has all its rows together.
             let bands: Vec<Vec<T>> = (0..batch * rows).into_par_iter().map(|band| {
                 let logits = &logits[band / rows * classes * height * width..][..classes * height * width];
@@ -88,7 +87,7 @@ impl CustomOp1 for PooledSoftmax {
                     sample.iter().for_each(|band| means.extend_from_slice(&band[of_class.clone()]));
                 }
             }
-            T::to_cpu_storage_owned(means)
+            means
         });
         Ok((means, (batch, classes, rows, sizes.blocks()).into()))
     }
@@ -127,9 +126,7 @@ impl CustomOp2 for Backward {
     ) -> Result<(CpuStorage, Shape)> {
         let (_, sizes) = Sizes::of(layout, self.side)?;
         let Sizes { classes, height, width, side } = sizes;
-        let result = dispatch!(self.name(), logits, T => {
-            let logits = elements::<T>(self.name(), logits, layout)?;
-            let grad = elements::<T>(self.name(), grad, grad_layout)?;
+        let result = on_elements!(self.name(), T, logits: layout, grad: grad_layout => {
             let write = |result: &mut [T]| {
                 let samples = result.par_chunks_mut(classes * height * width).enumerate();
                 samples.for_each(|(sample, result)| {
@@ -145,7 +142,7 @@ impl CustomOp2 for Backward {
                     });
                 });
             };
-            T::to_cpu_storage_owned(written(logits.len(), write))
+            written(logits.len(), write)
         });
         Ok((result, layout.shape().clone()))
     }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::recording::apply1;
 
 /// `x` `[B, C, H, W]` enlarged `scale` times in both directions, `[B, C, scale H, scale W]`. The centre of a pixel is
@@ -54,8 +54,7 @@ impl CustomOp1 for Upsample {
         let (small_h, small_w) = if self.is_transposed { (height / scale, width / scale) } else { (height, width) };
         let (large_h, large_w) = (small_h * scale, small_w * scale);
         let (out_h, out_w) = if self.is_transposed { (small_h, small_w) } else { (large_h, large_w) };
-        let output = dispatch!(self.name(), x, T => {
-            let x = elements::<T>(self.name(), x, layout)?;
+        let output = on_elements!(self.name(), T, x: layout => {
             let (rows, columns) = (weights::<T>(small_h, scale), weights::<T>(small_w, scale));
             let one = T::from_f64(1.0);
             let mut output = vec![T::from_f64(0.0); batch * channels * out_h * out_w];
@@ -79,7 +78,7 @@ impl CustomOp1 for Upsample {
                     }
                 }
             });
-            T::to_cpu_storage_owned(output)
+            output
         });
         Ok((output, (batch, channels, out_h, out_w).into()))
     }

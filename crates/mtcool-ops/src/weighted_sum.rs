@@ -1,9 +1,9 @@
 //! Sums of tensors with learned weights: how networks with several branches combine what the branches compute.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-use crate::element::{Element, dispatch, dot, elements};
+use crate::element::{Element, dot, on_elements};
 use crate::jobs::ELEMENTS_A_JOB;
 use crate::recording::{apply2, stack_rows};
 
@@ -181,10 +181,7 @@ impl CustomOp2 for WeightedSum {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, weights: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let sum = dispatch!(self.name(), x, T => {
-            let (x, weights) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), weights, wl)?);
-            T::to_cpu_storage_owned(self.forward(x, weights))
-        });
+        let sum = on_elements!(self.name(), T, x: xl, weights: wl => self.forward(x, weights));
         Ok((sum, self.shape.clone()))
     }
 
@@ -197,15 +194,9 @@ impl CustomOp2 for WeightedSum {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let gradient = |of: Operand, shape: &Shape| Gradient { of, shape: shape.clone(), sum: self.clone() };
-        let of_x = match x.track_op() {
-            true => Some(weights.apply_op2_no_bwd(&grad, &gradient(Operand::Parts, x.shape()))?),
-            false => None,
-        };
-        let of_weights = match weights.track_op() {
-            true => Some(x.apply_op2_no_bwd(&grad, &gradient(Operand::Weights, weights.shape()))?),
-            false => None,
-        };
-        Ok((of_x, of_weights))
+        let of_x = || weights.apply_op2_no_bwd(&grad, &gradient(Operand::Parts, x.shape()));
+        let of_weights = || x.apply_op2_no_bwd(&grad, &gradient(Operand::Weights, weights.shape()));
+        Ok((x.track_op().then(of_x).transpose()?, weights.track_op().then(of_weights).transpose()?))
     }
 }
 
@@ -228,12 +219,9 @@ impl CustomOp2 for Gradient {
     }
 
     fn cpu_fwd(&self, other: &CpuStorage, ol: &Layout, grad: &CpuStorage, gl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let gradient = dispatch!(self.name(), grad, T => {
-            let (other, grad) = (elements::<T>(self.name(), other, ol)?, elements::<T>(self.name(), grad, gl)?);
-            T::to_cpu_storage_owned(match self.of {
-                Operand::Parts => self.sum.of_parts(other, grad),
-                Operand::Weights => self.sum.of_weights(other, grad, self.shape.elem_count()),
-            })
+        let gradient = on_elements!(self.name(), T, other: ol, grad: gl => match self.of {
+            Operand::Parts => self.sum.of_parts(other, grad),
+            Operand::Weights => self.sum.of_weights(other, grad, self.shape.elem_count()),
         });
         Ok((gradient, self.shape.clone()))
     }

@@ -1,7 +1,8 @@
 //! CAGrad: near the mean gradient, the direction that is best for the task that gains least.
 
-use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
 
+use crate::checks::at_least_zero;
 use crate::solver::{
     Affine, Hull, Matrix, Objective, ROUNDING, inner, magnitude, minimize, normalized, product, shortest_above,
 };
@@ -45,7 +46,7 @@ impl CaGrad {
     /// # Errors
     /// If `c` is negative or not finite.
     pub fn new(c: f64, rescale: Rescale) -> Result<Self> {
-        if c >= 0.0 && c.is_finite() { Ok(Self { c, rescale }) } else { Err(Error::out_of_range("c", c, "at least 0")) }
+        Ok(Self { c: at_least_zero("c", c)?, rescale })
     }
 
     /// The weights `[T]` of d before the division.

@@ -1,8 +1,8 @@
 //! ConFIG: the direction that has the same angle to every gradient.
 
-use mtcool_core::{Aggregator, Combination, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Jacobian, Result};
 
-use crate::checks::one_per_task_or_none;
+use crate::checks::{all_positive, one_per_task_or_none};
 use crate::solver::conflict_free;
 
 /// ConFIG (Liu et al. 2024, *ConFIG: towards conflict-free training of physics informed neural networks*).
@@ -27,10 +27,8 @@ impl ConFig {
     /// # Errors
     /// If a number is not positive or not finite.
     pub fn new(preference: Vec<f64>) -> Result<Self> {
-        match preference.iter().find(|p| !(**p > 0.0 && p.is_finite())) {
-            None => Ok(Self { preference }),
-            Some(wrong) => Err(Error::out_of_range("preference", wrong, "positive numbers, one per task, or none")),
-        }
+        all_positive("preference", &preference)?;
+        Ok(Self { preference })
     }
 }
 

@@ -4,9 +4,10 @@ use candle_core::DType;
 use mtcool_core::{Aggregator, Combination, Convention, Gradients, Jacobian, Result, StateTensors};
 
 use crate::checks::positive;
+use crate::softmax::softmax;
 use crate::{memory, rows};
 
-/// Added to sums of squared gradients under the root, and to the first excess risk.
+/// Added to sums of squared gradients under the root, and in the simplex form to the first excess risk.
 const EPS: f64 = 1e-7;
 
 /// The two published forms of ExcessMTL.
@@ -23,8 +24,8 @@ pub enum ExcessForm {
 ///
 /// 1. `S_i <- S_i + g_i^2`, coordinate by coordinate, from 0
 /// 2. `e_i = sum_k g_ik^2 / sqrt(S_ik + 1e-7)`, an estimate of how far the loss is above its smallest value
-/// 3. `r_i = e_i / e_i(0)`, where `e_i(0)` is the first one, or the mean of the first `warmup_steps`; in the first step of the
-///    simplex form without warm-up, `r_i = e_i`
+/// 3. `r_i = e_i / e_i(0)`, where `e_i(0)` is the first one, or the mean of the first `warmup_steps`. The simplex form adds 1e-7 to
+///    `e_i(0)`, and in its first step without warm-up `r_i = e_i`. In the official form, `r_i = 0` where `e_i(0)` is 0
 /// 4. `w_i <- w_i exp(rate r_i)`, divided by a common factor so that the sum is 1 (simplex) or T (official)
 ///
 /// The new weights are those of the losses, for all parameters. During a warm-up they stay 1/T.
@@ -110,12 +111,8 @@ impl Aggregator for ExcessMtl {
         memory::start(&mut self.sums, tasks, 0.0)?;
         let excess = self.excess(jacobian)?;
         if let Some(relative) = self.relative(&excess) {
-            // Subtracting the largest changes no weight and avoids overflow.
             let logits: Vec<f64> = self.weights.iter().zip(relative).map(|(w, r)| w.ln() + self.rate * r).collect();
-            let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let shares: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
-            let sum: f64 = shares.iter().sum();
-            self.weights = shares.iter().map(|share| total * share / sum).collect();
+            self.weights = softmax(&logits, 1.0, total);
         }
         Ok(Combination::LossWeights(self.weights.clone()))
     }

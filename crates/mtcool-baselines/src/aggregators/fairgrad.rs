@@ -16,8 +16,9 @@ use crate::solver::fair_root;
 /// a larger alpha comes closer to the best for the task that gains least. A task whose gradient is zero gets the weight 0. Where
 /// gradients cancel (Pareto-stationary points) there is no solution, and all weights are 0.
 ///
-/// The length of d is of the method's own: `T^(1 / (1 + alpha)) |g|^((1 - alpha) / (1 + alpha))` where all gradients are equal to g. The authors' trainer clips the gradient of the network to length 1 besides, which is
-/// the setting `training.clip_norm` of an experiment.
+/// The length of d is of the method's own: `T^(1 / (1 + alpha)) |g|^((1 - alpha) / (1 + alpha))` where all gradients are equal to g.
+/// The authors' trainer clips the gradient of the network to length 1 besides, which is the setting `training.clip_norm` of an
+/// experiment.
 ///
 /// Cost of a step: one backward pass per task, the Gramian, about ten linear systems of T unknowns.
 #[derive(Clone, Copy, Debug)]

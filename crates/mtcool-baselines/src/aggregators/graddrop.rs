@@ -5,6 +5,8 @@ use candle_core::{D, Result as TensorResult, Tensor};
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Aggregator, Combination, Error, Gradients, Jacobian, Result};
 
+use crate::checks::one_per_task_or_none;
+
 /// GradDrop (Chen et al. 2020, *Just pick a sign: optimizing deep multitask models with gradient sign dropout*).
 ///
 /// At each coordinate of the parameters:
@@ -91,14 +93,7 @@ impl GradDrop {
 
 impl Aggregator for GradDrop {
     fn combine(&mut self, jacobian: &Jacobian<'_>, iteration: u64) -> Result<Combination> {
-        let tasks = jacobian.tasks();
-        if ![0, tasks].contains(&self.leak.len()) {
-            return Err(Error::Mismatch {
-                what: "leak of GradDrop".into(),
-                expected: format!("{tasks} numbers, one per task, or none"),
-                got: format!("{:?}", self.leak),
-            });
-        }
+        one_per_task_or_none("leak", &self.leak, jacobian.tasks())?;
         let mut direction = Gradients::new();
         for name in jacobian.names() {
             let leak = |task: usize| self.leak.get(task).copied().unwrap_or(0.0);

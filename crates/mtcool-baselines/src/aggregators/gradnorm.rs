@@ -1,7 +1,8 @@
 //! GradNorm: weights that bring the tasks' gradients to a common length, and to a larger one for tasks that lag behind.
 
-use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, Jacobian, Result};
 
+use crate::checks::{at_least_zero, losses_positive, positive};
 use crate::memory;
 
 /// GradNorm (Chen et al. 2018, *GradNorm: gradient normalization for adaptive loss balancing*).
@@ -34,13 +35,8 @@ impl GradNorm {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(alpha: f64, weight_rate: f64) -> Result<Self> {
-        if !(alpha >= 0.0 && alpha.is_finite()) {
-            return Err(Error::out_of_range("alpha", alpha, "at least 0"));
-        }
-        if !(weight_rate > 0.0 && weight_rate.is_finite()) {
-            return Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"));
-        }
-        Ok(Self { alpha, rate: weight_rate, weights: Vec::new(), first_losses: Vec::new() })
+        let (alpha, rate) = (at_least_zero("alpha", alpha)?, positive("weight_rate", weight_rate)?);
+        Ok(Self { alpha, rate, weights: Vec::new(), first_losses: Vec::new() })
     }
 
     /// Steps 2 to 4, from the lengths `|g_i|` `[T]` and the losses `[T]`.
@@ -68,15 +64,10 @@ impl Aggregator for GradNorm {
     fn combine(&mut self, jacobian: &Jacobian<'_>, _iteration: u64) -> Result<Combination> {
         let (tasks, losses) = (jacobian.tasks(), jacobian.losses());
         if self.first_losses.is_empty() {
-            if let Some(task) = losses.iter().position(|&loss| loss <= 0.0) {
-                return Err(Error::Mismatch {
-                    what: format!(
-                        "GradNorm, which divides losses by those of the first step: the first loss of task {task}"
-                    ),
-                    expected: "a positive number".into(),
-                    got: losses[task].to_string(),
-                });
-            }
+            let name = |task| {
+                format!("GradNorm, which divides losses by those of the first step: the first loss of task {task}")
+            };
+            losses_positive(losses, name)?;
             self.first_losses = losses.to_vec();
         }
         memory::start(&mut self.weights, tasks, 1.0)?;

@@ -3,6 +3,7 @@
 use mtcool_core::{Aggregator, Combination, Convention, Gradients, Jacobian, Result, StateTensors};
 
 use crate::checks::{at_least_zero, losses_at_least_zero, positive};
+use crate::softmax::softmax;
 use crate::solver::product;
 use crate::{memory, rows};
 
@@ -86,10 +87,7 @@ impl Aggregator for MoCo {
         let pull = product(means.gramian()?, &self.weights);
         let moved = |(w, pull): (&f64, f64)| w - rate * (pull + self.settings.rho * w);
         let logits: Vec<f64> = self.weights.iter().zip(pull).map(moved).collect();
-        let largest = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = logits.iter().map(|logit| (logit - largest).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        self.weights = shares.iter().map(|share| share / sum).collect();
+        self.weights = softmax(&logits, 1.0, 1.0);
         Ok(Combination::Direction(means.weighted_sum(&self.weights)?))
     }
 

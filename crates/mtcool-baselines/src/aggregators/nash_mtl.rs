@@ -2,6 +2,7 @@
 
 use mtcool_core::{Aggregator, Combination, Convention, Error, Jacobian, Result};
 
+use crate::checks::at_least_zero;
 use crate::memory;
 use crate::solver::{Cholesky, ROUNDING, inner, product};
 
@@ -38,9 +39,7 @@ impl NashMtl {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(max_norm: f64, update_weights_every: u64) -> Result<Self> {
-        if !(max_norm >= 0.0 && max_norm.is_finite()) {
-            return Err(Error::out_of_range("max_norm", max_norm, "at least 0"));
-        }
+        let max_norm = at_least_zero("max_norm", max_norm)?;
         if update_weights_every == 0 {
             return Err(Error::out_of_range("update_weights_every", update_weights_every, "at least 1"));
         }

@@ -1,9 +1,10 @@
 //! PIVRG: fair weights that follow from how far each task is behind on the validation split.
 
-use mtcool_core::{Aggregator, Combination, Convention, EpochSummary, Error, Jacobian, Result};
+use mtcool_core::{Aggregator, Combination, Convention, EpochSummary, Jacobian, Result};
 
-use crate::checks::{one_per_task_or_none, positive, within};
+use crate::checks::{all_positive, losses_positive, one_per_task_or_none, positive, within};
 use crate::memory;
+use crate::softmax::softmax;
 use crate::solver::{fair_root, inner, product};
 
 /// PIVRG (2025): FairGrad with alpha 2 whose tasks have unequal claims.
@@ -41,9 +42,7 @@ impl Pivrg {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(bound: f64, floor: f64, single_task_losses: Vec<f64>) -> Result<Self> {
-        if let Some(wrong) = single_task_losses.iter().find(|loss| !(**loss > 0.0 && loss.is_finite())) {
-            return Err(Error::out_of_range("single_task_losses", wrong, "positive numbers, one per task, or none"));
-        }
+        all_positive("single_task_losses", &single_task_losses)?;
         Ok(Self {
             bound: within("bound", bound, bound > 1.0, "above 1")?,
             floor: positive("floor", floor)?,
@@ -61,9 +60,7 @@ impl Pivrg {
         let largest = self.lags.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let smallest = self.lags.iter().copied().fold(f64::INFINITY, f64::min);
         let temperature = ((largest - smallest) / self.bound.ln()).max(self.floor);
-        let shares: Vec<f64> = self.lags.iter().map(|lag| ((lag - largest) / temperature).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        shares.iter().map(|share| tasks as f64 * share / sum).collect()
+        softmax(&self.lags, temperature, tasks as f64)
     }
 }
 
@@ -91,13 +88,7 @@ impl Aggregator for Pivrg {
 
     fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
         let losses = epoch.validation_losses;
-        if let Some(task) = losses.iter().position(|loss| !(*loss > 0.0 && loss.is_finite())) {
-            return Err(Error::Mismatch {
-                what: format!("PIVRG: the validation loss of task {task}"),
-                expected: "a positive number".into(),
-                got: losses[task].to_string(),
-            });
-        }
+        losses_positive(losses, |task| format!("PIVRG: the validation loss of task {task}"))?;
         if self.first.is_empty() {
             self.first = losses.to_vec();
         }

@@ -1,8 +1,9 @@
 //! The regularised Gramian, from which projections onto the dual cone are computed.
 
-use mtcool_core::{Error, Result};
+use mtcool_core::Result;
 
 use super::matrix::Matrix;
+use crate::checks::at_least_zero;
 
 /// Makes `G / tr G + reg_eps I` from a Gramian G with `tr G >= norm_eps`.
 #[derive(Clone, Copy, Debug)]
@@ -17,12 +18,7 @@ impl Dual {
     /// # Errors
     /// If a setting is negative or not finite.
     pub(crate) fn new(norm_eps: f64, reg_eps: f64) -> Result<Self> {
-        for (key, value) in [("norm_eps", norm_eps), ("reg_eps", reg_eps)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(Error::out_of_range(key, value, "at least 0"));
-            }
-        }
-        Ok(Self { norm_eps, reg_eps })
+        Ok(Self { norm_eps: at_least_zero("norm_eps", norm_eps)?, reg_eps: at_least_zero("reg_eps", reg_eps)? })
     }
 
     /// The matrix `[T, T]`; `None` where `tr G` is 0 or below `norm_eps`: the gradients are too short.

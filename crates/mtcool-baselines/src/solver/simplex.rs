@@ -5,8 +5,8 @@
 //!    Frank-Wolfe gap is 0)
 //! 2. add j to the set; move to the minimum on the set's affine hull, or until a weight reaches 0 and leaves the set; repeat
 //!
-//! No set is met twice, so the method ends after finitely many steps; its result is exact but for rounding. Wolfe, *Finding the nearest point in a
-//! polytope*, 1976.
+//! No set is met twice, so the method ends after finitely many steps; its result is exact but for rounding. Wolfe, *Finding the nearest
+//! point in a polytope*, 1976.
 
 use mtcool_core::{Error, Result};
 

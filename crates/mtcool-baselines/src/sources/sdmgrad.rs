@@ -3,7 +3,7 @@
 use mtcool_core::{Direction, DirectionSource, Error, Point, Result};
 
 use super::batches::{BATCHES, weighted};
-use crate::checks::{at_least_zero, one_per_task_or_none, positive, within};
+use crate::checks::{at_least_zero, none_negative, one_per_task_or_none, positive, within};
 use crate::memory;
 use crate::solver::{onto_simplex, product};
 
@@ -60,12 +60,8 @@ impl SdmGrad {
         if settings.iterations == 0 {
             return Err(Error::out_of_range("iterations", settings.iterations, "at least 1"));
         }
-        match settings.preference.iter().find(|p| !(**p >= 0.0 && p.is_finite())) {
-            None => Ok(Self { settings, w: Vec::new() }),
-            Some(wrong) => {
-                Err(Error::out_of_range("preference", wrong, "numbers of at least 0, one per task, or none"))
-            }
-        }
+        none_negative("preference", &settings.preference)?;
+        Ok(Self { settings, w: Vec::new() })
     }
 
     /// The weights `[T]` of the third batch's gradients, from `J_1 J_2^T` `[T, T]`.

@@ -1,14 +1,14 @@
 //! COSMOS: a weighted sum of the losses that rewards losses in the proportions of the weights.
 
-use mtcool_core::{Error, LossWeighting, Result};
+use mtcool_core::{LossWeighting, Result};
 
-use crate::checks::{at_least_zero, one_per_task_or_none};
+use crate::checks::{at_least_zero, none_negative, one_per_task_or_none};
 use crate::solver::inner;
 
 /// The scalarisation of COSMOS (Ruchte and Grabocka 2021, *Scalable Pareto front approximation for deep multi-objective learning*).
 ///
 /// The objective is `r . L - lambda r . L / (|r| |L|)`, with the preferences r; the second term is the cosine of the angle between the
-/// losses and r. The weights are its derivatives. They may be negative for a large lambda.
+/// losses and r, 0 where all losses or all preferences are 0. The weights are its derivatives. They may be negative for a large lambda.
 ///
 /// In the paper, r is drawn in each step and is an input of the network; here it is fixed.
 ///
@@ -20,17 +20,13 @@ pub struct Cosmos {
 }
 
 impl Cosmos {
-    /// `lambda` is at least 0; `preference` has one positive number per task, or none, which means 1/T for all.
+    /// `lambda` is at least 0; `preference` has one number of at least 0 per task, or none, which means 1/T for all.
     ///
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(lambda: f64, preference: Vec<f64>) -> Result<Self> {
-        match preference.iter().find(|r| !(**r >= 0.0 && r.is_finite())) {
-            None => Ok(Self { lambda: at_least_zero("lambda", lambda)?, preference }),
-            Some(wrong) => {
-                Err(Error::out_of_range("preference", wrong, "numbers of at least 0, one per task, or none"))
-            }
-        }
+        none_negative("preference", &preference)?;
+        Ok(Self { lambda: at_least_zero("lambda", lambda)?, preference })
     }
 
     /// The objective at `losses` `[T]`, and its derivatives `[T]`.

@@ -2,7 +2,9 @@
 
 use mtcool_core::{Error, LossWeighting, Result};
 
+use crate::checks::positive;
 use crate::memory;
+use crate::softmax::softmax;
 
 /// Dynamic weight average (Liu, Johns and Davison 2019, *End-to-end multi-task learning with attention*).
 ///
@@ -30,9 +32,7 @@ impl Dwa {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(temperature: f64, window: u64) -> Result<Self> {
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(Error::out_of_range("temperature", temperature, "a positive number"));
-        }
+        let temperature = positive("temperature", temperature)?;
         if window == 0 {
             return Err(Error::out_of_range("window", window, "at least 1"));
         }
@@ -55,11 +55,7 @@ impl LossWeighting for Dwa {
         if ratios.is_empty() {
             return Ok(vec![1.0; losses.len()]);
         }
-        // Subtracting the largest changes no weight and avoids overflow.
-        let largest = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = ratios.iter().map(|ratio| ((ratio - largest) / self.temperature).exp()).collect();
-        let total: f64 = shares.iter().sum();
-        Ok(shares.iter().map(|share| losses.len() as f64 * share / total).collect())
+        Ok(softmax(&ratios, self.temperature, losses.len() as f64))
     }
 
     fn state(&self) -> Vec<(String, f64)> {

@@ -1,8 +1,10 @@
 //! FAMO: weights under which all losses fall at the same relative rate.
 
-use mtcool_core::{Error, LossWeighting, Result};
+use mtcool_core::{LossWeighting, Result};
 
+use crate::checks::{at_least_zero, losses_at_least_zero, positive};
 use crate::memory;
+use crate::softmax::softmax;
 
 /// FAMO (Liu et al. 2023, *FAMO: fast adaptive multitask optimization*).
 ///
@@ -42,22 +44,14 @@ impl Famo {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(weight_rate: f64, gamma: f64) -> Result<Self> {
-        if !(weight_rate > 0.0 && weight_rate.is_finite()) {
-            return Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"));
-        }
-        if !(gamma >= 0.0 && gamma.is_finite()) {
-            return Err(Error::out_of_range("gamma", gamma, "at least 0"));
-        }
+        let (rate, gamma) = (positive("weight_rate", weight_rate)?, at_least_zero("gamma", gamma)?);
         let none = Vec::new;
-        Ok(Self { rate: weight_rate, gamma, logits: none(), before: none(), first: none(), second: none(), updates: 0 })
+        Ok(Self { rate, gamma, logits: none(), before: none(), first: none(), second: none(), updates: 0 })
     }
 
     /// z.
     fn shares(&self) -> Vec<f64> {
-        let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = self.logits.iter().map(|logit| (logit - largest).exp()).collect();
-        let total: f64 = shares.iter().sum();
-        shares.iter().map(|share| share / total).collect()
+        softmax(&self.logits, 1.0, 1.0)
     }
 }
 
@@ -111,12 +105,6 @@ impl LossWeighting for Famo {
 /// # Errors
 /// If a loss is negative.
 fn shifted(losses: &[f64]) -> Result<Vec<f64>> {
-    match losses.iter().position(|&loss| loss < 0.0) {
-        None => Ok(losses.iter().map(|loss| loss + SMALLEST_LOSS).collect()),
-        Some(task) => Err(Error::Mismatch {
-            what: format!("FAMO, which takes logarithms of losses: the loss of task {task}"),
-            expected: "at least 0".into(),
-            got: losses[task].to_string(),
-        }),
-    }
+    losses_at_least_zero("FAMO", losses)?;
+    Ok(losses.iter().map(|loss| loss + SMALLEST_LOSS).collect())
 }

@@ -2,8 +2,9 @@
 
 use mtcool_core::{EpochSummary, Error, LossWeighting, Result};
 
-use crate::checks::losses_at_least_zero;
+use crate::checks::{losses_at_least_zero, losses_positive};
 use crate::memory;
+use crate::softmax::softmax;
 
 /// Improvable gap balancing, first form (Dai et al. 2023, *Improvable gap balancing for multi-task learning*).
 ///
@@ -52,10 +53,7 @@ impl Igb {
         } else {
             memory::start(&mut self.base.clone(), tasks, 1.0)?;
             let ratios: Vec<f64> = losses.iter().zip(&self.base).map(|(loss, base)| loss / base).collect();
-            let largest = ratios.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let shares: Vec<f64> = ratios.iter().map(|ratio| (ratio - largest).exp()).collect();
-            let sum: f64 = shares.iter().sum();
-            shares.iter().map(|share| tasks as f64 * share / sum).collect()
+            softmax(&ratios, 1.0, tasks as f64)
         };
         let total = constants.iter().zip(losses).map(|(c, loss)| c * loss.ln()).sum();
         let weight = |(c, loss): (&f64, &f64)| if *loss > 0.0 { c / loss } else { 0.0 };
@@ -71,13 +69,8 @@ impl LossWeighting for Igb {
     fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
         if epoch.epochs == self.base_epoch {
             let losses = epoch.training_losses;
-            if let Some(task) = losses.iter().position(|loss| !(*loss > 0.0 && loss.is_finite())) {
-                return Err(Error::Mismatch {
-                    what: format!("IGBv1: the mean training loss of task {task} in epoch {}", self.base_epoch),
-                    expected: "a positive number".into(),
-                    got: losses[task].to_string(),
-                });
-            }
+            let name = |task| format!("IGBv1: the mean training loss of task {task} in epoch {}", self.base_epoch);
+            losses_positive(losses, name)?;
             self.base = losses.to_vec();
         }
         Ok(())

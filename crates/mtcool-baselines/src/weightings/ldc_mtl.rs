@@ -1,15 +1,16 @@
 //! LDC-MTL: weights that are learned so that the weighted losses differ little.
 
-use mtcool_core::{Error, LossWeighting, Result};
+use mtcool_core::{LossWeighting, Result};
 
-use crate::checks::{at_least_zero, losses_at_least_zero, positive};
+use crate::checks::{at_least_zero, losses_at_least_zero, losses_positive, positive};
 use crate::memory;
+use crate::softmax::softmax;
 
 /// The smallest and the largest weight.
 const RANGE: [f64; 2] = [0.2, 0.8];
 
-/// LDC-MTL (Xiao et al. 2025, *LDC-MTL: balancing multi-task learning through scalable loss discrepancy control*), with a router that does not read the
-/// features.
+/// LDC-MTL (Xiao et al. 2025, *LDC-MTL: balancing multi-task learning through scalable loss discrepancy control*), with a router that
+/// does not read the features.
 ///
 /// With `tau_i = L_i(0) / min_j L_j(0)`, from the losses of the first step, `l_i = L_i / tau_i` and the logits z, which start at 0:
 ///
@@ -43,10 +44,7 @@ impl LdcMtl {
 
     /// `softmax(z)` `[T]` before the clamp.
     fn shares(&self) -> Vec<f64> {
-        let largest = self.logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let shares: Vec<f64> = self.logits.iter().map(|logit| (logit - largest).exp()).collect();
-        let sum: f64 = shares.iter().sum();
-        shares.iter().map(|share| share / sum).collect()
+        softmax(&self.logits, 1.0, 1.0)
     }
 
     /// The sum of the signs with which `w_i l_i` enters the differences, `[T]`.
@@ -66,15 +64,8 @@ impl LossWeighting for LdcMtl {
     fn weights(&mut self, losses: &[f64], _iteration: u64) -> Result<Vec<f64>> {
         losses_at_least_zero("LDC-MTL", losses)?;
         if self.first_losses.is_empty() {
-            for (task, loss) in losses.iter().enumerate() {
-                if *loss == 0.0 {
-                    return Err(Error::Mismatch {
-                        what: format!("LDC-MTL, which divides by the losses of the first step: that of task {task}"),
-                        expected: "a positive number".into(),
-                        got: "0".into(),
-                    });
-                }
-            }
+            let name = |task| format!("LDC-MTL, which divides by the losses of the first step: that of task {task}");
+            losses_positive(losses, name)?;
             self.first_losses = losses.to_vec();
         }
         memory::start(&mut self.logits, losses.len(), 0.0)?;

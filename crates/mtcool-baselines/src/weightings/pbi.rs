@@ -2,7 +2,7 @@
 
 use mtcool_core::{Error, LossWeighting, Result};
 
-use crate::checks::{at_least_zero, one_per_task_or_none};
+use crate::checks::{all_finite, at_least_zero, one_per_task_or_none};
 use crate::solver::inner;
 
 /// Added to the squared distance from the direction, so that its root has a derivative everywhere.
@@ -38,9 +38,7 @@ impl Pbi {
             let expected = "numbers of at least 0, one per task, not all 0, or none";
             return Err(Error::out_of_range("preference", wrong, expected));
         }
-        if let Some(wrong) = ideal.iter().find(|z| !z.is_finite()) {
-            return Err(Error::out_of_range("ideal", wrong, "finite numbers, one per task, or none"));
-        }
+        all_finite("ideal", &ideal)?;
         Ok(Self { theta: at_least_zero("theta", theta)?, preference, ideal })
     }
 

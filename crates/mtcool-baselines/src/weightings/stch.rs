@@ -1,8 +1,8 @@
 //! STCH: a smooth form of the largest weighted loss.
 
-use mtcool_core::{Error, LossWeighting, Result};
+use mtcool_core::{LossWeighting, Result};
 
-use crate::checks::{one_per_task_or_none, positive};
+use crate::checks::{all_finite, none_negative, one_per_task_or_none, positive};
 
 /// Smooth Tchebycheff scalarisation (Lin et al. 2024, *Smooth Tchebycheff scalarization for multi-objective optimization*).
 ///
@@ -28,12 +28,8 @@ impl Stch {
     /// # Errors
     /// If a setting is out of its range.
     pub fn new(mu: f64, preference: Vec<f64>, ideal: Vec<f64>) -> Result<Self> {
-        if let Some(wrong) = preference.iter().find(|r| !(**r >= 0.0 && r.is_finite())) {
-            return Err(Error::out_of_range("preference", wrong, "numbers of at least 0, one per task, or none"));
-        }
-        if let Some(wrong) = ideal.iter().find(|z| !z.is_finite()) {
-            return Err(Error::out_of_range("ideal", wrong, "finite numbers, one per task, or none"));
-        }
+        none_negative("preference", &preference)?;
+        all_finite("ideal", &ideal)?;
         Ok(Self { mu: positive("mu", mu)?, preference, ideal })
     }
 

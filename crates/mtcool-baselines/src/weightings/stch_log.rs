@@ -2,7 +2,7 @@
 
 use mtcool_core::{EpochSummary, Error, LossWeighting, Result};
 
-use crate::checks::{losses_at_least_zero, positive};
+use crate::checks::{losses_at_least_zero, losses_positive, positive};
 use crate::memory;
 
 /// Added to losses before their logarithm is taken.
@@ -73,13 +73,8 @@ impl LossWeighting for StchLog {
     fn end_epoch(&mut self, epoch: &EpochSummary<'_>) -> Result<()> {
         if epoch.epochs == self.nadir_epoch {
             let losses = epoch.training_losses;
-            if let Some(task) = losses.iter().position(|loss| !(*loss > 0.0 && loss.is_finite())) {
-                return Err(Error::Mismatch {
-                    what: format!("STCH: the mean training loss of task {task} in epoch {}", self.nadir_epoch),
-                    expected: "a positive number".into(),
-                    got: losses[task].to_string(),
-                });
-            }
+            let name = |task| format!("STCH: the mean training loss of task {task} in epoch {}", self.nadir_epoch);
+            losses_positive(losses, name)?;
             self.nadir = losses.to_vec();
         }
         Ok(())

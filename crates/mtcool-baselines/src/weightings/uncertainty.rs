@@ -1,7 +1,8 @@
 //! Uncertainty weighting: each loss is divided by a learned noise level.
 
-use mtcool_core::{Error, LossWeighting, Result};
+use mtcool_core::{LossWeighting, Result};
 
+use crate::checks::positive;
 use crate::memory;
 
 /// Uncertainty weighting (Kendall, Gal and Cipolla 2018, *Multi-task learning using uncertainty to weigh losses*).
@@ -28,11 +29,7 @@ impl Uncertainty {
     /// # Errors
     /// If `weight_rate` is not positive or not finite.
     pub fn new(weight_rate: f64) -> Result<Self> {
-        if weight_rate > 0.0 && weight_rate.is_finite() {
-            Ok(Self { rate: weight_rate, log_variances: Vec::new() })
-        } else {
-            Err(Error::out_of_range("weight_rate", weight_rate, "a positive number"))
-        }
+        Ok(Self { rate: positive("weight_rate", weight_rate)?, log_variances: Vec::new() })
     }
 }
 

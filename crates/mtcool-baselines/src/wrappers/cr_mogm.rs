@@ -2,7 +2,7 @@
 
 use mtcool_core::{Aggregator, Combination, Convention, EpochSummary, Error, Jacobian, Result, StateTensors};
 
-use crate::checks::{one_per_task_or_none, within};
+use crate::checks::{none_negative, one_per_task_or_none, within};
 use crate::memory;
 
 /// alpha, the weight of the old mean.
@@ -42,10 +42,8 @@ impl CrMogm {
         if let Smoothing::Constant(alpha) = smoothing {
             within("alpha", alpha, (0.0..=1.0).contains(&alpha), "between 0 and 1")?;
         }
-        match initial.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
-            None => Ok(Self { inside, smoothing, initial, weights: Vec::new() }),
-            Some(wrong) => Err(Error::out_of_range("initial", wrong, "numbers of at least 0, one per task, or none")),
-        }
+        none_negative("initial", &initial)?;
+        Ok(Self { inside, smoothing, initial, weights: Vec::new() })
     }
 
     /// Step 2.

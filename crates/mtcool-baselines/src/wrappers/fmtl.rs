@@ -5,6 +5,7 @@ use mtcool_core::{
     ParameterName, Parameters, Point, Result, StateTensors, TaskGradients,
 };
 
+use crate::checks::at_least_zero;
 use crate::memory;
 
 /// The method that F-MTL changes.
@@ -46,11 +47,7 @@ impl Fmtl {
     /// # Errors
     /// If a length is negative or not finite.
     pub fn new(wrapped: Wrapped, rho_shared: f64, rho_own: f64) -> Result<Self> {
-        for (key, rho) in [("rho_shared", rho_shared), ("rho_own", rho_own)] {
-            if !(rho >= 0.0 && rho.is_finite()) {
-                return Err(Error::out_of_range(key, rho, "at least 0"));
-            }
-        }
+        let (rho_shared, rho_own) = (at_least_zero("rho_shared", rho_shared)?, at_least_zero("rho_own", rho_own)?);
         Ok(Self { wrapped, rho_shared, rho_own })
     }
 
@@ -58,8 +55,7 @@ impl Fmtl {
     fn perturbed_gradient(&self, point: &Point<'_>, gradient: &Gradients, task: usize) -> Result<Gradients> {
         let mut moved = Parameters::new();
         for (kind, rho) in [(ParameterKind::Theta, self.rho_shared), (ParameterKind::Phi, self.rho_own)] {
-            let gradient =
-                gradient.filter(|name| name.kind == kind && (kind == ParameterKind::Theta || name.task == task));
+            let gradient = gradient.filter(|name| name.kind == kind && (name.is_shared() || name.is_own(task)));
             let length = gradient.inner_product(&gradient)?.sqrt();
             // A gradient that is zero has no direction: this part is not perturbed.
             let factor = if length > 0.0 { rho / length } else { 0.0 };
@@ -70,10 +66,6 @@ impl Fmtl {
         parameters.update(moved);
         point.gradient_at(&parameters, task)
     }
-}
-
-fn is_shared(name: &ParameterName) -> bool {
-    name.kind == ParameterKind::Theta
 }
 
 impl DirectionSource for Fmtl {
@@ -94,11 +86,11 @@ impl DirectionSource for Fmtl {
             }
             Wrapped::Gradients { loss, flat } => {
                 // The tasks' own parameters get the perturbed gradients.
-                let mut at_point: Vec<_> = rows.iter().map(|row| row.filter(is_shared)).collect();
+                let mut at_point: Vec<_> = rows.iter().map(|row| row.filter(ParameterName::is_shared)).collect();
                 let mut differences = Vec::with_capacity(rows.len());
                 for (row, perturbed) in at_point.iter_mut().zip(&perturbed) {
-                    differences.push(perturbed.filter(is_shared).add_scaled(row, -1.0)?);
-                    row.update(perturbed.filter(|name| !is_shared(name)));
+                    differences.push(perturbed.filter(ParameterName::is_shared).add_scaled(row, -1.0)?);
+                    row.update(perturbed.filter(|name| !name.is_shared()));
                 }
                 let (direction, diagnostics) = loss.combine_all(&at_point, &values, iteration)?;
                 let (towards_flat, _) = flat.combine_all(&differences, &values, iteration)?;

@@ -3,7 +3,7 @@
 use mtcool_core::random::{Purpose, stream, uniform};
 use mtcool_core::{Combine, Direction, DirectionSource, EpochSummary, Error, Parameters, Point, Result, StateTensors};
 
-use crate::checks::positive;
+use crate::checks::{positive, without_own_passes};
 
 /// The perturbations of MT-COOL (Wu et al. 2023) around an aggregator or a loss weighting, without its alternating updates, its clamp
 /// and its KL term.
@@ -33,13 +33,7 @@ impl Perturbed {
         if samples == 0 {
             return Err(Error::out_of_range("samples", samples, "at least 1"));
         }
-        if matches!(inside, Combine::Direction(_)) {
-            return Err(Error::Mismatch {
-                what: "the method inside the noise".into(),
-                expected: "a loss weighting or an aggregator".into(),
-                got: "a method with passes of its own".into(),
-            });
-        }
+        without_own_passes("the method inside the noise", &inside)?;
         Ok(Self { inside, seed, bound: positive("bound", bound)?, samples })
     }
 

@@ -3,11 +3,11 @@
 use candle_core::{DType, Tensor};
 use mtcool_core::random::{Purpose, stream};
 use mtcool_core::{
-    Combine, Direction, DirectionSource, EpochSummary, Error, Gradients, ParameterName, Parameters, Point, Result,
+    Combine, Direction, DirectionSource, EpochSummary, Gradients, ParameterName, Parameters, Point, Result,
     StateTensors,
 };
 
-use crate::checks::{at_least_zero, positive, within};
+use crate::checks::{at_least_zero, positive, within, without_own_passes};
 use crate::normal::normal_tensor;
 
 /// The settings of [`Samo`].
@@ -56,13 +56,7 @@ impl Samo {
         at_least_zero("rho", settings.rho)?;
         within("beta", settings.beta, (0.0..=1.0).contains(&settings.beta), "between 0 and 1")?;
         positive("step", settings.step)?;
-        if matches!(inside, Combine::Direction(_)) {
-            return Err(Error::Mismatch {
-                what: "the method inside SAMO".into(),
-                expected: "a loss weighting or an aggregator".into(),
-                got: "a method with passes of its own".into(),
-            });
-        }
+        without_own_passes("the method inside SAMO", &inside)?;
         Ok(Self { inside, settings, seed })
     }
 

@@ -56,7 +56,7 @@ pub(super) fn reproduce(registry: &Registry, arguments: &Reproduce) -> Result<()
     };
     sweep.check()?;
     external::check(&plan, &record.data)?;
-    folder.begin_table(&record)?;
+    folder.begin_sweep(&record)?;
     interrupt::watch(&stop)?;
     // The sweep runs inside the thread pool, so that the parallel parts of a step do not have to change the thread.
     let outcome = rayon::scope(|_| sweep.execute(&console));

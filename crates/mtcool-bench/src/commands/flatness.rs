@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::progress::Console;
 use crate::record::{MovedLoss, StoredRun, read_finished_model, read_flatness, stored_runs, write_flatness};
 use crate::report::{Table, TableContext, TableRow, flatness_markdown};
-use crate::run::{FlatnessRequest, measure, problem};
+use crate::run::{FlatnessRequest, measure_flatness, problem};
 use crate::suite::{Name, Registry, Suite};
 
 /// The most batches of each task, which are held in memory together.
@@ -78,7 +78,7 @@ fn measure_run(
     let template = problem.network().initial_parameters(0, DType::F32, device)?;
     let parameters = read_finished_model(&run.folder.join("model.safetensors"), &template)?;
     let tasks: Vec<Name> = plan.spec.tasks.iter().map(|task| task.name.clone()).collect();
-    let losses = measure(&problem, &parameters, batches, &tasks, request).with_context(|| run.name())?;
+    let losses = measure_flatness(&problem, &parameters, batches, &tasks, request).with_context(|| run.name())?;
     write_flatness(&run.folder, &losses)?;
     tracing::info!("{} has been measured", run.name());
     Ok(())

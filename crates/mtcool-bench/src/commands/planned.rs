@@ -30,13 +30,8 @@ pub(super) fn planned_names(
     running: &BTreeSet<&str>,
 ) -> Result<Vec<PlannedName>> {
     let folder = ExperimentFolder::find(results, &ExperimentSource::find(experiment)?)?;
-    let mut records = folder.records()?;
-    // The record of the main table is older than that of the same table in its own folder.
-    if records.first().is_some_and(|main| records[1..].iter().any(|record| record.table == main.table)) {
-        records.remove(0);
-    }
     let mut all: Vec<PlannedName> = Vec::new();
-    for (at, record) in records.iter().enumerate() {
+    for (at, record) in folder.sweep_records()?.iter().enumerate() {
         let asked = match asked(registry, experiment, record) {
             Ok(asked) => asked,
             Err(error) if at == 0 => return Err(error),

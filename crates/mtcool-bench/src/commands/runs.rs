@@ -59,7 +59,7 @@ fn table(registry: &Registry, runs: &[&Listed]) -> (Vec<Vec<String>>, Vec<String
     let columns = columns(registry, runs);
     let mut head: Vec<String> = ["label", "seed", "status", "epochs"].map(str::to_owned).into();
     head.extend(keys.iter().cloned());
-    head.extend(columns.iter().map(|column| format!("{}.{}", column.task, column.metric)));
+    head.extend(columns.iter().map(Column::key));
     head.push("run".into());
     let (mut table, mut damaged) = (vec![head], Vec::new());
     for run in runs {

@@ -58,7 +58,7 @@ fn text(listing: &Listing, planned: &[PlannedName], now: SystemTime) -> String {
     let finished_others = listing.runs.len() - shown.len();
     let others = match finished_others {
         0 => String::new(),
-        count => format!("\n{count} finished runs of other configurations are not listed; `mtcool runs` lists them.\n"),
+        count => format!("\n{count} finished runs of other sweeps are not listed; `mtcool runs` lists them.\n"),
     };
     let damaged: String = listing.damaged.iter().map(|damaged| format!("cannot be read: {damaged}\n")).collect();
     format!("{}: {}\n\n{}{others}{damaged}", listing.folder.display(), counts.join(", "), in_columns(&lines))

@@ -14,11 +14,8 @@ pub(super) type InnerSettings = serde_json::Map<String, serde_json::Value>;
 
 /// The keys of a wrapper's table.
 pub(super) trait WrapperKeys: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The kinds of method that it can be applied to.
-    const WRAPS: &'static [MethodKind];
-
-    /// These kinds in words, for an error message.
-    const EXPECTED: &'static str;
+    /// Which methods it can be applied to.
+    const WRAPS: Wraps;
 
     /// The learning rate, positive.
     fn learning_rate(&self) -> f64;
@@ -36,6 +33,36 @@ pub(super) trait WrapperKeys: Debug + Serialize + DeserializeOwned + Send + Sync
     fn wrap(&self, inside: &Inside, seed: u64) -> Result<Combine>;
 }
 
+/// The methods that a wrapper can be applied to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wraps {
+    /// Loss weightings and aggregators.
+    Both,
+    /// Loss weightings.
+    Weightings,
+    /// Aggregators.
+    Aggregators,
+}
+
+impl Wraps {
+    fn has(self, kind: MethodKind) -> bool {
+        match kind {
+            MethodKind::Weighting => self != Self::Aggregators,
+            MethodKind::Aggregator => self != Self::Weightings,
+            _ => false,
+        }
+    }
+
+    /// The methods in words, for an error message.
+    fn expected(self) -> &'static str {
+        match self {
+            Self::Both => "a method that combines gradients or weighs losses",
+            Self::Weightings => "a method that weighs losses",
+            Self::Aggregators => "a method that combines gradients",
+        }
+    }
+}
+
 /// The wrapped method.
 #[derive(Clone, Debug)]
 pub(super) struct Inside {
@@ -46,9 +73,7 @@ pub(super) struct Inside {
 impl Inside {
     /// How it combines the tasks, with random choices that follow from `seed`.
     pub(super) fn combine(&self, seed: u64) -> Result<Combine> {
-        self.settings
-            .combine(seed)
-            .unwrap_or_else(|| Err(self.refusal("a method that combines gradients or weighs losses")))
+        self.settings.combine(seed).unwrap_or_else(|| Err(self.refusal(Wraps::Both.expected())))
     }
 
     /// The aggregator.
@@ -87,8 +112,8 @@ pub(super) fn read<K: WrapperKeys>(
     let keys: K = settings.read()?;
     let refuse = |message: String| SettingsError::new("around", message);
     let entry = find_method(methods, keys.around()).map_err(|error| refuse(error.to_string()))?;
-    if !K::WRAPS.contains(&entry.kind) {
-        return Err(refuse(format!("`{}`: expected {}", keys.around(), K::EXPECTED)));
+    if !K::WRAPS.has(entry.kind) {
+        return Err(refuse(format!("`{}`: expected {}", keys.around(), K::WRAPS.expected())));
     }
     let of_inside = settings.table("settings").or("learning_rate", keys.learning_rate());
     let inside = (entry.settings)(&of_inside, methods).map_err(|error| error.within("settings"))?;

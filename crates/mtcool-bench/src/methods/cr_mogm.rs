@@ -4,7 +4,7 @@ use mtcool_baselines::{CrMogm, Smoothing};
 use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
-use super::around::{InnerSettings, Inside, WrapperKeys, read};
+use super::around::{InnerSettings, Inside, WrapperKeys, Wraps, read};
 use super::gradient::one_per_task_or_none;
 use crate::suite::{MethodEntry, MethodKind};
 
@@ -46,8 +46,7 @@ enum Named {
 }
 
 impl WrapperKeys for Settings {
-    const WRAPS: &'static [MethodKind] = &[MethodKind::Weighting, MethodKind::Aggregator];
-    const EXPECTED: &'static str = "a method that combines gradients or weighs losses";
+    const WRAPS: Wraps = Wraps::Both;
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate

@@ -4,8 +4,7 @@ use mtcool_baselines::{Fmtl, Wrapped};
 use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
-use super::around::{InnerSettings, Inside, WrapperKeys};
-use crate::suite::MethodKind;
+use super::around::{InnerSettings, Inside, WrapperKeys, Wraps};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,8 +31,7 @@ fn small() -> f64 {
 }
 
 impl WrapperKeys for Keys {
-    const WRAPS: &'static [MethodKind] = &[MethodKind::Weighting, MethodKind::Aggregator];
-    const EXPECTED: &'static str = "a method that combines gradients or weighs losses";
+    const WRAPS: Wraps = Wraps::Both;
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate

@@ -4,7 +4,7 @@ use mtcool_baselines::{GroupBy, Grouped as Rule};
 use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
-use super::around::{InnerSettings, Inside, WrapperKeys, read};
+use super::around::{InnerSettings, Inside, WrapperKeys, Wraps, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -34,8 +34,7 @@ enum By {
 }
 
 impl WrapperKeys for Settings {
-    const WRAPS: &'static [MethodKind] = &[MethodKind::Aggregator];
-    const EXPECTED: &'static str = "a method that combines gradients";
+    const WRAPS: Wraps = Wraps::Aggregators;
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate

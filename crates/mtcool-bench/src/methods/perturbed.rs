@@ -4,7 +4,7 @@ use mtcool_baselines::Perturbed;
 use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
-use super::around::{InnerSettings, Inside, WrapperKeys, read};
+use super::around::{InnerSettings, Inside, WrapperKeys, Wraps, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,8 +35,7 @@ fn samples() -> usize {
 }
 
 impl WrapperKeys for Settings {
-    const WRAPS: &'static [MethodKind] = &[MethodKind::Weighting, MethodKind::Aggregator];
-    const EXPECTED: &'static str = "a method that combines gradients or weighs losses";
+    const WRAPS: Wraps = Wraps::Both;
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate

@@ -4,7 +4,7 @@ use mtcool_baselines::Sam;
 use mtcool_core::{Combine, Result};
 use serde::{Deserialize, Serialize};
 
-use super::around::{InnerSettings, Inside, WrapperKeys, read};
+use super::around::{InnerSettings, Inside, WrapperKeys, Wraps, read};
 use crate::suite::{MethodEntry, MethodKind};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,8 +29,7 @@ fn rho() -> f64 {
 }
 
 impl WrapperKeys for Settings {
-    const WRAPS: &'static [MethodKind] = &[MethodKind::Weighting];
-    const EXPECTED: &'static str = "a method that weighs losses";
+    const WRAPS: Wraps = Wraps::Weightings;
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate

@@ -17,9 +17,6 @@ use crate::suite::{Column, ConfigError, PrecisionSetting};
 /// [`ConfigError`] with the first value that is unknown or out of range.
 pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
     let experiment = rows.experiment;
-    let require = |valid: bool, key: &str, value: &dyn Display, expected: &str| {
-        if valid { Ok(()) } else { Err(ConfigError::new(format!("`{key}` is {value}: expected {expected}"))) }
-    };
     let training = &experiment.training;
     require(!experiment.methods.is_empty(), "methods", &"[]", "at least one method")?;
     experiment.seeds.check()?;
@@ -57,15 +54,7 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
     for point in rows.points {
         rows.find(&point.base).map_err(|error| error.within("`grid`"))?;
     }
-    for name in rows.variants() {
-        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        require(
-            is_plain,
-            "method",
-            &format!("a table called `{name}`"),
-            "letters, digits, `_` and `-` in a variant's name",
-        )?;
-    }
+    check_names_of_variants(rows)?;
     check_paper(experiment)?;
     check_roles(rows)?;
     check_claims(rows)?;
@@ -73,6 +62,20 @@ pub(super) fn check(rows: &Rows<'_>) -> Result<(), ConfigError> {
     let asked = rows.asked();
     for (index, method) in asked.iter().enumerate() {
         require(!asked[..index].contains(method), "methods", method, "each method once")?;
+    }
+    Ok(())
+}
+
+fn require(valid: bool, key: &str, value: &dyn Display, expected: &str) -> Result<(), ConfigError> {
+    if valid { Ok(()) } else { Err(ConfigError::new(format!("`{key}` is {value}: expected {expected}"))) }
+}
+
+/// Checks that the name of every variant can be a part of the name of a folder.
+fn check_names_of_variants(rows: &Rows<'_>) -> Result<(), ConfigError> {
+    for name in rows.variants() {
+        let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let expected = "letters, digits, `_` and `-` in a variant's name";
+        require(is_plain, "method", &format!("a table called `{name}`"), expected)?;
     }
     Ok(())
 }
@@ -159,7 +162,7 @@ fn check_factors(rows: &Rows<'_>) -> Result<(), ConfigError> {
 /// # Errors
 /// [`ConfigError`] with the first other column.
 pub(super) fn check_columns_of_claims(experiment: &Experiment, columns: &[Column]) -> Result<(), ConfigError> {
-    let names: Vec<String> = columns.iter().map(|column| format!("{}.{}", column.task, column.metric)).collect();
+    let names: Vec<String> = columns.iter().map(Column::key).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for (at, claim) in experiment.claims.iter().enumerate() {
         if let Some(column) = claim.columns.iter().find(|column| !names.contains(&column.as_str())) {

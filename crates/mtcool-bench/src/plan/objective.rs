@@ -1,4 +1,4 @@
-//! What a choice by the validation split goes by: the mean of columns of the table.
+//! The score by which an epoch or a setting is chosen on the validation split: the mean of columns of the table.
 
 use crate::suite::{Column, ConfigError, Selected, TrainingConfig};
 
@@ -10,11 +10,10 @@ pub(super) fn columns_named(names: &[String], columns: &[Column]) -> Result<Vec<
     if names.is_empty() {
         return Ok(columns.to_vec());
     }
-    let name_of = |column: &Column| format!("{}.{}", column.task, column.metric);
-    let valid: Vec<String> = columns.iter().map(name_of).collect();
+    let valid: Vec<String> = columns.iter().map(Column::key).collect();
     let valid: Vec<&str> = valid.iter().map(String::as_str).collect();
     let find = |name: &String| {
-        let found = columns.iter().find(|column| name_of(column) == *name).cloned();
+        let found = columns.iter().find(|column| column.key() == *name).cloned();
         found.ok_or_else(|| ConfigError::unknown("column", name, &valid))
     };
     names.iter().map(find).collect()

@@ -109,7 +109,7 @@ impl Plan {
             experiment.report = Split::Validation;
             experiment.notes.push(NO_TEST.into());
         }
-        diagnose(&mut experiment);
+        mark_overfit(&mut experiment);
         experiment.dataset = dataset.name.to_string();
         let plan = Self {
             source,
@@ -124,16 +124,21 @@ impl Plan {
             diagnosis: None,
             first_block,
         };
-        // Sizes that no network can have are refused before any data is read.
-        for method in &plan.methods {
-            let built = plan.network_of(&method.network, method.entry.sharing);
-            let is_variant = method.network != plan.experiment.network;
+        plan.check_networks()?;
+        Ok(plan)
+    }
+
+    /// Builds the network of each method, so that sizes that no network can have are refused before any data is read.
+    fn check_networks(&self) -> Result<(), ConfigError> {
+        for method in &self.methods {
+            let built = self.network_of(&method.network, method.entry.sharing);
+            let is_variant = method.network != self.experiment.network;
             let within = |error: ConfigError| {
                 if is_variant { error.within(format!("method.{}", method.entry.name)) } else { error }
             };
             built.map_err(|error| within(ConfigError::new(one_line(&error))))?;
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// The same plan with runs for `diagnosis`, which reads the test split.
@@ -242,8 +247,8 @@ impl Plan {
     }
 }
 
-/// Marks an experiment that is an overfit diagnosis, and takes away everything that compares results.
-fn diagnose(experiment: &mut Experiment) {
+/// Marks an experiment that trains and measures on the same few examples (`overfit`), and takes away everything that compares results.
+fn mark_overfit(experiment: &mut Experiment) {
     if let Some(count) = experiment.overfit {
         experiment.title = format!("OVERFIT DIAGNOSIS on {count} training examples: {}", experiment.title);
         experiment.reference.clear();

@@ -3,8 +3,8 @@
 //! A checkpoint is a folder that is written completely or not at all:
 //! `model.safetensors` (parameters under the names of the paper's symbols), `state.safetensors` (the method's tensors),
 //! `position.json` (counters, running sums, data position), `rows.parquet` (the metrics so far; earlier versions called it
-//! `metrics.parquet`), for runs that select their best epoch its parameters, `best.safetensors`, and `files.json` (the SHA-256 of each). Random number generators need no
-//! state, because every random number is determined by the seed and the counters.
+//! `metrics.parquet`), for runs that select their best epoch its parameters, `best.safetensors`, and `files.json` (the SHA-256 of
+//! each). Random number generators need no state, because every random number is determined by the seed and the counters.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The tables in an experiment's folder: one folder for each question that was asked of the runs, and the main table beside them.
 //!
-//! `tables/{id}/` holds the table of one configuration of all rows, and `sweep.json` with the flags that ask for it. The
+//! `tables/{id}/` holds the table of one configuration of all rows, and `sweep.json` with the flags that ask for it. Sweeps of these
+//! rows may differ in their methods and seeds; each of them has a file `sweep-{digest}.json` there from its beginning on. The
 //! experiment's folder itself holds a copy of the last table, unless that has fewer results than the one that is there.
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::experiment_folder::ExperimentFolder;
@@ -17,13 +19,16 @@ use super::lease::{Holder, Lease, Terms};
 use crate::plan::{DataIdentity, Overrides};
 use crate::suite::{Caveat, parquet_frame};
 
+/// The file with the flags of a table.
 const RECORD: &str = "sweep.json";
+/// What the name of the file with the flags of a sweep begins with.
+const SWEEP: &str = "sweep-";
 /// Age of a new table's folder after which its process is taken for dead.
 const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 /// Time between two attempts to publish a table while another process publishes one.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// `sweep.json`: what a table asks of the runs, so that a later report needs no flags.
+/// `sweep.json` and `sweep-*.json`: what a table, or one sweep for it, asks of the runs, so that a later command needs no flags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SweepRecord {
     /// The name of the profile.
@@ -72,31 +77,63 @@ impl SweepRecord {
     pub fn overrides(&self) -> Overrides {
         Overrides { profile: self.profile.clone(), assignments: self.assignments.clone() }
     }
+
+    /// The name of the sweep's own file: another one for other flags or other data.
+    fn file(&self) -> Result<String> {
+        let asked = serde_json::to_vec(&(&self.profile, &self.assignments, &self.data))?;
+        let digest: String = Sha256::digest(asked).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Ok(format!("{SWEEP}{digest}.json"))
+    }
 }
 
 impl ExperimentFolder {
-    /// Writes `record` into the folder of its table, before the table exists.
+    /// Writes `record`, that of a sweep that begins or goes on, into the folder of its table, which need not exist yet.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub fn begin_table(&self, record: &SweepRecord) -> Result<()> {
+    pub fn begin_sweep(&self, record: &SweepRecord) -> Result<()> {
         let folder = self.table(&record.table);
         create_folder(&folder)?;
-        write_record(&folder, record)
+        write_record(&folder.join(record.file()?), record)
     }
 
-    /// The records of all tables, the last one first: that of the main table, then the others by the time of their sweep.
+    /// The records of all tables and sweeps, the last one first: that of the main table, then the others by their time.
     ///
     /// # Errors
     /// If a record is damaged.
     pub fn records(&self) -> Result<Vec<SweepRecord>> {
-        let folders = std::fs::read_dir(self.path().join("tables")).into_iter().flatten().flatten();
-        let time = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
-        let mut paths: Vec<PathBuf> =
-            folders.map(|folder| folder.path().join(RECORD)).filter(|path| path.exists()).collect();
-        paths.sort_by_key(|path| std::cmp::Reverse(time(path)));
         let main = Some(self.path().join(RECORD)).filter(|path| path.exists());
-        main.into_iter().chain(paths).map(|path| read_record(&path)).collect()
+        main.into_iter().chain(self.record_files()).map(|path| read_record(&path)).collect()
+    }
+
+    /// The records of all sweeps, first of the one that has last begun, gone on or written its table. Earlier versions did not tell the
+    /// sweeps of one table apart: of their results, the record of each table.
+    ///
+    /// # Errors
+    /// If a record is damaged.
+    pub fn sweep_records(&self) -> Result<Vec<SweepRecord>> {
+        let of_sweep = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(SWEEP));
+        let sweeps: Vec<PathBuf> = self.record_files().into_iter().filter(of_sweep).collect();
+        if !sweeps.is_empty() {
+            return sweeps.iter().map(|path| read_record(path)).collect();
+        }
+        let mut records = self.records()?;
+        // The record of the main table is older than that of the same table in its own folder.
+        if records.first().is_some_and(|main| records[1..].iter().any(|record| record.table == main.table)) {
+            records.remove(0);
+        }
+        Ok(records)
+    }
+
+    /// The files of the records in the folders of all tables, the last one first.
+    fn record_files(&self) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(self.path().join("tables")).into_iter().flatten().flatten();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+        let mut paths: Vec<PathBuf> =
+            files.filter(|file| is_record(&file.file_name().to_string_lossy())).map(|file| file.path()).collect();
+        let time = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+        paths.sort_by_key(|path| std::cmp::Reverse(time(path)));
+        paths
     }
 
     /// A folder for the files of a new table, which is removed with the returned value.
@@ -136,8 +173,12 @@ impl ExperimentFolder {
         lease.confirm()?;
         create_folder(&own)?;
         copy(written, &own)?;
+        let sweep = own.join(record.file()?);
+        if sweep.exists() {
+            write_record(&sweep, record)?;
+        }
         let record = SweepRecord { files: files(&own)?, ..record.clone() };
-        write_record(&own, &record)?;
+        write_record(&own.join(RECORD), &record)?;
         if record.is_diagnosis {
             return Ok(Published::Apart(own));
         }
@@ -154,7 +195,7 @@ impl ExperimentFolder {
                 std::fs::remove_file(&path).map_err(|error| StorageError::new("remove", &path, error))?;
             }
         }
-        write_record(self.path(), &record)?;
+        write_record(&self.path().join(RECORD), &record)?;
         Ok(Published::Main)
     }
 
@@ -178,8 +219,13 @@ fn read_record(path: &Path) -> Result<SweepRecord> {
     serde_json::from_slice(&read(path)?).with_context(|| format!("`{}` is damaged", path.display()))
 }
 
-fn write_record(folder: &Path, record: &SweepRecord) -> Result<()> {
-    Ok(write_whole(&folder.join(RECORD), &serde_json::to_vec_pretty(record)?)?)
+fn write_record(path: &Path, record: &SweepRecord) -> Result<()> {
+    Ok(write_whole(path, &serde_json::to_vec_pretty(record)?)?)
+}
+
+/// Whether a file of this name holds a record, in the folder of a table.
+fn is_record(name: &str) -> bool {
+    name == RECORD || name.starts_with(SWEEP) && name.ends_with(".json")
 }
 
 /// The names of a table's files in `folder`.
@@ -187,7 +233,7 @@ fn files(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder).map_err(|error| StorageError::new("read", folder, error))?;
     let names = entries.flatten().filter(|entry| entry.path().is_file()).map(|entry| entry.file_name());
     let names = names.map(|name| name.to_string_lossy().into_owned());
-    let mut names: Vec<String> = names.filter(|name| name != RECORD && !name.starts_with('.')).collect();
+    let mut names: Vec<String> = names.filter(|name| !is_record(name) && !name.starts_with('.')).collect();
     names.sort();
     Ok(names)
 }
@@ -213,4 +259,59 @@ fn results(folder: &Path) -> Result<u64> {
         Ok(by_method.values().sum())
     };
     parse().with_context(|| format!("`{}` is damaged; delete it to write it again", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::ExperimentSource;
+
+    #[test]
+    fn the_sweeps_of_one_table_are_told_apart() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
+        let record = |seeds: &str| SweepRecord {
+            profile: None,
+            assignments: vec![format!("seeds={seeds}")],
+            data: DataIdentity::default(),
+            caveats: Vec::new(),
+            table: "1a2b3c4d".into(),
+            files: Vec::new(),
+            is_diagnosis: false,
+        };
+        let seeds = || -> Vec<String> {
+            // The next file gets a later time.
+            std::thread::sleep(Duration::from_millis(20));
+            folder.sweep_records().unwrap().iter().map(|record| record.assignments.concat()).collect()
+        };
+        folder.begin_sweep(&record("2")).unwrap();
+        assert_eq!(seeds(), ["seeds=2"]);
+        folder.begin_sweep(&record("[7]")).unwrap();
+        assert_eq!(seeds(), ["seeds=[7]", "seeds=2"]);
+        // The same sweep that goes on, and one that has written its table.
+        folder.begin_sweep(&record("2")).unwrap();
+        assert_eq!(seeds(), ["seeds=2", "seeds=[7]"]);
+        let written = folder.new_table().unwrap();
+        std::fs::write(written.path().join("table.md"), "a table").unwrap();
+        assert_eq!(folder.publish(&record("[7]"), written.path(), false).unwrap(), Published::Main);
+        assert_eq!(seeds(), ["seeds=[7]", "seeds=2"]);
+        assert_eq!(folder.records().unwrap()[0].files, ["table.md"], "a record is no file of the table");
+        // A report with other flags is no sweep.
+        assert_eq!(folder.publish(&record("3"), written.path(), false).unwrap(), Published::Main);
+        assert_eq!(seeds(), ["seeds=[7]", "seeds=2"]);
+    }
+
+    #[test]
+    fn the_sweep_of_a_table_by_an_earlier_version_is_known() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = ExperimentFolder::create(place.path(), &ExperimentSource::built_in("table1").unwrap()).unwrap();
+        let own = folder.table("1a2b3c4d");
+        create_folder(&own).unwrap();
+        let text = r#"{ "profile": null, "assignments": ["seeds=2"], "origin": null, "table": "1a2b3c4d" }"#;
+        for path in [folder.path().join(RECORD), own.join(RECORD)] {
+            std::fs::write(path, text).unwrap();
+        }
+        let known = folder.sweep_records().unwrap();
+        assert_eq!(known.iter().map(|record| record.assignments.concat()).collect::<Vec<_>>(), ["seeds=2"]);
+    }
 }

@@ -32,7 +32,7 @@ impl AgainstPaper {
         column: &Column,
         ours: Option<&Summary>,
     ) -> Result<Option<Self>> {
-        let (experiment, key) = (&context.plan.experiment, format!("{}.{}", column.task, column.metric));
+        let (experiment, key) = (&context.plan.experiment, column.key());
         let paper = experiment.reference.get(method).and_then(|row| row.cells.get(&key)).copied();
         let (Some(paper), Some(setting)) = (paper, &experiment.paper) else { return Ok(None) };
         let verdict = Verdict::CannotBeCompared;

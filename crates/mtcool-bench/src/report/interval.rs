@@ -1,9 +1,9 @@
-//! The interval of a mean over runs.
+//! The confidence of the report's intervals, and the interval of a mean over runs.
 
 use mtcool_metrics::{MeanDifference, MetricError, Summary};
 
-/// Confidence of the intervals.
-const CONFIDENCE: f64 = 0.95;
+/// Confidence of all intervals of the report.
+pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// The 95 % interval of the mean of runs (Student's t); `None` if there are fewer than two.
 ///

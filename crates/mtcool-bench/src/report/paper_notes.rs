@@ -37,8 +37,7 @@ pub(super) fn rule(context: &TableContext<'_>, rows: &[TableRow], columns: &[Col
     let has_difference =
         |at: usize| rows.iter().any(|row| row.against_paper[at].is_some_and(|cell| cell.difference.is_some()));
     let tolerance = |(at, column): (usize, &Column)| {
-        let tolerance =
-            paper.tolerance.get(&format!("{}.{}", column.task, column.metric)).filter(|_| has_difference(at))?;
+        let tolerance = paper.tolerance.get(&column.key()).filter(|_| has_difference(at))?;
         Some(format!("{} {tolerance}", column.label))
     };
     let tolerances: Vec<String> = columns.iter().enumerate().filter_map(tolerance).collect();

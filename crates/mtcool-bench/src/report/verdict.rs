@@ -3,10 +3,8 @@
 use anyhow::Result;
 use mtcool_metrics::{MeanDifference, Summary};
 
+use super::interval::CONFIDENCE;
 use crate::plan::Cell;
-
-/// Confidence of the intervals.
-const CONFIDENCE: f64 = 0.95;
 
 /// Whether a result of the paper is reproduced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

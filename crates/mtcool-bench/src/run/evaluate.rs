@@ -1,7 +1,8 @@
 //! Evaluates the networks of a run: on the validation split after each epoch, and on the split that its table reports.
 //!
-//! This is the only place where the test split is read, which `cargo xtask tidy` checks: once, at the end of a run of a table ([`Run::evaluate_end`]), or after every
-//! epoch of a run for the diagnosis `test-selection` ([`Run::evaluate_optimistically`]), which stands in no table.
+//! This is the only place where the test split is read, which `cargo xtask tidy` checks: once, at the end of a run of a table
+//! ([`Run::evaluate_end`]), or after every epoch of a run for the diagnosis `test-selection` ([`Run::evaluate_optimistically`]), which
+//! stands in no table.
 
 use anyhow::Result;
 use mtcool_core::{Parameters, Problem};

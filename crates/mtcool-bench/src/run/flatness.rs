@@ -12,7 +12,7 @@ const MOST_DRAWS: usize = 10_000;
 /// How flatness is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FlatnessRequest {
-    /// The half-widths r of the uniform noise, ascending, 0 or more.
+    /// The half-widths r of the uniform noise, each 0 or more.
     pub radii: Vec<f64>,
     /// Number of draws of the noise for each radius.
     pub draws: usize,
@@ -42,7 +42,7 @@ impl FlatnessRequest {
 ///
 /// # Errors
 /// If a forward pass fails.
-pub fn measure(
+pub fn measure_flatness(
     problem: &Problem,
     parameters: &Parameters,
     batches: &[Vec<Batch>],
@@ -143,7 +143,7 @@ mod tests {
         };
         let request = FlatnessRequest { radii: vec![0.0, 0.1, 0.2], draws: 400 };
         let names = [Name::from("a"), Name::from("b")];
-        let found = measure(&problem, &parameters, &[vec![batch.clone(), batch]], &names, &request).unwrap();
+        let found = measure_flatness(&problem, &parameters, &[vec![batch.clone(), batch]], &names, &request).unwrap();
         assert_eq!(found.len(), 2 * 2 * 3);
         for entry in &found {
             // The output at the minimum is 3; E[(factor r u)^2] = (factor r)^2 / 3 for u of U(-1, 1).

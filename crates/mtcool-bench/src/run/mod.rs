@@ -16,7 +16,7 @@ mod times;
 mod train;
 
 pub use ended::{Diverged, Interrupted};
-pub use flatness::{FlatnessRequest, measure};
+pub use flatness::{FlatnessRequest, measure_flatness};
 pub use problem::problem;
 pub use search::Halving;
 pub use sweep::{Outcome, Sweep};

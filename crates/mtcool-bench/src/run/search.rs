@@ -127,7 +127,7 @@ impl Halving<'_> {
                 Some(mean).filter(|mean| mean.is_finite() && diverged == 0)
             };
             let columns = self.search.objective.iter().enumerate();
-            let named = columns.map(|(at, column)| (format!("{}.{}", column.task, column.metric), mean(at)));
+            let named = columns.map(|(at, column)| (column.key(), mean(at)));
             let scores: Vec<f64> = values.iter().map(|run| score(run, &self.search.objective)).collect();
             let summary = Summary::of(&scores).filter(|summary| summary.mean.is_finite() && diverged == 0);
             let folder = |run: &&StoredRun| run.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -162,11 +162,10 @@ fn values(run: &StoredRun, objective: &[Column]) -> Result<Vec<f64>> {
         match last.iter().find(is_cell) {
             Some(row) => Ok(row.value),
             None => bail!(
-                "{}: `{}.{}` is not measured on the validation split, so that settings cannot be chosen by it; name columns that are \
-                 as `search.objective`, or give the data a validation part",
+                "{}: `{}` is not measured on the validation split, so that settings cannot be chosen by it; let `search.objective` name \
+                 columns that are, or give the data a validation part",
                 run.name(),
-                column.task,
-                column.metric
+                column.key()
             ),
         }
     };

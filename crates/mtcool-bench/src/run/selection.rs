@@ -17,9 +17,9 @@ pub(super) fn keep_if_best(state: &mut Checkpoint, objective: &[Column], evaluat
         let mut found = evaluation.measurements.iter().filter(|found| found.task == column.task);
         let found = found.find(|found| found.metric == *column.metric).with_context(|| {
             format!(
-                "`{}.{}` is not measured on the validation split, so that no epoch can be selected by it; name columns that are \
-                 as `training.select_by`, or give the data a validation part",
-                column.task, column.metric
+                "`{}` is not measured on the validation split, so that no epoch can be selected by it; let `training.select_by` name \
+                 columns that are, or give the data a validation part",
+                column.key()
             )
         });
         Ok(found?.value)

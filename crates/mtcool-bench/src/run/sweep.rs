@@ -38,6 +38,30 @@ pub struct Sweep<'a> {
     pub stop: &'a AtomicUsize,
 }
 
+/// How the turn of one run ended.
+enum TurnEnd {
+    /// The run is finished, now or since earlier.
+    Finished,
+    /// It failed, now or earlier, for this reason if that is known.
+    Failed(Option<String>),
+    /// Another process executes it.
+    Elsewhere,
+    /// The process was asked to stop.
+    Interrupted(Interrupted),
+}
+
+impl TurnEnd {
+    /// What the progress display shows of the run from now on.
+    fn phase(&self) -> Phase {
+        match self {
+            Self::Finished => Phase::Finished,
+            Self::Failed(_) => Phase::Failed,
+            Self::Elsewhere => Phase::Elsewhere,
+            Self::Interrupted(_) => Phase::Interrupted,
+        }
+    }
+}
+
 /// How a sweep ended.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -92,7 +116,7 @@ impl Sweep<'_> {
         Ok(outcome)
     }
 
-    /// Executes each of `pending` that is free; returns those that other processes hold.
+    /// Gives each of `pending` its turn, until the process is asked to stop; returns the runs that other processes execute.
     fn pass<'a>(
         &'a self,
         pending: Vec<Run<'a>>,
@@ -100,69 +124,67 @@ impl Sweep<'_> {
         progress: &mut SweepProgress,
         outcome: &mut Outcome,
     ) -> Result<Vec<Run<'a>>> {
-        let mut busy = Vec::new();
+        let mut elsewhere = Vec::new();
         for run in pending {
             outcome.is_stopped |= self.stop.load(Ordering::Relaxed) > 0;
             if outcome.is_stopped {
                 break;
             }
             progress.turn_to(&run.name(), Phase::Running);
-            let held = match RunFolder::claim(self.folder, run.config, &run.method.entry.name)? {
-                Claim::Busy => {
-                    progress.set_phase(Phase::Elsewhere);
-                    busy.push(run);
-                    continue;
+            let end = self.turn(&run, environment, progress)?;
+            progress.set_phase(end.phase());
+            match end {
+                TurnEnd::Finished => outcome.finished += 1,
+                TurnEnd::Failed(message) => outcome.failures.extend(message),
+                TurnEnd::Elsewhere => elsewhere.push(run),
+                TurnEnd::Interrupted(interrupted) => {
+                    (outcome.is_stopped, outcome.interrupted) = (true, Some(interrupted));
                 }
-                Claim::Done(status) => {
-                    progress.skip(run.budget());
-                    let is_failed = status.status == Status::Failed;
-                    progress.set_phase(if is_failed { Phase::Failed } else { Phase::Finished });
-                    if is_failed {
-                        outcome.failures.extend(status.message);
-                    } else {
-                        outcome.finished += 1;
-                    }
-                    continue;
-                }
-                Claim::Ours(held) if self.plan.experiment.log.contains(&MetricLog::Tensorboard) => {
-                    (*held).with_events(run.config)?
-                }
-                Claim::Ours(held) => *held,
-            };
-            // With cross-validation, the parts depend on the seed.
-            let record = RunRecord { environment: environment.clone(), data: run.suite.record() };
-            let result = run.execute(&held, &record, progress);
-            // The error may be that a file was gone, so this is asked whatever the error is.
-            if let Some(taken) = result.as_ref().err().and_then(|_| held.taken_over()) {
-                tracing::warn!("{}: {taken}", run.name());
-                progress.set_phase(Phase::Elsewhere);
-                busy.push(run);
-                continue;
-            }
-            match result {
-                Ok(()) => {
-                    tracing::info!("{} is finished", run.name());
-                    progress.set_phase(Phase::Finished);
-                    outcome.finished += 1;
-                }
-                Err(error) if error.is::<StorageError>() => return Err(error),
-                Err(error) => match error.downcast::<Interrupted>() {
-                    Ok(interrupted) => {
-                        progress.set_phase(Phase::Interrupted);
-                        (outcome.is_stopped, outcome.interrupted) = (true, Some(interrupted));
-                        break;
-                    }
-                    Err(error) => {
-                        let named = if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.name()) };
-                        let message = format!("{named}{}", one_line(&error));
-                        tracing::error!("{message}; the other runs go on");
-                        progress.set_phase(Phase::Failed);
-                        outcome.failures.push(message);
-                    }
-                },
             }
         }
-        Ok(busy)
+        Ok(elsewhere)
+    }
+
+    /// Executes `run` to its end if it is free and not over.
+    ///
+    /// # Errors
+    /// As [`Sweep::execute`].
+    fn turn(&self, run: &Run<'_>, environment: &Environment, progress: &mut SweepProgress) -> Result<TurnEnd> {
+        let held = match RunFolder::claim(self.folder, run.config, &run.method.entry.name)? {
+            Claim::Busy => return Ok(TurnEnd::Elsewhere),
+            Claim::Done(status) => {
+                progress.skip(run.budget());
+                let is_failed = status.status == Status::Failed;
+                return Ok(if is_failed { TurnEnd::Failed(status.message) } else { TurnEnd::Finished });
+            }
+            Claim::Ours(held) if self.plan.experiment.log.contains(&MetricLog::Tensorboard) => {
+                (*held).with_events(run.config)?
+            }
+            Claim::Ours(held) => *held,
+        };
+        // With cross-validation, the parts depend on the seed.
+        let record = RunRecord { environment: environment.clone(), data: run.suite.record() };
+        let Err(error) = run.execute(&held, &record, progress) else {
+            tracing::info!("{} is finished", run.name());
+            return Ok(TurnEnd::Finished);
+        };
+        // The error may be that a file was gone, so this is asked whatever the error is.
+        if let Some(taken) = held.taken_over() {
+            tracing::warn!("{}: {taken}", run.name());
+            return Ok(TurnEnd::Elsewhere);
+        }
+        if error.is::<StorageError>() {
+            return Err(error);
+        }
+        Ok(match error.downcast::<Interrupted>() {
+            Ok(interrupted) => TurnEnd::Interrupted(interrupted),
+            Err(error) => {
+                let named = if error.is::<Diverged>() { String::new() } else { format!("{}: ", run.name()) };
+                let message = format!("{named}{}", one_line(&error));
+                tracing::error!("{message}; the other runs go on");
+                TurnEnd::Failed(Some(message))
+            }
+        })
     }
 
     /// What the progress display has to know.

@@ -190,25 +190,52 @@ impl Run<'_> {
                 return Ok(());
             }
             let probed = self.probe(problem, state)?;
-            // The passes of evaluations and probes are no part of a step.
-            problem.take_times();
-            let (started, mut timed) = (Instant::now(), TimedBatches::new(batches.as_mut()));
-            let losses = self.step(problem, method, &mut state.parameters, &mut timed, &state.position, budget)?;
-            let whole = started.elapsed();
-            timed.add_step(whole, problem.take_times(), &mut state.position.times);
-            state.position.train_seconds += whole.as_secs_f64();
-            state.position.step += 1;
-            state.position.batches += drawn;
-            state.position.diagnostics.add(method.diagnostics());
-            if let (Some(probed), None) = (probed, &method.diagnostics().gramian) {
-                state.position.diagnostics.add(&probed);
-            }
-            for entry in &losses {
-                state.position.sums[entry.task].add(entry.loss, entry.regularizer);
-            }
-            self.log_step(&losses, state);
+            let losses = self.timed_step(problem, method, state, batches.as_mut(), budget)?;
+            self.count_step(drawn, &losses, (method.diagnostics(), probed), state);
             progress.advance(drawn, || self.describe(&state.position, &losses));
         }
+    }
+
+    /// A step of `method`, whose times are added to those of the epoch.
+    fn timed_step(
+        &self,
+        problem: &Problem,
+        method: &mut dyn Method,
+        state: &mut Checkpoint,
+        batches: &mut dyn BatchSource,
+        budget: u64,
+    ) -> Result<Vec<LossValues>> {
+        // The passes of evaluations and probes are no part of a step.
+        problem.take_times();
+        let (started, mut timed) = (Instant::now(), TimedBatches::new(batches));
+        let losses = self.step(problem, method, &mut state.parameters, &mut timed, &state.position, budget)?;
+        let whole = started.elapsed();
+        timed.add_step(whole, problem.take_times(), &mut state.position.times);
+        state.position.train_seconds += whole.as_secs_f64();
+        Ok(losses)
+    }
+
+    /// Counts a step that has drawn `drawn` batches of each task, and adds its losses, the method's diagnostics and those of a probe to
+    /// the sums of the epoch.
+    fn count_step(
+        &self,
+        drawn: u64,
+        losses: &[LossValues],
+        (diagnostics, probed): (&Diagnostics, Option<Diagnostics>),
+        state: &mut Checkpoint,
+    ) {
+        let position = &mut state.position;
+        position.step += 1;
+        position.batches += drawn;
+        position.diagnostics.add(diagnostics);
+        // A method that computes the gradients itself needs no probe.
+        if let (Some(probed), None) = (probed, &diagnostics.gramian) {
+            position.diagnostics.add(&probed);
+        }
+        for entry in losses {
+            position.sums[entry.task].add(entry.loss, entry.regularizer);
+        }
+        self.log_step(losses, state);
     }
 
     fn batches(&self, position: u64) -> Result<Box<dyn BatchSource>> {
@@ -226,7 +253,7 @@ impl Run<'_> {
     ) -> Result<Vec<LossValues>> {
         let progress = position.batches as f64 / budget as f64;
         let report = method.step(Step { problem, parameters, batches, progress });
-        let report = report.map_err(|source| match is_final(&source) {
+        let report = report.map_err(|source| match would_fail_again(&source) {
             true => anyhow::Error::from(Diverged::Method { run: self.name(), step: position.step, source }),
             false => source.into(),
         })?;
@@ -312,13 +339,13 @@ impl Run<'_> {
             losses.find(|measurement| *measurement.task == **task).map_or(f64::NAN, |measurement| measurement.value)
         };
         let validation: Vec<f64> = names.iter().map(loss_of).collect();
-        self.diagnose(problem, state)?;
+        self.record_diagnosis(problem, state)?;
         let epochs = state.position.epoch;
         Ok(method.end_epoch(&EpochSummary { epochs, training_losses: &training, validation_losses: &validation })?)
     }
 
-    /// For a diagnosis, records what it measures at the end of an epoch.
-    fn diagnose(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
+    /// For a run of a [`Diagnosis`](crate::plan::Diagnosis), records what it measures at the end of an epoch.
+    fn record_diagnosis(&self, problem: &Problem, state: &mut Checkpoint) -> Result<()> {
         let Position { step, epoch, .. } = state.position;
         let found = self.evaluate_optimistically(problem, &state.parameters, step)?;
         if let (Some(diagnosis), Some(found)) = (self.config.diagnosis, found) {
@@ -334,9 +361,9 @@ fn progress_of(position: &Position) -> RunProgress {
     RunProgress { epoch, step, batches, train_seconds, selected_epoch: position.best.map(|best| best.epoch) }
 }
 
-/// Whether a step failed because of its losses or gradients, so that it would fail again. Storage, memory and batches are no such
-/// reasons.
-fn is_final(error: &Error) -> bool {
+/// Whether a step failed because of its losses or gradients, which would be the same in another attempt. Storage, memory and batches
+/// are no such reasons.
+fn would_fail_again(error: &Error) -> bool {
     matches!(error, Error::Mismatch { .. } | Error::OutOfRange { .. } | Error::NonFiniteLoss { .. })
 }
 
@@ -369,8 +396,8 @@ mod tests {
     fn a_method_that_refuses_its_losses_is_over_but_a_missing_batch_is_not() {
         let mut grad_norm = mtcool_baselines::GradNorm::new(1.5, 0.025).unwrap();
         let refused = grad_norm.combine(&Jacobian::new(&[], &[1.0, 0.0]), 0);
-        assert!(is_final(&refused.unwrap_err()));
+        assert!(would_fail_again(&refused.unwrap_err()));
         let source = Box::new(std::io::Error::other("the disk is full"));
-        assert!(!is_final(&Error::Batch { task: 0, source }));
+        assert!(!would_fail_again(&Error::Batch { task: 0, source }));
     }
 }

@@ -94,6 +94,11 @@ impl Column {
         Self { task: task.into(), metric: metric.into(), label: label.into(), is_lower_better: false, is_percent: true }
     }
 
+    /// `task.metric`, the name of the column in experiments and messages.
+    pub fn key(&self) -> String {
+        format!("{}.{}", self.task, self.metric)
+    }
+
     /// The same where a lower figure is better.
     #[must_use]
     pub fn lower_is_better(self) -> Self {

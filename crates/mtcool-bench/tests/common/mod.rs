@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+pub mod cells;
 #[cfg(unix)]
 pub mod slurm;
 
@@ -57,6 +58,16 @@ fn program() -> OsString {
     std::env::var_os("MTCOOL_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_mtcool").into())
 }
 
+/// The program, started in `folder` and without `MTCOOL_*` variables, so that no other file or setting affects it.
+pub fn program_in(folder: &Path) -> Command {
+    let mut command = Command::new(program());
+    command.current_dir(folder);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// A temporary folder with 600 training and 100 test digits, and space for results.
 pub struct Lab {
     folder: TempDir,
@@ -82,15 +93,10 @@ impl Lab {
         find_run(&self.path().join(results).join("table1"), run)
     }
 
-    /// The program, started in the temporary folder and without `MTCOOL_*` variables, so that no other file or setting affects
-    /// it. `--set` among `arguments` becomes a variable, which a flag that is added to the command may override: a key may be given
-    /// in one flag only.
+    /// The program in the temporary folder, as [`program_in`]. `--set` among `arguments` becomes a variable, which
+    /// a flag that is added to the command may override: a key may be given in one flag only.
     pub fn mtcool(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.current_dir(self.path());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MTCOOL_")) {
-            command.env_remove(name);
-        }
+        let mut command = program_in(self.path());
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
             match *argument {

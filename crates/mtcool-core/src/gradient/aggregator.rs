@@ -1,4 +1,4 @@
-//! A seam: combinations of the tasks' gradients.
+//! [`Aggregator`]: combinations of the tasks' gradients.
 
 use super::checks::require_one_per_task;
 use super::convention::Convention;

@@ -1,4 +1,4 @@
-//! A seam: methods that find the direction by passes of their own.
+//! [`DirectionSource`]: methods that find the direction by passes of their own.
 
 use candle_core::Tensor;
 

@@ -1,6 +1,6 @@
 //! The other kind of method: find one direction for all tasks, then descend along it.
 //!
-//! A method of one's own implements one of three seams: [`LossWeighting`] (weights on the losses), [`Aggregator`] (a
+//! A method of one's own implements one of three traits: [`LossWeighting`] (weights on the losses), [`Aggregator`] (a
 //! combination of the tasks' gradients) or [`DirectionSource`] (a direction from passes of its own). [`GradientMethod`] makes
 //! a training method of it.
 

@@ -1,4 +1,4 @@
-//! A seam: weights on the tasks' losses.
+//! [`LossWeighting`]: weights on the tasks' losses.
 
 use crate::error::Result;
 use crate::method::{EpochSummary, MethodState};

@@ -2,15 +2,16 @@
 
 use crate::error::{Result, require};
 
-/// How the learning rate changes over a run; `progress` runs from 0 to 1 with the samples seen.
+/// How the learning rate changes over a run: the base rate times a factor that depends on the progress p, the fraction of the run's
+/// samples that have been seen, from 0 to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum RateSchedule {
-    /// Always the base rate.
+    /// The factor 1.
     #[default]
     Constant,
-    /// Half a cosine, from the base rate down to 0.
+    /// `(1 + cos(pi p)) / 2`: half a cosine, from 1 down to 0.
     Cosine,
-    /// The base rate times `gamma` for each of the `milestones` that has been passed.
+    /// `gamma^n`, n the number of `milestones` that are at most p.
     Step {
         /// Fractions of the run, in `0..1`.
         milestones: Vec<f64>,

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent with momentum and weight decay.
 
 use super::decay::{DecayedParameters, check_weight_decay};
-use super::seam::{Optimizer, OptimizerInputs};
+use super::interface::{Optimizer, OptimizerInputs};
 use super::update_parameter::update_parameter;
 use crate::error::{Result, require};
 use crate::parameters::Parameters;

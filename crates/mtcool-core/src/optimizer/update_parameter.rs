@@ -3,8 +3,8 @@
 use candle_core::Tensor;
 
 use super::by_operations::by_operations;
+use super::interface::OptimizerInputs;
 use super::one_pass::in_one_pass;
-use super::seam::OptimizerInputs;
 use crate::error::Result;
 use crate::parameter_name::ParameterName;
 use crate::state_tensors::StateTensors;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::clipping::clip_to_norm;
+use super::interface::{Optimizer, OptimizerInputs};
 use super::rate::RateSchedule;
-use super::seam::{Optimizer, OptimizerInputs};
 use super::sgd::Sgd;
 use crate::error::{Result, require};
 use crate::parameters::{Gradients, Parameters};

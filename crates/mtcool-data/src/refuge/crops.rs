@@ -58,8 +58,8 @@ impl SquareCut {
     }
 }
 
-/// The squares of all cases, the name of the cache entry, which says what they were made of, and SHA-256 of each image file: array 3n is the image
-/// `[S, S, 3]` of case n, array 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
+/// The squares of all cases, the name of the cache entry, which says what they were made of, and SHA-256 of each image file: array 3n
+/// is the image `[S, S, 3]` of case n, array 3n + 1 its classes `[S, S]`, array 3n + 2 its [`Facts`].
 pub(super) fn open(
     inventory: &Inventory,
     cache: &Path,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{Element, dispatch, elements};
+use crate::element::{Element, on_elements};
 use crate::loss_settings::{RegressionLoss, RegressionWeights};
 use crate::memory::written;
 use crate::recording::apply2;
@@ -54,8 +54,7 @@ impl CustomOp2 for Forward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, targets: &CpuStorage, tl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let loss = dispatch!(self.name(), x, T => {
-            let (x, targets) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), targets, tl)?);
+        let loss = on_elements!(self.name(), T, x: xl, targets: tl => {
             let parts = x.par_chunks(ELEMENTS_A_PART).zip(targets.par_chunks(ELEMENTS_A_PART));
             let sums = parts.map(|(x, targets)| {
                 errors(x, targets).flatten().fold((0.0, 0), |(sum, count), error| (sum + self.loss.loss(error), count + 1))
@@ -63,7 +62,7 @@ impl CustomOp2 for Forward {
             let sums = sums.collect::<Vec<(f64, usize)>>();
             let (sum, count) = sums.into_iter().fold((0.0, 0), |all, part| (all.0 + part.0, all.1 + part.1));
             self.kept.get_or_init(|| Kept::OnCpu(count));
-            T::to_cpu_storage_owned(vec![T::from_f64(if count > 0 { sum / count as f64 } else { 0.0 })])
+            vec![T::from_f64(if count > 0 { sum / count as f64 } else { 0.0 })]
         });
         Ok((loss, Shape::from(())))
     }
@@ -119,8 +118,7 @@ impl CustomOp2 for Backward {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, targets: &CpuStorage, tl: &Layout) -> Result<(CpuStorage, Shape)> {
-        let result = dispatch!(self.name(), x, T => {
-            let (x, targets) = (elements::<T>(self.name(), x, xl)?, elements::<T>(self.name(), targets, tl)?);
+        let result = on_elements!(self.name(), T, x: xl, targets: tl => {
             let write = |result: &mut [T]| {
                 let inputs = x.par_chunks(ELEMENTS_A_PART).zip(targets.par_chunks(ELEMENTS_A_PART));
                 result.par_chunks_mut(ELEMENTS_A_PART).zip(inputs).for_each(|(result, (x, targets))| {
@@ -129,7 +127,7 @@ impl CustomOp2 for Backward {
                     }
                 });
             };
-            T::to_cpu_storage_owned(written(x.len(), write))
+            written(x.len(), write)
         });
         Ok((result, xl.shape().clone()))
     }

@@ -7,11 +7,11 @@ mod sizes;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{dispatch, elements, on_cpu};
+use crate::element::{dispatch, on_cpu, on_elements};
 use crate::recording::apply3;
 use crate::settings::{Norm, Statistics};
 pub(crate) use forward::{affines, apply, apply_in_place, moments};
@@ -59,11 +59,9 @@ impl CustomOp3 for Norm {
         bias: &CpuStorage,
         bl: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let y = dispatch!("norm", x, T => {
-            let (weight, bias) = (elements::<T>("norm", weight, wl)?, elements::<T>("norm", bias, bl)?);
-            let (parameters, x) = ([weight, bias].concat(), elements::<T>("norm", x, xl)?);
+        let y = on_elements!(self.name(), T, x: xl, weight: wl, bias: bl => {
             let moments = moments(self, xl.dims(), x);
-            T::to_cpu_storage_owned(apply(&affines(self, xl.dims(), &moments, &parameters), self.activation, x))
+            apply(&affines(self, xl.dims(), &moments, &[weight, bias].concat()), self.activation, x)
         });
         Ok((y, xl.shape().clone()))
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 #[cfg(feature = "cuda")]
 use candle_core::CudaStorage;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId, WithDType, bail};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor, TensorId, bail};
 use indexmap::IndexMap;
 use rayon::prelude::*;
 
@@ -13,7 +13,7 @@ use super::late_weights::LateWeights;
 use super::tape::{Body, Operation, Record, Tape};
 #[cfg(feature = "cuda")]
 use crate::cuda;
-use crate::element::{dispatch, elements};
+use crate::element::on_elements;
 use crate::jobs::ELEMENTS_A_JOB;
 
 /// The gradients of the recorded variables, by the variables' ids, from the gradients of outputs.
@@ -123,10 +123,8 @@ impl CustomOp2 for Sum {
         if al.shape() != bl.shape() {
             bail!("{}: {:?} and {:?} of one tensor", self.name(), al.shape(), bl.shape());
         }
-        let sum = dispatch!(self.name(), a, T => {
-            let (a, b) = (elements::<T>(self.name(), a, al)?, elements::<T>(self.name(), b, bl)?);
-            let pairs = a.par_iter().zip(b).with_min_len(ELEMENTS_A_JOB);
-            T::to_cpu_storage_owned(pairs.map(|(&a, &b)| a + b).collect())
+        let sum = on_elements!(self.name(), T, a: al, b: bl => {
+            a.par_iter().zip(b).with_min_len(ELEMENTS_A_JOB).map(|(&a, &b)| a + b).collect()
         });
         Ok((sum, al.shape().clone()))
     }

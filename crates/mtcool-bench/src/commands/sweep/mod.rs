@@ -52,7 +52,7 @@ pub(super) fn sweep(registry: &Registry, arguments: &cli::Sweep) -> Result<()> {
     };
     checked.check()?;
     external::check(&plan, &record.data)?;
-    folder.begin_table(&record)?;
+    folder.begin_sweep(&record)?;
     match (&arguments.request.gpus, on_card) {
         (Some(gpus), false) => {
             tracing::warn!(

@@ -5,8 +5,9 @@
 //! seconds, and before it writes anything else: this shows that it lives, and fails if another process has taken the lease.
 //!
 //! Processes of the same kernel, on the same mounted file system, see that a holder is gone, since the kernel releases its lock on
-//! the file, unless that file system does not show locks. Others go by the age of the newest generation, by the file system's own clock. One that is too old, or of the future
-//! because that clock jumped, is watched: if a living holder has not replaced it for two of its intervals, the lease is taken.
+//! the file, unless that file system does not show locks. Others go by the age of the newest generation, by the file system's own
+//! clock. One that is too old, or of the future because that clock jumped, is watched: if a living holder has not replaced it for two of
+//! its intervals, the lease is taken.
 //!
 //! This relies on a file system where a file appears under its name completely and once (a rename or a link that fails if the name
 //! is taken), where a process that adds a file to a folder then sees what others added before, and which dates files by one clock.

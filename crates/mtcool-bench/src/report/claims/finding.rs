@@ -6,8 +6,6 @@ use crate::plan::Direction;
 
 /// Significance of a p-value after Holm's correction.
 const LEVEL: f64 = 0.05;
-/// Confidence of the intervals.
-pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// Whether a claim is supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

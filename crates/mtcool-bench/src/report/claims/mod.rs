@@ -7,10 +7,11 @@ use anyhow::Result;
 use mtcool_metrics::{Bootstrap, Interval, MetricError, holm};
 use rayon::prelude::*;
 
+use super::interval::CONFIDENCE;
 use super::row::TableRow;
 use crate::plan::{Claim, Direction, Experiment};
 use crate::suite::{Column, Name};
-use finding::{CONFIDENCE, p_value};
+use finding::p_value;
 use sample::Sample;
 
 pub use finding::Finding;
@@ -89,12 +90,11 @@ fn compare(
     columns: &[Column],
     split: &str,
 ) -> Result<Vec<JudgedPair>> {
-    let key = |column: &Column| format!("{}.{}", column.task, column.metric);
     let row = |name: &String| rows.iter().find(|row| row.method.name == name.as_str() && row.runs > 0);
     let mut pairs = Vec::new();
     for own in claim.methods.iter().filter_map(row) {
         for other in claim.against.iter().filter_map(row) {
-            let of_claim = columns.iter().enumerate().filter(|(_, column)| claim.columns.contains(&key(column)));
+            let of_claim = columns.iter().enumerate().filter(|(_, column)| claim.columns.contains(&column.key()));
             pairs.extend(of_claim.map(|(at, column)| (own, other, at, column)));
         }
     }
@@ -107,8 +107,9 @@ fn compare(
         let p = p_value(&difference, claim.direction, claim.margin, column.is_lower_better);
         let runs = [own.runs, other.runs];
         let mean = |row: &TableRow| row.cells[at].map(|cell| cell.mean);
-        let of_paper =
-            |row: &TableRow| experiment.reference.get(&*row.method.name)?.cells.get(&key(column)).map(|cell| cell.mean);
+        let of_paper = |row: &TableRow| {
+            experiment.reference.get(&*row.method.name)?.cells.get(&column.key()).map(|cell| cell.mean)
+        };
         Ok(Some(JudgedPair {
             method: own.method.label.clone(),
             against: other.method.label.clone(),

@@ -38,7 +38,7 @@ fn list(numbers: impl Iterator<Item = String>) -> String {
 fn facts(report: &SearchReport<'_>) -> Vec<String> {
     let SearchReport { plan, search, caveats, .. } = report;
     let rungs = &search.rungs;
-    let columns = search.objective.iter().map(|column| format!("`{}.{}`", column.task, column.metric));
+    let columns = search.objective.iter().map(|column| format!("`{}`", column.key()));
     let signs = if search.objective.iter().any(|column| column.is_lower_better) {
         "; columns in which smaller values are better count with the opposite sign"
     } else {

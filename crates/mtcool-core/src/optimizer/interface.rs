@@ -1,4 +1,4 @@
-//! The seam that every optimiser implements: a pure update with explicit state.
+//! [`Optimizer`], the trait of all optimisers: a pure update with explicit state.
 
 use std::fmt;
 

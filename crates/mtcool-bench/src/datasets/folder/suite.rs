@@ -316,3 +316,28 @@ pub(super) fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
     }
     Ok(draw(folder, FolderSynthesis { cases: train + test, side: SIDE / shrink, seed })?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_no_measured_case_has_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let [root, cache] = ["cells", "cache"].map(|name| folder.path().join(name));
+        let synthesis = FolderSynthesis { cases: 60, side: 32, seed: 1 };
+        draw(&root, synthesis).unwrap();
+        let settings = serde_json::to_value(synthesis.config()).unwrap();
+        let suite = FolderSuite::open(DataPlace { folder: &root, cache: &cache }, &settings).unwrap();
+        assert_eq!(suite.absent_classes(), None);
+        let stage = suite.folder().tasks().iter().position(|task| task.name == "stage").unwrap();
+        let resting = |folder: &Folder| {
+            let is_resting = |case: &u32| folder.label(stage, *case as usize) == Some(&Label::Class(0));
+            let test = folder.labelled(stage, Part::Test).into_iter().filter(is_resting).collect();
+            let parts = folder.parts();
+            folder.with_parts(Parts { train: parts.train.clone(), validation: parts.validation.clone(), test })
+        };
+        let told = suite.with_folders(&resting).absent_classes().unwrap();
+        assert!(told.contains("growing (stage, test part), dividing (stage, test part)"), "{told}");
+    }
+}

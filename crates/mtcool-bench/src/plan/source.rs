@@ -125,11 +125,11 @@ mod tests {
             assert!(message.contains("mine.toml") && message.contains(&format!("`name` is `{wrong}`")), "{message}");
         }
         assert_eq!(ExperimentSource::find("table1").unwrap().name, "table1");
-        let (known, unknown) = (folder.path().join("mine"), folder.path().join("pictures"));
-        std::fs::create_dir(&unknown).unwrap();
-        let message = |given: &Path| ExperimentSource::find(given.to_str().unwrap()).unwrap_err().to_string();
-        assert!(message(&known).contains("did you mean the file `") && message(&known).contains("mine.toml`?"));
-        assert!(message(&unknown).contains("is a folder") && message(&unknown).contains("mtcool data init"));
+        let [written, pictures] = ["mine", "pictures"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&pictures).unwrap();
+        let message = |given: &Path| unknown(given.to_str().unwrap()).to_string();
+        assert!(message(&written).contains("did you mean the file `") && message(&written).contains("mine.toml`?"));
+        assert!(message(&pictures).contains("is a folder") && message(&pictures).contains("mtcool data init"));
         assert!(ExperimentSource::find("tabel1").unwrap_err().to_string().contains("did you mean `table1`?"));
     }
 }

@@ -180,7 +180,8 @@ pub(crate) struct Predict {
     /// Also write the probability of each class at each pixel, as 16-bit grey pictures.
     #[arg(long)]
     pub(crate) probabilities: bool,
-    /// Photographs like those that the run was trained on, of the same size if they are not resized for the network.
+    /// Photographs like those that the run was trained on, of the same size if they are not resized for the network; or folders
+    /// of them.
     #[arg(required = true, value_name = "IMAGE")]
     pub(crate) images: Vec<PathBuf>,
 }

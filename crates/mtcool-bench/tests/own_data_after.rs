@@ -131,6 +131,14 @@ fn every_task_is_predicted_for_pictures_of_any_size_and_several_runs_are_average
         assert!(!row[column].is_empty(), "{column}: {row:?}");
     }
 
+    // A folder stands for the pictures in it.
+    std::fs::create_dir(cells.path("new")).unwrap();
+    std::fs::copy(cells.path("large.png"), cells.path("new/ä 1.PNG")).unwrap();
+    std::fs::write(cells.path("new/notes.txt"), "no picture").unwrap();
+    let of_folder = cells.predict(&["--run", &first, "--out", "three", "new", &tested]);
+    assert_eq!((of_folder.len(), &of_folder[0]["values"]), (2, &lines[2]["values"]));
+    assert_eq!(of_folder[0]["image"], "new/ä 1.PNG");
+
     let other = &cells.predict(&["--run", &second, "--out", "two", "--probabilities", "large.png"])[0];
     let both = ["--run", "results/own/runs/joint-*", "--out", "both", "--probabilities", "large.png"];
     let both = &cells.predict(&both)[0];
@@ -164,6 +172,7 @@ fn every_task_is_predicted_for_pictures_of_any_size_and_several_runs_are_average
     refused(&["--run", &first, &second], &["is the folder of a run", "pattern in quotes"]);
     refused(&["--run", &first, "--tasks", "cells", &tested], &["`--tasks` names `cells`", "cell, granules, stage"]);
     refused(&["--run", &first, "text.png"], &["text.png"]);
+    refused(&["--run", &first, "results"], &["`results` is a folder without pictures"]);
     refused(&["--run", &first, "--centre", "1,2", &tested], &["`--centre` does not apply"]);
     // Runs with other tasks cannot predict together.
     let all = experiment();

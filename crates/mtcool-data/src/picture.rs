@@ -2,15 +2,15 @@
 //! photographs are recognised, and pictures can be reduced by whole factors.
 
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageReader};
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, at};
-use crate::files::hex;
+use crate::files::{hex, is_transient};
 use crate::jpeg::check_whole;
 
 /// An 8-bit picture `[H, W, C]`.
@@ -120,7 +120,33 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<DynamicImage, String> {
         check_whole(bytes)?;
     }
     let format = image::guess_format(bytes).map_err(|_| "a file of no known picture format".to_owned())?;
-    image::load_from_memory_with_format(bytes, format).map_err(|error| error.to_string())
+    image::load_from_memory_with_format(bytes, format).map_err(|error| match error {
+        ImageError::Unsupported(error) => {
+            format!("{error}; save it as PNG, JPEG, BMP or TIFF, with unsigned numbers of 8 or 16 bits")
+        }
+        error => error.to_string(),
+    })
+}
+
+/// Whether the extension of `file` is that of a picture that can be read.
+pub(crate) fn is_picture(file: &Path) -> bool {
+    let extension = file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png" | "tif" | "tiff" | "bmp"))
+}
+
+/// The pictures that lie in `folder` itself, by their extensions, sorted; without hidden files and others of programs.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be read.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let is_data = |file: &PathBuf| file.file_name().is_some_and(|name| !is_transient(&name.to_string_lossy()));
+    let mut pictures = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
+        pictures.push(entry.map_err(at(folder))?.path());
+    }
+    pictures.retain(|file| is_picture(file) && is_data(file) && file.is_file());
+    pictures.sort();
+    Ok(pictures)
 }
 
 /// The picture in `bytes`, turned as its file says that it is to be shown, and the orientation that the file names.

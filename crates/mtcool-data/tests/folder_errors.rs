@@ -337,23 +337,54 @@ fn parts_that_lack_something() {
             files.text("labels.csv", &table.lines().map(line).collect::<String>());
             config["fit"] = json!("crop");
         },
-        &["task `age`, training part: `any number but 50`"],
+        &["all numbers of the training part are equal", "task `age`, training part: 50; leave out the task"],
+    );
+}
+
+/// macOS writes the names of files with separate accents, and tables that were made elsewhere have none.
+#[test]
+fn names_that_look_the_same_are_no_missing_files() {
+    let file = "a\u{308}01.png";
+    check(
+        "a picture",
+        |files, _| {
+            in_table(files, "a01,", "ä01,");
+            std::fs::rename(files.path("images/a01.png"), files.path(&format!("images/{file}"))).unwrap();
+            std::fs::rename(files.path("masks/a01.png"), files.path("masks/ä01.png")).unwrap();
+        },
+        &[
+            "`images` = \"images/{case}.png\": files of which the names look right",
+            &format!("`images/{file}` of row 3"),
+            "--nfc",
+        ],
+    );
+    check(
+        "a mask, which would be a missing label",
+        |files, _| {
+            in_table(files, "a01,", "ä01,");
+            std::fs::rename(files.path("images/a01.png"), files.path("images/ä01.png")).unwrap();
+            std::fs::rename(files.path("masks/a01.png"), files.path(&format!("masks/{file}"))).unwrap();
+        },
+        &["task `area`: `mask` = \"masks/{case}.png\": files of which", &format!("`masks/{file}` of row 3"), "--nfc"],
     );
 }
 
 #[test]
 fn what_is_no_mistake_is_noted() {
     let files = Files::new();
-    let config = files.twenty_four();
+    let mut config = files.twenty_four();
     files.picture("images/b00.png", 99, [12, 16]);
     in_table(&files, "a23,p11,test,1,0,1,63", "a23,p11,test,,,,");
     in_table(&files, "a22,p11,test,0,1,0,", "a22,p11,,0,1,0,");
+    in_table(&files, "a20,p10,test,,0,1,60", "a20,p10,test,,0,1,9999");
+    config["tasks"][3].as_object_mut().unwrap().remove("range");
     let folder = files.open(&config).unwrap();
     let notes = folder.notes().join("\n");
     for expected in [
         "1 file of no case: `b00.png`",
         "1 case without a label of any task, which nothing uses: `a23`",
         "column `split` is empty",
+        "task `age`: 1 number far from the others: 9999 in row 22 (case `a20`); empty",
     ] {
         assert!(notes.contains(expected), "{expected} is not in\n{notes}");
     }

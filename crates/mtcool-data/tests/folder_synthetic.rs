@@ -175,7 +175,45 @@ fn a_configuration_is_suggested_that_opens() {
     }
     let folder = Folder::open(&files.root(), config, &files.options(), &|_, _| {}).unwrap();
     assert_eq!(folder.cases().len(), 90);
+    let masks = suggestion.reasons.iter().filter(|reason| reason.reason.contains("have masks"));
+    assert_eq!(
+        masks.filter(|reason| reason.reason.contains(" of 90 cases have masks")).count(),
+        2,
+        "also where some lack"
+    );
     let empty = Files::new();
     empty.text("readme.txt", "");
     assert!(Suggestion::for_folder(&empty.root(), None).unwrap_err().to_string().contains("pictures"));
+}
+
+/// The names of the same pictures may end otherwise, and a table that is not usable has a reason.
+#[test]
+fn a_suggestion_says_what_it_cannot_use() {
+    let files = drawn(FolderSynthesis { cases: 40, side: 48, seed: 1 });
+    let mut pictures: Vec<_> =
+        std::fs::read_dir(files.path("images")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    pictures.sort();
+    pictures[..10].iter().for_each(|file| std::fs::rename(file, file.with_extension("PNG")).unwrap());
+    let suggested = |files: &Files| Suggestion::for_folder(&files.root(), None).unwrap();
+    let any = suggested(&files);
+    assert_eq!(any.config.images.as_deref(), Some("images/{case}.*"));
+    let folder = Folder::open(&files.root(), &any.config, &files.options(), &|_, _| {}).unwrap();
+    assert_eq!(folder.cases().len(), 40);
+
+    let of_table = |suggestion: &Suggestion| {
+        let reasons = suggestion.reasons.iter().filter(|reason| reason.key == "table");
+        reasons.map(|reason| reason.reason.clone()).collect::<Vec<_>>().join("; ")
+    };
+    let table = std::fs::read(files.path("labels.csv")).unwrap();
+    let last = table.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap().to_vec();
+    std::fs::write(files.path("labels.csv"), [&table[..], &last, b"\n"].concat()).unwrap();
+    let twice = suggested(&files);
+    assert!(
+        of_table(&twice).contains("column `case` of `labels.csv` names pictures in several rows"),
+        "{}",
+        of_table(&twice)
+    );
+    std::fs::write(files.path("labels.csv"), [&table[..], b"\xe4\n"].concat()).unwrap();
+    let foreign = suggested(&files);
+    assert!(of_table(&foreign).contains("`labels.csv` is left out: text that is not UTF-8"), "{}", of_table(&foreign));
 }

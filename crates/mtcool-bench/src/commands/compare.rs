@@ -24,6 +24,8 @@ struct Side {
 
 /// A split, a task and a metric.
 type Place = (String, String, String);
+/// Differences that are equal to this relative accuracy differ by rounding errors alone.
+const EQUAL: f64 = 1e-9;
 
 /// Prints the settings that differ, the metrics side by side, and paired tests.
 ///
@@ -153,7 +155,8 @@ fn text(a: &Side, b: &Side) -> Result<String> {
         text += "\np over images: two-sided Wilcoxon signed-rank test (paired t-test for very many images) over the images that both \
                  sides were tested on, of the mean over a side's seeds, with Holm's correction for all tests shown here.\n";
     }
-    text += "p over seeds: two-sided paired t-test over the seeds that both sides have, not corrected; - with fewer than two.\n";
+    text += "p over seeds: two-sided paired t-test over the seeds that both sides have, not corrected; - with fewer than two, or \
+             if all differences are equal.\n";
     Ok(text)
 }
 
@@ -231,10 +234,16 @@ fn metrics(a: &Side, b: &Side, places: &[Place], tests: &[Option<Paired>]) -> St
     in_columns(&lines)
 }
 
-/// The p-value of the paired t-test over the seeds that both sides have; `None` with fewer than two.
+/// The p-value of the paired t-test over the seeds that both sides have; `None` with fewer than two, or if all differences are equal, as
+/// they may be on few images: without any spread, the test is not defined.
 fn seed_test(a: &BTreeMap<u64, f64>, b: &BTreeMap<u64, f64>) -> Option<f64> {
     let (a, b): (Vec<f64>, Vec<f64>) = a.iter().filter_map(|(seed, a)| Some((*a, *b.get(seed)?))).unzip();
-    if a.len() < 2 { None } else { PairedTTest::new(&a, &b).ok().map(|test| test.p) }
+    let differences = a.iter().zip(&b).map(|(a, b)| b - a);
+    let [low, high] = differences.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], difference| {
+        [low.min(difference), high.max(difference)]
+    });
+    let is_spread = high - low > EQUAL * high.abs().max(low.abs());
+    if a.len() < 2 || !is_spread { None } else { PairedTTest::new(&a, &b).ok().map(|test| test.p) }
 }
 
 fn p_value(p: Option<f64>) -> String {
@@ -257,6 +266,9 @@ mod tests {
         let expected = 1.0 - 2.0 * 3f64.atan() / std::f64::consts::PI;
         assert!((seed_test(&a, &b).unwrap() - expected).abs() < 1e-9);
         assert_eq!(seed_test(&a, &of(&[(0, 1.0)])), None);
+        let shifted = of(&[(0, 1.0 + 0.1), (3, 2.0 + 0.1), (7, 4.0 + 0.1)]);
+        assert_eq!(seed_test(&a, &shifted), None, "equal differences are no evidence that is stronger than all others");
+        assert_eq!(seed_test(&a, &a), None);
         assert_eq!([p_value(Some(0.0004)), p_value(Some(0.25)), p_value(None)], ["<0.001", "0.250", "-"]);
     }
 }

@@ -218,7 +218,7 @@ pub(super) fn remembered(
     let records = folder.records()?;
     let last = records.first().with_context(|| {
         let place = folder.path().display();
-        format!("nothing to report in `{place}`: run `cargo xtask reproduce {experiment}` first")
+        format!("nothing to report in `{place}`: run `mtcool reproduce {experiment}` first")
     })?;
     let mut overrides = last.overrides();
     overrides.profile = given.profile.or(overrides.profile);
@@ -311,10 +311,19 @@ fn write_table(
     suite: Option<&dyn Suite>,
     force: bool,
 ) -> Result<()> {
-    print(&publish_table(plan, record, folder, suite, force)?)
+    let (markdown, is_main) = publish_table(plan, record, folder, suite, force)?;
+    print(&markdown)?;
+    if is_main {
+        tracing::info!(
+            "the page `{}` shows all of this; the table's files lie beside it",
+            folder.path().join("report.html").display()
+        );
+    }
+    Ok(())
 }
 
-/// Writes the files of the table of all runs that `plan` asks for. Returns the table as Markdown.
+/// Writes the files of the table of all runs that `plan` asks for. Returns the table as Markdown, and whether it is now the experiment's
+/// main one.
 ///
 /// # Errors
 /// If a run's files are damaged, or if a file cannot be written.
@@ -324,7 +333,7 @@ pub(super) fn publish_table(
     folder: &ExperimentFolder,
     suite: Option<&dyn Suite>,
     force: bool,
-) -> Result<String> {
+) -> Result<(String, bool)> {
     let index = stored_runs(&folder.runs())?;
     for (path, error) in &index.damaged {
         tracing::warn!("`{}` is left out of the table: {error:#}", path.display());
@@ -333,7 +342,9 @@ pub(super) fn publish_table(
     let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
     let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
     let markdown = report::write(&context, suite)?;
-    match folder.publish(record, new.path(), force)? {
+    let published = folder.publish(record, new.path(), force)?;
+    let is_main = matches!(published, Published::Main);
+    match published {
         Published::Main => {}
         Published::Apart(own) => tracing::info!(
             "the table of this diagnosis is in `{}`; the experiment's main table stays as it is",
@@ -347,5 +358,5 @@ pub(super) fn publish_table(
             );
         }
     }
-    Ok(markdown)
+    Ok((markdown, is_main))
 }

@@ -13,7 +13,7 @@ const MOST: usize = 8;
 /// The error for a report of `plan` that finds none of `runs`.
 pub(super) fn nothing_matches(plan: &Plan, data: &DataIdentity, runs: &[StoredRun], experiment: &str) -> anyhow::Error {
     if runs.is_empty() {
-        return anyhow!("nothing to report: no run has begun; run `cargo xtask reproduce {experiment}` first");
+        return anyhow!("nothing to report: no run has begun; run `mtcool reproduce {experiment}` first");
     }
     let mut groups: BTreeMap<BTreeSet<String>, Vec<String>> = BTreeMap::new();
     for run in runs {
@@ -30,7 +30,7 @@ pub(super) fn nothing_matches(plan: &Plan, data: &DataIdentity, runs: &[StoredRu
     let further = if further > 0 { format!("\n  and {further} more configurations") } else { String::new() };
     anyhow!(
         "no run has the settings that are asked for. There are these, with what differs:{lines}{further}\nGive the settings of one \
-         of them with `--set KEY=VALUE`, or execute the runs with `cargo xtask reproduce {experiment}`"
+         of them with `--set KEY=VALUE`, or execute the runs with `mtcool reproduce {experiment}`"
     )
 }
 

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 
+use super::variants::{NETWORK, TRAINING};
 use crate::suite::ConfigError;
+
+/// How rows differ in settings that a grid cannot have.
+const VARIANTS: &str = "rows with other values of `training` and `network` are variants with names of their own in the experiment's \
+                        file: a table `[default.method.joint_long]` with `like = \"joint\"` and `training = { epochs = 16 }`";
 
 /// One point of a grid: a variant of `base` with one value for each of the grid's keys of `base`.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,9 +38,14 @@ pub(super) fn points(grid: &Dict) -> Result<Vec<GridPoint>, ConfigError> {
         let (base, setting) = key.strip_prefix("method.").and_then(|key| key.split_once('.')).ok_or_else(|| {
             ConfigError::new(format!(
                 "`grid.{key}`: expected a setting of a method, such as `method.mtcool.bound`; all other settings are common to the \
-                 rows of a table, so that each of their values needs a table of its own"
+                 rows of a table, so that each of their values needs a table of its own ({VARIANTS})"
             ))
         })?;
+        if [TRAINING, NETWORK].iter().any(|table| setting.split('.').next() == Some(table)) {
+            return Err(ConfigError::new(format!(
+                "`grid.{key}`: a grid has settings of the method itself ({VARIANTS})"
+            )));
+        }
         of_base.entry(base.to_owned()).or_default().push((setting.to_owned(), values(&key, value)?));
     }
     let mut points = Vec::new();
@@ -123,6 +133,7 @@ mod tests {
     fn what_is_no_list_of_a_methods_setting_is_named() {
         for (text, part) in [
             ("training.epochs = [1, 2]", "`grid.training.epochs`: expected a setting of a method"),
+            ("method.joint.training.epochs = [1, 2]", "variants with names of their own"),
             ("method.mtcool = [1]", "`grid.method.mtcool`: expected a setting of a method"),
             ("method.mtcool.bound = 0.1", "`grid.method.mtcool.bound`: expected a list of values"),
             ("method.mtcool.bound = []", "expected a list of different values"),

@@ -55,7 +55,7 @@ impl ExperimentSource {
             (Err(error), None) if is_path => {
                 return Err(ConfigError::new(format!("experiment `{given}`: {error}")));
             }
-            (Err(_), None) => return Err(ConfigError::unknown("experiment", given, &BUILT_IN.map(|(known, _)| known))),
+            (Err(_), None) => return Err(unknown(given)),
         };
         let of_file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = name_in(&text).unwrap_or_else(|| of_file.strip_suffix(".toml").unwrap_or(&of_file).to_owned());
@@ -80,6 +80,22 @@ impl ExperimentSource {
             None => format!("built-in {}.toml", self.name),
         }
     }
+}
+
+/// The error for an experiment that is not there, with what the writer may have meant.
+fn unknown(given: &str) -> ConfigError {
+    let folder = given.trim_end_matches('/');
+    let file = format!("{folder}.toml");
+    if Path::new(&file).is_file() {
+        return ConfigError::new(format!("unknown experiment `{given}`; did you mean the file `{file}`?"));
+    }
+    if Path::new(given).is_dir() {
+        return ConfigError::new(format!(
+            "`{given}` is a folder; expected the file of an experiment: `mtcool data init {folder} --out {file}` writes one for a \
+             folder of your own pictures"
+        ));
+    }
+    ConfigError::unknown("experiment", given, &BUILT_IN.map(|(known, _)| known))
 }
 
 /// The key `name` of the table `default`. Other mistakes in the text are found when its settings are read.
@@ -109,6 +125,11 @@ mod tests {
             assert!(message.contains("mine.toml") && message.contains(&format!("`name` is `{wrong}`")), "{message}");
         }
         assert_eq!(ExperimentSource::find("table1").unwrap().name, "table1");
+        let [written, pictures] = ["mine", "pictures"].map(|name| folder.path().join(name));
+        std::fs::create_dir(&pictures).unwrap();
+        let message = |given: &Path| unknown(given.to_str().unwrap()).to_string();
+        assert!(message(&written).contains("did you mean the file `") && message(&written).contains("mine.toml`?"));
+        assert!(message(&pictures).contains("is a folder") && message(&pictures).contains("mtcool data init"));
         assert!(ExperimentSource::find("tabel1").unwrap_err().to_string().contains("did you mean `table1`?"));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use mtcool_data::picture::exif_orientation;
+use mtcool_data::picture::{exif_orientation, pictures_in};
 use serde_json::{Map, Value, json};
 
 use crate::output::Output;
@@ -32,7 +32,7 @@ pub struct PredictRequest<'a> {
     pub runs: &'a [PathBuf],
     /// The folder for pictures and numbers.
     pub out: &'a Path,
-    /// The photographs.
+    /// The photographs, or folders of them.
     pub images: &'a [PathBuf],
     /// Whether to write the probabilities of the classes as pictures, too.
     pub probabilities: bool,
@@ -60,11 +60,12 @@ pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
         tracing::warn!("{DRAWN}");
     }
     let session = Session { ensemble, with_probabilities: request.probabilities };
-    let names = names(request.images)?;
+    let images = photographs(request.images)?;
+    let names = names(&images)?;
     let mut written = Written::open(request.out)?;
     let mut output = Output::default();
     let mut failures = Vec::new();
-    for (image, name) in request.images.iter().zip(names) {
+    for (image, name) in images.iter().zip(names) {
         match session.predict(image, &name, &mut written) {
             Ok(line) => output.line(&line.to_string()),
             Err(error) => {
@@ -81,25 +82,22 @@ pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
         Ok(())
     };
     let table = table();
-    ensure!(
-        failures.is_empty(),
-        "{} of {} photographs failed: {}",
-        failures.len(),
-        request.images.len(),
-        failures.join("\n")
-    );
+    ensure!(failures.is_empty(), "{} of {} photographs failed: {}", failures.len(), images.len(), failures.join("\n"));
     table?;
     output.finish()
 }
 
-/// The name of each image's results: the file name without the extension.
+/// The `given` photographs, and the pictures in those that are folders.
 ///
 /// # Errors
-/// If two images have the same name, or one is a folder.
-fn names(images: &[PathBuf]) -> Result<Vec<String>> {
-    let mut taken: BTreeMap<String, &Path> = BTreeMap::new();
-    let mut names = Vec::with_capacity(images.len());
-    for image in images {
+/// If a folder is that of a run, or has no pictures.
+fn photographs(given: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::with_capacity(given.len());
+    for image in given {
+        if !image.is_dir() {
+            images.push(image.clone());
+            continue;
+        }
         if image.join("config.toml").is_file() {
             bail!(
                 "`{}` is the folder of a run and no photograph: name each run with a `--run` of its own, or all of them with a \
@@ -107,6 +105,25 @@ fn names(images: &[PathBuf]) -> Result<Vec<String>> {
                 image.display()
             );
         }
+        let pictures = pictures_in(image)?;
+        ensure!(
+            !pictures.is_empty(),
+            "`{}` is a folder without pictures (PNG, JPEG, TIFF, BMP): name the folder that holds them itself",
+            image.display()
+        );
+        images.extend(pictures);
+    }
+    Ok(images)
+}
+
+/// The name of each image's results: the file name without the extension.
+///
+/// # Errors
+/// If two images have the same name.
+fn names(images: &[PathBuf]) -> Result<Vec<String>> {
+    let mut taken: BTreeMap<String, &Path> = BTreeMap::new();
+    let mut names = Vec::with_capacity(images.len());
+    for image in images {
         let stem = image.file_stem().with_context(|| format!("`{}` is not a photograph", image.display()))?;
         let name = stem.to_string_lossy().into_owned();
         if let Some(other) = taken.insert(name.clone(), image) {

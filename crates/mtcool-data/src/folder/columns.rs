@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::notes::listed;
 use super::table::Table;
 
 /// What a column may be.
@@ -71,9 +72,25 @@ impl ColumnGuess {
                 let pick = if start > 0.0 { f64::min } else { f64::max };
                 numbers.iter().copied().fold(start, pick)
             })),
-            None => Self::Other(format!("text with {distinct} different contents")),
+            None => Self::Other(text_reason(&counts)),
         }
     }
+}
+
+/// Why a column with these contents is neither numbers nor classes: if most of them are numbers, what the others are.
+fn text_reason(counts: &BTreeMap<&str, usize>) -> String {
+    let is_number = |cell: &str| cell.parse::<f64>().is_ok_and(f64::is_finite);
+    let others: Vec<&str> = counts.keys().copied().filter(|cell| !is_number(cell)).collect();
+    if counts.keys().all(|cell| is_number(&cell.replace(',', "."))) {
+        return "its numbers have a decimal comma; write a decimal point".into();
+    }
+    if 2 * others.len() < counts.len() {
+        return format!(
+            "most of its cells are numbers, but not {}; empty these cells, or correct them",
+            listed(&others, 3)
+        );
+    }
+    format!("text with {} different contents", counts.len())
 }
 
 #[cfg(test)]
@@ -103,6 +120,12 @@ mod tests {
             ("nothing", ["", "", "", ""]),
         ] {
             assert!(matches!(guess(name, &cells), ColumnGuess::Other(_)), "{name}");
+        }
+        for (cells, reason) in
+            [(["1,5", "2", "2,25", "0,5"], "decimal comma"), (["1.5", "2", "NA", "0.5"], "but not `NA`; empty")]
+        {
+            let ColumnGuess::Other(told) = guess("width", &cells) else { panic!("{cells:?} are numbers") };
+            assert!(told.contains(reason), "{told}");
         }
     }
 }

@@ -64,6 +64,12 @@ impl Coverage {
         coverage
     }
 
+    /// The number that all labels are, if there are numbers and they do not differ.
+    fn only_number(&self) -> Option<f64> {
+        let (first, others) = self.numbers.split_first()?;
+        others.iter().all(|number| number == first).then_some(*first)
+    }
+
     /// Mean and standard deviation of the numbers.
     pub(super) fn scale(&self) -> Option<[f64; 2]> {
         let count = self.numbers.len() as f64;
@@ -97,6 +103,19 @@ pub(super) fn check_labels(
                 );
                 continue;
             }
+            if let Some(number) = coverage.only_number() {
+                let place = format!("task `{}`, {part} part: {number}", task.name);
+                match part {
+                    Part::Train => problems.add_place(
+                        "all numbers of the training part are equal, so that nothing can be learned",
+                        "leave out the task, or correct the cells",
+                        place,
+                    ),
+                    _ => notes.push(format!(
+                        "all numbers of a part are equal, so that correlation and r2 are not defined: {place}"
+                    )),
+                }
+            }
             let absent = absent(&task.kind, &coverage);
             if absent.is_empty() {
                 continue;
@@ -124,11 +143,6 @@ fn absent(kind: &TaskKind, coverage: &Coverage) -> Vec<String> {
     match kind {
         TaskKind::Segmentation { .. } | TaskKind::Classification { .. } => zero(&coverage.counts, ""),
         TaskKind::Multilabel { .. } => [zero(&coverage.counts, ""), zero(&coverage.absent, "not ")].concat(),
-        TaskKind::Regression { .. } => match &coverage.numbers[..] {
-            [first, others @ ..] if others.iter().all(|number| number == first) => {
-                vec![format!("any number but {first}")]
-            }
-            _ => Vec::new(),
-        },
+        TaskKind::Regression { .. } => Vec::new(),
     }
 }

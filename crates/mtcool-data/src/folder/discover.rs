@@ -10,6 +10,7 @@ use super::decode::decode;
 use super::mask::MaskPixels;
 use super::value::MaskValue;
 use crate::files::is_transient;
+use crate::picture::is_picture;
 
 /// How deep folders are looked into.
 const DEPTH: usize = 3;
@@ -52,7 +53,7 @@ impl Files {
                 continue;
             }
             match name.extension().map(|extension| extension.to_string_lossy().to_lowercase()).as_deref() {
-                Some("jpg" | "jpeg" | "png" | "tif" | "tiff" | "bmp") => self.pictures.push(name),
+                Some(_) if is_picture(&name) => self.pictures.push(name),
                 Some("csv" | "tsv" | "xlsx" | "xls" | "ods" | "parquet") => self.tables.push(name),
                 _ => {}
             }
@@ -90,11 +91,32 @@ pub(super) fn kinds(pictures: &[PathBuf], cases: &[&str]) -> Vec<PictureKind> {
         PictureKind { pattern: format!("{before}{{case}}{after}"), files }
     };
     let mut kinds: Vec<PictureKind> = patterns.into_keys().map(of_pattern).collect();
+    join_extensions(&mut kinds);
     kinds.sort_by(|a, b| b.files.len().cmp(&a.files.len()).then_with(|| a.pattern.cmp(&b.pattern)));
     // Names that contain another case's name by chance fit few cases only.
     let most = kinds.first().map_or(0, |kind| kind.files.len());
     kinds.retain(|kind| 5 * kind.files.len() >= most && !kind.files.is_empty());
     kinds
+}
+
+/// Makes one kind with any extension of kinds that differ in nothing else and have no case in common, such as `{case}.png` and
+/// `{case}.PNG`. Where a case has both, they are a picture and its mask.
+fn join_extensions(kinds: &mut Vec<PictureKind>) {
+    let stem = |kind: &PictureKind| kind.pattern.rsplit_once('.').map(|(stem, _)| stem.to_owned());
+    let names = |kind: &PictureKind| kind.files.iter().map(|file| file.with_extension("")).collect::<BTreeSet<_>>();
+    let mut joined: Vec<PictureKind> = Vec::new();
+    for kind in std::mem::take(kinds) {
+        let is_alike = |other: &PictureKind| stem(other) == stem(&kind) && names(other).is_disjoint(&names(&kind));
+        match (joined.iter().position(is_alike), stem(&kind)) {
+            (Some(at), Some(stem)) => {
+                joined[at].pattern = format!("{stem}.*");
+                joined[at].files.extend(kind.files);
+                joined[at].files.sort();
+            }
+            _ => joined.push(kind),
+        }
+    }
+    *kinds = joined;
 }
 
 /// What some pictures of a kind show.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::accents::lookalikes;
 use super::cases::CaseEntry;
 use super::config::FolderConfig;
 use super::label::Label;
@@ -11,6 +12,7 @@ use super::pattern::Listings;
 use super::purpose::Purpose;
 use super::sources::Source;
 use super::task::TaskKind;
+use crate::problems::Problems;
 
 /// Marks masks that exist as labels, takes those that do not out of `cases`, as well as labels of pictures that a case does not
 /// have, and tells what is missing. For [`Purpose::ExternalTest`], masks of a task and pictures of some tasks may be missing as a
@@ -30,9 +32,12 @@ pub(super) fn check_files(
     for (index, source) in sources.iter().enumerate() {
         let is_told = Source::is_known(sources, index);
         let files = cases.iter().map(|case| (case.place(), case.pictures[index].clone()));
-        let missing: Vec<(String, PathBuf)> = missing(files);
+        let mut missing: Vec<(String, PathBuf)> = missing(files);
         let wanted = cases.iter().filter(|case| case.pictures[index].is_some()).count();
         let key = source.key();
+        if !is_told {
+            take_lookalikes(&key, &mut missing, &mut listings, problems);
+        }
         if is_test && others && missing.len() == wanted {
             cases.iter_mut().for_each(|case| case.pictures[index] = None);
             notes.push(format!("{key}: no case has a picture"));
@@ -72,8 +77,10 @@ pub(super) fn check_files(
     for (index, task) in config.tasks.iter().enumerate() {
         let TaskKind::Segmentation { mask, .. } = &task.kind else { continue };
         let wanted = cases.iter().filter(|case| case.masks[index].is_some()).count();
-        let missing = missing(cases.iter().map(|case| (case.place(), case.masks[index].clone())));
+        let mut missing = missing(cases.iter().map(|case| (case.place(), case.masks[index].clone())));
         let key = format!("{}`mask` = \"{mask}\"", task.place());
+        // Without these masks, their cases would seem to have no label.
+        take_lookalikes(&key, &mut missing, &mut listings, problems);
         if missing.len() == wanted && !cases.is_empty() {
             let nothing = match missing.first() {
                 Some(first) => nothing_fits(&key, root, first, &mut listings),
@@ -101,6 +108,23 @@ pub(super) fn check_files(
 /// The files that do not exist, with their cases.
 fn missing(files: impl Iterator<Item = (String, Option<PathBuf>)>) -> Vec<(String, PathBuf)> {
     files.filter_map(|(place, file)| Some((place, file?))).filter(|(_, file)| !file.is_file()).collect()
+}
+
+/// Takes those of the `missing` files that other ones look like out of them, and adds a problem for each.
+fn take_lookalikes(key: &str, missing: &mut Vec<(String, PathBuf)>, listings: &mut Listings, problems: &mut Problems) {
+    let found = lookalikes(missing.iter().map(|(_, file)| file.as_path()), listings);
+    for (index, other) in &found {
+        let (place, _) = &missing[*index];
+        problems.add_place(
+            &format!("{key}: files of which the names look right, but an accent in them is another character"),
+            "rename the files (`convmv -r -f utf8 -t utf8 --nfc --notest DIR`) or correct the table: macOS and some archives write `ä` \
+             as an `a` with a separate accent",
+            format!("`{}` of {place}", other.display()),
+        );
+    }
+    for (index, _) in found.iter().rev() {
+        missing.remove(*index);
+    }
 }
 
 /// That a setting gives no file that exists, with the first one that it gives and with those that are there instead.

@@ -14,7 +14,7 @@ use crate::picture::pixels_sha256;
 use crate::progress::PhotographProgress;
 
 /// Names what makes the cache entries and in which version; it changes when files are examined in another way.
-const KIND: &str = "folder-facts 2";
+const KIND: &str = "folder-facts 3";
 
 /// What is known of a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub(super) struct PictureFacts {
     pub(super) channels: usize,
     /// Value of white.
     pub(super) white: u16,
+    /// The largest value of the channels of the network's input.
+    pub(super) most: u16,
     /// Sum and sum of squares of each channel of the network's input.
     pub(super) sums: Vec<[u64; 2]>,
     /// SHA-256 of size and pixels, which is the same for copies in other formats without losses.
@@ -56,9 +58,12 @@ pub(super) fn picture_facts(
         let has = decoded.pixels.channels - usize::from(decoded.has_alpha && decoded.pixels.channels != channels);
         let pixels = decoded.with_channels(channels)?;
         let mut sums = vec![[0; 2]; channels];
+        let mut most = 0;
         for pixel in 0..pixels.height * pixels.width {
             for (channel, sums) in sums.iter_mut().enumerate() {
-                let sample = u64::from(pixels.sample(pixel, channel));
+                let sample = pixels.sample(pixel, channel);
+                most = most.max(sample);
+                let sample = u64::from(sample);
                 sums[0] += sample;
                 sums[1] += sample * sample;
             }
@@ -68,6 +73,7 @@ pub(super) fn picture_facts(
             width: pixels.width,
             channels: has,
             white: pixels.white(),
+            most,
             sums,
             pixels: pixels_sha256([pixels.height, pixels.width, pixels.channels], &pixels.bytes),
         })

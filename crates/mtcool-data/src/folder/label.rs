@@ -58,8 +58,8 @@ impl Label {
             TaskKind::Regression { range, .. } => {
                 let number = cell.parse::<f64>().ok().filter(|number| number.is_finite());
                 let Some(number) = number else {
-                    let remedy = "write a number with a decimal point and without its unit, or empty the cell";
-                    return Err(wrong(0, "no number".into(), remedy));
+                    let (what, remedy) = no_number(cell);
+                    return Err(wrong(0, what.into(), remedy));
                 };
                 match range {
                     Some([least, most]) if !(*least..=*most).contains(&number) => {
@@ -70,6 +70,20 @@ impl Label {
                 }
             }
         }
+    }
+}
+
+/// What is wrong with a cell that is no number, and what to do.
+fn no_number(cell: &str) -> (&'static str, &'static str) {
+    match cell.to_lowercase().as_str() {
+        "na" | "n/a" | "nan" | "null" | "none" | "-" | "?" => {
+            ("no number, but a sign that it is missing", "empty these cells: an empty cell is a missing label")
+        }
+        text if text.contains(',') && text.replace(',', ".").parse::<f64>().is_ok() => (
+            "no number, since it has a comma",
+            "write a decimal point instead of a decimal comma, and no separator of thousands",
+        ),
+        _ => ("no number", "write a number with a decimal point and without its unit, or empty the cell"),
     }
 }
 
@@ -118,9 +132,13 @@ mod tests {
         let kind = TaskKind::Regression { column: "age".into(), unit: None, range: Some([0.0, 120.0]) };
         assert_eq!(Label::read(&kind, &["1e1"]), Ok(Some(Label::Number(10.0))));
         assert_eq!(Label::read(&kind, &[""]), Ok(None));
-        for cell in ["nan", "inf", "12 years", "1,5", "-"] {
+        for cell in ["inf", "12 years", "1,5 years", "1,5,0"] {
             assert_eq!(wrong(&kind, &[cell]).1, "no number", "{cell}");
         }
+        for cell in ["NaN", "NA", "-"] {
+            assert_eq!(wrong(&kind, &[cell]).1, "no number, but a sign that it is missing", "{cell}");
+        }
+        assert_eq!(wrong(&kind, &["1,5"]).1, "no number, since it has a comma");
         assert!(wrong(&kind, &["-1"]).1.contains("[0, 120]"));
     }
 }

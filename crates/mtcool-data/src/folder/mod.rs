@@ -12,6 +12,7 @@
 //! [`IGNORED`] for classes, pixels and single labels, and not a number for regression, so that a loss which forgets to leave it
 //! out cannot go unnoticed. [`Folder::labelled`] lists the cases that have a label.
 
+mod accents;
 mod advice;
 mod arrays;
 mod bands;
@@ -21,6 +22,7 @@ mod columns;
 mod config;
 mod coverage;
 mod decode;
+mod depth;
 mod discover;
 mod drawn_cell;
 mod example;
@@ -32,6 +34,7 @@ mod label;
 mod mask;
 mod normalization;
 mod notes;
+mod outliers;
 mod parts;
 mod patches;
 mod pattern;

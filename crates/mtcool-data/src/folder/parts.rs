@@ -30,7 +30,7 @@ impl Part {
     pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
 
     /// The part that a cell names.
-    fn read(cell: &str) -> Option<Self> {
+    pub(super) fn read(cell: &str) -> Option<Self> {
         match cell.to_lowercase().as_str() {
             "train" | "training" => Some(Self::Train),
             "validation" | "val" | "valid" | "dev" | "selection" => Some(Self::Validation),
@@ -125,6 +125,7 @@ pub(super) fn assign(
             Part::Test if split.column.is_some() => {
                 "mark cases as `test`, or write `test = \"none\"` in `[data.settings.split]`"
             }
+            Part::Train if split.column.is_some() => "mark cases as `train` in the column",
             _ if config.group.is_some() => {
                 "the fractions in `[data.settings.split]` leave no whole group for it: change them, or use more cases"
             }

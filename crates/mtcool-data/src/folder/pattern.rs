@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::files::is_transient;
+use crate::picture::is_picture;
 
 /// A file name with places for the case's name and the cells of its row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,11 +131,14 @@ impl Listings {
         self.0.entry(folder.to_owned()).or_insert_with(|| files_in(folder))
     }
 
-    /// The files whose path is `path` with an extension.
+    /// The files whose path is `path` with an extension. If some of them are pictures, only these: notes of other programs often lie
+    /// beside a picture under its name, such as `a.txt` and `a.json` beside `a.png`.
     fn with_any_extension(&mut self, path: &Path) -> Vec<PathBuf> {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
         let fits = |file: &&PathBuf| file.file_stem() == Some(name) && file.extension().is_some();
-        self.of(folder).iter().filter(fits).cloned().collect()
+        let found: Vec<PathBuf> = self.of(folder).iter().filter(fits).cloned().collect();
+        let pictures: Vec<PathBuf> = found.iter().filter(|file| is_picture(file)).cloned().collect();
+        if pictures.is_empty() { found } else { pictures }
     }
 }
 
@@ -186,7 +190,9 @@ mod tests {
             Pattern::parse("{case}.*").unwrap().cases(folder.path()).into_keys().collect::<Vec<_>>(),
             ["a", "ab"]
         );
-        std::fs::write(file("a.jpg"), "").unwrap();
+        std::fs::write(file("a.txt"), "").unwrap();
+        assert_eq!(find(folder.path(), "{case}.*"), Ok(Some(file("a.png"))), "notes beside the picture");
+        std::fs::write(file("a.JPG"), "").unwrap();
         assert!(find(folder.path(), "{case}.*").unwrap_err().contains("both fit"));
     }
 

@@ -9,6 +9,7 @@ use super::columns::ColumnGuess;
 use super::config::{Fit, FolderConfig, SplitConfig};
 use super::discover::{Files, Look, PictureKind, kinds};
 use super::notes::{counted, listed};
+use super::parts::Part;
 use super::table::{ReadParquet, Table};
 use super::task::{TaskConfig, TaskKind};
 use super::task_names::{free_name, mask_name};
@@ -104,7 +105,7 @@ impl Suggestion {
         };
         let channels: Vec<String> = look.channels.iter().map(ToString::to_string).collect();
         reasons.add("channels", format!("the pictures have {}", channels.join(" or ")));
-        add_masks(&mut config, &looks, &mut reasons);
+        add_masks(&mut config, &looks, cases.count, &mut reasons);
         if let Some((table, case)) = &cases.table {
             config.table = Some(table.file.strip_prefix(root).unwrap_or(&table.file).to_owned());
             config.case = table.header[*case].clone();
@@ -145,14 +146,27 @@ impl Cases {
     fn find(root: &Path, files: &Files, read_parquet: Option<ReadParquet>, reasons: &mut Reasons) -> Option<Self> {
         let mut best: Option<Self> = None;
         for file in &files.tables {
-            let Ok(table) = Table::read(&root.join(file), None, read_parquet) else {
-                reasons.add("table", format!("`{}` is not readable as a table and left out", file.display()));
-                continue;
+            let table = match Table::read(&root.join(file), None, read_parquet) {
+                Ok(table) => table,
+                Err(error) => {
+                    let got = if let Error::Corrupt { got, .. } = error { got } else { error.to_string() };
+                    reasons.add("table", format!("`{}` is left out: {got}", file.display()));
+                    continue;
+                }
             };
             for column in 0..table.header.len() {
                 let names: BTreeSet<&str> =
                     table.cells(column).map(case_name).filter(|name| !name.is_empty()).collect();
                 if names.len() < table.rows.len() {
+                    if names_pictures(&names, &files.pictures) {
+                        let (file, column) = (file.display(), &table.header[column]);
+                        reasons.add(
+                            "table",
+                            format!(
+                                "column `{column}` of `{file}` names pictures in several rows; keep one row of each"
+                            ),
+                        );
+                    }
                     continue;
                 }
                 let names: Vec<&str> = names.into_iter().collect();
@@ -187,8 +201,14 @@ impl Cases {
     }
 }
 
+/// Whether most of `names` are those of pictures.
+fn names_pictures(names: &BTreeSet<&str>, pictures: &[PathBuf]) -> bool {
+    let stems: BTreeSet<&str> = pictures.iter().filter_map(|picture| picture.file_stem()?.to_str()).collect();
+    2 * names.iter().filter(|name| stems.contains(**name)).count() > names.len()
+}
+
 /// A task for each kind of masks.
-fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], reasons: &mut Reasons) {
+fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], cases: usize, reasons: &mut Reasons) {
     for (PictureKind { pattern, files }, look) in looks {
         let Some(values) = &look.values else {
             let count = counted(files.len(), "picture");
@@ -211,7 +231,7 @@ fn add_masks(config: &mut FolderConfig, looks: &[(PictureKind, Look)], reasons: 
         let reason = format!(
             "{} of {} have masks with the values {}; give the classes their names, and one name to values of one class",
             files.len(),
-            counted(looks.iter().map(|(kind, _)| kind.files.len()).max().unwrap_or(0).max(files.len()), "case"),
+            counted(cases, "case"),
             listed(&found, 12)
         );
         reasons.add(&format!("tasks.{name}"), reason);
@@ -239,7 +259,13 @@ fn add_columns(config: &mut FolderConfig, table: &Table, case: usize, reasons: &
         let kind = match ColumnGuess::of(table, index) {
             ColumnGuess::Split if config.split.column.is_none() => {
                 config.split.column = Some(column.clone());
-                reasons.add("split.column", format!("column `{column}` names the parts"));
+                let has_validation = table.cells(index).any(|cell| Part::read(cell) == Some(Part::Validation));
+                let drawn = if has_validation {
+                    ""
+                } else {
+                    "; a validation part is drawn from the training part (`validation = 0.15`)"
+                };
+                reasons.add("split.column", format!("column `{column}` names the parts{drawn}"));
                 continue;
             }
             ColumnGuess::Group if config.group.is_none() => {

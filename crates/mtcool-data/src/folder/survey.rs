@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use super::cases::{CaseEntry, read_cases};
 use super::config::{Fit, FolderConfig};
 use super::coverage::check_labels;
+use super::depth::few_bits;
 use super::existing::check_files;
 use super::facts::{MaskFacts, PictureFacts, mask_facts, picture_facts};
 use super::mask::MaskCoding;
 use super::notes::{Found, counted, listed};
+use super::outliers::far_numbers;
 use super::parts::{Part, assign, check_copies};
 use super::purpose::Purpose;
 use super::removal::remove_labels;
@@ -76,7 +78,7 @@ impl Survey {
             notes: Vec::new(),
         };
         if !root.is_dir() {
-            survey.problems.add(format!("there is no folder `{}`", root.display()), "correct `root`, or `--data`");
+            survey.problems.add(format!("there is no folder `{}`", root.display()), "correct `folder` or `--data`");
         }
         if !survey.problems.is_empty() {
             return Ok(survey);
@@ -88,6 +90,7 @@ impl Survey {
         if survey.cases.is_empty() {
             return Ok(survey);
         }
+        survey.notes.extend(far_numbers(config, &survey.cases));
         if purpose == Purpose::ExternalTest {
             let is_labelled = |case: &CaseEntry| case.labels.iter().any(Option::is_some);
             survey.parts = survey.cases.iter().map(|case| is_labelled(case).then_some(Part::Test)).collect();
@@ -198,6 +201,12 @@ impl Survey {
                 }
             }
         }
+        for facts in &self.pictures {
+            let note = few_bits(facts.iter().flatten().flatten());
+            if let Some(note) = note.filter(|note| !self.notes.contains(note)) {
+                self.notes.push(note);
+            }
+        }
         if !small.is_empty() {
             let [height, width] = config.size;
             let pictures = counted(small.len(), "picture");
@@ -249,7 +258,8 @@ impl Survey {
             foreign.sort_by_key(|(_, (_, pixels, _))| std::cmp::Reverse(*pixels));
             for (value, (masks, pixels, file)) in foreign {
                 let what = format!("{}values of masks that are neither in `classes` nor in `ignored`", task.place());
-                let remedy = "list them, or give `tolerance` if the masks were saved with losses";
+                let remedy = "list them, or give `tolerance` if the masks were saved with losses; if the masks were scaled or turned \
+                              with smooth edges, do it again without interpolation (nearest neighbour)";
                 let place =
                     format!("{value} in {} ({pixels} pixels), first in `{}`", counted(masks, "mask"), file.display());
                 problems.add_place(&what, remedy, place);

@@ -146,7 +146,8 @@ fn text_rows(bytes: &[u8]) -> Result<Vec<Vec<String>>, String> {
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let cells = starts.zip(&ends[..cells]).map(|(start, &end)| String::from_utf8(text[start..end].to_vec()));
         let row = cells.collect::<Result<Vec<String>, _>>();
-        rows.push(row.map_err(|_| format!("text that is not UTF-8 in row {}", rows.len() + 1))?);
+        let number = rows.len() + 1;
+        rows.push(row.map_err(|_| format!("text that is not UTF-8 in row {number}; save the table as \"CSV UTF-8\""))?);
     }
 }
 

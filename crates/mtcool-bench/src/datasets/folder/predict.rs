@@ -26,6 +26,8 @@ pub(super) const OPTIONS: [PredictOption; 1] = [PredictOption {
     help: "Only these tasks. Necessary if tasks have pictures of their own: the tasks to which the given pictures belong",
 }];
 
+/// How far the mean of a picture lies from that of the training pictures before it is told, in standard deviations of their pixels.
+const UNUSUAL: f32 = 3.0;
 /// The probability from which a property counts as present.
 const PRESENT: f64 = 0.5;
 
@@ -84,6 +86,16 @@ impl FolderPredictor {
     }
 }
 
+/// A warning if a picture is far from the brightness of the training pictures; `means` are those of its standardised channels.
+fn brightness(means: &[f32]) -> Option<String> {
+    let unusual = means.iter().find(|mean| mean.abs() > UNUSUAL)?;
+    let direction = if *unusual < 0.0 { "darker" } else { "brighter" };
+    Some(format!(
+        "much {direction} than the pictures that the run was trained on: the prediction may be wrong. Does the file have another range of \
+         values, such as 12 bits in a file of 16 bits?"
+    ))
+}
+
 /// Where the middle `kept` pixels of a side of `length` pixels begin; negative if the side is shorter.
 fn corner(length: usize, kept: usize) -> i64 {
     let half = |larger: usize, smaller: usize| (larger.saturating_sub(smaller) / 2) as i64;
@@ -138,7 +150,7 @@ fn usual_colour(class: usize) -> Colour {
 }
 
 impl Predictor for FolderPredictor {
-    fn predict(&self, file: &Path, _: &mut dyn FnMut(String)) -> Result<Predicted> {
+    fn predict(&self, file: &Path, warn: &mut dyn FnMut(String)) -> Result<Predicted> {
         let mut predicted = Predicted { size: [0; 2], maps: Vec::new(), facts: Value::Null };
         let (mut probabilities, mut values, mut units) = (Map::new(), Map::new(), Map::new());
         for group in &self.groups {
@@ -146,6 +158,9 @@ impl Predictor for FolderPredictor {
             let fit = self.tasks[group.tasks[0]].fit;
             let (input, picture) = network_input(file, &self.config.with_fit(fit), normalization)?;
             predicted.size = [picture.height, picture.width];
+            if let Some(warning) = brightness(&input.mean((0, 2, 3))?.to_vec1()?) {
+                warn(warning);
+            }
             let (network, parameters) = (self.network.as_ref(), &self.parameters);
             let outputs = match fit {
                 Fit::Patches => tiled(network, parameters, &group.tasks, (&input, tiling(&self.config)))?,
@@ -206,6 +221,13 @@ impl Predictor for FolderPredictor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pictures_of_another_range_of_values_are_told() {
+        assert_eq!(brightness(&[0.5, -2.9, 2.9]), None);
+        assert!(brightness(&[0.0, -6.0, 0.0]).unwrap().contains("much darker"));
+        assert!(brightness(&[4.0]).unwrap().contains("much brighter"));
+    }
 
     fn segmentation(classes: &str) -> Vec<(String, Colour, Option<u8>)> {
         let text = format!("kind = \"segmentation\"\nmask = \"{{case}}.png\"\nclasses = {classes}");

@@ -91,6 +91,35 @@ impl FolderSuite {
             .then(|| format!("Labels removed at random from the training part{fold}: {}", counts.join("; ")))
     }
 
+    /// A sentence with the classes that no measured case has, if there are any: their metrics are means over fewer classes, which looks
+    /// better than it is.
+    fn absent_classes(&self) -> Option<String> {
+        let suites = if self.folds.is_empty() { std::slice::from_ref(self) } else { &self.folds[..] };
+        let mut absent = Vec::new();
+        for folder in suites.iter().map(Self::folder) {
+            let part = if folder.parts().test.is_empty() { Part::Validation } else { Part::Test };
+            for (task, described) in folder.tasks().iter().enumerate() {
+                let TaskKind::Classification { .. } = &described.kind else { continue };
+                let labels =
+                    folder.labelled(task, part).into_iter().map(|case| folder.label(task, case as usize).cloned());
+                let labels: Vec<Option<Label>> = labels.collect();
+                for (class, output) in described.outputs.iter().enumerate() {
+                    let told = format!("{output} ({}, {part} part)", described.name);
+                    if !labels.contains(&Some(Label::Class(class as u8))) && !absent.contains(&told) {
+                        absent.push(told);
+                    }
+                }
+            }
+        }
+        (!absent.is_empty()).then(|| {
+            format!(
+                "No measured case has the class {}: balanced accuracy and F1 are those of the other classes alone, and AUROC is left out \
+                 where it is not defined",
+                absent.join(", ")
+            )
+        })
+    }
+
     /// A sentence with the number of cases in each part, and of labels of each task.
     fn label_counts(&self) -> String {
         let folder = self.folder();
@@ -137,6 +166,7 @@ impl Suite for FolderSuite {
     fn caveats(&self) -> Vec<Caveat> {
         let mut texts = vec![self.label_counts()];
         texts.extend(self.removed());
+        texts.extend(self.absent_classes());
         if let Some(task) = &self.folder().config().balanced {
             texts.push(format!(
                 "Training batches have every class of `{task}` equally often: cases of rare classes come several times per epoch"
@@ -285,4 +315,29 @@ pub(super) fn synthesize(folder: &Path, config: SyntheticConfig) -> Result<()> {
         return Err(ConfigError::new(message).into());
     }
     Ok(draw(folder, FolderSynthesis { cases: train + test, side: SIDE / shrink, seed })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_no_measured_case_has_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let [root, cache] = ["cells", "cache"].map(|name| folder.path().join(name));
+        let synthesis = FolderSynthesis { cases: 60, side: 32, seed: 1 };
+        draw(&root, synthesis).unwrap();
+        let settings = serde_json::to_value(synthesis.config()).unwrap();
+        let suite = FolderSuite::open(DataPlace { folder: &root, cache: &cache }, &settings).unwrap();
+        assert_eq!(suite.absent_classes(), None);
+        let stage = suite.folder().tasks().iter().position(|task| task.name == "stage").unwrap();
+        let resting = |folder: &Folder| {
+            let is_resting = |case: &u32| folder.label(stage, *case as usize) == Some(&Label::Class(0));
+            let test = folder.labelled(stage, Part::Test).into_iter().filter(is_resting).collect();
+            let parts = folder.parts();
+            folder.with_parts(Parts { train: parts.train.clone(), validation: parts.validation.clone(), test })
+        };
+        let told = suite.with_folders(&resting).absent_classes().unwrap();
+        assert!(told.contains("growing (stage, test part), dividing (stage, test part)"), "{told}");
+    }
 }

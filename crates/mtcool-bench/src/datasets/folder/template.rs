@@ -54,7 +54,9 @@ pub(super) fn template(root: &Path, suggestion: &Suggestion) -> Result<String> {
     }
     if let Some(Value::Table(split)) = settings.get("split") {
         text.line("\n[default.data.settings.split]");
-        for (key, value) in split {
+        // Fractions and seed divide cases; a column has divided them already.
+        let is_divided = split.contains_key("column");
+        for (key, value) in split.iter().filter(|(key, _)| !is_divided || *key == "column") {
             let reason = text.reasons.take(&format!("split.{key}"));
             text.value(key, value, reason.as_deref());
         }

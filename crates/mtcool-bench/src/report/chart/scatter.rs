@@ -2,11 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{Scale, axes, colour, px};
+use super::{Scale, axes, colour, fitted, px, room};
 
 const SIZE: [f64; 2] = [460.0, 300.0];
-/// The ends of the plot within the drawing; the labels need the room to its right.
-const PLOT: [[f64; 2]; 2] = [[52.0, 340.0], [26.0, 260.0]];
+/// The left end of the plot within the drawing, and its upper and lower ends.
+const LEFT: f64 = 52.0;
+const VERTICAL: [f64; 2] = [26.0, 260.0];
+/// The room for the labels to the right of the plot, at the least and at the most, and between them and the plot.
+const LABELS: [f64; 2] = [110.0, 200.0];
+const GAP: f64 = 10.0;
 /// The smallest vertical distance between two labels.
 const DISTANCE: f64 = 13.0;
 
@@ -27,7 +31,8 @@ pub(in crate::report) fn scatter(title: &str, labels: [&str; 2], points: &[Point
     if points.len() < 2 {
         return None;
     }
-    let [horizontal, vertical] = PLOT;
+    let room = room(points.iter().map(|point| point.label.as_str()), LABELS);
+    let (horizontal, vertical) = ([LEFT, SIZE[0] - room - GAP], VERTICAL);
     let ends = if is_down { vertical } else { [vertical[1], vertical[0]] };
     let x = Scale::around(points.iter().map(|point| point.at[0]), horizontal);
     let y = Scale::around(points.iter().map(|point| point.at[1]), ends);
@@ -44,7 +49,7 @@ pub(in crate::report) fn scatter(title: &str, labels: [&str; 2], points: &[Point
                     circle class=(format!("dot {}", colour(point.index))) cx=(px(x.at(point.at[0]))) cy=(px(y.at(point.at[1]))) r="5" {
                         title { (format!("{}: {:.2}, {:.2}", point.label, point.at[0], point.at[1])) }
                     }
-                    text x=(px(horizontal[1] + 10.0)) y=(px(height + 4.0)) { (point.label) }
+                    text x=(px(horizontal[1] + GAP)) y=(px(height + 4.0)) { title { (point.label) } (fitted(&point.label, room)) }
                 }
             }
         }

@@ -2,13 +2,16 @@
 
 use maud::{Markup, html};
 
-use super::{Scale, colour, px};
+use super::{Scale, colour, fitted, px, room};
 use crate::report::interval::cut;
 use crate::suite::Digits;
 
 const WIDTH: f64 = 460.0;
-/// The ends of the plot, to the right of the labels.
-const PLOT: [f64; 2] = [128.0, 450.0];
+/// The room for the labels, at the least and at the most, and between them and the plot.
+const LABELS: [f64; 2] = [120.0, 200.0];
+const GAP: f64 = 8.0;
+/// The end of the plot.
+const RIGHT: f64 = 450.0;
 const LINE: f64 = 22.0;
 const TOP: f64 = 8.0;
 
@@ -38,7 +41,8 @@ pub(in crate::report) fn strips(title: &str, strips: &[Strip], digits: Digits) -
     let low = dots().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
     let high = dots().filter(|value| value.is_finite()).fold(f64::NEG_INFINITY, f64::max);
     let ends = strips.iter().filter_map(|strip| strip.interval).flatten().map(|end| cut(end, [low, high]));
-    let x = Scale::around(dots().chain(ends), PLOT);
+    let left = room(strips.iter().map(|strip| strip.label.as_str()), LABELS) + GAP;
+    let x = Scale::around(dots().chain(ends), [left, RIGHT]);
     let bottom = TOP + LINE * strips.len() as f64;
     Some(html! {
         figure.chart {
@@ -49,17 +53,20 @@ pub(in crate::report) fn strips(title: &str, strips: &[Strip], digits: Digits) -
                     text x=(px(x.at(value))) y=(px(bottom + 16.0)) text-anchor="middle" { (text) }
                 }
                 @for (at, strip) in strips.iter().enumerate() {
-                    (line(strip, TOP + LINE * (at as f64 + 0.5), &x, digits))
+                    (line(strip, [left, TOP + LINE * (at as f64 + 0.5)], &x, digits))
                 }
             }
         }
     })
 }
 
-fn line(strip: &Strip, y: f64, x: &Scale, digits: Digits) -> Markup {
+fn line(strip: &Strip, [left, y]: [f64; 2], x: &Scale, digits: Digits) -> Markup {
     let figure = |value: f64| digits.figure(value);
     html! {
-        text x=(px(PLOT[0] - 8.0)) y=(px(y + 4.0)) text-anchor="end" { (strip.label) }
+        text x=(px(left - GAP)) y=(px(y + 4.0)) text-anchor="end" {
+            title { (strip.label) }
+            (fitted(&strip.label, left - GAP))
+        }
         g class=(format!("strip {}", colour(strip.index))) {
             @if let Some([low, high]) = strip.interval {
                 line class="interval" x1=(px(x.within(low))) x2=(px(x.within(high))) y1=(px(y)) y2=(px(y)) {
@@ -118,7 +125,7 @@ mod tests {
         assert_eq!((text.matches("class=\"interval\"").count(), text.matches("class=\"paper\"").count()), (1, 1));
         assert!(text.contains("95 % interval 84.00 to 97.00"), "the words have the whole interval: {text}");
         // The dots lie between 90 and 92, so that the plot ends at 93 and its padding.
-        let x = Scale::around([89.0, 93.0].into_iter(), PLOT);
+        let x = Scale::around([89.0, 93.0].into_iter(), [LABELS[0] + GAP, RIGHT]);
         assert!(text.contains(&format!("x1=\"{}\" x2=\"{}\"", px(x.within(84.0)), px(x.within(97.0)))), "{text}");
         assert!(strips("F1", &[], digits).is_none());
     }

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use mtcool_metrics::Interval;
 
 use super::flatness::{Flatness, title as flatness_title};
+use super::row::TableRow;
 use super::table::Table;
 use charts::{Charts, Group};
 
@@ -35,6 +36,9 @@ pub(super) struct Parts {
 pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
     let Parts { figure, flatness, appendix } = parts;
     let charts = Charts::of(table, flatness.as_ref())?;
+    let has_paper = |row: &TableRow| row.against_paper.iter().any(Option::is_some);
+    let is_compared = table.paper_obstacle.is_none() && table.rows.iter().any(has_paper);
+    let diamond = if is_compared { "; a diamond is the paper's mean" } else { "" };
     let body = html! {
         header {
             h1 { (table.title) @if table.is_synthetic { " " span.warning { "SYNTHETIC DATA" } } }
@@ -44,8 +48,8 @@ pub(super) fn page(table: &Table, parts: &Parts) -> Result<String> {
             section { (tables::results(table)) }
             @for external in tables::external(table) { section { (external) } }
             @if let Some(claims) = tables::claims(table) { section { (claims) } }
-            (section("Every run", &charts.runs, "A dot is a run, the line its method's mean, the bar the mean's 95 % interval over \
-                seeds (Student's t); a diamond is the paper's mean."))
+            (section("Every run", &charts.runs, &format!("A dot is a run, the line its method's mean, the bar the mean's 95 % \
+                interval over seeds (Student's t){diamond}.")))
             (section("One factor at a time", &charts.factors, "As above, for rows that differ in one setting, and below them the rows to \
                 compare them with."))
             (section("Cost and quality", &charts.cost, ""))

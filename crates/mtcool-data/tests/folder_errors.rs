@@ -164,7 +164,11 @@ fn settings_that_are_unknown_or_of_the_wrong_kind() {
 
 #[test]
 fn files_that_are_not_there() {
-    check("root", |files, _| std::fs::remove_dir_all(files.root()).unwrap(), &["there is no folder", "`root`"]);
+    check(
+        "root",
+        |files, _| std::fs::remove_dir_all(files.root()).unwrap(),
+        &["there is no folder", "correct `folder` or `--data`"],
+    );
     check("table", |_, config| config["table"] = json!("label.csv"), &["`table` = \"label.csv\" does not exist"]);
     check(
         "no picture fits",

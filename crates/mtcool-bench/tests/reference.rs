@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::{Lab, succeed};
 
 /// The experiments whose runs are kept.
-const KEPT: [&str; 1] = ["table2"];
+const KEPT: [&str; 2] = ["table2", "table3"];
 
 fn reference() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../results/reference")

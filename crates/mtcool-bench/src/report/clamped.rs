@@ -13,9 +13,9 @@ pub(super) struct ClampedSheet {
     pub(super) title: String,
     /// The texts of the header.
     pub(super) head: Vec<String>,
-    /// A line per task and layer, after a line for all layers of the task.
+    /// A line per task and layer, after a line for all layers of the task. Layers in which the clamp never moved anything have none.
     pub(super) lines: Vec<Vec<String>>,
-    /// What the numbers are.
+    /// What the numbers are, and how many layers are left out.
     pub(super) note: String,
 }
 
@@ -34,6 +34,17 @@ impl ClampedSheet {
         if keys.is_empty() {
             return None;
         }
+        let all = keys.len();
+        keys.retain(|(task, layer)| {
+            layer.is_empty() || shares(&rows, task, layer).any(|share| share != 0.0 || share.is_nan())
+        });
+        let unmoved = match all - keys.len() {
+            0 => String::new(),
+            count => format!(
+                " Not shown: {count} {} in which the clamp never moved anything, since no update left the region.",
+                if count == 1 { "layer" } else { "layers" }
+            ),
+        };
         let line = |&(task, layer): &(&str, &str)| {
             let name = if layer.is_empty() { format!("{task}, all layers") } else { format!("{task}, {layer}") };
             let cells = rows.iter().map(|row| cell(row, task, layer));
@@ -44,10 +55,11 @@ impl ClampedSheet {
             title: "What the clamp moved, in per cent".into(),
             head: std::iter::once("Task, layer".to_owned()).chain(labels).collect(),
             lines: keys.iter().map(line).collect(),
-            note: "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of an \
-                   epoch and then over the epochs after the warm-up; ±: standard deviation over the runs. `metrics.parquet` of each \
-                   run has it for every epoch."
-                .into(),
+            note: format!(
+                "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of an \
+                 epoch and then over the epochs after the warm-up; ±: standard deviation over the runs. `metrics.parquet` of each run \
+                 has it for every epoch.{unmoved}"
+            ),
         })
     }
 
@@ -66,6 +78,12 @@ pub(super) fn is_share(row: &Row) -> bool {
 /// The layer to which the metric of a share belongs; empty for the whole theta.
 pub(super) fn layer_of(metric: &str) -> &str {
     metric.strip_prefix(CLAMPED_SHARE).unwrap_or_default().trim_start_matches('.')
+}
+
+/// The shares of a layer of a task in all epochs and runs of `rows`.
+fn shares<'a>(rows: &'a [&TableRow], task: &'a str, layer: &'a str) -> impl Iterator<Item = f64> + 'a {
+    let is_cell = move |found: &&Row| is_share(found) && found.task == task && layer_of(&found.metric) == layer;
+    rows.iter().flat_map(|row| &row.histories).flatten().filter(is_cell).map(|found| found.value)
 }
 
 /// The mean over the runs of `row` of the mean share over the epochs, with its deviation.
@@ -114,6 +132,13 @@ mod tests {
         let lines =
             [["even, all layers", "20.00 ± 7.07"], ["even, enc1.conv", "20.00 ± 7.07"], ["odd, fc", "50.00 ± 0.00"]];
         assert_eq!(sheet.lines, lines.map(|line| line.map(str::to_owned).to_vec()));
+        assert!(!sheet.note.contains("Not shown"), "{}", sheet.note);
+        // A layer in which nothing was moved has no line, but the whole theta has.
+        table.rows[1].histories[0]
+            .extend(["clamped_share", "clamped_share.fc2"].map(|metric| row(2, "third", metric, 0.0)));
+        let sheet = ClampedSheet::of(&table).unwrap();
+        assert_eq!((sheet.lines.len(), sheet.lines[3][0].as_str()), (4, "third, all layers"));
+        assert!(sheet.note.contains("Not shown: 1 layer in"), "{}", sheet.note);
         table.rows[1].histories.truncate(1);
         assert_eq!(ClampedSheet::of(&table).unwrap().lines[0][1], "15.00");
     }

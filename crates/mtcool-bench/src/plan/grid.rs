@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use figment::value::{Dict, Value};
 
-use super::variants::{NETWORK, TRAINING};
 use crate::suite::ConfigError;
 
+/// The table of a variant whose values replace those of the experiment's table `training`.
+pub(super) const TRAINING: &str = "training";
+/// The same for the experiment's table `network`.
+pub(super) const NETWORK: &str = "network";
 /// How rows differ in settings that a grid cannot have.
 const VARIANTS: &str = "rows with other values of `training` and `network` are variants with names of their own in the experiment's \
                         file: a table `[default.method.joint_long]` with `like = \"joint\"` and `training = { epochs = 16 }`";

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::grid::{NETWORK, TRAINING};
 use super::layers::{Layers, MethodTable};
 use super::ranges::check_sizes;
-use super::variants::{NETWORK, OWN_KEYS, TRAINING, Variant};
+use super::variants::{OWN_KEYS, Variant};
 use crate::suite::{
     ConfigError, MethodEntry, MethodSettings, NetworkConfig, Registry, Settings, SettingsError, TrainingConfig,
     find_method,

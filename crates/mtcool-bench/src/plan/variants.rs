@@ -3,15 +3,11 @@
 use figment::value::{Dict, Value};
 
 use super::experiment::Experiment;
-use super::grid::GridPoint;
+use super::grid::{GridPoint, NETWORK, TRAINING};
 use crate::suite::{ConfigError, MethodEntry, Registry};
 
 /// The keys of a variant's table that are no settings of its method.
 pub(super) const OWN_KEYS: [&str; 4] = ["like", "label", TRAINING, NETWORK];
-/// The table of a variant whose values replace those of the experiment's table `training`.
-pub(super) const TRAINING: &str = "training";
-/// The same for the experiment's table `network`.
-pub(super) const NETWORK: &str = "network";
 
 /// The rows that an experiment may ask for.
 pub(super) struct Rows<'a> {

@@ -47,12 +47,14 @@ pub(super) fn far_numbers(config: &FolderConfig, cases: &[CaseEntry]) -> Vec<Str
 
 /// The range of numbers that are not far from the middle half; `None` if there are too few, or if half of them are equal.
 fn usual(mut numbers: Vec<f64>) -> Option<[f64; 2]> {
-    numbers.sort_by(f64::total_cmp);
     let count = numbers.len();
-    let [low, high] = [count / 4, count - 1 - count / 4].map(|place| numbers.get(place).copied());
-    let (low, high) = (low?, high?);
+    if count < FEWEST {
+        return None;
+    }
+    numbers.sort_by(f64::total_cmp);
+    let [low, high] = [count / 4, count - 1 - count / 4].map(|place| numbers[place]);
     let width = high - low;
-    (count >= FEWEST && width > 0.0).then_some([low - FAR * width, high + FAR * width])
+    (width > 0.0).then_some([low - FAR * width, high + FAR * width])
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ mod tests {
         assert!(least < -90.0 && least > -200.0 && most > 100.0 && most < 200.0, "{least} {most}");
         assert_eq!(usual(vec![1.0; 30]), None, "all equal");
         assert_eq!(usual(vec![]), None);
+        assert_eq!([1, 2, 11].map(|count| usual(vec![5.0; count])), [None; 3]);
         assert_eq!(usual(vec![1.0, 2.0, 3.0, 9999.0]), None, "too few");
     }
 }

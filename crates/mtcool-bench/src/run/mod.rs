@@ -9,6 +9,7 @@ mod evaluate;
 mod flatness;
 mod loss;
 mod problem;
+mod rows;
 mod search;
 mod selection;
 mod sweep;

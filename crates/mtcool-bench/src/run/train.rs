@@ -17,9 +17,9 @@ use super::times::TimedBatches;
 use crate::plan::{Plan, PlannedMethod, RunConfig};
 use crate::progress::SweepProgress;
 use crate::record::{
-    Checkpoint, EpochTimes, NetworkSize, Position, Row, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
+    Checkpoint, EpochTimes, NetworkSize, Position, RunFolder, RunProgress, RunRecord, RunStatus, Status, TaskSums,
 };
-use crate::suite::{Evaluation, Name, Sharing, Split, Suite};
+use crate::suite::{Name, Sharing, Split, Suite};
 
 /// A run, with everything that is needed to execute it.
 pub struct Run<'a> {
@@ -365,26 +365,6 @@ fn progress_of(position: &Position) -> RunProgress {
 /// are no such reasons.
 fn would_fail_again(error: &Error) -> bool {
     matches!(error, Error::Mismatch { .. } | Error::OutOfRange { .. } | Error::NonFiniteLoss { .. })
-}
-
-impl Checkpoint {
-    fn record(&mut self, split: &str, task: &str, metric: &str, value: f64) {
-        let Position { step, epoch, .. } = self.position;
-        let (split, task, metric) = (split.to_owned(), task.to_owned(), metric.to_owned());
-        self.rows.push(Row { step, epoch, split, task, metric, value });
-    }
-
-    /// Adds the values of an evaluation of the network after `step` steps, at the end of `epoch`.
-    fn record_evaluation(&mut self, split: &str, evaluation: &Evaluation, (step, epoch): (u64, u64)) {
-        self.rows.extend(evaluation.measurements.iter().map(|measurement| Row {
-            step,
-            epoch,
-            split: split.to_owned(),
-            task: measurement.task.to_string(),
-            metric: measurement.metric.to_string(),
-            value: measurement.value,
-        }));
-    }
 }
 
 #[cfg(test)]

@@ -4,53 +4,38 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use super::pattern::Listings;
 
 /// The files that `wanted` ones, which do not exist, look like: each with the index of the wanted one. An extension `*` stands for any.
 pub(super) fn lookalikes<'a>(wanted: impl Iterator<Item = &'a Path>, listings: &mut Listings) -> Vec<(usize, PathBuf)> {
-    let mut folders: BTreeMap<PathBuf, BTreeMap<String, PathBuf>> = BTreeMap::new();
+    // The names without extensions, composed, which are alike for the same letters.
+    let mut folders: BTreeMap<PathBuf, BTreeMap<String, Vec<PathBuf>>> = BTreeMap::new();
     let mut found = Vec::new();
     for (index, file) in wanted.enumerate() {
         let Some(folder) = file.parent() else { continue };
-        // The names are compared without their extensions, and these by themselves.
-        let plain = folders.entry(folder.to_owned()).or_insert_with(|| {
-            listings.of(folder).iter().map(|file| (without_accents(&stem(file)), file.clone())).collect()
+        let composed = folders.entry(folder.to_owned()).or_insert_with(|| {
+            let mut composed: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+            for file in listings.of(folder) {
+                composed.entry(composed_stem(file)).or_default().push(file.clone());
+            }
+            composed
         });
-        let name = stem(file);
-        let Some(other) = plain.get(&without_accents(&name)) else { continue };
-        let extensions = [file, other].map(|file| file.extension().unwrap_or_default());
-        let is_extension = extensions[0] == "*" || extensions[0] == extensions[1];
-        if is_extension && has_accents(&name) != has_accents(&stem(other)) {
-            found.push((index, other.clone()));
-        }
+        let is_wanted = |other: &&PathBuf| {
+            let is_any = file.extension().is_some_and(|extension| extension == "*");
+            (is_any || file.extension() == other.extension()) && file.file_stem() != other.file_stem()
+        };
+        let alike = composed.get(&composed_stem(file)).and_then(|others| others.iter().find(is_wanted));
+        found.extend(alike.map(|other| (index, other.clone())));
     }
     found
 }
 
-fn stem(file: &Path) -> String {
-    file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-/// Whether an accent of the name is a character of its own.
-fn has_accents(name: &str) -> bool {
-    name.chars().any(is_accent)
-}
-
-/// The name with one sign for each letter that has an accent, or that is not ASCII.
-fn without_accents(name: &str) -> String {
-    let mut plain = String::new();
-    for letter in name.chars() {
-        if is_accent(letter) {
-            plain.pop();
-        }
-        plain.push(if letter.is_ascii() { letter } else { '\u{fffd}' });
-    }
-    plain
-}
-
-/// Accents that are characters of their own: Latin, Greek and Cyrillic ones, and the voicing marks of kana.
-fn is_accent(letter: char) -> bool {
-    matches!(letter, '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}')
+/// The file's name without its extension in Unicode's normal form C, in which a letter and its accent are one character.
+fn composed_stem(file: &Path) -> String {
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    ComposingNormalizerBorrowed::new_nfc().normalize(&stem).into_owned()
 }
 
 #[cfg(test)]
@@ -75,6 +60,7 @@ mod tests {
         }
         assert!(!alike("Zelle ä 1.png", "Zelle a\u{308} 2.png"));
         assert!(!alike("ab.png", "a\u{308}.png"), "another letter");
+        assert!(!alike("Zelle ö.png", "Zelle a\u{308}.png"), "the accent of another letter");
         assert!(!alike("ö.png", "ä.png"), "both without separate accents");
     }
 }

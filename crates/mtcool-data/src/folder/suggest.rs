@@ -1,15 +1,16 @@
 //! A configuration to start from, for a folder of which nothing is known but its files.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::advice::{LARGE, gibibytes};
-use super::cases::case_name;
 use super::columns::ColumnGuess;
 use super::config::{Fit, FolderConfig, SplitConfig};
-use super::discover::{Files, Look, PictureKind, kinds};
+use super::discover::{Files, Look, PictureKind};
 use super::notes::{counted, listed};
 use super::parts::Part;
+use super::reasons::{Reasons, Suggested};
+use super::suggested_cases::Cases;
 use super::table::{ReadParquet, Table};
 use super::task::{TaskConfig, TaskKind};
 use super::task_names::{free_name, mask_name};
@@ -26,15 +27,6 @@ pub struct Suggestion {
     pub batch_size: usize,
     /// The reasons, in the order of the settings.
     pub reasons: Vec<Suggested>,
-}
-
-/// Why a setting is as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suggested {
-    /// The setting: a key such as `size`, or `tasks.NAME`; empty for what concerns all.
-    pub key: String,
-    /// The reason, as one sentence.
-    pub reason: String,
 }
 
 /// The sides of a network's input are multiples of this, so that it can be halved four times.
@@ -122,89 +114,6 @@ impl Suggestion {
         let batch_size = choose_batch(&config, cases.count, &mut reasons);
         Ok(Self { config, batch_size, reasons: reasons.0 })
     }
-}
-
-#[derive(Default)]
-struct Reasons(Vec<Suggested>);
-
-impl Reasons {
-    fn add(&mut self, key: &str, reason: String) {
-        self.0.push(Suggested { key: key.to_owned(), reason });
-    }
-}
-
-/// The cases of the folder, and the kinds of pictures that they have.
-struct Cases {
-    /// The table and the position of the column with the names.
-    table: Option<(Table, usize)>,
-    kinds: Vec<PictureKind>,
-    count: usize,
-}
-
-impl Cases {
-    /// The table and column whose cells are in the names of most pictures; without any, the names of the pictures.
-    fn find(root: &Path, files: &Files, read_parquet: Option<ReadParquet>, reasons: &mut Reasons) -> Option<Self> {
-        let mut best: Option<Self> = None;
-        for file in &files.tables {
-            let table = match Table::read(&root.join(file), None, read_parquet) {
-                Ok(table) => table,
-                Err(error) => {
-                    let got = if let Error::Corrupt { got, .. } = error { got } else { error.to_string() };
-                    reasons.add("table", format!("`{}` is left out: {got}", file.display()));
-                    continue;
-                }
-            };
-            for column in 0..table.header.len() {
-                let names: BTreeSet<&str> =
-                    table.cells(column).map(case_name).filter(|name| !name.is_empty()).collect();
-                if names.len() < table.rows.len() {
-                    if names_pictures(&names, &files.pictures) {
-                        let (file, column) = (file.display(), &table.header[column]);
-                        reasons.add(
-                            "table",
-                            format!(
-                                "column `{column}` of `{file}` names pictures in several rows; keep one row of each"
-                            ),
-                        );
-                    }
-                    continue;
-                }
-                let names: Vec<&str> = names.into_iter().collect();
-                let kinds = kinds(&files.pictures, &names);
-                let fits = |cases: &Self| cases.kinds.first().map_or(0, |kind| kind.files.len());
-                let found = Self { table: Some((table.clone(), column)), kinds, count: names.len() };
-                if fits(&found) > best.as_ref().map_or(0, fits) {
-                    best = Some(found);
-                }
-            }
-        }
-        if let Some(Self { table: Some((table, column)), .. }) = &best {
-            let rows = counted(table.rows.len(), "row");
-            let file = table.file.strip_prefix(root).unwrap_or(&table.file).display();
-            reasons.add(
-                "table",
-                format!("`{file}` has {rows}; its column `{}` names the pictures", table.header[*column]),
-            );
-            return best;
-        }
-        reasons.add("table", "no table has a column that names the pictures, so the pictures are the cases".into());
-        let mut folders: BTreeMap<&Path, Vec<&PathBuf>> = BTreeMap::new();
-        for picture in &files.pictures {
-            folders.entry(picture.parent().unwrap_or(Path::new(""))).or_default().push(picture);
-        }
-        let largest = folders.into_values().max_by_key(Vec::len)?;
-        let stem = |picture: &&PathBuf| Some(picture.file_stem()?.to_str()?.to_owned());
-        let names: Vec<String> = largest.iter().filter_map(stem).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let kinds = kinds(&files.pictures, &names);
-        (!kinds.is_empty()).then_some(Self { table: None, kinds, count: names.len() })
-    }
-}
-
-/// Whether most of `names` are those of pictures.
-fn names_pictures(names: &BTreeSet<&str>, pictures: &[PathBuf]) -> bool {
-    let stems: BTreeSet<&str> = pictures.iter().filter_map(|picture| picture.file_stem()?.to_str()).collect();
-    2 * names.iter().filter(|name| stems.contains(**name)).count() > names.len()
 }
 
 /// A task for each kind of masks.

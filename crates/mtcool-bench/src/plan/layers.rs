@@ -55,11 +55,20 @@ impl Layers {
         Ok((keys, spaces))
     }
 
-    /// The experiment's table `key`, with the values that the variants `tables` have in tables of the same name.
-    pub(super) fn of_variants(&self, key: &str, tables: &[&str]) -> Settings {
+    /// The experiment's table `key`, with the values that the variants `tables` have in tables of the same name, then `settings`.
+    ///
+    /// # Errors
+    /// If a key of `settings` is no key of TOML.
+    pub(super) fn of_variants(
+        &self,
+        key: &str,
+        tables: &[&str],
+        settings: &[(&str, &toml::Value)],
+    ) -> Result<Settings, ConfigError> {
         let of_variant = |table: &&str| self.figment.focus(&format!("method.{table}.{key}"));
         let all = std::iter::once(self.figment.focus(key)).chain(tables.iter().map(of_variant));
-        Settings::new(all.fold(Figment::new(), |all, table| all.merge(Without { table, hidden: &[] })))
+        let all = all.fold(Figment::new(), |all, table| all.merge(Without { table, hidden: &[] }));
+        with_settings(all, settings)
     }
 
     /// The settings of a method: `tables`, merged, then the settings of a point of the grid; later ones override earlier ones.
@@ -69,20 +78,24 @@ impl Layers {
     pub(super) fn method(
         &self,
         tables: &[MethodTable<'_>],
-        settings: &[(String, toml::Value)],
+        settings: &[(&str, &toml::Value)],
     ) -> Result<Settings, ConfigError> {
         let of_table = |all: Figment, table: &MethodTable<'_>| {
             let hidden = &table.hidden[..];
             all.merge(Without { table: self.figment.focus(&format!("method.{}", table.name)), hidden })
         };
-        let mut all = tables.iter().fold(Figment::new(), of_table);
-        for (key, value) in settings {
-            let name = format!("the grid (`{key} = {value}`)");
-            let text = assignment_as_toml(&format!("{key}={value}"))?;
-            all = all.merge(NamedToml { name, text, nested: false });
-        }
-        Ok(Settings::new(all))
+        with_settings(tables.iter().fold(Figment::new(), of_table), settings)
     }
+}
+
+/// `all` with single settings, which override it: dotted key, value.
+fn with_settings(mut all: Figment, settings: &[(&str, &toml::Value)]) -> Result<Settings, ConfigError> {
+    for (key, value) in settings {
+        let name = format!("the grid or the search (`{key} = {value}`)");
+        let text = assignment_as_toml(&format!("{key}={value}"))?;
+        all = all.merge(NamedToml { name, text, nested: false });
+    }
+    Ok(Settings::new(all))
 }
 
 /// A table `method.*` of the configuration.

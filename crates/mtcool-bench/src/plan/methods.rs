@@ -36,6 +36,16 @@ impl PlannedMethod {
         format!("{}-s{seed}", self.entry.name)
     }
 
+    /// What the dotted `key` of its table has, or would have if it were written there; `None` for a key that is not set.
+    pub(super) fn value(&self, key: &str) -> Option<toml::Value> {
+        let found = match key.split_once('.') {
+            Some((TRAINING, inner)) => at(&serde_json::to_value(&self.training).ok()?, inner).cloned(),
+            Some((NETWORK, inner)) => at(&serde_json::to_value(&self.network).ok()?, inner).cloned(),
+            _ => at(&self.settings.describe(), key).cloned(),
+        };
+        toml::Value::try_from(found?).ok()
+    }
+
     /// The names that stand for it in `--only`.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&*self.entry.name).chain(self.grid_of.as_deref())
@@ -46,6 +56,11 @@ impl PlannedMethod {
         let common = (&self.like, &self.training, &self.network) == (&other.like, &other.training, &other.network);
         common && self.settings.describe() == other.settings.describe()
     }
+}
+
+/// The value at the dotted `key` of `table`.
+fn at<'a>(table: &'a serde_json::Value, key: &str) -> Option<&'a serde_json::Value> {
+    key.split('.').try_fold(table, |inner, part| inner.get(part))
 }
 
 /// Reads the settings of `variant` and checks them by building the method once for `tasks` tasks.
@@ -94,11 +109,20 @@ fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Result<Ve
     Ok(found)
 }
 
+/// The settings of the variant's point of a grid or a search that are in its table `table`, by their keys there.
+fn settings_below<'a>(table: &str, variant: &'a Variant) -> Vec<(&'a str, &'a toml::Value)> {
+    let settings = variant.settings.iter();
+    settings.filter_map(|(key, value)| Some((key.strip_prefix(table)?.strip_prefix('.')?, value))).collect()
+}
+
 fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, ConfigError> {
     let tables = with_table(layers, variant, TRAINING)?;
-    let common = &layers.experiment.training;
-    let Some(last) = tables.last() else { return Ok(common.clone()) };
-    let read = layers.of_variants(TRAINING, &tables).read::<TrainingConfig>();
+    let (common, settings) = (&layers.experiment.training, settings_below(TRAINING, variant));
+    if tables.is_empty() && settings.is_empty() {
+        return Ok(common.clone());
+    }
+    let last = tables.last().copied().unwrap_or(&*variant.name);
+    let read = layers.of_variants(TRAINING, &tables, &settings)?.read::<TrainingConfig>();
     let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{TRAINING}")))?;
     Ok(match layers.experiment.overfit {
         Some(count) => read.without_unused().with_batches_of_at_most(count),
@@ -108,9 +132,12 @@ fn training(layers: &Layers, variant: &Variant) -> Result<TrainingConfig, Config
 
 fn network(layers: &Layers, variant: &Variant) -> Result<NetworkConfig, ConfigError> {
     let tables = with_table(layers, variant, NETWORK)?;
-    let common = &layers.experiment.network;
-    let Some(last) = tables.last() else { return Ok(common.clone()) };
-    let read = layers.of_variants(NETWORK, &tables).read::<NetworkConfig>();
+    let (common, settings) = (&layers.experiment.network, settings_below(NETWORK, variant));
+    if tables.is_empty() && settings.is_empty() {
+        return Ok(common.clone());
+    }
+    let last = tables.last().copied().unwrap_or(&*variant.name);
+    let read = layers.of_variants(NETWORK, &tables, &settings)?.read::<NetworkConfig>();
     let read = read.map_err(|error| ConfigError::from_settings(error, &format!("method.{last}.{NETWORK}")))?;
     if read.kind != common.kind {
         let message = format!("`method.{last}.{NETWORK}.kind`: all rows of a table have the kind of `network.kind`");
@@ -129,8 +156,11 @@ fn read(layers: &Layers, variant: &Variant, registry: &Registry) -> Result<Box<d
         let hidden = if is_variant { OWN_KEYS.to_vec() } else { Vec::new() };
         tables.push(MethodTable { name, hidden });
     }
+    let is_below = |key: &str| [TRAINING, NETWORK].iter().any(|table| key.split('.').next() == Some(table));
+    let own = variant.settings.iter().filter(|(key, _)| !is_below(key));
+    let own: Vec<(&str, &toml::Value)> = own.map(|(key, value)| (key.as_str(), value)).collect();
     loop {
-        let settings = layers.method(&tables, &variant.settings)?;
+        let settings = layers.method(&tables, &own)?;
         let error = match (entry.settings)(&settings, registry.methods()) {
             Ok(settings) => return Ok(settings),
             Err(error) => error,

@@ -11,8 +11,8 @@ use crate::suite::{Column, ConfigError, Registry};
 
 /// A hyperparameter search by successive halving: the table `search` of an experiment.
 ///
-/// Every method has the same number of trials. The runs of the first rung are short. The best trials of a rung, by the validation split,
-/// start again in the next rung with longer runs.
+/// Every method has the same number of trials, the first of which has the settings that the experiment has now. The runs of the first
+/// rung are short. The best trials of a rung, by the validation split, start again in the next rung with longer runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Search {
     /// Number of trials of each method.
@@ -45,8 +45,8 @@ impl Search {
             let message = "`grid`: a search has no grid; give the values as `search.METHOD.KEY = { values = [...] }`";
             return Err(ConfigError::new(message));
         }
-        let (keys, mut spaces) = layers.search()?;
-        check_spaces(&layers, &spaces, registry, plan.spec.tasks.len())?;
+        let (keys, spaces) = layers.search()?;
+        let mut spaces = checked(&layers, spaces, registry, plan.spec.tasks.len())?;
         let place_of = |space: &Space| plan.methods.iter().position(|method| method.entry.name == space.method);
         spaces.retain(|space| place_of(space).is_some());
         spaces.sort_by_key(place_of);
@@ -104,10 +104,11 @@ fn with(overrides: &Overrides, further: impl IntoIterator<Item = String>) -> Ove
     Overrides { profile: overrides.profile.clone(), assignments }
 }
 
-/// Checks that each method accepts the extreme values of each of its settings.
-fn check_spaces(layers: &Layers, spaces: &[Space], registry: &Registry, tasks: usize) -> Result<(), ConfigError> {
+/// The spaces, each with the present settings of its method as its first trial. Each method accepts the extreme values of each of its
+/// settings.
+fn checked(layers: &Layers, spaces: Vec<Space>, registry: &Registry, tasks: usize) -> Result<Vec<Space>, ConfigError> {
     let rows = Rows { experiment: &layers.experiment, points: &layers.points, registry };
-    for space in spaces {
+    let checked = |space: Space| {
         let variant = rows.find(&space.method).map_err(|error| error.within("`search`"))?;
         for (key, value) in space.extremes() {
             let mut variant = variant.clone();
@@ -115,8 +116,10 @@ fn check_spaces(layers: &Layers, spaces: &[Space], registry: &Registry, tasks: u
             planned(layers, &variant, registry, tasks)
                 .map_err(|error| error.within(format!("`search.{}.{key}` with {value}", space.method)))?;
         }
-    }
-    Ok(())
+        let present = planned(layers, &variant, registry, tasks)?;
+        Ok(space.beginning_with(|key| present.value(key)))
+    };
+    spaces.into_iter().map(checked).collect()
 }
 
 #[cfg(test)]
@@ -164,6 +167,37 @@ mod tests {
                 assert_eq!(settings[key].as_f64(), value.as_float().or(value.as_integer().map(|n| n as f64)), "{key}");
             }
         }
+    }
+
+    #[test]
+    fn the_first_trial_of_each_method_has_the_settings_of_the_file() {
+        let (_, search) = load(&["method.joint.learning_rate=0.125"]).unwrap();
+        let trials = search.trials().unwrap();
+        let first = |method: &str| {
+            let trial = trials.iter().find(|trial| trial.method == method).unwrap();
+            let settings = trial.settings.iter().map(|(key, value)| (key.as_str(), value.as_float()));
+            (trial.index, settings.collect::<Vec<_>>())
+        };
+        assert_eq!(first("joint"), (0, vec![("learning_rate", Some(0.125))]));
+        let keys: Vec<&str> = first("mtcool").1.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["alpha", "beta", "bound", "lambda"]);
+        for name in ["table1", "table2", "table3"] {
+            let source = ExperimentSource::built_in(name).unwrap();
+            let (_, search) = Search::load(&Registry::builtin(), &source, &Overrides::default()).unwrap();
+            let trials = search.trials().unwrap();
+            for space in &search.spaces {
+                let first = trials.iter().find(|trial| trial.method == space.method).unwrap();
+                let keys: Vec<&str> = space.settings().map(|(key, ..)| key).collect();
+                assert_eq!(first.settings.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), keys, "{name}");
+            }
+        }
+        let inner = [
+            "methods=[\"joint\"]",
+            "search.joint={ training = { momentum = { values = [0.5, 0.7, 0.8] } } }",
+            "search.trials=3",
+        ];
+        let settings = load(&inner).unwrap().1.trials().unwrap()[0].settings.clone();
+        assert!(settings.contains(&("training.momentum".to_owned(), 0.9.into())), "{settings:?}");
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Space {
     pub method: String,
     /// By the dotted key in the method's table.
     axes: BTreeMap<String, Axis>,
+    /// What the experiment gives to these settings now, the first trial: key, value. Keys without a value are missing.
+    present: Vec<(String, toml::Value)>,
 }
 
 /// Settings of a method that a search tries.
@@ -76,7 +78,14 @@ impl Space {
         for (key, value) in table {
             flatten(method, key, value, &mut axes)?;
         }
-        Ok(Self { method: method.to_owned(), axes })
+        Ok(Self { method: method.to_owned(), axes, present: Vec::new() })
+    }
+
+    /// The same space, whose first trial has the values that `value_of` knows for its keys: what the experiment has now. So the best
+    /// trial is never worse than what a search began with.
+    pub(in crate::plan) fn beginning_with(mut self, value_of: impl Fn(&str) -> Option<toml::Value>) -> Self {
+        self.present = self.axes.keys().filter_map(|key| Some((key.clone(), value_of(key)?))).collect();
+        self
     }
 
     /// The settings that are searched: key, its values in words, and whether numbers are spread by their logarithm.
@@ -89,8 +98,8 @@ impl Space {
         self.axes.iter().flat_map(|(key, axis)| axis.extremes().into_iter().map(move |value| (key, value)))
     }
 
-    /// The first `count` trials, which are all different. A trial follows from `seed`, its number and the keys alone, so that a longer
-    /// search begins with the trials of a shorter one.
+    /// The first `count` trials, which are all different: the present settings, if they are known, then drawn ones. A drawn trial
+    /// follows from `seed`, its number and the keys alone, so that a longer search begins with the trials of a shorter one.
     ///
     /// # Errors
     /// If there are not as many different settings.
@@ -103,15 +112,18 @@ impl Space {
                 self.method
             ))
         };
-        if let Some(points) = points.filter(|&points| points < count) {
+        let given = usize::from(!self.present.is_empty());
+        if let Some(points) = points.filter(|&points| points.saturating_add(given) < count) {
             return Err(few(points));
         }
-        let mut trials: Vec<Trial> = Vec::new();
-        for index in 0..count {
+        let method = &self.method;
+        let present = Trial { method: method.clone(), index: 0, settings: self.present.clone() };
+        let mut trials = if given == 1 { vec![present] } else { Vec::new() };
+        for index in given..count {
             let mut draws = (0..MOST_DRAWS).map(|draw| self.draw(seed, index, draw));
             let is_new = |settings: &Vec<(String, toml::Value)>| trials.iter().all(|trial| trial.settings != *settings);
             let settings = draws.find(is_new).ok_or_else(|| few(trials.len()))?;
-            trials.push(Trial { method: self.method.clone(), index, settings });
+            trials.push(Trial { method: method.clone(), index, settings });
         }
         Ok(trials)
     }
@@ -178,6 +190,20 @@ mod tests {
         assert!(message.contains("`search.joint` has 6 different settings, fewer than the 7"), "{message}");
         let narrow = super::tests::space("a = { range = [1.0, 1.01] }").unwrap();
         assert!(narrow.trials(0, 3).unwrap_err().to_string().contains("has 2 different settings"));
+    }
+
+    #[test]
+    fn the_present_settings_are_the_first_trial() {
+        let drawn = space("a = { values = [1, 2] }\nb = { range = [1, 3] }").unwrap();
+        let one = |key: &str| Some(toml::Value::from(1)).filter(|_| key == "a");
+        let begun = drawn.clone().beginning_with(one);
+        let trials = begun.trials(0, 4).unwrap();
+        assert_eq!(trials[0].settings, [("a".to_owned(), toml::Value::from(1))]);
+        assert_eq!(trials[1..], drawn.trials(0, 4).unwrap()[1..]);
+        // What is outside of the axes is a seventh point, what is inside is not.
+        assert_eq!(drawn.clone().beginning_with(|_| Some(toml::Value::from(3))).trials(0, 7).unwrap().len(), 7);
+        let message = drawn.beginning_with(|_| Some(toml::Value::from(1))).trials(0, 7).unwrap_err().to_string();
+        assert!(message.contains("has 6 different settings"), "{message}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ fn facts(report: &SearchReport<'_>) -> Vec<String> {
     };
     let mut facts = vec![
         format!(
-            "{} trials of each method, drawn with the seed {}. Rungs with runs of {} epochs and {} trials of each method: the best trials \
+            "{} trials of each method: trial 0 has the settings of the experiment, the others are drawn with the seed {}. Rungs with runs of {} epochs and {} trials of each method: the best trials \
              of a rung start again in the next one.",
             search.trials,
             search.seed,

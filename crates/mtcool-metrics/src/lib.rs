@@ -36,6 +36,7 @@
 //! | how good is a segmentation? | [`dice`], [`hausdorff_95`], [`Confusion::of_pixels`], [`cup_to_disc_ratio`], [`cup_to_disc_error`] |
 //! | how good are predicted numbers? | [`Regression`] |
 //! | how certain is a figure? | [`Summary`] over seeds, [`quantile`], [`Bootstrap`] over cases, or over seeds and cases |
+//! | do two methods differ over other seeds and other cases? | [`CrossedDifference`] |
 //! | do two methods differ on the same cases? | [`PairedTTest`], [`WilcoxonTest`]; [`holm`] for several comparisons |
 //! | does a mean over seeds differ from a published one? | [`MeanDifference`] from two [`Summary`] values |
 //! | which method is the best over a table? | [`mean_ranks`], [`delta_m`] |
@@ -49,6 +50,7 @@ mod bootstrap;
 mod class_table;
 mod classification;
 mod confusion;
+mod crossed;
 mod error;
 mod hausdorff;
 mod holm;
@@ -67,6 +69,7 @@ pub use bootstrap::{Bootstrap, Interval, Resamples};
 pub use class_table::ClassTable;
 pub use classification::BinaryScores;
 pub use confusion::Confusion;
+pub use crossed::{CrossedDifference, SeedNoise, Seeds};
 pub use error::MetricError;
 pub use hausdorff::hausdorff_95;
 pub use holm::holm;

@@ -59,25 +59,44 @@ impl MeanDifference {
             let expected = "a number between 0 and 1";
             return Err(MetricError::OutOfRange { what: "confidence", index: 0, value: confidence, expected });
         }
-        let variance: f64 = means.iter().map(|mean| mean.variance).sum();
+        let (variance, degrees_of_freedom) = combined(means);
         if variance == 0.0 {
-            return Ok(Self { estimate, low: estimate, high: estimate, degrees_of_freedom: f64::INFINITY });
+            return Ok(Self { estimate, low: estimate, high: estimate, degrees_of_freedom });
         }
-        // The shares of the variance, rather than the variances, cannot underflow when they are squared.
-        let share = |mean: &MeanVariance| (mean.variance / variance).powi(2) / (mean.count - 1) as f64;
-        let degrees_of_freedom = 1.0 / means.iter().map(share).sum::<f64>();
         let half = two_sided_quantile(1.0 - confidence, degrees_of_freedom) * variance.sqrt();
         Ok(Self { estimate, low: estimate - half, high: estimate + half, degrees_of_freedom })
     }
 }
 
-/// The variance of a sample's mean, `std^2 / count`.
-struct MeanVariance {
+/// The variance of a sum of independent means, and its degrees of freedom (Satterthwaite 1946), which are infinite if it is 0.
+pub(crate) fn combined(means: &[MeanVariance]) -> (f64, f64) {
+    let variance: f64 = means.iter().map(|mean| mean.variance).sum();
+    if variance == 0.0 {
+        return (0.0, f64::INFINITY);
+    }
+    // The shares of the variance, rather than the variances, cannot underflow when they are squared.
+    let share = |mean: &MeanVariance| (mean.variance / variance).powi(2) / (mean.count - 1) as f64;
+    (variance, 1.0 / means.iter().map(share).sum::<f64>())
+}
+
+/// The variance of a sample's mean, `std^2 / count`, of at least 2 values.
+pub(crate) struct MeanVariance {
     variance: f64,
     count: usize,
 }
 
 impl MeanVariance {
+    /// Of finite `values`; `None` if there are fewer than 2.
+    pub(crate) fn of_values(values: &[f64]) -> Option<Self> {
+        let Summary { std, count, .. } = Summary::of(values)?;
+        std.map(|std| Self { variance: std * std / count as f64, count })
+    }
+
+    /// The larger one of this variance and `variance`, with the `degrees_of_freedom` of the latter.
+    pub(crate) fn at_least(self, variance: f64, degrees_of_freedom: usize) -> Self {
+        Self { variance: self.variance.max(variance), count: degrees_of_freedom + 1 }
+    }
+
     fn of(sample: &Summary) -> Result<Self, MetricError> {
         let count = sample.count;
         let (2.., Some(std)) = (count, sample.std) else {

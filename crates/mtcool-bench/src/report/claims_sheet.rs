@@ -1,6 +1,8 @@
 //! [`ClaimsSheet`]: what the judged claims show, as texts.
 
-use super::claims::{Finding, JudgedClaim, JudgedPair, RESAMPLES};
+use mtcool_metrics::Seeds;
+
+use super::claims::{Finding, JudgedClaim, JudgedPair};
 use super::paired_sheet::p_value;
 use super::table::Table;
 use crate::plan::Direction;
@@ -92,22 +94,31 @@ fn notes(table: &Table) -> Vec<String> {
     let rules = Finding::ALL.map(|finding| format!("{} {}: {}", finding.mark(), finding.words(), finding.rule()));
     let mut notes = vec![
         format!("{}.", rules.join("; ")),
-        format!(
-            "The intervals are percentiles of {RESAMPLES} resamples of seeds and images; with one network of a method, they say \
-             nothing about other seeds."
-        ),
+        "The intervals are those of Student's t over other seeds and other images: the variances of the mean over both are added, with \
+         Satterthwaite's degrees of freedom. With one network of a method, they say nothing about other seeds."
+            .into(),
     ];
+    if all().any(|pair| pair.seeds != Seeds::Independent && pair.runs[0] > 1) {
+        notes.push(
+            "Networks of one seed are paired, since they began with the same weights and saw the same data; what seeds then still change is \
+             estimated from all rows with the same seeds, or from the two rows alone, whichever is larger."
+                .into(),
+        );
+    }
     let tested = all().filter(|pair| pair.adjusted_p.is_some()).count();
     if tested > 0 {
         notes.push(format!(
-            "The p-value is that of the hypothesis that the claim is wrong for this comparison, from the same resamples, two-sided, \
-             with Holm's correction for all {tested} comparisons."
+            "The p-value is that of the hypothesis that the claim is wrong for this comparison, two-sided, with Holm's correction for \
+             all {tested} comparisons."
         ));
     }
     let mut whole: Vec<&str> = all().filter(|pair| pair.images.is_none()).map(|pair| &*pair.column.label).collect();
     whole.dedup();
     if !whole.is_empty() {
-        notes.push(format!("Not known for single images, so that only seeds are resampled: {}.", whole.join(", ")));
+        notes.push(format!(
+            "Not known for single images, so that the interval is that over other seeds alone: {}.",
+            whole.join(", ")
+        ));
     }
     let differs = |pair: &&JudgedPair| {
         let most = table.digits(&pair.column).half_of_last();
@@ -145,6 +156,7 @@ mod tests {
             against: "Independent".into(),
             column: Column::new("task", "f1", "F1"),
             runs,
+            seeds: Seeds::Paired,
             images: Some(30),
             difference: Interval { estimate: -1.25, low: -2.0, high: 0.5, undefined: 0 },
             shown: Some(-1.0),
@@ -164,10 +176,12 @@ mod tests {
         assert_eq!(sheet.lines, [(Finding::Supported, cells.map(str::to_owned).to_vec())]);
         assert_eq!(sheet.head.len(), cells.len());
         let notes = sheet.notes.join(" ");
-        for words in ["supported: p is below 0.05", "all 1 comparisons", "pools all pixels", "5000 resamples"] {
+        for words in
+            ["supported: p is below 0.05", "all 1 comparisons", "pools all pixels", "Student's t", "are paired"]
+        {
             assert!(notes.contains(words), "no `{words}` in `{notes}`");
         }
-        assert!(!notes.contains("only seeds"), "{notes}");
+        assert!(!notes.contains("over other seeds alone"), "{notes}");
         assert!(ClaimsSheet::of(&Table::example(None)).is_none());
     }
 
@@ -176,6 +190,7 @@ mod tests {
         let sheet = ClaimsSheet::of(&table(None, [1, 1])).unwrap();
         assert_eq!(sheet.lines[0].1[1], "MT-COOL minus Independent (one network each)");
         assert_eq!(sheet.lines[0].1[5], "-");
-        assert!(!sheet.notes.join(" ").contains("p-value is"), "{:?}", sheet.notes);
+        let notes = sheet.notes.join(" ");
+        assert!(!notes.contains("p-value is") && !notes.contains("are paired"), "{notes}");
     }
 }

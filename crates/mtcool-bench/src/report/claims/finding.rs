@@ -1,6 +1,6 @@
 //! [`Finding`]: whether a claim is supported, and the rule that decides it.
 
-use mtcool_metrics::Resamples;
+use mtcool_metrics::CrossedDifference;
 
 use crate::plan::Direction;
 
@@ -49,7 +49,7 @@ impl Finding {
         }
     }
 
-    /// The finding of a comparison with these resamples of the gain, positive where the claim's method is better, and with the
+    /// The finding of a comparison with this interval of the gain, positive where the claim's method is better, and with the
     /// corrected p-value of [`p_value`].
     pub(super) fn of(direction: Direction, margin: f64, gain: [f64; 2], adjusted_p: f64) -> Self {
         let [low, high] = gain;
@@ -78,7 +78,7 @@ impl Finding {
 
 /// The two-sided p-value of the hypothesis that the claim is wrong: for `Better`, that the difference own minus other does not
 /// exceed the margin; for `Near`, that it reaches the margin in one of the two directions.
-pub(super) fn p_value(difference: &Resamples, direction: Direction, margin: f64, is_lower_better: bool) -> f64 {
+pub(super) fn p_value(difference: &CrossedDifference, direction: Direction, margin: f64, is_lower_better: bool) -> f64 {
     match direction {
         Direction::Better if is_lower_better => difference.p_at_least(-margin),
         Direction::Better => difference.p_at_most(margin),
@@ -88,24 +88,21 @@ pub(super) fn p_value(difference: &Resamples, direction: Direction, margin: f64,
 
 #[cfg(test)]
 mod tests {
-    use mtcool_metrics::Bootstrap;
-
     use super::*;
 
-    /// Resamples of which half are `low` and half are `high`, up to chance.
-    fn two_values(low: f64, high: f64) -> Resamples {
-        let bootstrap = Bootstrap { resamples: 999, ..Bootstrap::default() };
-        bootstrap.resample(&[2], |drawn| Some(if drawn[0][0] == 0 { low } else { high })).unwrap()
+    /// A difference that is known to a tenth.
+    fn about(estimate: f64) -> CrossedDifference {
+        CrossedDifference { estimate, standard_error: 0.05, degrees_of_freedom: 20.0 }
     }
 
     #[test]
     fn better_means_beyond_the_margin_in_the_metrics_direction() {
-        let (better, least) = (Direction::Better, 2.0 / 1000.0);
-        let gain = two_values(2.0, 4.0);
-        assert_eq!(p_value(&gain, better, 1.9, false), least);
-        assert!(p_value(&gain, better, 3.0, false) > 0.8 && p_value(&gain, better, 4.0, false) == 1.0);
+        let better = Direction::Better;
+        let gain = about(3.0);
+        assert!(p_value(&gain, better, 1.9, false) < 1e-6);
+        assert!(p_value(&gain, better, 2.99, false) > 0.8 && p_value(&gain, better, 4.0, false) == 1.0);
         assert_eq!(p_value(&gain, better, 0.0, true), 1.0, "a larger error is not better");
-        assert_eq!(p_value(&two_values(-4.0, -2.0), better, 1.9, true), least);
+        assert!(p_value(&about(-3.0), better, 1.9, true) < 1e-6);
         assert_eq!(Finding::of(better, 1.9, [2.0, 4.0], 0.01), Finding::Supported);
         assert_eq!(Finding::of(better, 1.9, [2.0, 4.0], 0.06), Finding::Undecided, "Holm's correction counts");
         assert_eq!(Finding::of(better, 3.0, [2.0, 4.0], 0.9), Finding::Undecided);
@@ -115,11 +112,10 @@ mod tests {
     #[test]
     fn near_means_within_the_margin_on_both_sides() {
         let near = Direction::Near;
-        let around_zero = two_values(-1.0, 1.0);
-        assert_eq!(p_value(&around_zero, near, 1.5, false), 2.0 / 1000.0);
-        assert!(p_value(&around_zero, near, 0.5, false) > 0.8);
-        assert_eq!(p_value(&two_values(2.0, 4.0), near, 1.5, false), 1.0, "apart is not near");
-        assert_eq!(p_value(&two_values(-4.0, -2.0), near, 1.5, false), 1.0);
+        assert!(p_value(&about(0.0), near, 1.5, false) < 1e-6);
+        assert!(p_value(&about(0.5), near, 0.51, false) > 0.8);
+        assert_eq!(p_value(&about(3.0), near, 1.5, false), 1.0, "apart is not near");
+        assert_eq!(p_value(&about(-3.0), near, 1.5, false), 1.0);
         assert_eq!(Finding::of(near, 1.5, [-1.0, 1.0], 0.01), Finding::Supported);
         assert_eq!(Finding::of(near, 1.5, [2.0, 4.0], 1.0), Finding::NotSupported);
         assert_eq!(Finding::of(near, 1.5, [-4.0, -2.0], 1.0), Finding::NotSupported);

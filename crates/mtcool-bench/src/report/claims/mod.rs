@@ -4,7 +4,7 @@ mod finding;
 mod sample;
 
 use anyhow::Result;
-use mtcool_metrics::{Bootstrap, Interval, MetricError, holm};
+use mtcool_metrics::{Interval, MetricError, Seeds, holm};
 use rayon::prelude::*;
 
 use super::interval::CONFIDENCE;
@@ -12,12 +12,9 @@ use super::row::TableRow;
 use crate::plan::{Claim, Direction, Experiment};
 use crate::suite::{Column, Name};
 use finding::p_value;
-use sample::Sample;
+use sample::{Sample, SeedGroups};
 
 pub use finding::Finding;
-
-/// Number of resamples of each comparison: enough for a p-value of 0.0004, and fast enough for thousands of images.
-pub(super) const RESAMPLES: usize = 5000;
 
 /// A claim with its comparisons.
 pub struct JudgedClaim {
@@ -42,6 +39,8 @@ pub struct JudgedPair {
     pub column: Column,
     /// Number of runs of each method.
     pub runs: [usize; 2],
+    /// How the seeds of both belong together.
+    pub seeds: Seeds,
     /// Number of images; `None` if the metric is only known for whole runs.
     pub images: Option<usize>,
     /// The difference method minus other, in the metric's unit, with its 95 % interval over images and seeds.
@@ -69,8 +68,12 @@ pub(super) fn judge(
     split: &str,
 ) -> Result<Vec<JudgedClaim>> {
     let mut judged = Vec::new();
+    let is_claimed = |column: &&Column| experiment.claims.iter().any(|claim| claim.columns.contains(&column.key()));
+    let groups = |column: &Column| Some(column).filter(is_claimed).map(|column| SeedGroups::of(rows, column, split));
+    let groups: Vec<Option<SeedGroups>> =
+        columns.par_iter().map(|column| groups(column).transpose()).collect::<Result<_>>()?;
     for claim in &experiment.claims {
-        let comparisons = compare(claim, experiment, rows, columns, split)?;
+        let comparisons = compare(claim, experiment, (rows, &groups), columns, split)?;
         let has_runs = |name: &&String| rows.iter().any(|row| row.method.name == name.as_str() && row.runs > 0);
         let missing: Vec<String> =
             claim.methods.iter().chain(&claim.against).filter(|name| !has_runs(name)).cloned().collect();
@@ -82,11 +85,12 @@ pub(super) fn judge(
     Ok(judged)
 }
 
-/// All comparisons of a claim whose rows have finished runs, with uncorrected p-values.
+/// All comparisons of a claim whose rows have finished runs, with uncorrected p-values. `groups` has those of each column that a claim is
+/// about.
 fn compare(
     claim: &Claim,
     experiment: &Experiment,
-    rows: &[TableRow],
+    (rows, groups): (&[TableRow], &[Option<SeedGroups>]),
     columns: &[Column],
     split: &str,
 ) -> Result<Vec<JudgedPair>> {
@@ -100,7 +104,8 @@ fn compare(
     }
     let judged = |(own, other, at, column): (&TableRow, &TableRow, usize, &Column)| -> Result<Option<JudgedPair>> {
         let Some(sample) = Sample::of([own, other], column, split)? else { return Ok(None) };
-        let difference = match sample.resample(&Bootstrap { resamples: RESAMPLES, ..Bootstrap::default() }) {
+        let seeds = groups[at].as_ref().map_or(Seeds::Independent, |groups| groups.of_pair([own, other]));
+        let difference = match sample.difference(seeds) {
             Err(MetricError::Undefined { .. }) => return Ok(None),
             difference => difference?,
         };
@@ -115,6 +120,7 @@ fn compare(
             against: other.method.label.clone(),
             column: column.clone(),
             runs,
+            seeds,
             images: sample.images(),
             difference: difference.interval(CONFIDENCE),
             shown: mean(own).zip(mean(other)).map(|(own, other)| own - other),

@@ -1,10 +1,10 @@
-//! [`Sample`]: the results of two methods on the same images, network by network, and the resamples of their difference.
+//! [`Sample`]: the results of two methods on the same images, network by network, and their difference.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Result;
-use mtcool_metrics::{Bootstrap, MetricError, Resamples};
+use mtcool_metrics::{BinaryScores, CrossedDifference, MetricError, SeedNoise, Seeds};
 
 use crate::record::{read_predictions, read_scores};
 use crate::report::row::TableRow;
@@ -50,21 +50,73 @@ impl Sample {
         }
     }
 
-    /// The difference own minus other of the means over the networks, on resamples of seeds and images. Each resample draws the
-    /// seeds of each method and the images of both together.
+    /// The difference own minus other of the means over the networks.
     ///
     /// # Errors
-    /// [`MetricError::Undefined`] if a class is absent, so that there is no AUROC, or almost absent, so that there is none on more
-    /// than half of the resamples.
-    pub(super) fn resample(&self, bootstrap: &Bootstrap) -> Result<Resamples, MetricError> {
+    /// [`MetricError::Undefined`] if a class is absent, so that there is no AUROC.
+    pub(super) fn difference(&self, seeds: Seeds) -> Result<CrossedDifference, MetricError> {
         match self {
-            Self::Images([own, other]) => resample_means(own, other, bootstrap),
-            Self::Ranked([own, other], labels) => resample_aurocs(own, other, labels, bootstrap),
-            Self::Runs([own, other]) => bootstrap.resample(&[other.len(), own.len()], |drawn| {
-                let mean = |values: &[f64], drawn: &[usize]| mean(drawn.iter().map(|&seed| values[seed]));
-                Some(mean(own, &drawn[1]) - mean(other, &drawn[0]))
-            }),
+            Self::Images([own, other]) => CrossedDifference::of_scores(own, other, seeds),
+            Self::Ranked([own, other], labels) => {
+                let seeds = match seeds {
+                    Seeds::PairedAmong(noise) => Seeds::PairedAmong(noise.times(0.01)),
+                    seeds => seeds,
+                };
+                CrossedDifference::of_aurocs(own, other, labels, seeds).map(|difference| difference.times(100.0))
+            }
+            Self::Runs([own, other]) => CrossedDifference::of_values(own, other, seeds),
         }
+    }
+}
+
+impl Sample {
+    /// The metric of each network of the first method `[seeds]`.
+    fn of_networks(self) -> Result<Vec<f64>, MetricError> {
+        let mean = |scores: &Vec<f64>| scores.iter().sum::<f64>() / scores.len() as f64;
+        match self {
+            Self::Images([own, _]) => Ok(own.iter().map(mean).collect()),
+            Self::Ranked([own, _], labels) => {
+                own.iter().map(|scores| Ok(100.0 * BinaryScores::new(scores, &labels)?.auroc())).collect()
+            }
+            Self::Runs([own, _]) => Ok(own),
+        }
+    }
+}
+
+fn seeds(row: &TableRow) -> Vec<u64> {
+    row.stored.iter().map(|run| run.seed).collect()
+}
+
+/// For each set of seeds that rows have: how networks of two such rows belong together in one column.
+pub(super) struct SeedGroups(BTreeMap<Vec<u64>, Seeds>);
+
+impl SeedGroups {
+    /// Of the `rows` with results in `column`.
+    ///
+    /// # Errors
+    /// If a file of a run is damaged.
+    pub(super) fn of(rows: &[TableRow], column: &Column, split: &str) -> Result<Self> {
+        let mut values: BTreeMap<Vec<u64>, Vec<Vec<f64>>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.runs > 0) {
+            let Some(sample) = Sample::of([row, row], column, split)? else { continue };
+            let of_row = sample.of_networks().unwrap_or_default();
+            if of_row.len() == row.runs && of_row.iter().all(|value| value.is_finite()) {
+                values.entry(seeds(row)).or_default().push(of_row);
+            }
+        }
+        let seeds_of = |(seeds, values): (Vec<u64>, Vec<Vec<f64>>)| -> Result<(Vec<u64>, Seeds)> {
+            Ok((seeds, SeedNoise::of(&values)?.map_or(Seeds::Paired, Seeds::PairedAmong)))
+        };
+        Ok(Self(values.into_iter().map(seeds_of).collect::<Result<_>>()?))
+    }
+
+    /// How the networks of two rows belong together: the same seeds begin with the same weights and see the same data.
+    pub(super) fn of_pair(&self, [own, other]: [&TableRow; 2]) -> Seeds {
+        let own_seeds = seeds(own);
+        if own_seeds != seeds(other) || own.runs != other.runs {
+            return Seeds::Independent;
+        }
+        self.0.get(&own_seeds).copied().unwrap_or(Seeds::Paired)
     }
 }
 
@@ -123,141 +175,21 @@ fn probabilities(run: &Path, column: &Column) -> Result<BTreeMap<String, (f64, b
     Ok(both.map(|((image, probability), prediction)| (image, (probability, prediction.target == 1))).collect())
 }
 
-/// As [`Bootstrap::difference_over_seeds`], several times faster for many images with few different results: images on which all
-/// networks have the same score do not change the difference, whatever is drawn.
-fn resample_means(own: &[Vec<f64>], other: &[Vec<f64>], bootstrap: &Bootstrap) -> Result<Resamples, MetricError> {
-    let images = own.first().map_or(0, Vec::len);
-    let is_constant = |image: usize| own.iter().chain(other).all(|seed| seed[image] == own[0][image]);
-    let varying: Vec<usize> = (0..images).filter(|&image| !is_constant(image)).collect();
-    let mut place = vec![None; images];
-    varying.iter().enumerate().for_each(|(at, &image)| place[image] = Some(at));
-    let mut counts = vec![0.0; varying.len()];
-    bootstrap.resample(&[other.len(), own.len(), images], |drawn| {
-        counts.fill(0.0);
-        drawn[2].iter().filter_map(|&image| place[image]).for_each(|at| counts[at] += 1.0);
-        let of_seed =
-            |seed: &[f64]| varying.iter().zip(&counts).map(|(&image, count)| count * seed[image]).sum::<f64>();
-        let of_method = |seeds: &[Vec<f64>], drawn: &[usize]| mean(drawn.iter().map(|&seed| of_seed(&seeds[seed])));
-        Some((of_method(own, &drawn[1]) - of_method(other, &drawn[0])) / images as f64)
-    })
-}
-
-fn resample_aurocs(
-    own: &[Vec<f64>],
-    other: &[Vec<f64>],
-    labels: &[bool],
-    bootstrap: &Bootstrap,
-) -> Result<Resamples, MetricError> {
-    let ranked = |seeds: &[Vec<f64>]| seeds.iter().map(|seed| Ranking::of(seed, labels)).collect::<Vec<_>>();
-    let (own, other) = (ranked(own), ranked(other));
-    let mut counts = vec![0.0; labels.len()];
-    bootstrap.resample(&[other.len(), own.len(), labels.len()], |drawn| {
-        counts.fill(0.0);
-        drawn[2].iter().for_each(|&image| counts[image] += 1.0);
-        let of_method = |seeds: &[Ranking], drawn: &[usize]| {
-            let aurocs = drawn.iter().map(|&seed| seeds[seed].auroc(&counts)).collect::<Option<Vec<f64>>>()?;
-            Some(100.0 * mean(aurocs.into_iter()))
-        };
-        Some(of_method(&own, &drawn[1])? - of_method(&other, &drawn[0])?)
-    })
-}
-
-/// The images of one network in ascending order of their probabilities, grouped by equal ones: (image, whether it is positive).
-struct Ranking(Vec<Vec<(usize, bool)>>);
-
-impl Ranking {
-    fn of(probabilities: &[f64], labels: &[bool]) -> Self {
-        let mut order: Vec<usize> = (0..labels.len()).collect();
-        order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
-        let equal = order.chunk_by(|&a, &b| probabilities[a] == probabilities[b]);
-        Self(equal.map(|group| group.iter().map(|&image| (image, labels[image])).collect()).collect())
-    }
-
-    /// The AUROC of a sample that holds each image as often as `counts` says; `None` if a class is absent from it.
-    fn auroc(&self, counts: &[f64]) -> Option<f64> {
-        let (mut positives, mut negatives, mut won) = (0.0, 0.0, 0.0);
-        for group in &self.0 {
-            let count = |is_positive: bool| {
-                group.iter().filter(|(_, label)| *label == is_positive).map(|&(image, _)| counts[image]).sum::<f64>()
-            };
-            let (positive, negative) = (count(true), count(false));
-            won += positive * (negatives + negative / 2.0);
-            positives += positive;
-            negatives += negative;
-        }
-        (positives > 0.0 && negatives > 0.0).then(|| won / (positives * negatives))
-    }
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let count = values.len() as f64;
-    values.sum::<f64>() / count
-}
-
 #[cfg(test)]
 mod tests {
-    use mtcool_metrics::BinaryScores;
-
     use super::*;
-
-    /// Pseudo-random numbers below `levels`.
-    fn numbers(seed: u64, levels: u64) -> impl FnMut() -> f64 {
-        let mut state = seed;
-        move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            ((state >> 33) % levels) as f64
-        }
-    }
-
-    fn table(seeds: usize, images: usize, draw: &mut impl FnMut() -> f64) -> Vec<Vec<f64>> {
-        (0..seeds).map(|_| (0..images).map(|_| draw()).collect()).collect()
-    }
-
-    #[test]
-    fn images_on_which_all_agree_do_not_change_the_difference() {
-        let bootstrap = Bootstrap { resamples: 300, ..Bootstrap::default() };
-        let mut draw = numbers(1, 3);
-        let (mut own, mut other) = (table(3, 40, &mut draw), table(2, 40, &mut draw));
-        for seed in own.iter_mut().chain(&mut other) {
-            seed[10..30].fill(7.0);
-        }
-        let slow = bootstrap.difference_over_seeds(&other, &own).unwrap();
-        let fast = resample_means(&own, &other, &bootstrap).unwrap().interval(bootstrap.confidence);
-        for (fast, slow) in [(fast.estimate, slow.estimate), (fast.low, slow.low), (fast.high, slow.high)] {
-            assert!((fast - slow).abs() < 1e-12, "{fast}, {slow}");
-        }
-        assert!(fast.low < fast.estimate && fast.estimate < fast.high);
-    }
-
-    #[test]
-    fn aurocs_are_those_of_the_drawn_images() {
-        let bootstrap = Bootstrap { resamples: 200, ..Bootstrap::default() };
-        let mut draw = numbers(2, 6);
-        let (own, other) = (table(2, 30, &mut draw), table(3, 30, &mut draw));
-        let labels: Vec<bool> = (0..30).map(|image| image % 4 == 0).collect();
-        let slow = bootstrap.resample(&[3, 2, 30], |drawn| {
-            let auroc = |seed: &[f64]| {
-                let scores: Vec<f64> = drawn[2].iter().map(|&image| seed[image]).collect();
-                let labels: Vec<bool> = drawn[2].iter().map(|&image| labels[image]).collect();
-                Some(BinaryScores::new(&scores, &labels).ok()?.auroc()).filter(|auroc| auroc.is_finite())
-            };
-            let of = |seeds: &[Vec<f64>], drawn: &[usize]| {
-                let aurocs = drawn.iter().map(|&seed| auroc(&seeds[seed])).collect::<Option<Vec<f64>>>()?;
-                Some(100.0 * mean(aurocs.into_iter()))
-            };
-            Some(of(&own, &drawn[1])? - of(&other, &drawn[0])?)
-        });
-        let slow = slow.unwrap().interval(0.95);
-        let fast = resample_aurocs(&own, &other, &labels, &bootstrap).unwrap().interval(0.95);
-        for (fast, slow) in [(fast.estimate, slow.estimate), (fast.low, slow.low), (fast.high, slow.high)] {
-            assert!((fast - slow).abs() < 1e-9, "{fast}, {slow}");
-        }
-    }
 
     #[test]
     fn an_absent_class_has_no_auroc() {
         let healthy = Sample::Ranked([vec![vec![0.1, 0.2]], vec![vec![0.3, 0.1]]], vec![false, false]);
-        assert!(matches!(healthy.resample(&Bootstrap::default()), Err(MetricError::Undefined { .. })));
+        assert!(matches!(healthy.difference(Seeds::Paired), Err(MetricError::Undefined { .. })));
+    }
+
+    #[test]
+    fn aurocs_are_in_per_cent() {
+        let labels = vec![true, true, false];
+        let sample = Sample::Ranked([vec![vec![0.9, 0.8, 0.7]], vec![vec![0.9, 0.1, 0.7]]], labels);
+        assert!((sample.difference(Seeds::Paired).unwrap().estimate - 50.0).abs() < 1e-9);
     }
 
     #[test]

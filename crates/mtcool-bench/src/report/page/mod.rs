@@ -181,6 +181,7 @@ mod tests {
             against: "Joint".into(),
             column: table.columns[0].clone(),
             runs: [2, 2],
+            seeds: mtcool_metrics::Seeds::Paired,
             images: Some(30),
             difference: Interval { estimate: 0.25, low: -0.5, high: 0.75, undefined: 0 },
             shown: Some(0.25),

@@ -140,6 +140,7 @@ BINARY(Div, x / y)
 BINARY(Minimum, std::fmin(x, y))
 BINARY(Maximum, std::fmax(x, y))
 BINARY(Eq, x == y)
+BINARY(Ne, x != y)
 
 // A whole-grid function under its name with the suffix of its element type.
 #define ADD(name, suffix, ...) add_kernel(name "_" suffix, &launch_whole<&__VA_ARGS__>)
@@ -166,6 +167,7 @@ BINARY(Eq, x == y)
     ADD("bminimum", suffix, binary<T, T, Minimum>);  \
     ADD("bmaximum", suffix, binary<T, T, Maximum>);  \
     ADD("eq", suffix, binary<T, uint8_t, Eq>);       \
+    ADD("ne", suffix, binary<T, uint8_t, Ne>);       \
     ADD("cast_" suffix, "f32", cast<T, float>);      \
     ADD("cast_" suffix, "f64", cast<T, double>);     \
     ADD("fast_sum", suffix, fast_sum<T>);            \
@@ -179,6 +181,8 @@ const bool registered = [] {
     ADD_ANY(uint8_t, "u8")
     ADD_ANY(uint32_t, "u32")
     ADD_ANY(int64_t, "i64")
+    ADD("fast_sum", "u32", fast_sum<uint32_t>);
+    ADD("fast_sum_small", "u32", fast_sum_small<uint32_t>);
     ADD("cast_u8", "f32", cast<uint8_t, float>);
     ADD("cast_u8", "f64", cast<uint8_t, double>);
     ADD("cast_u8", "u32", cast<uint8_t, uint32_t>);

@@ -9,6 +9,9 @@ use super::spaces::{Rung, Space, Trial};
 use super::variants::Rows;
 use crate::suite::{Column, ConfigError, Registry};
 
+/// The table in `search` with the space of every method that has none of its own.
+const OTHERS: &str = "others";
+
 /// A hyperparameter search by successive halving: the table `search` of an experiment.
 ///
 /// Every method has the same number of trials, the first of which has the settings that the experiment has now. The runs of the first
@@ -45,7 +48,13 @@ impl Search {
             let message = "`grid`: a search has no grid; give the values as `search.METHOD.KEY = { values = [...] }`";
             return Err(ConfigError::new(message));
         }
-        let (keys, spaces) = layers.search()?;
+        let (keys, mut spaces) = layers.search()?;
+        let others = spaces.iter().position(|space| space.method == OTHERS).map(|at| spaces.remove(at));
+        if let Some(others) = others {
+            let names = plan.methods.iter().map(|method| method.entry.name.to_string());
+            let without: Vec<String> = names.filter(|name| spaces.iter().all(|space| space.method != *name)).collect();
+            spaces.extend(without.into_iter().map(|name| others.clone().for_method(name)));
+        }
         let mut spaces = checked(&layers, spaces, registry, plan.spec.tasks.len())?;
         let place_of = |space: &Space| plan.methods.iter().position(|method| method.entry.name == space.method);
         spaces.retain(|space| place_of(space).is_some());
@@ -114,7 +123,7 @@ fn checked(layers: &Layers, spaces: Vec<Space>, registry: &Registry, tasks: usiz
             let mut variant = variant.clone();
             variant.settings.push((key.clone(), value.clone()));
             planned(layers, &variant, registry, tasks)
-                .map_err(|error| error.within(format!("`search.{}.{key}` with {value}", space.method)))?;
+                .map_err(|error| error.within(format!("`search.{}.{key}` with {value}", space.table())))?;
         }
         let present = planned(layers, &variant, registry, tasks)?;
         Ok(space.beginning_with(|key| present.value(key)))
@@ -167,6 +176,24 @@ mod tests {
                 assert_eq!(settings[key].as_f64(), value.as_float().or(value.as_integer().map(|n| n as f64)), "{key}");
             }
         }
+    }
+
+    #[test]
+    fn methods_without_a_space_of_their_own_have_that_of_the_others() {
+        let methods = "methods=[\"mtcool\", \"dwa\", \"joint\", \"fairgrad\"]";
+        let others = "search.others.learning_rate={ log = [0.5, 0.9] }";
+        let (_, search) = load(&[methods, others, "search.trials=3"]).unwrap();
+        let values = |space: &Space| space.settings().map(|(_, values, _)| values).next().unwrap();
+        let found: Vec<_> = search.spaces.iter().map(|space| (space.method.as_str(), values(space))).collect();
+        assert_eq!(found.iter().map(|(method, _)| *method).collect::<Vec<_>>(), ["mtcool", "dwa", "joint", "fairgrad"]);
+        assert!(found[1].1.starts_with("0.5 to 0.9") && found[3].1.starts_with("0.5 to 0.9"), "{found:?}");
+        assert!(found[2].1.starts_with("0.005 to 0.2"), "{found:?}");
+        let trials = search.trials().unwrap();
+        assert_ne!(trials[4].settings, trials[10].settings, "every method has draws of its own");
+        let message = load(&["methods=[\"mtcool\"]", "search.mtcool.lr={ log = [0.1, 0.2] }"]).unwrap_err().to_string();
+        assert!(message.contains("`search.mtcool.lr`"), "{message}");
+        let message = load(&["methods=[\"dwa\"]", "search.others.beta={ log = [0.1, 0.2] }"]).unwrap_err().to_string();
+        assert!(message.contains("`search.others.beta` with 0.1") && message.contains("dwa"), "{message}");
     }
 
     #[test]

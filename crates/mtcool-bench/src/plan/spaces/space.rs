@@ -16,6 +16,8 @@ const MOST_DRAWS: u32 = 1000;
 pub struct Space {
     /// The name of the method or the variant.
     pub method: String,
+    /// The name of its table in `search`: the method's, or that of a space for several methods.
+    table: String,
     /// By the dotted key in the method's table.
     axes: BTreeMap<String, Axis>,
     /// What the experiment gives to these settings now, the first trial: key, value. Keys without a value are missing.
@@ -78,7 +80,17 @@ impl Space {
         for (key, value) in table {
             flatten(method, key, value, &mut axes)?;
         }
-        Ok(Self { method: method.to_owned(), axes, present: Vec::new() })
+        Ok(Self { method: method.to_owned(), table: method.to_owned(), axes, present: Vec::new() })
+    }
+
+    /// The same space for another method.
+    pub(in crate::plan) fn for_method(self, method: String) -> Self {
+        Self { method, ..self }
+    }
+
+    /// The name of its table in `search`.
+    pub(in crate::plan) fn table(&self) -> &str {
+        &self.table
     }
 
     /// The same space, whose first trial has the values that `value_of` knows for its keys: what the experiment has now. So the best

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use mtcool_core::{Diagram, Layer, NodeId, ParameterName, Parameters};
+use mtcool_ops::{WeightsOf, weighted_sum};
 
 use crate::spec::{Init, ParameterSpec};
 
@@ -104,10 +105,9 @@ impl Fusion {
         if own.len() < 2 || self == Self::Separate {
             return Ok(features);
         }
+        let parts: Vec<&Tensor> = own.iter().collect();
         let stitch = |task: usize| {
-            let alpha = parameters.theta(task, &format!("{layer}.stitch"))?;
-            let terms = own.iter().enumerate().map(|(other, x)| x.broadcast_mul(&alpha.get(other)?));
-            terms.reduce(|sum, term| sum? + term?).unwrap_or_else(|| bail!("no features to fuse"))
+            weighted_sum(&parts, parameters.theta(task, &format!("{layer}.stitch"))?, WeightsOf::Parts)
         };
         (0..own.len()).map(stitch).collect::<Result<_>>().map(Features::Separate)
     }

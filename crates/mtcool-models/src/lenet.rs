@@ -106,10 +106,8 @@ impl Network for LeNet {
             Ok(vec![linear(&x, weight, bias, Linear { precision, ..Linear::default() })?])
         };
         let can_be_recorded = match (self.config.fusion, self.config.architecture) {
-            // These units use candle's own operations, which cannot be recorded.
-            (Fusion::CrossStitch, _) => false,
-            (_, Architecture::HardSharing) => true,
-            // On a card, what the other architectures combine features by are candle's operations as well.
+            (Fusion::Concat | Fusion::Separate, Architecture::HardSharing) => true,
+            // On a card, all else combines features by candle's own operations, which cannot be recorded.
             _ => input.device().is_cpu(),
         };
         let mut outputs =

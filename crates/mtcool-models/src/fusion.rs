@@ -106,9 +106,8 @@ impl Fusion {
             return Ok(features);
         }
         let parts: Vec<&Tensor> = own.iter().collect();
-        let stitch = |task: usize| {
-            weighted_sum(&parts, parameters.theta(task, &format!("{layer}.stitch"))?, WeightsOf::Parts)
-        };
+        let stitch =
+            |task: usize| weighted_sum(&parts, parameters.theta(task, &format!("{layer}.stitch"))?, WeightsOf::Parts);
         (0..own.len()).map(stitch).collect::<Result<_>>().map(Features::Separate)
     }
 

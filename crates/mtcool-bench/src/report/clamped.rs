@@ -22,8 +22,16 @@ pub(super) struct ClampedSheet {
 impl ClampedSheet {
     /// The shares of `table`; `None` if no finished run has recorded any.
     pub(super) fn of(table: &Table) -> Option<Self> {
-        let rows: Vec<&TableRow> =
+        let mut rows: Vec<&TableRow> =
             table.rows.iter().filter(|row| row.histories.iter().flatten().any(is_share)).collect();
+        let has_moved = |row: &&TableRow| {
+            row.histories.iter().flatten().any(|found| is_share(found) && (found.value != 0.0 || found.value.is_nan()))
+        };
+        let mut still = Vec::new();
+        if rows.iter().any(has_moved) {
+            still = rows.iter().filter(|row| !has_moved(row)).map(|row| row.method.label.to_string()).collect();
+            rows.retain(has_moved);
+        }
         let mut keys: Vec<(&str, &str)> = Vec::new();
         for row in rows.iter().flat_map(|row| &row.histories).flatten().filter(|row| is_share(row)) {
             let key = (row.task.as_str(), layer_of(&row.metric));
@@ -45,6 +53,10 @@ impl ClampedSheet {
                 if count == 1 { "layer" } else { "layers" }
             ),
         };
+        let still = match &still[..] {
+            [] => String::new(),
+            labels => format!(" It never moved anything in the runs of {}.", labels.join(", ")),
+        };
         let line = |&(task, layer): &(&str, &str)| {
             let name = if layer.is_empty() { format!("{task}, all layers") } else { format!("{task}, {layer}") };
             let cells = rows.iter().map(|row| cell(row, task, layer));
@@ -58,7 +70,7 @@ impl ClampedSheet {
             note: format!(
                 "The share of the elements of a task's theta that the clamp moved in an update, as the mean over the updates of an \
                  epoch and then over the epochs after the warm-up; ±: standard deviation over the runs. `metrics.parquet` of each run \
-                 has it for every epoch.{unmoved}"
+                 has it for every epoch.{still}{unmoved}"
             ),
         })
     }
@@ -139,6 +151,12 @@ mod tests {
         let sheet = ClampedSheet::of(&table).unwrap();
         assert_eq!((sheet.lines.len(), sheet.lines[3][0].as_str()), (4, "third, all layers"));
         assert!(sheet.note.contains("Not shown: 1 layer in"), "{}", sheet.note);
+        // A row in which nothing was moved has no column beside one in which something was.
+        table.rows[0].histories = vec![vec![row(2, "even", "clamped_share", 0.0)]];
+        let sheet = ClampedSheet::of(&table).unwrap();
+        assert_eq!(sheet.head.len(), 2);
+        assert!(sheet.note.contains("never moved anything in the runs of Joint."), "{}", sheet.note);
+        table.rows[0].histories.clear();
         table.rows[1].histories.truncate(1);
         assert_eq!(ClampedSheet::of(&table).unwrap().lines[0][1], "15.00");
     }

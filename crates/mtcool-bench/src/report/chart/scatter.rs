@@ -4,10 +4,14 @@ use maud::{Markup, html};
 
 use super::{Scale, axes, colour, fitted, px, room};
 
-const SIZE: [f64; 2] = [460.0, 300.0];
-/// The left end of the plot within the drawing, and its upper and lower ends.
+/// Width of the drawing.
+const WIDTH: f64 = 460.0;
+/// The left end of the plot within the drawing, its upper end, and its height at the least: it is as high as the labels need.
 const LEFT: f64 = 52.0;
-const VERTICAL: [f64; 2] = [26.0, 260.0];
+const TOP: f64 = 26.0;
+const HEIGHT: f64 = 234.0;
+/// The room for the axis below the plot.
+const BELOW: f64 = 40.0;
 /// The room for the labels to the right of the plot, at the least and at the most, and between them and the plot.
 const LABELS: [f64; 2] = [110.0, 200.0];
 const GAP: f64 = 10.0;
@@ -32,7 +36,8 @@ pub(in crate::report) fn scatter(title: &str, labels: [&str; 2], points: &[Point
         return None;
     }
     let room = room(points.iter().map(|point| point.label.as_str()), LABELS);
-    let (horizontal, vertical) = ([LEFT, SIZE[0] - room - GAP], VERTICAL);
+    let height = HEIGHT.max((points.len() - 1) as f64 * DISTANCE);
+    let (horizontal, vertical) = ([LEFT, WIDTH - room - GAP], [TOP, TOP + height]);
     let ends = if is_down { vertical } else { [vertical[1], vertical[0]] };
     let x = Scale::around(points.iter().map(|point| point.at[0]), horizontal);
     let y = Scale::around(points.iter().map(|point| point.at[1]), ends);
@@ -42,7 +47,7 @@ pub(in crate::report) fn scatter(title: &str, labels: [&str; 2], points: &[Point
     Some(html! {
         figure.chart {
             figcaption { (title) }
-            svg viewBox=(format!("0 0 {} {}", SIZE[0], SIZE[1])) role="img" aria-label=(title) {
+            svg viewBox=(format!("0 0 {WIDTH} {}", vertical[1] + BELOW)) role="img" aria-label=(title) {
                 (axes(&x, &y, horizontal, vertical, labels))
                 @for (point, height) in order.iter().zip(heights) {
                     line class="leader" x1=(px(x.at(point.at[0]))) y1=(px(y.at(point.at[1]))) x2=(px(horizontal[1] + 6.0)) y2=(px(height)) {}
@@ -82,6 +87,15 @@ mod tests {
         assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= DISTANCE - 1e-9), "{heights:?}");
         assert!(heights[0] == 100.0 && heights[4] == 260.0, "{heights:?}");
         assert_eq!(spread([50.0, 90.0].into_iter(), [26.0, 260.0]), [50.0, 90.0]);
+    }
+
+    #[test]
+    fn a_chart_of_many_points_is_as_high_as_their_labels() {
+        let points: Vec<Point> =
+            (0..40).map(|at| Point { label: format!("row {at}"), index: at, at: [1.0, at as f64] }).collect();
+        let text = scatter("t", ["x", "y"], &points, false).unwrap().into_string();
+        assert!(text.contains("viewBox=\"0 0 460 573\""), "{text}");
+        assert!(!text.contains(" y=\"-"), "{text}");
     }
 
     #[test]

@@ -183,6 +183,10 @@ fn clamped(table: &Table) -> Group {
     let has_shares = |row: &&TableRow| row.histories.iter().flatten().any(is_share);
     let of_subject = table.rows.iter().find(|row| row.method.name == table.roles.subject.as_str() && has_shares(row));
     let Some(row) = of_subject.or_else(|| table.rows.iter().find(has_shares)) else { return Group::default() };
+    // The table below says so.
+    if row.histories.iter().flatten().filter(|found| is_share(found)).all(|found| found.value == 0.0) {
+        return Group::default();
+    }
     let (mut tasks, mut layers): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for found in row.histories.iter().flatten().filter(|found| is_share(found)) {
         let layer = layer_of(&found.metric);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mtcool_ops::open_device;
 
 use super::experiment::{checkpoint_interval, identity_of, prepare, stopped, warn};
@@ -78,20 +78,22 @@ pub(super) fn search(registry: &Registry, arguments: &cli::Search) -> Result<()>
         caveats: &caveats,
         trials: &trials,
     };
-    let mut text = report.write(&folder)?;
+    print(&report.write(&folder)?)?;
     if arguments.write {
-        text += &write(&source, &plan, &given, &search, &trials, &report.command())?;
+        print(&write(registry, (&source, &plan), &given, (&search, &trials), &report.command())?)?;
     }
-    print(&text)
+    Ok(())
 }
 
 /// Writes the best settings into the experiment's file, if it has one. Returns what to print.
+///
+/// # Errors
+/// If every trial diverged, if the file was changed meanwhile or cannot be written, or if it would not be valid any more.
 fn write(
-    source: &ExperimentSource,
-    plan: &Plan,
+    registry: &Registry,
+    (source, plan): (&ExperimentSource, &Plan),
     given: &Overrides,
-    search: &Search,
-    trials: &[TrialRecord],
+    (search, trials): (&Search, &[TrialRecord]),
     command: &str,
 ) -> Result<String> {
     let day = utc_text(SystemTime::now());
@@ -116,23 +118,21 @@ fn write(
         let lines = with_winners("", profile, command, &winners)?;
         return Ok(format!("\nThe experiment has no file to write into; these are its lines:\n\n{lines}"));
     };
-    write_winners(file, source, profile, command, &winners)?;
+    let text = with_winners(&source.text, profile, command, &winners)?;
+    let written = ExperimentSource { text: text.clone(), ..source.clone() };
+    Search::load(registry, &written, given)
+        .context("with the best settings the file would not be valid, so it stays as it is")?;
+    write_winners(file, source, &text)?;
     Ok(format!("\nThe best settings are in `{}`, in the tables `[{profile}.method.*]`.\n", file.display()))
 }
 
-/// Writes `winners` into `file`, unless someone has changed it since the search began.
-fn write_winners(
-    file: &Path,
-    source: &ExperimentSource,
-    profile: &str,
-    command: &str,
-    winners: &[Winner],
-) -> Result<()> {
-    let is_unchanged = std::fs::read_to_string(file).is_ok_and(|text| text == source.text);
+/// Writes `text` into `file`, unless someone has changed the file since the search began.
+fn write_winners(file: &Path, source: &ExperimentSource, text: &str) -> Result<()> {
+    let is_unchanged = std::fs::read_to_string(file).is_ok_and(|present| present == source.text);
     ensure!(
         is_unchanged,
         "`{}` was changed while the search ran, so that nothing is written into it; start the same command again",
         file.display()
     );
-    Ok(write_whole(file, with_winners(&source.text, profile, command, winners)?.as_bytes())?)
+    Ok(write_whole(file, text.as_bytes())?)
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use figment::value::Dict;
+
 use super::grid::{NETWORK, TRAINING};
 use super::layers::{Layers, MethodTable};
 use super::ranges::check_sizes;
@@ -90,14 +92,16 @@ pub(super) fn planned(
     Ok(PlannedMethod { entry, like, grid_of, settings: settings.into(), training, network, is_in_first_block })
 }
 
-/// The variants among the tables of `variant` that have a table `key`.
+/// The tables of `variant` that have a table `key`: those of variants, and that of its own method, but none that the method inherits from
+/// another one.
 ///
 /// # Errors
 /// If one of them has something else there.
 fn with_table<'a>(layers: &Layers, variant: &'a Variant, key: &str) -> Result<Vec<&'a str>, ConfigError> {
     let mut found = Vec::new();
     for name in &variant.tables {
-        let table = layers.experiment.method.get(name).filter(|table| table.contains_key("like"));
+        let is_own = |table: &&Dict| table.contains_key("like") || *name == *variant.entry.name;
+        let table = layers.experiment.method.get(name).filter(is_own);
         let Some(value) = table.and_then(|table| table.get(key)) else { continue };
         if value.as_dict().is_none() {
             return Err(ConfigError::new(format!(
@@ -153,7 +157,7 @@ fn read(layers: &Layers, variant: &Variant, registry: &Registry) -> Result<Box<d
     let mut tables: Vec<MethodTable<'_>> = Vec::new();
     for name in variant.tables.iter().filter(|name| given.contains_key(*name)) {
         let is_variant = find_method(registry.methods(), name).is_err();
-        let hidden = if is_variant { OWN_KEYS.to_vec() } else { Vec::new() };
+        let hidden = if is_variant { OWN_KEYS.to_vec() } else { vec![TRAINING, NETWORK] };
         tables.push(MethodTable { name, hidden });
     }
     let is_below = |key: &str| [TRAINING, NETWORK].iter().any(|table| key.split('.').next() == Some(table));
@@ -186,7 +190,7 @@ fn read(layers: &Layers, variant: &Variant, registry: &Registry) -> Result<Box<d
 
 /// Whether the method that the table `table` belongs to does not know the key either.
 fn is_unknown(layers: &Layers, table: &MethodTable<'_>, key: &str, registry: &Registry) -> bool {
-    let own = [MethodTable { name: table.name, hidden: Vec::new() }];
+    let own = [MethodTable { name: table.name, hidden: vec![TRAINING, NETWORK] }];
     let read = |entry: &MethodEntry| -> Result<(), SettingsError> {
         let settings = layers.method(&own, &[]).unwrap_or_else(|_| Settings::default());
         (entry.settings)(&settings, registry.methods()).map(drop)

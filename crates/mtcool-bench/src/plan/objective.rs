@@ -2,11 +2,29 @@
 
 use crate::suite::{Column, ConfigError, Selected, TrainingConfig};
 
-/// The columns called `names`, as `task.metric`, or all columns if there are none.
+/// The columns called `names`, as `task.metric`, or all columns if there are none. They are in per cent, or there is one only: a mean of
+/// millimetres and per cent would be another one in metres.
 ///
 /// # Errors
-/// If a name is no column of the table.
+/// If a name is no column of the table, or if the columns have several units.
 pub(super) fn columns_named(names: &[String], columns: &[Column]) -> Result<Vec<Column>, ConfigError> {
+    let chosen = chosen(names, columns)?;
+    let own: Vec<String> = chosen.iter().filter(|column| !column.is_percent).map(Column::key).collect();
+    if own.is_empty() || chosen.len() == 1 {
+        return Ok(chosen);
+    }
+    let in_percent: Vec<String> =
+        columns.iter().filter(|column| column.is_percent).map(|column| format!("\"{}\"", column.key())).collect();
+    let example = if in_percent.is_empty() { format!("\"{}\"", own[0]) } else { in_percent.join(", ") };
+    Err(ConfigError::new(format!(
+        "the mean of all {} columns would depend on the units of {}, which are not in per cent: name columns in per cent, or a single \
+         column, such as [{example}]",
+        chosen.len(),
+        own.join(", ")
+    )))
+}
+
+fn chosen(names: &[String], columns: &[Column]) -> Result<Vec<Column>, ConfigError> {
     if names.is_empty() {
         return Ok(columns.to_vec());
     }
@@ -44,4 +62,32 @@ pub fn score(values: &[f64], objective: &[Column]) -> f64 {
     let signed =
         values.iter().zip(objective).map(|(value, column)| if column.is_lower_better { -value } else { *value });
     signed.sum::<f64>() / values.len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_has_one_unit() {
+        let dice = Column::new("mask", "dice", "Dice");
+        let auroc = Column::new("sick", "auroc", "AUROC");
+        let error = Column::new("length", "mae", "MAE").lower_is_better().in_own_unit();
+        let all = [dice, auroc, error];
+        let keys = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            columns_named(&names, &all).map(|columns| columns.iter().map(Column::key).collect::<Vec<_>>())
+        };
+        assert_eq!(keys(&["sick.auroc", "mask.dice"]).unwrap(), ["sick.auroc", "mask.dice"]);
+        assert_eq!(keys(&["length.mae"]).unwrap(), ["length.mae"]);
+        for mixed in [&[][..], &["mask.dice", "length.mae"]] {
+            let message = keys(mixed).unwrap_err().to_string();
+            assert!(
+                message.contains("units of length.mae") && message.contains("[\"mask.dice\", \"sick.auroc\"]"),
+                "{message}"
+            );
+        }
+        assert!(keys(&["mask.dize"]).unwrap_err().to_string().contains("mask.dice"));
+        assert_eq!(columns_named(&[], &all[..2]).unwrap().len(), 2);
+    }
 }

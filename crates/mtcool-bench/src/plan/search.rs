@@ -1,5 +1,6 @@
 //! [`Search`]: which settings of which methods a hyperparameter search tries, and for how long.
 
+use super::grid::TRAINING;
 use super::layers::{Layers, Overrides, read};
 use super::methods::planned;
 use super::objective::columns_named;
@@ -8,6 +9,9 @@ use super::source::ExperimentSource;
 use super::spaces::{Rung, Space, Trial};
 use super::variants::Rows;
 use crate::suite::{Column, ConfigError, Registry};
+
+/// The key of `training` that the rungs set.
+const EPOCHS: &str = "epochs";
 
 /// The table in `search` with the space of every method that has none of its own.
 const OTHERS: &str = "others";
@@ -126,6 +130,15 @@ fn checked(layers: &Layers, spaces: Vec<Space>, registry: &Registry, tasks: usiz
                 .map_err(|error| error.within(format!("`search.{}.{key}` with {value}", space.table())))?;
         }
         let present = planned(layers, &variant, registry, tasks)?;
+        let epochs = layers.experiment.training.epochs;
+        let key = format!("{TRAINING}.{EPOCHS}");
+        if present.training.epochs != epochs || space.settings().any(|(searched, ..)| searched == key) {
+            return Err(ConfigError::new(format!(
+                "`search`: the rungs give the runs of all methods their number of epochs, as shares of `{key}`, which is {epochs}; {} has a \
+                 number of its own: leave the method or the key out, and search with another `{key}` instead",
+                space.method
+            )));
+        }
         Ok(space.beginning_with(|key| present.value(key)))
     };
     spaces.into_iter().map(checked).collect()
@@ -168,6 +181,25 @@ mod tests {
         let overrides = Overrides { profile: None, assignments: vec!["methods=[\"dwa\"]".into()] };
         let message = Search::load(&Registry::builtin(), &source, &overrides).err().unwrap().to_string();
         assert!(message.contains("`search` has no space for dwa"), "{message}");
+    }
+
+    #[test]
+    fn settings_of_training_that_were_found_can_be_written() {
+        let table1 = include_str!("../../experiments/table1.toml");
+        let settings = vec![("training.momentum".to_owned(), 0.5.into())];
+        let winner = crate::plan::Winner { method: "joint".into(), settings, origin: "trial 1".into() };
+        let text = crate::plan::with_winners(table1, "default", "mtcool search", &[winner]).unwrap();
+        let source = ExperimentSource { text, ..ExperimentSource::built_in("table1").unwrap() };
+        let plan = Search::load(&Registry::builtin(), &source, &Overrides::default()).unwrap().0;
+        let momentum =
+            |name: &str| plan.methods.iter().find(|method| method.entry.name == name).unwrap().training.momentum;
+        // PCGrad takes the settings that it lacks from Joint, but not how Joint is trained.
+        assert_eq!((momentum("joint"), momentum("pcgrad")), (Some(0.5), Some(0.9)));
+        let source =
+            ExperimentSource { text: format!("{}\n[default.method.twin]\nlike = \"joint\"\n", source.text), ..source };
+        let overrides = Overrides { profile: None, assignments: vec!["methods=[\"twin\", \"pcgrad\"]".into()] };
+        let plan = Search::load(&Registry::builtin(), &source, &overrides).unwrap().0;
+        assert_eq!(plan.methods[0].training.momentum, Some(0.5), "a variant is like its method");
     }
 
     #[test]
@@ -290,6 +322,8 @@ mod tests {
             ("search.joint.learning_rate={ log = [0.0, 0.2] }", "`search.joint.learning_rate.log` is [0.0, 0.2]"),
             ("search.joint=3", "search.joint"),
             ("grid.method.joint.learning_rate=[0.1, 0.2]", "`grid`: a search has no grid"),
+            ("search.joint.training.epochs={ values = [2, 3] }", "joint has a number of its own"),
+            ("method.joint.training={ epochs = 3 }", "joint has a number of its own"),
         ] {
             let message = load(&[assignment]).err().map_or_else(|| "accepted".into(), |error| error.to_string());
             assert!(message.contains(part), "no `{part}` in `{message}`");

@@ -75,7 +75,7 @@ impl Provenance {
             data: data(context, runs),
             common: settings.first().map(|first| split(first, &|key| !differing.contains(key))).unwrap_or_default(),
             rows: rows.iter().filter_map(origin).collect(),
-            command: command(context),
+            command: command(context, rows),
         }
     }
 
@@ -178,9 +178,23 @@ fn data(context: &TableContext<'_>, runs: &[RecordedRun]) -> Vec<String> {
     counted(runs.iter().map(of_run)).into_iter().map(|(facts, _)| facts).collect()
 }
 
-/// The command line that makes the runs of the table again.
-fn command(context: &TableContext<'_>) -> String {
-    command_line("reproduce", &context.plan.source, &context.overrides)
+/// The command line that makes the runs of the table again: that of the last command, and the rows and seeds of earlier ones that the
+/// table has as well.
+fn command(context: &TableContext<'_>, rows: &[TableRow]) -> String {
+    let plan = context.plan;
+    let shown = rows.iter().filter(|row| row.runs > 0);
+    let asked: Vec<&str> = plan.methods.iter().map(|method| &*method.entry.name).collect();
+    let further: Vec<&str> = shown.clone().map(|row| &*row.method.name).filter(|name| !asked.contains(name)).collect();
+    let seeds = plan.experiment.seeds.all();
+    let all: BTreeSet<u64> = shown.flat_map(|row| &row.stored).map(|run| run.seed).chain(seeds.clone()).collect();
+    let mut overrides = context.overrides.clone();
+    if !further.is_empty() {
+        overrides.assignments.push(format!("methods={:?}", [asked, further].concat()));
+    }
+    if all.len() > seeds.len() {
+        overrides.assignments.push(format!("seeds={:?}", all.into_iter().collect::<Vec<_>>()));
+    }
+    command_line("reproduce", &plan.source, &overrides)
 }
 
 /// The command line `verb` for the experiment of `source` with the flags of `overrides`, with the name of this program.

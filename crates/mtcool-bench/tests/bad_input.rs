@@ -45,6 +45,15 @@ fn unknown_names_are_met_with_the_nearest_valid_one() {
     assert!(!lab.path().join("r").exists(), "an invalid configuration left something behind");
 }
 
+#[test]
+fn a_file_without_its_first_table_is_told_which_tables_it_has() {
+    let lab = Lab::new();
+    std::fs::write(lab.path().join("own.toml"), "[defualt]\ntitle = \"Mine\"\n").unwrap();
+    fail(&mut lab.mtcool(&["reproduce", "own.toml"]), &["own.toml", "no table `[default]`", "are `defualt`"]);
+    std::fs::write(lab.path().join("own.toml"), "").unwrap();
+    fail(&mut lab.mtcool(&["reproduce", "own.toml"]), &["own.toml", "no table `[default]`", "are no keys"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn variables_are_read_as_assignments_and_those_of_others_do_not_matter() {

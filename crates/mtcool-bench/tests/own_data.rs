@@ -92,6 +92,11 @@ fn five_tasks_of_all_kinds_with_missing_labels_are_trained_by_every_method() {
     for part in ["cytoplasm Dice", "stage AUROC", "present AUROC", "ratio error", "labels of each task", "granules "] {
         assert!(table.contains(part), "no `{part}` in:\n{table}");
     }
+    // Errors of numbers are means over cases, AUROCs are not.
+    let paired = table.split("### Paired over").nth(1).unwrap();
+    assert!(paired.lines().nth(2).unwrap().contains("ratio error"), "{paired}");
+    let untested = paired.split("Not tested, since").nth(1).unwrap();
+    assert!(untested.contains("stage AUROC") && !untested.lines().next().unwrap().contains("ratio error"), "{paired}");
     let methods = succeed(&mut own.mtcool(&["methods"]));
     let names: Vec<&str> = methods.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     assert!(names.len() > 15, "{methods}");

@@ -133,6 +133,12 @@ fn every_number_of_a_table_leads_to_its_run_and_the_table_says_where_it_comes_fr
     let again = Command::new("sh").args(["-c", command]).env("PATH", path).current_dir(lab.path()).output().unwrap();
     assert!(again.status.success(), "{command}\n{}", text(&again.stderr));
     assert!(!text(&again.stderr).contains("is finished") && text(&again.stdout) == printed, "{command}");
+
+    // Rows that the last command did not name are in the table, and so in the command below it.
+    let asked = ["report", "table1", "--results", "results", "--methods", "joint", "--set", "seeds=1"];
+    let table = succeed(&mut lab.mtcool(&asked));
+    let command = table.lines().find(|line| line.starts_with("- To repeat it")).unwrap();
+    assert!(command.contains(r#"methods=["joint", "mtcool"]"#) && command.contains("seeds=[0, 1]"), "{command}");
 }
 
 #[test]

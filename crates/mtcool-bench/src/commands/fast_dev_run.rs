@@ -87,11 +87,14 @@ pub(super) fn fast_dev_run(
         files: Vec::new(),
         is_diagnosis: false,
     };
-    publish_table(&plan, &record, &folder, Some(suite.as_ref()), true).context("the report")?;
+    if failed < runs.len() {
+        publish_table(&plan, &record, &folder, Some(suite.as_ref()), true).context("the report")?;
+    }
     results.close().context("the temporary folder of the results")?;
-    output.line(
-        "The report was drawn. Nothing was kept: no run, no table; only data that was fetched, drawn or decoded stays.",
-    );
+    let drawn = if failed < runs.len() { "The report was drawn. " } else { "" };
+    output.line(&format!(
+        "{drawn}Nothing was kept: no run, no table; only data that was fetched, drawn or decoded stays.",
+    ));
     output.finish()?;
     ensure!(failed == 0, "{failed} of {} rows failed; the lines above say why", runs.len());
     Ok(())

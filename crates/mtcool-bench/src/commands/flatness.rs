@@ -39,9 +39,13 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
     let context = TableContext { plan: &plan, data, caveats, overrides, runs: &index.runs, folder: folder.path() };
     let table = Table::collect(&context)?;
     let batches = first_batches(&plan, suite.as_ref(), &device, batches)?;
+    let (methods, seeds) = (&arguments.config.methods, plan.experiment.seeds.all());
+    let is_asked =
+        |row: &&TableRow| methods.is_none() || plan.methods.iter().any(|method| *method.entry.name == *row.method.name);
+    let has_asked_seed = |run: &&StoredRun| arguments.config.seeds.is_none() || seeds.contains(&run.seed);
     let work = || -> Result<()> {
-        for row in &table.rows {
-            for run in &row.stored {
+        for row in table.rows.iter().filter(is_asked) {
+            for run in row.stored.iter().filter(has_asked_seed) {
                 measure_run(&plan, suite.as_ref(), &device, (run, row), &batches, &request)?;
             }
         }

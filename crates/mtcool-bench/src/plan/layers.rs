@@ -118,6 +118,13 @@ pub(super) fn read(
 ) -> Result<Layers, ConfigError> {
     let (place, text) = (source.place(), &source.text);
     let tables = text.parse::<toml::Table>().map_err(|error| ConfigError::new(format!("{place}: {error}")))?;
+    if !tables.contains_key("default") {
+        let found: Vec<String> = tables.keys().map(|key| format!("`{key}`")).collect();
+        return Err(ConfigError::new(format!(
+            "{place} has no table `[default]`, which holds the settings of all profiles; at its top level are {}",
+            if found.is_empty() { "no keys".to_owned() } else { found.join(", ") }
+        )));
+    }
     let profile = match &overrides.profile {
         Some(profile) if !tables.contains_key(profile) => {
             let valid: Vec<&str> = tables.keys().map(String::as_str).collect();

@@ -52,6 +52,15 @@ impl PairedSheet {
             "The test compares these trained networks; networks trained with other seeds may give other differences."
                 .into(),
         ];
+        let untested = |at: &usize| table.comparisons.iter().all(|comparison| comparison.pairs[*at].1.is_none());
+        let untested = (0..first.pairs.len()).filter(untested).map(|at| first.pairs[at].0.label.to_string());
+        let untested: Vec<String> = untested.collect();
+        if !untested.is_empty() {
+            notes.push(format!(
+                "Not tested, since they are no means of scores of single images: {}.",
+                untested.join(", ")
+            ));
+        }
         notes.extend(note_on_runs(&table.comparisons));
         Some(Self {
             title: format!("Paired over {} images", table.split),

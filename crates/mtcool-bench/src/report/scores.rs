@@ -16,7 +16,9 @@ pub(super) type Scores = BTreeMap<String, f64>;
 /// # Errors
 /// If a file of the run is damaged.
 pub(super) fn scores_of_run(folder: &Path, column: &Column) -> Result<Scores> {
-    let mut scores = read_scores(folder, &column.task, &column.metric)?;
+    // A mean absolute error is the mean of the errors of single cases.
+    let metric = if column.metric == "mae" { "absolute_error" } else { &*column.metric };
+    let mut scores = read_scores(folder, &column.task, metric)?;
     if scores.is_empty() && column.metric == "accuracy" {
         // A task with one class per sample has no stored scores: a correct prediction counts as the score 100, a wrong one as 0.
         scores = read_hits(&folder.join("predictions.parquet"), &column.task)?;

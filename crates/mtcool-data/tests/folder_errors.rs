@@ -380,7 +380,7 @@ fn what_is_no_mistake_is_noted() {
     files.picture("images/b00.png", 99, [12, 16]);
     in_table(&files, "a23,p11,test,1,0,1,63", "a23,p11,test,,,,");
     in_table(&files, "a22,p11,test,0,1,0,", "a22,p11,,0,1,0,");
-    in_table(&files, "a20,p10,test,,0,1,60", "a20,p10,test,,0,1,9999");
+    in_table(&files, "a20,p10,test,,0,1,60", "a20,,test,,0,1,9999");
     config["tasks"][3].as_object_mut().unwrap().remove("range");
     let folder = files.open(&config).unwrap();
     let notes = folder.notes().join("\n");
@@ -388,6 +388,8 @@ fn what_is_no_mistake_is_noted() {
         "1 file of no case: `b00.png`",
         "1 case without a label of any task, which nothing uses: `a23`",
         "column `split` is empty",
+        "`group`: column `patient` is empty in 1 case; every such case is a group of its own",
+        "several parts: `a20`",
         "task `age`: 1 number far from the others: 9999 in row 22 (case `a20`); empty",
     ] {
         assert!(notes.contains(expected), "{expected} is not in\n{notes}");
@@ -401,4 +403,5 @@ fn a_class_that_another_part_lacks_is_noted() {
     in_table(&files, ",test,1,", ",test,0,");
     let notes = files.open(&config).unwrap().notes().join("\n");
     assert!(notes.contains("task `grade`, test part: `1`"), "{notes}");
+    assert!(!notes.contains("stratify"), "the table names the parts: {notes}");
 }

@@ -120,9 +120,14 @@ fn an_inspection_tells_what_was_found_also_with_mistakes() {
     assert_eq!(inspection.pictures[0].normalization.as_ref(), Some(open(&files, SMALL).normalization(0)));
     assert_eq!(inspection.tasks[1].parts.iter().map(|part| part.labelled).sum::<usize>(), 45);
     let text = inspection.to_string();
-    for expected in
-        ["60 cases: training", "32x32 (60)", "Task granules (segmentation)", "cytoplasm", "No problem was found"]
-    {
+    for expected in [
+        "60 cases: training",
+        "same share of every class of `stage`.",
+        "32x32 (60)",
+        "Task granules (segmentation)",
+        "cytoplasm",
+        "No problem was found",
+    ] {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     let examples = inspection.examples(5);
@@ -159,6 +164,7 @@ fn a_configuration_is_suggested_that_opens() {
     assert_eq!(config.images.as_deref(), Some("images/{case}.png"));
     assert_eq!((config.case.as_str(), config.group.as_deref(), config.channels), ("case", Some("patient"), 3));
     assert_eq!((config.size, config.fit, suggestion.batch_size), ([48, 48], Fit::Resize, 11));
+    assert_eq!(suggestion.samples, 61, "72 are not for the test, and 61 of them not for validation");
     let names: Vec<(&str, &str)> = config.tasks.iter().map(|task| (task.name.as_str(), task.kind.name())).collect();
     let expected = [
         ("cells", "segmentation"),

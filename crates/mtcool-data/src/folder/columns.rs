@@ -12,7 +12,8 @@ pub(super) enum ColumnGuess {
     Split,
     /// Patients, eyes or hospitals.
     Group,
-    /// Classes: the contents of the cells in order, with the number of cells.
+    /// Classes: the contents of the cells in order, with the number of cells. Of two, an obviously negative one comes first, since
+    /// the second one is the positive class.
     Classes(Vec<(String, usize)>),
     /// Numbers: the smallest and the largest.
     Numbers([f64; 2]),
@@ -62,6 +63,12 @@ impl ColumnGuess {
                 order.sort_by(|a, b| numbers[*a].total_cmp(&numbers[*b]));
                 classes = order.into_iter().map(|index| classes[index].clone()).collect();
             }
+            if let [first, second] = &mut classes[..]
+                && !is_negative(&first.0)
+                && is_negative(&second.0)
+            {
+                std::mem::swap(first, second);
+            }
             return Self::Classes(classes);
         }
         match numbers {
@@ -75,6 +82,15 @@ impl ColumnGuess {
             None => Self::Other(text_reason(&counts)),
         }
     }
+}
+
+/// Contents that say that something is not the case.
+const NEGATIVE: [&str; 13] =
+    ["no", "none", "negative", "neg", "normal", "healthy", "benign", "control", "absent", "false", "0", "nein", "non"];
+
+/// Whether `cell` obviously names the negative one of two classes.
+fn is_negative(cell: &str) -> bool {
+    NEGATIVE.contains(&cell.to_lowercase().as_str())
 }
 
 /// Why a column with these contents is neither numbers nor classes: if most of them are numbers, what the others are.
@@ -112,6 +128,20 @@ mod tests {
         let grades = ["2", "0", "10", "2", "0", "10", "2", "0", "10", ""];
         let classes = ["0", "2", "10"].map(|class| (class.to_owned(), 3)).to_vec();
         assert_eq!(guess("grade", &grades), ColumnGuess::Classes(classes));
+        for (cells, expected) in [
+            (["healthy", "cancer"], ["healthy", "cancer"]),
+            (["Nein", "Ja"], ["Nein", "Ja"]),
+            (["benign", "malignant"], ["benign", "malignant"]),
+            (["negative", "borderline"], ["negative", "borderline"]),
+            (["left", "right"], ["left", "right"]),
+            (["normal", "control"], ["control", "normal"]),
+            (["1", "0"], ["0", "1"]),
+        ] {
+            let classes = expected.map(|class| (class.to_owned(), 3)).to_vec();
+            assert_eq!(guess("diagnosis", &cells.repeat(3)), ColumnGuess::Classes(classes), "{cells:?}");
+        }
+        let three = ["a", "b", "no"].map(|class| (class.to_owned(), 3)).to_vec();
+        assert_eq!(guess("finding", &["no", "a", "b"].repeat(3)), ColumnGuess::Classes(three), "only of two");
         assert_eq!(guess("age", &["40", "51.5", "", "38"]), ColumnGuess::Numbers([38.0, 51.5]));
         for (name, cells) in [
             ("comment", ["good", "blurred", "dark", "left"]),

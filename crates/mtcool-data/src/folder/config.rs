@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::spacing::Spacing;
-use super::task::TaskConfig;
+use super::task::{TaskConfig, TaskKind};
 use crate::augment::Augmentation;
 
 /// Where pictures and labels are, and how they become samples. Paths are relative to the folder's root.
@@ -139,6 +139,15 @@ impl FolderConfig {
     /// The beginning of messages about cells of the table.
     pub(super) fn table_place(&self) -> String {
         self.table.as_ref().map_or_else(String::new, |table| format!("`{}`: ", table.display()))
+    }
+
+    /// The index of the task by whose classes drawn parts are balanced: the one that `split.stratify` names, or the first
+    /// classification task; `None` if `split.stratify` is a column or `"none"`, or if no task is a classification.
+    pub fn stratified(&self) -> Option<usize> {
+        match self.split.stratify.as_deref() {
+            None => self.tasks.iter().position(|task| matches!(task.kind, TaskKind::Classification { .. })),
+            Some(name) => self.tasks.iter().position(|task| task.name == name),
+        }
     }
 
     /// Height and width of a picture or mask of `size` after [`Self::scale`].

@@ -6,7 +6,7 @@ use super::facts::MaskFacts;
 use super::label::{IGNORED, Label};
 use super::mask::MaskCoding;
 use super::notes::listed;
-use super::parts::Part;
+use super::parts::{Part, is_drawn};
 use super::task::{TaskConfig, TaskKind};
 use crate::problems::Problems;
 
@@ -124,10 +124,26 @@ pub(super) fn check_labels(
             match part {
                 Part::Train => problems.add_place(
                     "classes that the training part does not have",
-                    "divide the cases otherwise (`[data.settings.split]`), keep more labels (`kept`), or take the classes out of the task",
+                    "divide the cases otherwise (`stratify` or `seed` in `[data.settings.split]`), keep more labels (`kept`), or take the \
+                     classes out of the task",
                     absent,
                 ),
-                _ => notes.push(format!("classes that do not occur, so that some metrics are not defined: {absent}")),
+                _ => {
+                    let way_out = match task.kind {
+                        TaskKind::Classification { .. }
+                            if config.stratified() != Some(index) && is_drawn(config, cases, part) =>
+                        {
+                            format!(
+                                "; `split.stratify` = \"{}\" gives drawn parts the same share of every class of this task",
+                                task.name
+                            )
+                        }
+                        _ => String::new(),
+                    };
+                    notes.push(format!(
+                        "classes that do not occur, so that some metrics are not defined: {absent}{way_out}"
+                    ));
+                }
             }
         }
     }
@@ -144,5 +160,52 @@ fn absent(kind: &TaskKind, coverage: &Coverage) -> Vec<String> {
         TaskKind::Segmentation { .. } | TaskKind::Classification { .. } => zero(&coverage.counts, ""),
         TaskKind::Multilabel { .. } => [zero(&coverage.counts, ""), zero(&coverage.absent, "not ")].concat(),
         TaskKind::Regression { .. } => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_that_a_drawn_part_lacks_is_noted_with_the_way_out() {
+        let task = |name: &str| {
+            format!(r#"{{ "name": "{name}", "kind": "classification", "column": "{name}", "classes": [0, 1] }}"#)
+        };
+        let noted = |split: &str, stratum: usize| {
+            let text = format!(
+                r#"{{ "size": [8, 8], "images": "{{case}}.png", "split": {split}, "tasks": [{}, {}] }}"#,
+                task("a"),
+                task("b")
+            );
+            let config: FolderConfig = serde_json::from_str(&text).unwrap();
+            // The last case is the test part and has no class 1 of task number `stratum`.
+            let case = |index: usize| CaseEntry {
+                name: index.to_string(),
+                row: None,
+                group: None,
+                part: Some(["train", "val", "test"][index / 2].into()),
+                stratum: None,
+                spacing: None,
+                pictures: vec![None],
+                masks: vec![None; 2],
+                labels: (0..2)
+                    .map(|task| Some(Label::Class(u8::from(index % 2 == 1 && !(index / 2 == 2 && task == stratum)))))
+                    .collect(),
+            };
+            let cases: Vec<CaseEntry> = (0..6).map(case).collect();
+            let parts: Vec<Option<Part>> = (0..6).map(|index| Some(Part::ALL[index / 2])).collect();
+            let masks = vec![cases.iter().map(|_| None).collect(), cases.iter().map(|_| None).collect()];
+            let (mut problems, mut notes) = (Problems::default(), Vec::new());
+            check_labels(&config, &cases, &parts, &masks, &mut problems, &mut notes);
+            assert!(problems.is_empty(), "{problems}");
+            notes.join("\n")
+        };
+        let lacking = noted("{}", 1);
+        assert!(lacking.contains("task `b`, test part: `1`; `split.stratify` = \"b\" gives drawn parts"), "{lacking}");
+        for (split, stratum) in [("{}", 0), (r#"{ "stratify": "b" }"#, 1), (r#"{ "column": "part" }"#, 1)] {
+            let lacking = noted(split, stratum);
+            assert!(lacking.contains("test part: `1`") && !lacking.contains("stratify"), "{lacking}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use super::facts::PictureFacts;
 use super::label::Label;
 use super::normalization::{ChannelSums, Normalization};
 use super::notes::counted;
-use super::parts::Part;
+use super::parts::{Part, balance};
 use super::purpose::Purpose;
 use super::survey::{OpenOptions, Survey};
 use super::task::TaskKind;
@@ -25,6 +25,8 @@ pub struct Inspection {
     pub cases: usize,
     /// Number of cases of each part, and of cases that are left out.
     pub parts: Vec<(Option<Part>, usize)>,
+    /// By what the drawn parts are balanced, as a sentence; `None` if no part is drawn.
+    pub balance: Option<String>,
     /// The pictures, one entry for each place where they come from.
     pub pictures: Vec<PictureInspection>,
     /// The tasks.
@@ -111,6 +113,7 @@ impl Inspection {
         Ok(Self {
             cases: survey.cases.len(),
             parts: parts.iter().map(|&part| (part, members(&survey, part).count())).collect(),
+            balance: if survey.parts.is_empty() { None } else { balance(config, &survey.cases) },
             pictures,
             tasks: (0..survey.masks.len()).map(|index| task(&survey, index, &parts)).collect(),
             problems: survey.problems.clone(),
@@ -215,6 +218,7 @@ impl fmt::Display for Inspection {
         let parts: Vec<String> =
             self.parts.iter().map(|(part, count)| format!("{} {count}", part_name(*part))).collect();
         writeln!(f, "{}: {}", counted(self.cases, "case"), parts.join(", "))?;
+        self.balance.iter().try_for_each(|balance| writeln!(f, "{balance}."))?;
         self.pictures.iter().try_for_each(|pictures| write!(f, "\n{pictures}"))?;
         self.tasks.iter().try_for_each(|task| write!(f, "\n{task}"))?;
         if !self.notes.is_empty() {
@@ -245,6 +249,9 @@ impl fmt::Display for TaskInspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = self.unit.as_ref().map_or(String::new(), |unit| format!(" in {unit}"));
         writeln!(f, "Task {} ({}{unit})", self.name, self.kind)?;
+        if let ("classification", [_, positive]) = (self.kind, &self.outputs[..]) {
+            writeln!(f, "  positive class (sensitivity, F1): {positive}, the second one of `classes`")?;
+        }
         for counts in &self.parts {
             let PartCounts { part, cases, labelled, .. } = counts;
             write!(f, "  {}: {labelled} of {} with a label", part_name(*part), counted(*cases, "case"))?;
@@ -287,6 +294,24 @@ pub(super) fn label_text(kind: &TaskKind, label: &Label) -> String {
             let word = |property: &Option<bool>| property.map_or("unknown", |yes| if yes { "yes" } else { "no" });
             let words = outputs.iter().zip(properties).map(|(output, property)| format!("{output} {}", word(property)));
             words.collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_positive_one_of_two_classes_is_named() {
+        let told = |kind: &'static str, outputs: &[&str]| {
+            let outputs = outputs.iter().map(|output| (*output).to_owned()).collect();
+            TaskInspection { name: "a".into(), kind, outputs, unit: None, parts: Vec::new() }.to_string()
+        };
+        let two = told("classification", &["healthy", "cancer"]);
+        assert!(two.contains("positive class (sensitivity, F1): cancer, the second one of `classes`"), "{two}");
+        for (kind, outputs) in [("classification", &["1", "2", "3"][..]), ("segmentation", &["background", "disc"])] {
+            assert_eq!(told(kind, outputs), format!("Task a ({kind})\n"));
         }
     }
 }

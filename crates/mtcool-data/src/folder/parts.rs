@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cases::CaseEntry;
 use super::config::{FolderConfig, TestPart};
 use super::label::Label;
-use super::notes::counted;
+use super::notes::{counted, listed};
 use super::split::{Member, divide};
 use super::task::TaskKind;
 use crate::problems::Problems;
@@ -119,6 +119,7 @@ pub(super) fn assign(
         }
     }
     check_groups(&config.table_place(), cases, &parts, problems);
+    notes.extend(without_group(config, cases, &parts));
     let wanted = if is_tested { &Part::ALL[..] } else { &Part::ALL[..2] };
     for part in wanted.iter().filter(|part| !usable.is_empty() && !parts.contains(&Some(**part))) {
         let remedy = match part {
@@ -168,15 +169,55 @@ fn read_parts(
     }
 }
 
+/// A note of the cases of a part whose cell of the column `group` is empty: nothing keeps them together with others.
+fn without_group(config: &FolderConfig, cases: &[CaseEntry], parts: &[Option<Part>]) -> Option<String> {
+    let column = config.group.as_deref()?;
+    let alone = cases.iter().zip(parts).filter(|(case, part)| part.is_some() && case.group.is_none());
+    let names: Vec<&str> = alone.map(|(case, _)| case.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "`group`: column `{column}` is empty in {}; every such case is a group of its own, so that cases of one patient may lie in \
+             several parts: {}",
+            counted(names.len(), "case"),
+            listed(&names, 5)
+        )
+    })
+}
+
+/// Whether `part` is drawn, and not named by the table.
+pub(super) fn is_drawn(config: &FolderConfig, cases: &[CaseEntry], part: Part) -> bool {
+    let is_validation = |case: &CaseEntry| {
+        case.labels.iter().any(Option::is_some) && case.part.as_deref().and_then(Part::read) == Some(Part::Validation)
+    };
+    config.split.column.is_none() || (part == Part::Validation && !cases.iter().any(is_validation))
+}
+
+/// A sentence that says by what the drawn parts are balanced; `None` if no part is drawn.
+pub(super) fn balance(config: &FolderConfig, cases: &[CaseEntry]) -> Option<String> {
+    let drawn = match (is_drawn(config, cases, Part::Train), is_drawn(config, cases, Part::Validation)) {
+        (true, _) => "The parts are drawn",
+        (false, true) => "The validation part is drawn",
+        (false, false) => return None,
+    };
+    let classes = config.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Classification { .. })).count();
+    Some(match (config.stratified(), config.split.stratify.as_deref()) {
+        (Some(task), None) if classes > 1 => format!(
+            "{drawn} with the same share of every class of `{}`, the first classification task, alone; `split.stratify` = \"TASK\" takes \
+             another one",
+            config.tasks[task].name
+        ),
+        (Some(task), _) => format!("{drawn} with the same share of every class of `{}`", config.tasks[task].name),
+        (None, Some("none")) => format!("{drawn} without regard to classes (`split.stratify` = \"none\")"),
+        (None, Some(column)) => format!("{drawn} with the same share of every content of the column `{column}`"),
+        (None, None) => format!("{drawn} without regard to classes, since no task is a classification"),
+    })
+}
+
 /// The stratum of each case.
 fn strata(config: &FolderConfig, cases: &[CaseEntry], problems: &mut Problems) -> Vec<String> {
-    let is_class = |kind: &TaskKind| matches!(kind, TaskKind::Classification { .. });
-    let task = match config.split.stratify.as_deref() {
-        None => config.tasks.iter().position(|task| is_class(&task.kind)),
-        Some(name) => config.tasks.iter().position(|task| task.name == name),
-    };
+    let task = config.stratified();
     if let Some(task) = task.map(|task| &config.tasks[task])
-        && !is_class(&task.kind)
+        && !matches!(task.kind, TaskKind::Classification { .. })
     {
         let what = format!("`split.stratify` = \"{}\": that task has no classes of whole cases", task.name);
         problems.add(what, "name a classification task or a column, or write \"none\"");
@@ -367,6 +408,51 @@ mod tests {
         );
         let message = assigned(SplitConfig::default(), &[cases[0].clone()]).1.to_string();
         assert!(message.contains("part is empty"), "{message}");
+    }
+
+    #[test]
+    fn cases_without_a_group_are_noted_where_others_have_one() {
+        let cases: Vec<CaseEntry> =
+            (0..40).map(|k| case(k, (k % 20 != 3).then_some(k / 2), Some((k % 2) as u8), "")).collect();
+        let noted = |config: &FolderConfig, cases: &[CaseEntry]| {
+            let (mut problems, mut notes) = (Problems::default(), Vec::new());
+            assign(config, cases, &mut problems, &mut notes);
+            assert!(problems.is_empty(), "{problems}");
+            notes
+        };
+        let plain = config(SplitConfig::default());
+        assert!(noted(&plain, &cases).is_empty(), "there is no column of groups");
+        let grouped = FolderConfig { group: Some("patient".into()), ..plain };
+        let expected = "`group`: column `patient` is empty in 2 cases; every such case is a group of its own, so that cases of one \
+                        patient may lie in several parts: `case3`, `case23`";
+        assert_eq!(noted(&grouped, &cases), [expected]);
+    }
+
+    #[test]
+    fn it_is_said_by_what_drawn_parts_are_balanced() {
+        let cases: Vec<CaseEntry> = (0..4).map(|k| case(k, None, Some(0), ["train", "test"][k % 2])).collect();
+        let told = |split: SplitConfig, tasks: usize, cases: &[CaseEntry]| {
+            let config = config(split);
+            let renamed = |number: usize| TaskConfig { name: format!("c{number}"), ..config.tasks[0].clone() };
+            balance(&FolderConfig { tasks: (0..tasks).map(renamed).collect(), ..config.clone() }, cases)
+        };
+        let split = |column: Option<&str>, stratify: Option<&str>| SplitConfig {
+            column: column.map(Into::into),
+            stratify: stratify.map(Into::into),
+            ..SplitConfig::default()
+        };
+        let one = "The parts are drawn with the same share of every class of `c0`";
+        assert_eq!(told(split(None, None), 1, &cases).unwrap(), one);
+        let two = told(split(None, None), 2, &cases).unwrap();
+        assert!(two.contains("`c0`, the first classification task, alone; `split.stratify`"), "{two}");
+        assert!(told(split(None, Some("c1")), 2, &cases).unwrap().ends_with("every class of `c1`"));
+        assert!(told(split(None, Some("none")), 2, &cases).unwrap().contains("without regard to classes (`split"));
+        assert!(told(split(None, Some("eye")), 2, &cases).unwrap().ends_with("every content of the column `eye`"));
+        assert!(told(split(None, None), 0, &cases).unwrap().contains("no task is a classification"));
+        assert!(told(split(Some("part"), None), 1, &cases).unwrap().starts_with("The validation part is drawn with"));
+        let mut named = cases.clone();
+        named[0].part = Some("val".into());
+        assert_eq!(told(split(Some("part"), None), 1, &named), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::advice::{LARGE, gibibytes};
 use super::columns::ColumnGuess;
-use super::config::{Fit, FolderConfig, SplitConfig};
+use super::config::{Fit, FolderConfig, SplitConfig, TestPart};
 use super::discover::{Files, Look, PictureKind};
 use super::notes::{counted, listed};
 use super::parts::Part;
@@ -25,6 +25,8 @@ pub struct Suggestion {
     pub config: FolderConfig,
     /// Samples per batch.
     pub batch_size: usize,
+    /// Samples of an epoch, about: cases of the training part, whether or not they have labels, times patches of each.
+    pub samples: usize,
     /// The reasons, in the order of the settings.
     pub reasons: Vec<Suggested>,
 }
@@ -112,7 +114,10 @@ impl Suggestion {
             "small changes that suit most pictures; `mirror = false` if left and right have a meaning".into(),
         );
         let batch_size = choose_batch(&config, cases.count, &mut reasons);
-        Ok(Self { config, batch_size, reasons: reasons.0 })
+        say_balance(&config, &mut reasons);
+        let table = cases.table.as_ref().map(|(table, _)| table);
+        let samples = training_cases(&config.split, table, cases.count) * config.patches_per_image;
+        Ok(Self { config, batch_size, samples, reasons: reasons.0 })
     }
 }
 
@@ -276,9 +281,67 @@ fn choose_batch(config: &FolderConfig, cases: usize, reasons: &mut Reasons) -> u
     batch
 }
 
+/// Says by which of several classification tasks drawn parts are balanced.
+fn say_balance(config: &FolderConfig, reasons: &mut Reasons) {
+    let classes = config.tasks.iter().filter(|task| matches!(task.kind, TaskKind::Classification { .. }));
+    let names: Vec<&str> = classes.map(|task| task.name.as_str()).collect();
+    if let ([first, second, ..], None) = (&names[..], &config.split.column) {
+        let reason = format!(
+            "drawn parts have the same share of every class of `{first}` alone; `stratify = \"{second}\"` would balance `{second}`"
+        );
+        reasons.add("split.stratify", reason);
+    }
+}
+
+/// Cases of the training part: as the split's column says, or what drawing leaves of all `cases`.
+fn training_cases(split: &SplitConfig, table: Option<&Table>, cases: usize) -> usize {
+    let column = split.column.as_deref().zip(table);
+    let named = column.and_then(|(name, table)| Some((table, table.column(name).ok()?)));
+    let share = |cases: usize, fraction: f64| cases - ((cases as f64 * fraction).round() as usize).min(cases);
+    match (named, split.test) {
+        (Some((table, column)), _) => {
+            let count = |part: Part| table.cells(column).filter(|cell| Part::read(cell) == Some(part)).count();
+            let (train, validation) = (count(Part::Train), count(Part::Validation));
+            if validation == 0 { share(train, split.validation) } else { train }
+        }
+        (None, TestPart::Fraction(test)) => share(share(cases, test), split.validation),
+        (None, TestPart::None) => share(cases, split.validation),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_training_part_is_what_the_table_says_or_what_drawing_leaves() {
+        let split = SplitConfig::default();
+        assert_eq!(training_cases(&split, None, 100), 68);
+        assert_eq!(training_cases(&SplitConfig { test: TestPart::None, ..split.clone() }, None, 100), 85);
+        let named = SplitConfig { column: Some("part".into()), ..split };
+        let table = |others: &str| {
+            let rows = ["part"].into_iter().chain(["train"; 40]).chain([others, "test", "test"]);
+            Table::of_rows(Path::new("t.csv"), rows.map(|cell| vec![cell.to_owned()]).collect()).unwrap()
+        };
+        assert_eq!(training_cases(&named, Some(&table("val")), 43), 40);
+        assert_eq!(training_cases(&named, Some(&table("test")), 43), 34);
+    }
+
+    #[test]
+    fn it_is_said_which_of_several_classifications_is_balanced() {
+        let task = |name: &str| {
+            format!(r#"{{ "name": "{name}", "kind": "classification", "column": "{name}", "classes": [0, 1] }}"#)
+        };
+        let said = |split: &str, tasks: &[String]| {
+            let text = format!(r#"{{ "size": [8, 8], "split": {split}, "tasks": [{}] }}"#, tasks.join(", "));
+            let mut reasons = Reasons::default();
+            say_balance(&serde_json::from_str(&text).unwrap(), &mut reasons);
+            reasons.0.into_iter().map(|reason| reason.reason).collect::<String>()
+        };
+        let two = [task("a"), task("b")];
+        assert!(said("{}", &two).contains("`a` alone; `stratify = \"b\"`"), "{}", said("{}", &two));
+        assert_eq!(said("{}", &two[..1]) + &said(r#"{ "column": "part" }"#, &two), "");
+    }
 
     #[test]
     fn large_pictures_with_masks_are_seen_by_patches() {

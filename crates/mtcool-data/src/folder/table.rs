@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use calamine::{Data, Reader, open_workbook_auto};
 use csv_core::ReadRecordResult;
 
-use super::notes::near_names;
+use super::notes::{counted, near_names};
 use crate::error::{Error, Result, at};
 use crate::sheets::{MOST_CELLS, sheet_cells};
 
@@ -89,7 +89,13 @@ impl Table {
             if cells.iter().skip(columns).any(|cell| !cell.is_empty()) {
                 return Err(format!("row {number} with {} cells below a header of {columns}", cells.len()));
             }
-            cells.resize(columns, String::new());
+            if cells.len() < columns {
+                let count = counted(cells.len(), "cell");
+                return Err(format!(
+                    "row {number} with {count} below a header of {columns}; empty cells need their separators too"
+                ));
+            }
+            cells.truncate(columns);
             checked.push(Row { number, cells });
         }
         if checked.is_empty() {
@@ -199,7 +205,7 @@ mod tests {
     fn text_files_are_read_whatever_separates_their_cells() {
         for (separator, name) in [(",", "a.csv"), (";", "a.csv"), ("\t", "a.tsv")] {
             let text =
-                "\u{feff}case,age, sex \r\na,\"1, 2\"\r\n\r\nb,\"say \"\"no\"\"\", f ,\r\n".replace(',', separator);
+                "\u{feff}case,age, sex \r\na,\"1, 2\",\r\n\r\nb,\"say \"\"no\"\"\", f ,\r\n".replace(',', separator);
             let table = read(name, text.as_bytes()).unwrap();
             assert_eq!(table.header, ["case", "age", "sex"]);
             let quoted = format!("1{separator} 2");
@@ -228,6 +234,8 @@ mod tests {
             ("case,case\na,b\n", "two columns named `case`"),
             ("case,age\n", "no row below"),
             ("case,age\na,1\nb,1,2\n", "row 3 with 3 cells below a header of 2"),
+            ("case,age,sex,,\na,1,f\n\nb,1\n", "row 4 with 2 cells below a header of 3; empty cells need"),
+            ("case,age\na,1\nb\n", "row 3 with 1 cell below a header of 2"),
         ] {
             let message = refused("labels.csv", content.as_bytes());
             assert!(message.contains(reason) && message.contains("labels.csv"), "{message}");
@@ -235,6 +243,8 @@ mod tests {
         let wide = format!("{}\n{}", ",".repeat(9_999) + "z", "a\n".repeat(2_000));
         assert!(refused("labels.csv", wide.as_bytes()).contains("10000 columns and 2000 rows, far more"));
         assert!(refused("labels.csv", b"case,sex\na,\xe4\n").contains("not UTF-8 in row 2"));
+        // A row of white space or of separators alone is empty, however long it is.
+        assert_eq!(read("labels.csv", b"case,age,sex\na,1,f\n , \n  \n,,,,\n").unwrap().rows.len(), 1);
         assert!(refused("labels.doc", b"").contains("extension `doc`"));
         assert!(refused("labels.xlsx", b"case,age\na,1").contains("labels.xlsx"));
         assert!(refused("labels.parquet", b"").contains("Parquet"));
@@ -242,7 +252,10 @@ mod tests {
 
     #[test]
     fn a_missing_column_is_told_with_similar_names() {
-        let table = Table::of_rows(Path::new("t.csv"), vec![vec!["case".into(), "glaucoma".into()], vec!["a".into()]]);
+        let table = Table::of_rows(
+            Path::new("t.csv"),
+            vec![["case", "glaucoma"].map(Into::into).to_vec(), vec!["a".into(); 2]],
+        );
         let message = table.unwrap().column("Glaucoma").unwrap_err();
         assert_eq!(message, "`t.csv` has no column `Glaucoma`; did you mean `glaucoma`?");
     }

@@ -95,7 +95,7 @@ impl FolderSuite {
     /// better than it is.
     fn absent_classes(&self) -> Option<String> {
         let suites = if self.folds.is_empty() { std::slice::from_ref(self) } else { &self.folds[..] };
-        let mut absent = Vec::new();
+        let (mut absent, mut unbalanced) = (Vec::new(), None);
         for folder in suites.iter().map(Self::folder) {
             let part = if folder.parts().test.is_empty() { Part::Validation } else { Part::Test };
             for (task, described) in folder.tasks().iter().enumerate() {
@@ -107,14 +107,20 @@ impl FolderSuite {
                     let told = format!("{output} ({}, {part} part)", described.name);
                     if !labels.contains(&Some(Label::Class(class as u8))) && !absent.contains(&told) {
                         absent.push(told);
+                        let config = folder.config();
+                        let is_unbalanced = config.split.column.is_none() && config.stratified() != Some(task);
+                        unbalanced = unbalanced.or_else(|| is_unbalanced.then(|| described.name.clone()));
                     }
                 }
             }
         }
+        let way_out = unbalanced.map_or_else(String::new, |task| {
+            format!("; `split.stratify` = \"{task}\" gives drawn parts the same share of every class of {task}")
+        });
         (!absent.is_empty()).then(|| {
             format!(
                 "No measured case has the class {}: balanced accuracy and F1 are those of the other classes alone, and AUROC is left out \
-                 where it is not defined",
+                 where it is not defined{way_out}",
                 absent.join(", ")
             )
         })
@@ -339,5 +345,11 @@ mod tests {
         };
         let told = suite.with_folders(&resting).absent_classes().unwrap();
         assert!(told.contains("growing (stage, test part), dividing (stage, test part)"), "{told}");
+        assert!(!told.contains("stratify"), "the parts are balanced by this task already: {told}");
+        let mut settings = settings;
+        settings["split"]["stratify"] = json!("none");
+        let suite = FolderSuite::open(DataPlace { folder: &root, cache: &cache }, &settings).unwrap();
+        let told = suite.with_folders(&resting).absent_classes().unwrap();
+        assert!(told.contains("`split.stratify` = \"stage\" gives drawn parts"), "{told}");
     }
 }

@@ -22,7 +22,7 @@ const LEAST_SIDE: usize = 4;
 /// # Errors
 /// If a setting has no form in TOML.
 pub(super) fn template(root: &Path, suggestion: &Suggestion) -> Result<String> {
-    let Suggestion { config, batch_size, reasons } = suggestion;
+    let Suggestion { config, batch_size, samples, reasons } = suggestion;
     let tasks = config.tasks.len();
     let name = root.file_name().map_or_else(|| "folder".to_owned(), |name| name.to_string_lossy().into_owned());
     let mut text = Text { lines: String::new(), reasons: Reasons::of(reasons) };
@@ -70,8 +70,10 @@ pub(super) fn template(root: &Path, suggestion: &Suggestion) -> Result<String> {
         if let Some(reason) = text.reasons.take(&format!("tasks.{name}")) {
             text.line(&format!("# {reason}"));
         }
+        let is_classification = task.get("kind").and_then(Value::as_str) == Some("classification");
         for (key, value) in task {
-            text.value(key, value, None);
+            let classes = value.as_array().filter(|_| is_classification && key == "classes");
+            text.value(key, value, classes.map(|classes| order_of(classes)).as_deref());
         }
     }
     let fits =
@@ -98,16 +100,36 @@ pub(super) fn template(root: &Path, suggestion: &Suggestion) -> Result<String> {
     text.value(
         "learning_rate",
         &Value::from(0.001),
-        Some("search it on the validation part, `report = \"validation\"`"),
+        Some("`mtcool search FILE` finds one by the validation part, once `[default.search.joint]` says what to try"),
     );
     if tasks > 1 {
         text.line("\n[default.method.mtcool]");
         text.value("bound", &Value::from(0.01), Some("half-width of the flat region"));
         text.line("alpha = 0.001\nbeta = 0.001\nsamples = 2\ninner_iterations = 1");
-        text.value("warmup_iterations", &Value::from(50), Some("about a tenth of the run"));
+        let batches = (samples / (*batch_size).max(1)).max(1);
+        let steps = EPOCHS * batches;
+        let plural = if batches == 1 { "" } else { "es" };
+        let reason = format!("a tenth of the run: {EPOCHS} epochs of about {batches} batch{plural} are {steps} steps");
+        text.value("warmup_iterations", &Value::from((steps / 10).max(1) as i64), Some(&reason));
         text.line("lambda = 1.0\nschedule = \"gauss_seidel\"");
     }
     Ok(text.lines)
+}
+
+/// The text without the ends of lines that a cell may hold, which would end a comment.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+/// What the order of the `classes` of a classification means.
+fn order_of(classes: &[Value]) -> String {
+    match classes {
+        [_, positive] => format!(
+            "the second one is the positive class (sensitivity, F1, probability): {}; exchange them if it is the other one",
+            one_line(&inline(positive))
+        ),
+        _ => "if these are grades, write them in their order".to_owned(),
+    }
 }
 
 /// The reasons by setting; several reasons of one setting become one text.
@@ -117,13 +139,14 @@ impl Reasons {
     fn of(reasons: &[Suggested]) -> Self {
         let mut by_key: BTreeMap<String, String> = BTreeMap::new();
         for Suggested { key, reason } in reasons {
+            let reason = one_line(reason);
             by_key
                 .entry(key.clone())
                 .and_modify(|text| {
                     text.push_str("; ");
-                    text.push_str(reason);
+                    text.push_str(&reason);
                 })
-                .or_insert_with(|| reason.clone());
+                .or_insert(reason);
         }
         Self(by_key)
     }
@@ -228,7 +251,7 @@ mod tests {
             reason("batch_size", "for 100 cases"),
             reason("split.column", "it names the parts"),
         ];
-        let suggestion = Suggestion { config: config.clone(), batch_size: 8, reasons };
+        let suggestion = Suggestion { config: config.clone(), batch_size: 8, samples: 100, reasons };
         let text = template(Path::new("data/my eyes"), &suggestion).unwrap();
         let read: Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
         let default = read["default"].as_table().unwrap();
@@ -242,6 +265,38 @@ mod tests {
         {
             assert!(text.contains(reason), "no `{reason}` in:\n{text}");
         }
+        assert!(text.contains("the second one is the positive class (sensitivity, F1, probability): \"1\""), "{text}");
+        assert!(text.contains("mtcool search FILE"), "{text}");
         assert!(text.contains("contrast = 0.1,") || text.contains("contrast = 0.1 "), "{text}");
+    }
+
+    #[test]
+    fn the_warm_up_is_a_tenth_of_the_run() {
+        let settings = r#"
+            images = "images/{case}.jpg"
+            size = [96, 96]
+            [[tasks]]
+            name = "grade"
+            kind = "classification"
+            column = "grade"
+            classes = ["low", "middle", "high\nest"]
+            [[tasks]]
+            name = "age"
+            kind = "regression"
+            column = "age"
+        "#;
+        let config: FolderConfig = toml::from_str(settings).unwrap();
+        for (samples, batch_size, warmup, told) in [
+            (48, 8, 12, "20 epochs of about 6 batches are 120 steps"),
+            (7, 8, 2, "20 epochs of about 1 batch are 20 steps"),
+            (10_000, 4, 5000, "2500 batches are 50000 steps"),
+        ] {
+            let reasons = vec![Suggested { key: "tasks.grade".into(), reason: "low: 3, high\nest: 3".into() }];
+            let suggestion = Suggestion { config: config.clone(), batch_size, samples, reasons };
+            let text = template(Path::new("data"), &suggestion).unwrap();
+            let read: Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert_eq!(read["default"]["method"]["mtcool"]["warmup_iterations"].as_integer(), Some(warmup));
+            assert!(text.contains(told) && text.contains("if these are grades"), "{text}");
+        }
     }
 }

@@ -321,7 +321,7 @@ mod tests {
         let large = SeedNoise { variance: 6.0, degrees_of_freedom: 12 }.times(2.0);
         let difference = CrossedDifference::of_values(&own, &other, Seeds::PairedAmong(large)).unwrap();
         assert!((difference.standard_error.powi(2) - 16.0).abs() < 1e-12 && difference.degrees_of_freedom == 12.0);
-        assert_eq!(SeedNoise::of(&[own.clone()]).unwrap(), None);
+        assert_eq!(SeedNoise::of(std::slice::from_ref(&own)).unwrap(), None);
         assert!(SeedNoise::of(&[own, vec![1.0]]).is_err());
     }
 
@@ -342,7 +342,8 @@ mod tests {
         }
         let auroc = BinaryScores::new(&scores, &labels).unwrap().auroc();
         let zeros = vec![vec![0.0; 40]];
-        let difference = CrossedDifference::of_aurocs(&[scores.clone()], &zeros, &labels, Seeds::Paired).unwrap();
+        let difference =
+            CrossedDifference::of_aurocs(std::slice::from_ref(&scores), &zeros, &labels, Seeds::Paired).unwrap();
         assert!((difference.estimate - (auroc - 0.5)).abs() < 1e-12);
         // DeLong's variance of a single AUROC: that of a constant score is 0.
         let variance = |class: bool| {

@@ -119,8 +119,8 @@ impl FolderSuite {
         });
         (!absent.is_empty()).then(|| {
             format!(
-                "No measured case has the class {}: balanced accuracy and F1 are those of the other classes alone, and AUROC is left out \
-                 where it is not defined{way_out}",
+                "No measured case has the class {}: balanced accuracy, F1 and AUROC are those of the other classes alone, or left out \
+                 where they are not defined{way_out}",
                 absent.join(", ")
             )
         })
@@ -182,7 +182,8 @@ impl Suite for FolderSuite {
             let count = self.folds.len();
             texts.push(format!(
                 "Cross-validation with {count} folds: the run with seed s holds out fold s mod {count}, so that {count} seeds test \
-                 every case once, and the spread is that between folds"
+                 every case once, and the spread is that between folds. A row with another number of seeds, unless it is a multiple, tests \
+                 some cases more often than others, and is not comparable with complete rows"
             ));
         }
         texts.into_iter().map(|text| Caveat { text, is_comparable: true }).collect()

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Runs(Runs),
     /// Compare two runs, or two rows or configurations of an experiment: settings that differ, metrics, paired tests.
     Compare(Compare),
-    /// Show how far an experiment is: what is done, where it is running, how long it will take, and what waits.
+    /// Show how far an experiment and its search are: what is done, where it is running, how long it will take, and what waits.
     Status(OfExperiment),
     /// Print the papers to cite, as BibTeX or plain text: MT-COOL's, this program, and those of an experiment's methods.
     Cite(Cite),
@@ -228,7 +228,8 @@ pub(crate) struct Runs {
     /// The folder for results, such as `--results /scratch/results`.
     #[arg(long, default_value = "results")]
     pub(crate) results: PathBuf,
-    /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`.
+    /// Only the runs for which these conditions hold, such as `label=mtcool,seed<3,training.epochs>=10`; `KEY=-` holds for runs
+    /// without the key.
     #[arg(long = "where", value_name = "CONDITIONS", default_value = "", hide_default_value = true)]
     pub(crate) conditions: String,
     /// Write the list as CSV.
@@ -259,7 +260,8 @@ pub(crate) enum RunsAction {
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
     /// Two sides: the folders of two runs; or an experiment and then two of its rows (`table1 mtcool joint`), or two conditions on
-    /// its runs (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`).
+    /// its runs (`table1 label=mtcool,bound=0.01 label=mtcool,bound=0.02`). Runs of `--overfit` are left out, unless a condition
+    /// names the key `overfit`.
     #[arg(required = true, num_args = 2..=3, value_name = "SIDE")]
     pub(crate) sides: Vec<String>,
     /// The folder for results, such as `--results /scratch/results`.

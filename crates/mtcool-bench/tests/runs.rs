@@ -220,21 +220,28 @@ fn a_changed_byte_is_found_by_verify_report_predict_and_compare() {
         flip(&path);
         fail(&mut verify(&lab), &["joint-s0", name]);
         if name != "model.safetensors" {
-            // A run whose names are damaged is left out of the table; other damage ends the report.
+            // A run that is damaged is left out of the table, which says so, and replaces no fuller one.
             let output = lab.mtcool(&["report", "table1"]).output().unwrap();
-            let said = text(&output.stderr);
-            assert!(said.contains("joint-s0") && said.contains(name), "{name}: {said}");
-            assert_eq!(output.status.success(), ["config.toml", "run.json"].contains(&name), "{name}: {said}");
+            let (said, printed) = (text(&output.stderr), text(&output.stdout));
+            assert!(output.status.success(), "{name}: {said}");
+            assert!(said.contains("joint-s0") && said.contains(name) && said.contains("left out"), "{name}: {said}");
+            assert!(said.contains("was not replaced"), "{name}: {said}");
+            let is_noted = printed.contains("Left out, since files of results are missing or damaged: joint-s0");
+            assert_eq!(is_noted, !["config.toml", "run.json"].contains(&name), "{name}: {printed}");
         }
         std::fs::write(&path, &whole).unwrap();
     }
     let predictions = run.join("predictions.parquet");
     let whole = std::fs::read(&predictions).unwrap();
     std::fs::remove_file(&predictions).unwrap();
-    fail(&mut lab.mtcool(&["report", "table1"]), &["predictions.parquet", "is missing"]);
+    let output = lab.mtcool(&["report", "table1"]).output().unwrap();
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("predictions.parquet") && said.contains("is missing"), "{said}");
+    let said = succeed(&mut lab.mtcool(&["status", "table1"]));
+    assert!(said.contains("1 damaged") && said.contains("predictions.parquet` is missing"), "{said}");
     fail(&mut lab.mtcool(&["compare", "table1", "joint", "vanilla"]), &["predictions.parquet", "is missing"]);
     let said = text(&fail(&mut verify(&lab), &["joint-s0", "`predictions.parquet` is missing"]).stdout);
-    assert!(said.contains("as they were written: 1 run."), "{said}");
+    assert!(said.contains("1 run damaged; of the others, all files as they were written: 1 run."), "{said}");
     std::fs::write(&predictions, whole).unwrap();
     succeed(&mut lab.mtcool(&["report", "table1"]));
     succeed(&mut verify(&lab));
@@ -396,7 +403,7 @@ fn the_status_names_what_is_done_running_waiting_interrupted_and_failed() {
     assert!(said.contains("1 waiting, 1 interrupted"), "{said}");
     let interrupted = said.lines().find(|line| line.contains("interrupted  ")).unwrap();
     assert!(interrupted.contains("the same command goes on"), "{interrupted}");
-    assert!(said.contains("finished runs of other sweeps are not listed"), "{said}");
+    assert!(said.contains("1 finished run of other sweeps is not listed"), "{said}");
 }
 
 #[test]

@@ -7,12 +7,13 @@ use anyhow::{Result, bail, ensure};
 use mtcool_metrics::{PairedTTest, Summary, holm};
 
 use super::columns::in_columns;
+use super::conditions::Conditions;
 use super::listing::{Listed, Listing};
 use crate::cli::Compare;
 use crate::output::print;
 use crate::record::{Row, Settings, Status, differing_keys, final_rows, read_rows, stored_runs};
 use crate::report::{Paired, compare_runs};
-use crate::suite::Column;
+use crate::suite::{Column, number_of};
 
 /// One side of a comparison: finished runs of one configuration.
 struct Side {
@@ -24,6 +25,8 @@ struct Side {
 
 /// A split, a task and a metric.
 type Place = (String, String, String);
+/// The key that the configuration of a run has only if the run is an overfit diagnosis.
+const OVERFIT: &str = "overfit";
 /// Differences that are equal to this relative accuracy differ by rounding errors alone.
 const EQUAL: f64 = 1e-9;
 
@@ -58,8 +61,14 @@ fn side_of_folder(given: &str) -> Result<Side> {
 
 /// The finished runs of an experiment that `text` names: conditions, the name of a row, or the beginning of a folder's name.
 fn side_of_experiment(experiment: &str, results: &Path, text: &str) -> Result<Side> {
-    let listing = Listing::read(experiment, results)?;
-    let is_chosen: Box<dyn Fn(&Listed) -> bool> = if text.contains(['=', '<', '>']) {
+    Side::new(text, chosen_runs(Listing::read(experiment, results)?, experiment, text)?)
+}
+
+/// The runs of `listing` that `text` names. Those of an overfit diagnosis are left out, unless a condition is about `overfit`.
+fn chosen_runs(listing: Listing, experiment: &str, text: &str) -> Result<Vec<Listed>> {
+    let is_condition = text.contains(['=', '<', '>']);
+    let with_overfit = is_condition && Conditions::parse(text)?.name(OVERFIT);
+    let is_chosen: Box<dyn Fn(&Listed) -> bool> = if is_condition {
         let chosen: Vec<PathBuf> = listing.select(text)?.iter().map(|run| run.stored.folder.clone()).collect();
         Box::new(move |run| chosen.contains(&run.stored.folder))
     } else if listing.runs.iter().any(|run| run.stored.label == text) {
@@ -76,14 +85,27 @@ fn side_of_experiment(experiment: &str, results: &Path, text: &str) -> Result<Si
          `label=mtcool,seed<3`",
         labels.join(", ")
     );
-    Side::new(text, runs)
+    let (overfit, usual): (Vec<Listed>, Vec<Listed>) =
+        runs.into_iter().partition(|run| !with_overfit && run.settings.contains_key(OVERFIT));
+    // Whoever writes the whole name of a folder means this run.
+    if overfit.iter().any(|run| run.folder_name() == text) {
+        return Ok(overfit);
+    }
+    ensure!(
+        !usual.is_empty(),
+        "`{text}` names only runs of the diagnosis `--overfit`, which are no results ({}): to compare them nevertheless, name the key, \
+         such as `label=mtcool,{OVERFIT}={}`",
+        overfit.iter().map(Listed::folder_name).collect::<Vec<_>>().join(", "),
+        overfit.first().and_then(|run| run.settings.get(OVERFIT)).map_or("8", String::as_str)
+    );
+    Ok(usual)
 }
 
 impl Side {
     fn new(name: &str, runs: Vec<Listed>) -> Result<Self> {
         let (finished, others): (Vec<Listed>, Vec<Listed>) =
             runs.into_iter().partition(|run| run.stored.status.status == Status::Finished);
-        ensure!(!finished.is_empty(), "`{name}` has no finished run, only {} others", others.len());
+        ensure!(!finished.is_empty(), "`{name}` has no finished run, only {}", number_of(others.len(), "other"));
         let differing = differing_keys(finished.iter().map(|run| &run.settings));
         let values = |key: &String| {
             let mut values: Vec<&str> =
@@ -94,7 +116,8 @@ impl Side {
         };
         ensure!(
             differing.is_empty(),
-            "`{name}` has runs of several configurations, which differ in {}: choose one by a condition such as `label=mtcool,{}=...`",
+            "`{name}` has runs of several configurations, which differ in {}: choose one by a condition such as `label=mtcool,{}=...` \
+             (`KEY=-`: runs without the key)",
             differing.iter().map(values).collect::<Vec<_>>().join(", "),
             differing.first().map_or("", String::as_str)
         );
@@ -257,6 +280,58 @@ fn p_value(p: Option<f64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::StoredSettings;
+    use crate::record::{RunStatus, StoredRun};
+
+    /// A run of Joint with this first part of its hash; `overfit` is a line of its configuration.
+    fn run(seed: u64, hash: &str, overfit: &str) -> Listed {
+        let text = format!("method = \"joint\"\nseed = {seed}\n{overfit}\n[training]\nepochs = 8\n");
+        let status = RunStatus {
+            hash: hash.into(),
+            status: Status::Finished,
+            message: None,
+            parameters: 1,
+            joint_parameters: 1,
+            epochs: 8,
+            epoch: 8,
+            step: 8,
+            batches: 8,
+            budget: 8,
+            train_seconds: 1.0,
+            selected_epoch: None,
+            started: 0,
+            updated: 0,
+        };
+        Listed::new(StoredRun {
+            folder: format!("runs/joint-s{seed}-{hash}").into(),
+            label: "joint".into(),
+            method: "joint".into(),
+            seed,
+            hash: hash.into(),
+            status,
+            config: StoredSettings::parse(&text).unwrap(),
+        })
+    }
+
+    #[test]
+    fn a_row_has_no_runs_of_an_overfit_diagnosis() {
+        let chosen = |text: &str| -> Result<Vec<String>> {
+            let runs = vec![run(0, "aa", ""), run(0, "bb", "overfit = 8"), run(1, "cc", "")];
+            let listing = Listing { folder: "results/own".into(), runs, damaged: Vec::new() };
+            Ok(chosen_runs(listing, "own", text)?.iter().map(Listed::folder_name).collect())
+        };
+        let usual = ["joint-s0-aa", "joint-s1-cc"];
+        for text in ["joint", "label=joint", "joint-s", "epochs=8", "overfit=-", "label=joint,overfit=-"] {
+            assert_eq!(chosen(text).unwrap(), usual, "{text}");
+        }
+        for text in ["label=joint,overfit=8", "overfit!=-", "joint-s0-bb"] {
+            assert_eq!(chosen(text).unwrap(), ["joint-s0-bb"], "{text}");
+        }
+        assert_eq!(chosen("overfit!=9").unwrap().len(), 3, "whoever names the key chooses among all runs");
+        let message = chosen("hash=bb").unwrap_err().to_string();
+        assert!(message.contains("joint-s0-bb") && message.contains("overfit=8"), "{message}");
+        assert!(chosen("pcgrad").unwrap_err().to_string().contains("expected a row (joint)"));
+    }
 
     #[test]
     fn seeds_are_paired_by_number() {

@@ -36,6 +36,10 @@ const OPERATORS: [(&str, Operator); 6] = [
 
 /// The key whose value may be given by its first characters.
 const HASH: &str = "hash";
+/// The value that stands for a key that a run does not have, as lists of runs show it.
+const NONE: &str = "-";
+/// Keys that configurations have only where they are set, so that a condition on them is none on an unknown key.
+const OPTIONAL: [&str; 3] = ["overfit", "precision", "probe_every"];
 
 impl Conditions {
     /// Reads conditions that are separated by commas; a comma in brackets belongs to a value.
@@ -46,8 +50,13 @@ impl Conditions {
         parts(text).into_iter().map(Condition::parse).collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether a condition is about `key`.
+    pub(super) fn name(&self, key: &str) -> bool {
+        self.0.iter().any(|condition| condition.key == key)
+    }
+
     /// For each of `runs`, whether all conditions hold for it. A key may be given without the tables it is in, such as `epochs`
-    /// for `training.epochs`, if only one key ends with it.
+    /// for `training.epochs`, if only one key ends with it. `KEY=-` holds for a run that does not have the key.
     ///
     /// # Errors
     /// If no run has a key, several keys end with it, or `<` or `>` meets something that is no number.
@@ -89,6 +98,7 @@ impl Condition {
         let fitting: Vec<&str> = keys.iter().copied().filter(|key| key.ends_with(&ending)).collect();
         match fitting[..] {
             [key] => Ok(key.to_owned()),
+            [] if OPTIONAL.contains(&self.key.as_str()) => Ok(self.key.clone()),
             [] => Err(ConfigError::unknown("key in a condition on runs", &self.key, &keys)),
             _ => Err(ConfigError::new(format!(
                 "`{}` may be any of these keys: {}; give one of them",
@@ -100,7 +110,13 @@ impl Condition {
 
     fn is_met(&self, key: &str, value: Option<&str>) -> Result<bool, ConfigError> {
         let number = |text: &str| text.parse::<f64>().ok();
-        let Some(value) = value else { return Ok(self.operator == Operator::NotEqual) };
+        let Some(value) = value else {
+            return Ok(match self.operator {
+                Operator::Equal => self.value == NONE,
+                Operator::NotEqual => self.value != NONE,
+                _ => false,
+            });
+        };
         let numbers = number(value).zip(number(&self.value));
         let is_equal = || match numbers {
             _ if key == HASH => !self.value.is_empty() && value.starts_with(&self.value.to_lowercase()),
@@ -184,10 +200,19 @@ mod tests {
             ("status!=failed", [true, true, false]),
             ("hash=AB", [true, true, true]),
             ("hash=b", [false, false, false]),
+            ("bound=-", [false, false, true]),
+            ("bound!=-", [true, true, false]),
+            ("bound!=0.02", [false, true, true]),
+            ("label=-", [false, false, false]),
+            ("overfit=-", [true, true, true]),
+            ("overfit!=-", [false, false, false]),
+            ("overfit=8", [false, false, false]),
         ] {
             assert_eq!(chosen(text).unwrap(), expected, "{text}");
         }
         assert!(Conditions::parse("anything=1").unwrap().hold(&[]).unwrap().is_empty());
+        let conditions = Conditions::parse("label=joint,overfit=-").unwrap();
+        assert!(conditions.name("overfit") && !conditions.name("seed"));
     }
 
     #[test]
@@ -196,6 +221,7 @@ mod tests {
         assert!(message("mtcool").contains("`mtcool`: expected a condition such as `label=mtcool`"));
         assert!(message("=3").contains("expected a condition"));
         assert!(message("lable=joint").contains("did you mean `label`?"), "{}", message("lable=joint"));
+        assert!(message("overfti=-").contains("unknown key"), "a mistake selects nothing");
         assert!(message("label<joint").contains("which are for numbers"));
         let mut several = runs();
         several[0].insert("origin.bound".into(), "1".into());

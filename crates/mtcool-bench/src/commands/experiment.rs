@@ -15,6 +15,7 @@ use super::external;
 use super::flags::{named_runs, overrides};
 use super::interrupt;
 use super::nothing::nothing_matches;
+use super::table_runs::{TableRuns, table_runs};
 use crate::cli::{ConfigFlags, Report, Reproduce, TrainingFlags};
 use crate::logging;
 use crate::output::print;
@@ -23,7 +24,7 @@ use crate::progress::Console;
 use crate::record::{ExperimentFolder, Published, SweepRecord, create_folder, stored_runs};
 use crate::report::{self, TableContext};
 use crate::run::{Outcome, Sweep};
-use crate::suite::{DataPlace, Extract, Registry, Suite};
+use crate::suite::{Caveat, DataPlace, Extract, Registry, Suite};
 
 /// The longest time between checkpoints: a year.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -322,11 +323,11 @@ fn write_table(
     Ok(())
 }
 
-/// Writes the files of the table of all runs that `plan` asks for. Returns the table as Markdown, and whether it is now the experiment's
-/// main one.
+/// Writes the files of the table of all runs that `plan` asks for; those without their files of results are left out with a warning and
+/// a note. Returns the table as Markdown, and whether it is now the experiment's main one.
 ///
 /// # Errors
-/// If a run's files are damaged, or if a file cannot be written.
+/// If another file of a run is damaged, or if a file cannot be written.
 pub(super) fn publish_table(
     plan: &Plan,
     record: &SweepRecord,
@@ -334,13 +335,12 @@ pub(super) fn publish_table(
     suite: Option<&dyn Suite>,
     force: bool,
 ) -> Result<(String, bool)> {
-    let index = stored_runs(&folder.runs())?;
-    for (path, error) in &index.damaged {
-        tracing::warn!("`{}` is left out of the table: {error:#}", path.display());
-    }
+    let SweepRecord { data, caveats, .. } = record;
+    let TableRuns { runs, note } = table_runs(&folder.runs(), plan, data)?;
     let new = folder.new_table()?;
-    let (SweepRecord { data, caveats, .. }, overrides) = (record, record.overrides());
-    let context = TableContext { plan, data, caveats, overrides, runs: &index.runs, folder: new.path() };
+    let caveats: Vec<Caveat> = caveats.iter().cloned().chain(note).collect();
+    let overrides = record.overrides();
+    let context = TableContext { plan, data, caveats: &caveats, overrides, runs: &runs, folder: new.path() };
     let markdown = report::write(&context, suite)?;
     let published = folder.publish(record, new.path(), force)?;
     let is_main = matches!(published, Published::Main);

@@ -6,12 +6,13 @@ use mtcool_core::Batch;
 use mtcool_ops::open_device;
 
 use super::experiment::{Remembered, open_data, publish_table, remembered};
+use super::table_runs::{TableRuns, table_runs};
 use crate::cli::Flatness;
 use crate::logging;
 use crate::output::print;
 use crate::plan::Plan;
 use crate::progress::Console;
-use crate::record::{MovedLoss, StoredRun, read_finished_model, read_flatness, stored_runs, write_flatness};
+use crate::record::{MovedLoss, StoredRun, read_finished_model, read_flatness, write_flatness};
 use crate::report::{Table, TableContext, TableRow, flatness_markdown};
 use crate::run::{FlatnessRequest, measure_flatness, problem};
 use crate::suite::{Name, Registry, Suite};
@@ -34,9 +35,9 @@ pub(super) fn flatness(registry: &Registry, arguments: &Flatness) -> Result<()> 
         remembered(registry, &arguments.experiment, &arguments.config, &arguments.results)?;
     let device = open_device(&plan.experiment.device)?;
     let suite = open_data(&plan, &record.data).context("flatness is measured on the training data of the runs")?;
-    let index = stored_runs(&folder.runs())?;
+    let TableRuns { runs, note: _ } = table_runs(&folder.runs(), &plan, &record.data)?;
     let (data, caveats, overrides) = (&record.data, &record.caveats[..], record.overrides());
-    let context = TableContext { plan: &plan, data, caveats, overrides, runs: &index.runs, folder: folder.path() };
+    let context = TableContext { plan: &plan, data, caveats, overrides, runs: &runs, folder: folder.path() };
     let table = Table::collect(&context)?;
     let batches = first_batches(&plan, suite.as_ref(), &device, batches)?;
     let (methods, seeds) = (&arguments.config.methods, plan.experiment.seeds.all());

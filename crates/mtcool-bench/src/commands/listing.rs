@@ -104,11 +104,6 @@ fn folder_name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A number of runs in words.
-pub(super) fn count_of_runs(count: usize) -> String {
-    if count == 1 { "1 run".into() } else { format!("{count} runs") }
-}
-
 /// The status as a word.
 pub(super) fn status_word(status: Status) -> &'static str {
     match status {

@@ -23,6 +23,7 @@ mod runs;
 mod search;
 mod status;
 mod sweep;
+mod table_runs;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 
 use crate::plan::{DataIdentity, Plan, StoredSettings};
 use crate::record::StoredRun;
+use crate::suite::number_of;
 
 /// Number of configurations that the message lists.
 const MOST: usize = 8;
@@ -27,7 +28,8 @@ pub(super) fn nothing_matches(plan: &Plan, data: &DataIdentity, runs: &[StoredRu
     };
     let lines: String = groups.iter().take(MOST).map(line).collect();
     let further = groups.len().saturating_sub(MOST);
-    let further = if further > 0 { format!("\n  and {further} more configurations") } else { String::new() };
+    let further =
+        if further > 0 { format!("\n  and {}", number_of(further, "more configuration")) } else { String::new() };
     anyhow!(
         "no run has the settings that are asked for. There are these, with what differs:{lines}{further}\nGive the settings of one \
          of them with `--set KEY=VALUE`, or execute the runs with `mtcool reproduce {experiment}`"

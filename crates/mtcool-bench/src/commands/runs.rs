@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::columns::{as_csv, in_columns};
-use super::listing::{Listed, Listing, count_of_runs, status_word};
+use super::listing::{Listed, Listing, status_word};
 use crate::cli::{OfExperiment, Runs, RunsAction};
 use crate::output::print;
 use crate::plan::StoredConfig;
 use crate::record::{Settings, Status, damaged_files, differing_keys, final_rows, read_rows, remove_run};
-use crate::suite::{Column, Registry};
+use crate::suite::{Column, Registry, number_of};
 
 /// Lists, checks or removes runs.
 ///
@@ -47,7 +47,7 @@ fn summary(listing: &Listing, runs: &[&Listed]) -> String {
     let counts: Vec<String> = counts.collect();
     let (all, folder) = (listing.runs.len(), listing.runs_folder());
     let shown =
-        if runs.len() == all { count_of_runs(all) } else { format!("{} of {}", runs.len(), count_of_runs(all)) };
+        if runs.len() == all { number_of(all, "run") } else { format!("{} of {}", runs.len(), number_of(all, "run")) };
     let counts = if counts.is_empty() { String::new() } else { format!(": {}", counts.join(", ")) };
     format!("{shown} in `{}`{counts}", folder.display())
 }
@@ -122,21 +122,33 @@ fn values(run: &Listed, columns: &[Column]) -> Result<Vec<String>> {
 /// Checks every file of every finished run.
 fn verify(of: &OfExperiment) -> Result<()> {
     let listing = Listing::read(&of.experiment, &of.results)?;
-    let (mut whole, mut unfinished, mut without_list) = (0, 0, Vec::new());
+    let (mut whole, mut unfinished, mut without_list) = (0_usize, 0_usize, Vec::new());
     let mut damaged = listing.damaged.clone();
+    let mut damaged_runs = damaged.len();
     for run in &listing.runs {
         match damaged_files(&run.stored.folder) {
             Ok(Some(files)) if files.is_empty() => whole += 1,
-            Ok(Some(files)) => damaged.extend(files.iter().map(|file| format!("{}: {file}", run.folder_name()))),
+            Ok(Some(files)) => {
+                damaged_runs += 1;
+                damaged.extend(files.iter().map(|file| format!("{}: {file}", run.folder_name())));
+            }
             Ok(None) if run.stored.status.status == Status::Finished => without_list.push(run.folder_name()),
             Ok(None) => unfinished += 1,
-            Err(error) => damaged.push(format!("{}: {error:#}", run.folder_name())),
+            Err(error) => {
+                damaged_runs += 1;
+                damaged.push(format!("{}: {error:#}", run.folder_name()));
+            }
         }
     }
     let place = listing.runs_folder();
-    let mut told = format!("`{}`: all files as they were written: {}.\n", place.display(), count_of_runs(whole));
+    let others = match damaged_runs {
+        0 => String::new(),
+        count => format!("{} damaged; of the others, ", number_of(count, "run")),
+    };
+    let mut told =
+        format!("`{}`: {others}all files as they were written: {}.\n", place.display(), number_of(whole, "run"));
     if unfinished > 0 {
-        told += &format!("Not checked, since they are not finished: {}.\n", count_of_runs(unfinished));
+        told += &format!("Not checked, since they are not finished: {}.\n", number_of(unfinished, "run"));
     }
     if !without_list.is_empty() {
         told += &format!(
@@ -169,7 +181,7 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
         .collect();
     print(&in_columns(&lines))?;
     if !yes {
-        print(&format!("Remove {} with everything computed? [y/N] ", count_of_runs(runs.len())))?;
+        print(&format!("Remove {} with everything computed? [y/N] ", number_of(runs.len(), "run")))?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).context("standard input")?;
         ensure!(
@@ -183,7 +195,7 @@ fn remove(of: &OfExperiment, conditions: &str, yes: bool) -> Result<()> {
             kept.push(run.folder_name());
         }
     }
-    let removed = count_of_runs(runs.len() - kept.len());
+    let removed = number_of(runs.len() - kept.len(), "run");
     print(&format!("Removed: {removed}. Tables keep their numbers until `mtcool report`.\n"))?;
     ensure!(kept.is_empty(), "these runs were kept, since a process is working on them: {}", kept.join(", "));
     Ok(())

@@ -18,7 +18,7 @@ use crate::progress::Console;
 use crate::record::{ExperimentFolder, TrialRecord, create_folder, utc_text, write_trials, write_whole};
 use crate::report::SearchReport;
 use crate::run::Halving;
-use crate::suite::Registry;
+use crate::suite::{Registry, number_of};
 
 /// Searches the settings of the experiment's methods, writes all trials and the report, and prints the report.
 ///
@@ -102,11 +102,12 @@ fn write(
     let winner = |method: &str| {
         let best = TrialRecord::best_of(trials, method)?;
         let origin = format!(
-            "trial {} of {}, score {:.3} on the validation split after {} epochs, seeds {}, {day}",
+            "trial {} of {}, score {:.3} on the validation split after {}, seed{} {}, {day}",
             best.trial,
             search.trials,
             best.score?,
-            best.epochs,
+            number_of(best.epochs, "epoch"),
+            if seeds.len() == 1 { "" } else { "s" },
             seeds.join(", ")
         );
         Some(Winner { method: method.to_owned(), settings: best.settings.clone(), origin })

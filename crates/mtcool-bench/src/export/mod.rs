@@ -66,7 +66,7 @@ fn write(file: &Path, bytes: &[u8], flag: &'static str) -> Result<()> {
 
 /// The content of the files for the run in `run`.
 fn open(registry: &Registry, run: &Path, tasks: &[String]) -> Result<Content> {
-    let run = only(find_runs(&[run.to_owned()])?)?;
+    let run = only(find_runs(&[run.to_owned()])?.folders)?;
     let (dataset, model) = read_trained(registry, &run)?;
     let config = String::from_utf8(read_intact(&run.join("config.toml"))?)?;
     let stored = StoredSettings::parse(&config)?;

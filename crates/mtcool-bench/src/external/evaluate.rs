@@ -8,7 +8,7 @@ use polars::prelude::{Column, DataFrame};
 use super::measure_run;
 use crate::output::print;
 use crate::plan::{CACHE, layout};
-use crate::predict::find_runs;
+use crate::predict::{FoundRuns, find_runs};
 use crate::record::{ExternalResult, csv_bytes, read, write_whole};
 use crate::report::grid;
 use crate::suite::{ExternalFolder, Registry};
@@ -39,7 +39,11 @@ pub fn run(registry: &Registry, request: &EvaluateRequest<'_>) -> Result<()> {
     let external = ExternalFolder { folder: data, cache: Path::new(CACHE), layout: &layout };
     let mut measured: Vec<(String, ExternalResult)> = Vec::new();
     let mut noted: Vec<String> = Vec::new();
-    for run in find_runs(request.runs)? {
+    let FoundRuns { folders, notices } = find_runs(request.runs)?;
+    for notice in notices {
+        tracing::warn!("{notice}");
+    }
+    for run in folders {
         let result = rayon::scope(|_| measure_run(registry, &run, external, None))?;
         for note in &result.notes {
             if !noted.contains(note) {

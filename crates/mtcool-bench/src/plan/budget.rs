@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::methods::PlannedMethod;
 use super::resolve::Plan;
 use super::run_config::DataIdentity;
-use crate::suite::{Caveat, MethodSettings};
+use crate::suite::{Caveat, MethodSettings, number_of};
 
 impl Plan {
     /// `method` with the settings of its runs on data of this identity.
@@ -27,9 +27,10 @@ impl Plan {
         };
         let overfit = self.experiment.overfit.map(|count| Caveat {
             text: format!(
-                "OVERFIT DIAGNOSIS: each run is trained on {count} examples of the training part, without augmentation and in batches of \
+                "OVERFIT DIAGNOSIS: each run is trained on {} of the training part, without augmentation and in batches of \
                  at most {count}, and measured on the same examples. It shows whether the networks can fit them, and nothing about new \
-                 cases; the validation part and the test part are not read"
+                 cases; the validation part and the test part are not read",
+                number_of(count, "example")
             ),
             is_comparable,
         });

@@ -16,7 +16,7 @@ use super::source::ExperimentSource;
 use super::variants::{Rows, Variant};
 use crate::suite::{
     Column, ConfigError, DatasetEntry, DatasetSpec, NetworkConfig, NetworkEntry, NetworkRequest, Registry, Sharing,
-    Split, TrainingConfig, one_line,
+    Split, TrainingConfig, number_of, one_line,
 };
 
 /// An experiment after a profile has been chosen, all names have been looked up, and all settings have been checked.
@@ -250,7 +250,8 @@ impl Plan {
 /// Marks an experiment that trains and measures on the same few examples (`overfit`), and takes away everything that compares results.
 fn mark_overfit(experiment: &mut Experiment) {
     if let Some(count) = experiment.overfit {
-        experiment.title = format!("OVERFIT DIAGNOSIS on {count} training examples: {}", experiment.title);
+        experiment.title =
+            format!("OVERFIT DIAGNOSIS on {}: {}", number_of(count, "training example"), experiment.title);
         experiment.reference.clear();
         experiment.claims.clear();
     }

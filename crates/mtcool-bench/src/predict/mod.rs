@@ -23,7 +23,7 @@ use ensemble::Ensemble;
 use paint::Overlay;
 use written::{Written, sha256};
 
-pub(crate) use runs::find_runs;
+pub(crate) use runs::{FoundRuns, find_runs};
 pub(crate) use trained::{no_hook, read_trained};
 
 /// The arguments of `mtcool predict`.
@@ -44,6 +44,8 @@ pub struct PredictRequest<'a> {
 struct Session {
     ensemble: Ensemble,
     with_probabilities: bool,
+    /// What is to be told of the runs with every prediction.
+    notices: Vec<String>,
 }
 
 /// The warning about every prediction of a network that was trained on drawings.
@@ -55,11 +57,15 @@ const DRAWN: &str =
 /// # Errors
 /// If a run cannot be used, or if a photograph failed; in the second case all other photographs are processed first.
 pub fn run(registry: &Registry, request: &PredictRequest<'_>) -> Result<()> {
-    let ensemble = Ensemble::open(registry, &find_runs(request.runs)?, &request.options)?;
+    let FoundRuns { folders, notices } = find_runs(request.runs)?;
+    for notice in &notices {
+        tracing::warn!("{notice}");
+    }
+    let ensemble = Ensemble::open(registry, &folders, &request.options)?;
     if ensemble.is_drawn() {
         tracing::warn!("{DRAWN}");
     }
-    let session = Session { ensemble, with_probabilities: request.probabilities };
+    let session = Session { ensemble, with_probabilities: request.probabilities, notices };
     let images = photographs(request.images)?;
     let names = names(&images)?;
     let mut written = Written::open(request.out)?;
@@ -164,6 +170,7 @@ impl Session {
         if self.ensemble.is_drawn() {
             notices.push(DRAWN.to_owned());
         }
+        notices.extend(self.notices.iter().cloned());
         let [height, width] = predicted.size;
         let mut line = Map::new();
         line.insert("image".into(), image.display().to_string().into());

@@ -10,9 +10,12 @@ use crate::record::{csv_bytes, read};
 
 /// Facts of a photograph that the table leaves out: they are the same in every row or lists of files.
 const LEFT_OUT: [&str; 2] = ["legend", "probability_maps"];
+/// A fact that is `null` or has these fields: its columns are the same for all photographs.
+const KNOWN_AS: (&str, [&str; 2]) = ("known_as", ["case", "part"]);
 
 /// The table of the photographs whose JSON files are `files`, as CSV. A nested quantity has a column such as
-/// `probabilities.glaucoma`; `null` and absent quantities are empty cells.
+/// `probabilities.glaucoma`; `null` and absent quantities are empty cells. A quantity that is nested for some photographs and `null`
+/// for others has the nested columns alone.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -24,7 +27,13 @@ pub(super) fn table(files: &[PathBuf]) -> Result<Vec<u8>> {
         let mut cells = Vec::new();
         for (key, value) in line.as_object().into_iter().flatten().filter(|(key, _)| !LEFT_OUT.contains(&key.as_str()))
         {
-            flatten(key.clone(), value, &mut cells);
+            let (known_as, fields) = KNOWN_AS;
+            if key == known_as {
+                let cell = |field: &str| (format!("{key}.{field}"), value[field].as_str().map(str::to_owned));
+                cells.extend(fields.map(cell));
+            } else {
+                flatten(key.clone(), value, &mut cells);
+            }
         }
         for (name, _) in &cells {
             if !names.contains(name) {
@@ -34,6 +43,10 @@ pub(super) fn table(files: &[PathBuf]) -> Result<Vec<u8>> {
         rows.push(cells);
     }
     let cell = |row: &[(String, Option<String>)], name: &str| row.iter().find(|(key, _)| key == name)?.1.clone();
+    let is_empty = |name: &String| rows.iter().all(|row| cell(row, name).is_none());
+    let all = names.clone();
+    let is_nested = |name: &String| all.iter().any(|other| other.starts_with(&format!("{name}.")));
+    names.retain(|name| !(is_nested(name) && is_empty(name)));
     let columns = names.iter().map(|name| {
         let cells: Vec<Option<String>> = rows.iter().map(|row| cell(row, name)).collect();
         Column::new(name.as_str().into(), cells)
@@ -82,5 +95,21 @@ mod tests {
         ];
         let text = String::from_utf8(table(&files).unwrap()).unwrap();
         assert_eq!(text, "image,ratio,notices,probabilities.yes\n\"a, b.jpg\",,one; two,\nb.jpg,0.5,,1.0\n");
+    }
+
+    #[test]
+    fn columns_do_not_depend_on_whether_a_photograph_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, value: Value| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, value.to_string()).unwrap();
+            path
+        };
+        let new = file("a.json", json!({ "image": "a", "known_as": null, "centre": null }));
+        let text = |files: &[PathBuf]| String::from_utf8(table(files).unwrap()).unwrap();
+        assert_eq!(text(std::slice::from_ref(&new)), "image,known_as.case,known_as.part,centre\na,,,\n");
+        let known = json!({ "image": "b", "known_as": { "case": "T0001", "part": "test" }, "centre": { "x": 3 } });
+        let both = [new, file("b.json", known)];
+        assert_eq!(text(&both), "image,known_as.case,known_as.part,centre.x\na,,,\nb,T0001,test,3\n");
     }
 }

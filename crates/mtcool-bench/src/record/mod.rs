@@ -13,6 +13,7 @@ mod flatness;
 mod lease;
 mod metrics;
 mod removal;
+mod results;
 mod run_folder;
 mod run_index;
 mod run_lock;
@@ -41,6 +42,7 @@ pub use metrics::{
     rows_frame,
 };
 pub use removal::remove_run;
+pub use results::{check_results, missing_results};
 pub use run_folder::{Claim, RunFolder, RunProgress};
 pub use run_index::{RunIndex, StoredRun, stored_runs};
 pub use run_lock::RunLock;

@@ -8,7 +8,7 @@ use super::context::TableContext;
 use super::row::TableRow;
 use super::verdict::Verdict;
 use crate::plan::Plan;
-use crate::suite::{Column, Sharing};
+use crate::suite::{Column, Sharing, number_of};
 
 /// A note that says in words what a table of real data and the paper's experiment have in common, and what not; `None` if the
 /// experiment has no results of a paper.
@@ -22,10 +22,10 @@ pub(super) fn compared(context: &TableContext<'_>, rows: &[TableRow]) -> Option<
         words.extend(experiment.compared.iter().cloned());
     }
     let length = paper.epochs.map_or_else(|| "does not say how many".to_owned(), |epochs| format!("has {epochs}"));
-    words.push(format!("{} (the paper {length})", count(experiment.training.epochs as usize, "epoch")));
+    words.push(format!("{} (the paper {length})", number_of(experiment.training.epochs, "epoch")));
     let runs = || rows.iter().map(|row| row.runs).filter(|&runs| runs > 0);
     if let (Some(fewest), Some(most)) = (runs().min(), runs().max()) {
-        let ours = if fewest == most { count(most, "run") } else { format!("{fewest} to {most} runs") };
+        let ours = if fewest == most { number_of(most, "run") } else { format!("{fewest} to {most} runs") };
         words.push(format!("{ours} per method (the paper has {})", paper.runs));
     }
     Some(format!("Compared with the paper: {}.", words.join("; ")))
@@ -56,10 +56,6 @@ pub(super) fn rule(context: &TableContext<'_>, rows: &[TableRow], columns: &[Col
         verdicts.join("; "),
         tolerances.join(", ")
     ))
-}
-
-fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
 /// A note that explains the Params of the method with separate networks, where they differ from the paper's.

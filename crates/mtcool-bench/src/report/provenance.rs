@@ -7,6 +7,7 @@ use super::context::TableContext;
 use super::row::TableRow;
 use crate::plan::{ExperimentSource, Overrides};
 use crate::record::{RecordedRun, Settings, differing_keys, settings_of, shell_word};
+use crate::suite::number_of;
 
 /// Where the numbers of a table come from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -87,7 +88,7 @@ impl Provenance {
         let each = |all: &[(String, usize)]| match all {
             [(only, _)] => only.clone(),
             several => {
-                let several = several.iter().map(|(text, runs)| format!("{text} ({})", number_of_runs(*runs)));
+                let several = several.iter().map(|(text, runs)| format!("{text} ({})", number_of(*runs, "run")));
                 several.collect::<Vec<_>>().join("; ")
             }
         };
@@ -132,10 +133,6 @@ impl Provenance {
     }
 }
 
-fn number_of_runs(count: usize) -> String {
-    if count == 1 { "1 run".into() } else { format!("{count} runs") }
-}
-
 /// The texts, each once, with the number of its occurrences.
 fn counted(all: impl Iterator<Item = String>) -> Vec<(String, usize)> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -155,8 +152,7 @@ fn machine(run: &RecordedRun) -> String {
     let environment = &run.environment;
     let named = [environment.host.as_deref(), environment.processor.as_deref(), Some(environment.device.as_str())];
     let named: Vec<&str> = named.into_iter().flatten().filter(|name| !name.is_empty()).collect();
-    let plural = if environment.threads == 1 { "" } else { "s" };
-    format!("{}, {} thread{plural}", named.join(", "), environment.threads)
+    format!("{}, {}", named.join(", "), number_of(environment.threads, "thread"))
 }
 
 fn data(context: &TableContext<'_>, runs: &[RecordedRun]) -> Vec<String> {

@@ -27,6 +27,7 @@ mod settings;
 mod task;
 mod training;
 mod traits;
+mod words;
 
 pub use architecture::{ArchitectureKind, CgcSetting, CrossStitchSetting, MmoeSetting, StitchWeights};
 pub use data_record::DataRecord;
@@ -57,3 +58,4 @@ pub use settings::{Settings, SettingsError};
 pub use task::{Caveat, Column, DatasetSpec, TaskOutput, TaskSpec};
 pub use training::{GramianKind, OptimizerKind, ScheduleKind, Selected, TrainingConfig, WeightDecayOn};
 pub use traits::Suite;
+pub(crate) use words::number_of;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::cli::SlurmFlags;
 use crate::record::shell_word;
+use crate::suite::number_of;
 
 /// The part of the script that does the work, the same for all sweeps.
 const BODY: &str = include_str!("body.sh");
@@ -54,7 +55,12 @@ impl Script<'_> {
         let (runs, elements) = (self.runs.len(), self.elements());
         let mut lines = vec![
             "#!/bin/bash".to_owned(),
-            format!("# Experiment `{}`: {runs} runs in {elements} elements, and a table.", self.name),
+            format!(
+                "# Experiment `{}`: {} in {}, and a table.",
+                self.name,
+                number_of(runs, "run"),
+                number_of(elements, "element")
+            ),
             USAGE.to_owned(),
         ];
         lines.extend(self.directives(logs));

@@ -11,6 +11,7 @@ use mtcool_metrics::Interval;
 use super::flatness::{Flatness, title as flatness_title};
 use super::row::TableRow;
 use super::table::Table;
+use crate::suite::number_of;
 use charts::{Charts, Group};
 
 pub(super) use appendix::Appendix;
@@ -119,7 +120,8 @@ fn flatness_note(flatness: Option<&Flatness>) -> String {
 fn facts(table: &Table) -> String {
     let with_runs = table.rows.iter().filter(|row| row.runs > 0).count();
     let runs: usize = table.rows.iter().map(|row| row.runs).sum();
-    format!("{with_runs} methods, {runs} finished runs, results on the {} split", table.split)
+    let (methods, runs) = (number_of(with_runs, "method"), number_of(runs, "finished run"));
+    format!("{methods}, {runs}, results on the {} split", table.split)
 }
 
 /// A section with charts and their legend; empty without charts.

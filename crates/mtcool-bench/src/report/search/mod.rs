@@ -86,7 +86,9 @@ mod tests {
         assert_eq!(cells("MGDA", 0)[1..3], ["-", "-"], "all of its trials diverged");
         // Of the four trials, two are within 0.1 and 1 of the best one, and three within 3.
         assert_eq!(cells("Joint", 1), ["Joint", "99.000", "50 %", "50 %", "50 %", "75 %", "25 %"]);
-        for words in ["the test split was not read", "4 and 8 epochs", "search table1 --set", "0.005 to 0.2"] {
+        let rungs = "4 trials of each method: trial 0 has the settings of the experiment, the others are drawn with the seed 0. Rungs \
+                     with runs of 4 and 8 epochs and 4 and 2 trials of each method: the best trials of a rung start again in the next one.";
+        for words in ["the test split was not read", rungs, "search table1 --set", "0.005 to 0.2"] {
             assert!(text.contains(words), "no `{words}` in {text}");
         }
         let page = std::fs::read_to_string(folder.path().join("report.html")).unwrap();
@@ -94,5 +96,34 @@ mod tests {
         for loading in ["http:", "https:", "src=", "<script", "<link", "@import", "url("] {
             assert!(!page.contains(loading), "`{loading}` in the page");
         }
+    }
+
+    /// The text of a search with these settings that has no trials yet.
+    fn text_of(assignments: &[&str]) -> String {
+        let assignments = [&["methods=[\"joint\"]", "seeds=1"], assignments].concat();
+        let overrides = Overrides { profile: None, assignments: assignments.into_iter().map(str::to_owned).collect() };
+        let source = ExperimentSource::built_in("table1").unwrap();
+        let (plan, search) = Search::load(&Registry::builtin(), &source, &overrides).unwrap();
+        let data = DataIdentity::default();
+        let (overrides, data) = (&overrides, &data);
+        let report = SearchReport { plan: &plan, search: &search, overrides, data, caveats: &[], trials: &[] };
+        text::markdown(&report)
+    }
+
+    #[test]
+    fn a_search_with_one_trial_one_rung_or_one_epoch_is_told_in_its_own_words() {
+        let text = text_of(&["search.trials=1", "search.rungs=[1.0]", "training.epochs=1"]);
+        for words in [
+            "1 trial of each method: trial 0 has the settings of the experiment. One rung, with runs of 1 epoch: its scores decide.",
+            "Seed of the runs: 0.",
+            "have 1 epoch per seed in all",
+        ] {
+            assert!(text.contains(words), "no `{words}` in {text}");
+        }
+        assert!(!text.contains("start again"), "{text}");
+        let text = text_of(&["search.trials=2", "search.rungs=[1.0]", "training.epochs=4"]);
+        assert!(text.contains("2 trials of each method") && text.contains("the other one is drawn"), "{text}");
+        let text = text_of(&["search.trials=1", "search.rungs=[0.5, 1.0]", "training.epochs=2"]);
+        assert!(text.contains("Rungs with runs of 1 and 2 epochs, each with 1 trial of each method"), "{text}");
     }
 }

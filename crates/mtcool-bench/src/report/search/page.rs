@@ -7,7 +7,7 @@ use crate::plan::Space;
 use crate::record::TrialRecord;
 use crate::report::chart::{Sample, Strip, colour, slice, strips};
 use crate::report::page::document;
-use crate::suite::Digits;
+use crate::suite::{Digits, number_of};
 
 /// The whole page.
 pub(super) fn page(report: &SearchReport<'_>) -> String {
@@ -23,7 +23,7 @@ pub(super) fn page(report: &SearchReport<'_>) -> String {
                     }
                     ul.legend {
                         @for (at, rung) in report.search.rungs.iter().enumerate() {
-                            li { span class=(format!("swatch {}", colour(at))) {} "reached runs of " (rung.epochs) " epochs" }
+                            li { span class=(format!("swatch {}", colour(at))) {} "reached runs of " (number_of(rung.epochs, "epoch")) }
                         }
                     }
                     div.charts { @for chart in charts(report, space) { (chart) } }

@@ -1,8 +1,10 @@
 //! `report.md` of a search.
 
 use super::content::{SearchReport, in_words};
+use crate::plan::Search;
 use crate::record::TrialRecord;
 use crate::report::grid::grid;
+use crate::suite::number_of;
 
 /// Distances from the best score; the report says which share of the trials lies within each of them.
 const WITHIN: [f64; 4] = [0.1, 0.3, 1.0, 3.0];
@@ -17,8 +19,9 @@ pub(super) fn markdown(report: &SearchReport<'_>) -> String {
     text += &format!("\n### Best settings\n\n{}", best(report));
     let epochs: u64 = report.search.rungs.iter().map(|rung| rung.epochs * rung.trials as u64).sum();
     text += &format!(
-        "\nThe runs of each method have {epochs} epochs per seed in all; a method whose epochs cost more has used more time. Minutes: training \
-         time of all its runs.\n"
+        "\nThe runs of each method have {} per seed in all; a method whose epochs cost more has used more time. Minutes: training \
+         time of all its runs.\n",
+        number_of(epochs, "epoch")
     );
     text += &format!("\n### How flat the optimum is\n\n{}", flatness(report));
     text += "\nShares of the trials of the first rung whose score is within this distance of the method's best score in this rung. \
@@ -37,7 +40,7 @@ fn list(numbers: impl Iterator<Item = String>) -> String {
 
 fn facts(report: &SearchReport<'_>) -> Vec<String> {
     let SearchReport { plan, search, caveats, .. } = report;
-    let rungs = &search.rungs;
+    let seeds = plan.experiment.seeds.all();
     let columns = search.objective.iter().map(|column| format!("`{}`", column.key()));
     let signs = if search.objective.iter().any(|column| column.is_lower_better) {
         "; columns in which smaller values are better count with the opposite sign"
@@ -45,15 +48,12 @@ fn facts(report: &SearchReport<'_>) -> Vec<String> {
         ""
     };
     let mut facts = vec![
+        format!("{} {}", trials(search), rungs(search)),
         format!(
-            "{} trials of each method: trial 0 has the settings of the experiment, the others are drawn with the seed {}. Rungs with runs of {} epochs and {} trials of each method: the best trials \
-             of a rung start again in the next one.",
-            search.trials,
-            search.seed,
-            list(rungs.iter().map(|rung| rung.epochs.to_string())),
-            list(rungs.iter().map(|rung| rung.trials.to_string())),
+            "Seed{} of the runs: {}.",
+            if seeds.len() == 1 { "" } else { "s" },
+            list(seeds.iter().map(u64::to_string))
         ),
-        format!("Seeds of the runs: {}.", list(plan.experiment.seeds.all().iter().map(u64::to_string))),
         format!(
             "Score: the mean of {} on the validation split at the end of a run{signs}; the test split was not read.",
             list(columns)
@@ -61,6 +61,34 @@ fn facts(report: &SearchReport<'_>) -> Vec<String> {
     ];
     facts.extend(caveats.iter().map(|caveat| format!("{}.", caveat.text)));
     facts
+}
+
+/// How many trials there are, and where their settings come from.
+fn trials(search: &Search) -> String {
+    let others = match search.trials {
+        1 => String::new(),
+        2 => format!(", the other one is drawn with the seed {}", search.seed),
+        _ => format!(", the others are drawn with the seed {}", search.seed),
+    };
+    format!("{} of each method: trial 0 has the settings of the experiment{others}.", number_of(search.trials, "trial"))
+}
+
+/// How long the runs are, and which trials go on.
+fn rungs(search: &Search) -> String {
+    match &search.rungs[..] {
+        [rung] => format!("One rung, with runs of {}: its scores decide.", number_of(rung.epochs, "epoch")),
+        rungs => {
+            let epochs = list(rungs.iter().map(|rung| rung.epochs.to_string()));
+            let counts = list(rungs.iter().map(|rung| rung.trials.to_string()));
+            let trials = match rungs.first().filter(|first| rungs.iter().all(|rung| rung.trials == first.trials)) {
+                Some(first) => format!(", each with {}", number_of(first.trials, "trial")),
+                None => format!(" and {counts} trials"),
+            };
+            format!(
+                "Rungs with runs of {epochs} epochs{trials} of each method: the best trials of a rung start again in the next one."
+            )
+        }
+    }
 }
 
 fn score(score: Option<f64>) -> String {

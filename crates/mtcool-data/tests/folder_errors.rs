@@ -38,6 +38,7 @@ fn settings_that_cannot_work() {
     check("no task", |_, config| config["tasks"] = json!([]), &["`tasks` is empty", "[[data.settings.tasks]]"]);
     check("channels", |_, config| config["channels"] = json!(17), &["`channels` is 17", "1 to 16"]);
     check("size", |_, config| config["size"] = json!([0, 8]), &["`size` is [0, 8]"]);
+    check("size", |_, config| config["size"] = json!([8, 480_000]), &["`size` is [8, 480000]", "above 16384 pixels"]);
     check("scale", |_, config| config["scale"] = json!(2.0), &["`scale` is 2", "`fit` = \"resize\"", "patches"]);
     check(
         "kept",
@@ -385,7 +386,7 @@ fn what_is_no_mistake_is_noted() {
     let folder = files.open(&config).unwrap();
     let notes = folder.notes().join("\n");
     for expected in [
-        "1 file of no case: `b00.png`",
+        "1 file of no case: `images/b00.png`",
         "1 case without a label of any task, which nothing uses: `a23`",
         "column `split` is empty",
         "`group`: column `patient` is empty in 1 case; every such case is a group of its own",

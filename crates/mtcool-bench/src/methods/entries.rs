@@ -68,6 +68,7 @@ pub(super) fn entries() -> Vec<MethodEntry> {
                 "1 forward and 1 backward pass",
                 "Caruana 1997",
             )
+            .titled("Multitask learning")
             .explained(
                 "d = sum_i w_i g_i",
                 "the weighted sum of the losses falls; any single loss may rise",

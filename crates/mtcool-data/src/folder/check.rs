@@ -12,6 +12,8 @@ use crate::problems::Problems;
 
 /// The largest number of channels.
 const MOST_CHANNELS: usize = 16;
+/// The largest side of a network's input in pixels.
+const MOST_SIDE: usize = 16_384;
 /// The smallest factor by which pictures are scaled.
 const LEAST_SCALE: f64 = 1.0 / 64.0;
 
@@ -33,6 +35,11 @@ impl FolderConfig {
         }
         if self.size.contains(&0) {
             problems.add(format!("`size` is {:?}", self.size), "give rows and columns, for example [256, 256]");
+        } else if self.size.iter().any(|&side| side > MOST_SIDE) {
+            problems.add(
+                format!("`size` is {:?}, and no network here reads sides above {MOST_SIDE} pixels", self.size),
+                "give rows and columns, for example [256, 256], or cut patches with `fit` = \"patches\"",
+            );
         }
         if !(LEAST_SCALE..=1.0 / LEAST_SCALE).contains(&self.scale) {
             let most = 1.0 / LEAST_SCALE;

@@ -150,7 +150,9 @@ fn unused(cases: &[CaseEntry], listings: &mut Listings) -> Option<String> {
     };
     let mut unused = Vec::new();
     for folder in folders {
-        unused.extend(listings.of(folder).iter().filter(is_unused).filter_map(|file| name(file)));
+        let place = name(folder);
+        let named = |file: &PathBuf| Some(place.iter().cloned().chain(name(file)).collect::<Vec<_>>().join("/"));
+        unused.extend(listings.of(folder).iter().filter(is_unused).filter_map(named));
     }
     (!unused.is_empty()).then(|| format!("{} of no case: {}", counted(unused.len(), "file"), listed(&unused, 5)))
 }

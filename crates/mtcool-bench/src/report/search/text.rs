@@ -19,9 +19,10 @@ pub(super) fn markdown(report: &SearchReport<'_>) -> String {
     text += &format!("\n### Best settings\n\n{}", best(report));
     let epochs: u64 = report.search.rungs.iter().map(|rung| rung.epochs * rung.trials as u64).sum();
     text += &format!(
-        "\nThe runs of each method have {} per seed in all; a method whose epochs cost more has used more time. Minutes: training \
+        "\nThe runs of each method have {} per seed in all{}; a method whose epochs cost more has used more time. Minutes: training \
          time of all its runs.\n",
-        number_of(epochs, "epoch")
+        number_of(epochs, "epoch"),
+        if report.trials.iter().any(|trial| trial.diverged > 0) { ", fewer where trials diverged" } else { "" }
     );
     text += &format!("\n### How flat the optimum is\n\n{}", flatness(report));
     text += "\nShares of the trials of the first rung whose score is within this distance of the method's best score in this rung. \

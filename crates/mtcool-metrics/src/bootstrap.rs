@@ -40,53 +40,6 @@ pub struct Interval {
     pub undefined: usize,
 }
 
-/// A statistic on a sample and on its resamples.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resamples {
-    /// The statistic of the sample itself.
-    pub estimate: f64,
-    /// Resamples on which the statistic has no value; they are left out of intervals and p-values.
-    pub undefined: usize,
-    /// The values on the other resamples, in ascending order.
-    sorted: Vec<f64>,
-}
-
-/// Differences below this part of the largest value are taken for rounding errors when resamples are compared with a bound.
-const SLACK: f64 = 1e-9;
-
-impl Resamples {
-    /// The interval that holds the share `confidence`, between 0 and 1, of the resamples.
-    pub fn interval(&self, confidence: f64) -> Interval {
-        let tail = (1.0 - confidence) / 2.0;
-        let end = |share| quantile_of_sorted(&self.sorted, share);
-        Interval { estimate: self.estimate, low: end(tail), high: end(1.0 - tail), undefined: self.undefined }
-    }
-
-    /// The two-sided p-value of the hypothesis that the statistic is at most `bound`: twice the share of the resamples at or
-    /// below it, at most 1. It is below 0.05 where the 95 % interval lies above `bound`, up to the resolution of the resamples. The
-    /// sample itself counts as one resample in which the hypothesis holds (Davison and Hinkley 1997, Section 4.2), so no p-value
-    /// is 0.
-    pub fn p_at_most(&self, bound: f64) -> f64 {
-        let bound = bound + self.slack(bound);
-        self.p_of(self.sorted.partition_point(|&value| value <= bound))
-    }
-
-    /// The same of the hypothesis that the statistic is at least `bound`.
-    pub fn p_at_least(&self, bound: f64) -> f64 {
-        let bound = bound - self.slack(bound);
-        self.p_of(self.sorted.len() - self.sorted.partition_point(|&value| value < bound))
-    }
-
-    fn p_of(&self, count: usize) -> f64 {
-        (2.0 * (count + 1) as f64 / (self.sorted.len() + 1) as f64).min(1.0)
-    }
-
-    fn slack(&self, bound: f64) -> f64 {
-        let ends = [self.sorted.first(), self.sorted.last()];
-        SLACK * ends.into_iter().flatten().fold(bound.abs(), |largest, end| largest.max(end.abs()))
-    }
-}
-
 impl Bootstrap {
     /// Of the mean of `values` `[N]`.
     ///
@@ -132,46 +85,21 @@ impl Bootstrap {
         self.crossed(&[scores.len(), cases], |drawn| Some(mean_of_table(scores, &drawn[0], &drawn[1])))
     }
 
-    /// Of the difference of means of two methods, `b` minus `a`, each `[seeds, cases]` on the same cases. The numbers of seeds may
-    /// differ. A resample draws seeds for each method and cases for both together.
-    ///
-    /// # Errors
-    /// As for [`Self::mean_over_seeds`].
-    pub fn difference_over_seeds(&self, a: &[Vec<f64>], b: &[Vec<f64>]) -> Result<Interval, MetricError> {
-        let cases = cases_of(a, a.first().map_or(0, Vec::len))?;
-        cases_of(b, cases)?;
-        self.crossed(&[a.len(), b.len(), cases], |drawn| {
-            Some(mean_of_table(b, &drawn[1], &drawn[2]) - mean_of_table(a, &drawn[0], &drawn[2]))
-        })
-    }
-
     /// Of a statistic over several crossed factors, such as seeds and cases: `sizes` has the number of levels of each factor, and
     /// `statistic` gets one list of drawn indices per factor.
     ///
     /// Each factor is drawn once per resample (the pigeonhole bootstrap, Owen 2007), so a case that is drawn twice counts twice
     /// under every seed. Drawing cases anew under each seed would treat them as different cases, and the interval would be too
-    /// short. The variance over few seeds is estimated from few seeds: with 3, 1 in 9 resamples draws one seed alone.
+    /// short. The variance over few seeds is estimated from few seeds: with 3, 1 in 9 resamples draws one seed alone, and
+    /// intervals are too short; for the difference of two methods see [`CrossedDifference`](crate::CrossedDifference).
     ///
     /// # Errors
     /// As for [`Self::statistic`].
     pub fn crossed(
         &self,
         sizes: &[usize],
-        statistic: impl FnMut(&[Vec<usize>]) -> Option<f64>,
-    ) -> Result<Interval, MetricError> {
-        Ok(self.resample(sizes, statistic)?.interval(self.confidence))
-    }
-
-    /// The statistic on the sample and on every resample, drawn as in [`Self::crossed`]: for intervals of several widths, and for
-    /// p-values.
-    ///
-    /// # Errors
-    /// As for [`Self::statistic`].
-    pub fn resample(
-        &self,
-        sizes: &[usize],
         mut statistic: impl FnMut(&[Vec<usize>]) -> Option<f64>,
-    ) -> Result<Resamples, MetricError> {
+    ) -> Result<Interval, MetricError> {
         self.validate(sizes)?;
         let mut drawn: Vec<Vec<usize>> = sizes.iter().map(|&size| (0..size).collect()).collect();
         let undefined_on_sample = MetricError::Undefined { undefined: 1, of: 1, samples: "sample" };
@@ -192,7 +120,9 @@ impl Bootstrap {
         }
         all_finite("statistic of resample", &values)?;
         values.sort_by(f64::total_cmp);
-        Ok(Resamples { estimate, undefined, sorted: values })
+        let tail = (1.0 - self.confidence) / 2.0;
+        let end = |share| quantile_of_sorted(&values, share);
+        Ok(Interval { estimate, low: end(tail), high: end(1.0 - tail), undefined })
     }
 
     fn validate(&self, sizes: &[usize]) -> Result<(), MetricError> {

@@ -65,7 +65,7 @@ mod student;
 mod summary;
 mod table;
 
-pub use bootstrap::{Bootstrap, Interval, Resamples};
+pub use bootstrap::{Bootstrap, Interval};
 pub use class_table::ClassTable;
 pub use classification::BinaryScores;
 pub use confusion::Confusion;

@@ -67,24 +67,6 @@ fn an_interval_over_seeds_and_cases_draws_both_and_cases_for_all_seeds_alike() {
 }
 
 #[test]
-fn a_difference_over_seeds_draws_the_cases_of_both_methods_together() {
-    let (a, b) = ([vec![0.0, 50.0]], [vec![1.0, 52.0], vec![4.0, 58.0], vec![2.5, 50.5]]);
-    let mut differences = Vec::new();
-    for (seeds, cases) in
-        all_draws(3).iter().flat_map(|seeds| all_draws(2).into_iter().map(move |cases| (seeds, cases)))
-    {
-        let of_case = |case: usize| mean(seeds.iter().map(|&seed| b[seed][case])) - a[0][case];
-        differences.push(mean(cases.iter().map(|&case| of_case(case))));
-    }
-    for confidence in [0.57, 0.7, 0.95] {
-        let got = bootstrap(40_000, confidence, 2).difference_over_seeds(&a, &b).unwrap();
-        assert_exact(got, &differences, confidence);
-        // Cases differ by 50 and methods by at most 8: the interval is short since cases are paired.
-        assert!(got.high - got.low < 8.0, "{got:?}");
-    }
-}
-
-#[test]
 fn an_interval_of_many_values_is_that_of_the_normal_distribution() {
     let values: Vec<f64> = (0..400).map(|k| f64::from(k * 7919 % 400)).collect();
     let got = Bootstrap::default().mean(&values).unwrap();
@@ -125,7 +107,6 @@ fn settings_and_samples_out_of_range_are_named() {
     assert!(Bootstrap::default().paired_difference(&[1.0], &[1.0, 2.0]).is_err());
     assert!(Bootstrap::default().mean_over_seeds(&[]).is_err());
     assert!(Bootstrap::default().mean_over_seeds(&[vec![1.0], vec![1.0, 2.0]]).is_err());
-    assert!(Bootstrap::default().difference_over_seeds(&[vec![1.0]], &[vec![1.0, 2.0]]).is_err());
     assert!(Bootstrap::default().statistic(2, |_| Some(f64::NAN)).is_err());
     let mut calls = 0;
     let infinite_later = bootstrap(5, 0.5, 0).statistic(2, |_| {
@@ -175,45 +156,4 @@ proptest! {
         prop_assert!((forth.estimate + back.estimate).abs() < 1e-12);
         prop_assert!((forth.low + back.high).abs() < 1e-9 && (forth.high + back.low).abs() < 1e-9);
     }
-}
-
-#[test]
-fn p_values_count_resamples_and_agree_with_the_interval() {
-    let bootstrap = bootstrap(999, 0.95, 0);
-    let values: Vec<f64> = (0..40).map(|k| f64::from(k % 7) - 2.0).collect();
-    let mean = |drawn: &[Vec<usize>]| Some(drawn[0].iter().map(|&k| values[k]).sum::<f64>() / 40.0);
-    let mut kept = Vec::new();
-    let found = bootstrap
-        .resample(&[values.len()], |drawn| {
-            let value = mean(drawn);
-            kept.extend(value);
-            value
-        })
-        .unwrap();
-    assert_eq!(found.interval(0.95), bootstrap.mean(&values).unwrap());
-    // The first call is the sample itself.
-    let resamples = &kept[1..];
-    for bound in [-1.0, 0.0, 0.3, found.estimate, 1.5, 5.0] {
-        let share = |hold: &dyn Fn(f64) -> bool| {
-            (2.0 * (resamples.iter().filter(|&&value| hold(value)).count() + 1) as f64 / 1000.0).min(1.0)
-        };
-        assert_eq!(found.p_at_most(bound), share(&|value| value <= bound), "{bound}");
-        assert_eq!(found.p_at_least(bound), share(&|value| value >= bound), "{bound}");
-    }
-    let interval = found.interval(0.95);
-    for (bound, is_outside) in [(interval.low - 0.05, true), (interval.low + 0.05, false)] {
-        assert_eq!(found.p_at_most(bound) < 0.05, is_outside, "{bound}, {interval:?}");
-    }
-    for (bound, is_outside) in [(interval.high + 0.05, true), (interval.high - 0.05, false)] {
-        assert_eq!(found.p_at_least(bound) < 0.05, is_outside, "{bound}, {interval:?}");
-    }
-    assert_eq!(found.p_at_most(-1e9), 2.0 / 1000.0, "no p-value is 0");
-}
-
-#[test]
-fn a_value_that_equals_the_bound_up_to_rounding_lies_on_it() {
-    let of_sum = |_: &[Vec<usize>]| Some(0.1 + 0.2);
-    let found = bootstrap(200, 0.95, 0).resample(&[2], of_sum).unwrap();
-    assert!(found.estimate > 0.3);
-    assert_eq!((found.p_at_most(0.3), found.p_at_least(0.3)), (1.0, 1.0));
 }
